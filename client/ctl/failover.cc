@@ -99,9 +99,10 @@ void Failover::Connect() {
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectBackoffMs);
-  security_->AddTo(arguments);
   for (Endpoint& endpoint : endpoints_) {
-    endpoint.channel = grpc::CreateCustomChannel(endpoint.address, credentials_, arguments);
+    grpc::ChannelArguments own = arguments;
+    security_->AddTo(own, endpoint.address);
+    endpoint.channel = grpc::CreateCustomChannel(endpoint.address, credentials_, own);
   }
 }
 

@@ -22,23 +22,25 @@ struct SecurityFlags {
   std::string token_file;
 };
 
+// The variables are not those of the servers' flags with the same names: what a shell has to call a cluster must not
+// make a server that it starts serve with a person's certificate.
 inline void AddSecurityFlags(CLI::App& app, SecurityFlags& flags) {
   app.add_option("--tls-ca", flags.ca,
                  "Turns TLS on: PEM file of the authorities that may vouch for a node's certificate, or \"system\" for "
                  "those that this machine trusts")
       ->type_name("FILE|system")
-      ->envname("TRANCHE_TLS_CA");
+      ->envname("TRANCHE_CLIENT_TLS_CA");
   app.add_option("--tls-certificate", flags.certificate,
                  "PEM file with the certificate to show, which says who calls, and with its chain; with --tls-key")
       ->type_name("FILE")
-      ->envname("TRANCHE_TLS_CERTIFICATE");
+      ->envname("TRANCHE_CLIENT_TLS_CERTIFICATE");
   app.add_option("--tls-key", flags.key, "PEM file with the key of --tls-certificate")
       ->type_name("FILE")
-      ->envname("TRANCHE_TLS_KEY");
+      ->envname("TRANCHE_CLIENT_TLS_KEY");
   app.add_option("--tls-server-name", flags.server_name,
                  "The name that a node's certificate must have, if it is not the host of --endpoint")
       ->type_name("NAME")
-      ->envname("TRANCHE_TLS_SERVER_NAME");
+      ->envname("TRANCHE_CLIENT_TLS_SERVER_NAME");
   app.add_option("--token-file", flags.token_file,
                  "File with the token that says who calls, as one line; chmod 600. Only with --tls-ca, or to this "
                  "machine itself")

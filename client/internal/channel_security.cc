@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "storage/base/loopback.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::internal {
@@ -55,7 +56,7 @@ ChannelSecurity::ChannelSecurity(const std::optional<TlsOptions>& tls, std::uniq
 std::shared_ptr<grpc::ChannelCredentials> ChannelSecurity::Credentials() {
   absl::MutexLock lock(&mutex_);
   if (files_ == nullptr) return credentials_;
-  const std::shared_ptr<const Certificates> current = files_->Current();
+  const std::shared_ptr<const Certificates> current = files_->Refresh();
   if (current != certificates_) {
     certificates_ = current;
     credentials_ = SslCredentialsFrom(*current);
@@ -63,7 +64,8 @@ std::shared_ptr<grpc::ChannelCredentials> ChannelSecurity::Credentials() {
   return credentials_;
 }
 
-void ChannelSecurity::AddTo(grpc::ChannelArguments& arguments) const {
+void ChannelSecurity::AddTo(grpc::ChannelArguments& arguments, const std::string& endpoint) const {
+  if (IsLoopbackEndpoint(endpoint)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   if (!server_name_.empty()) arguments.SetSslTargetNameOverride(server_name_);
 }
 

@@ -31,8 +31,8 @@ class ChannelSecurity {
   std::shared_ptr<grpc::ChannelCredentials> Credentials();
   // Whether Credentials() may ever change.
   bool renews() const { return files_ != nullptr; }
-  // What every channel needs.
-  void AddTo(grpc::ChannelArguments& arguments) const;
+  // What every channel to this HOST:PORT needs. What goes to this machine itself goes through no proxy.
+  void AddTo(grpc::ChannelArguments& arguments, const std::string& endpoint) const;
 
   bool has_token() const { return token_ != nullptr; }
   // Puts the token, if there is one, into a context that is not in use yet.

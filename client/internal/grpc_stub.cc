@@ -56,7 +56,7 @@ std::shared_ptr<GrpcStub::ChannelSet> GrpcStub::MakeChannels() {
   made->credentials = security_->Credentials();
   for (int i = 0; i < channels_; ++i) {
     grpc::ChannelArguments arguments = ArgumentsOfChannel(i);
-    security_->AddTo(arguments);
+    security_->AddTo(arguments, endpoint_);
     std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(endpoint_, made->credentials, arguments);
     made->channels.push_back(
         {channel, tranche::v1::ReservationService::NewStub(channel), tranche::v1::CatalogService::NewStub(channel)});

@@ -15,8 +15,8 @@ BIN = pathlib.Path(os.environ.get("TRANCHE_BIN", ROOT / "build" / "release" / "b
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 60
 PR_SET_PDEATHSIG = 1
-# What a shell has to call another cluster (scripts/dev env); a server would take the certificate for its own.
-CALLERS_VARIABLES = ("TRANCHE_ENDPOINT", "TRANCHE_TLS_", "TRANCHE_TOKEN_FILE")
+# What a shell has to call another cluster (scripts/dev env).
+CALLERS_VARIABLES = ("TRANCHE_ENDPOINT", "TRANCHE_CLIENT_TLS_", "TRANCHE_TOKEN_FILE")
 
 
 class ClusterError(Exception):

@@ -156,14 +156,19 @@ def tell_secured():
     print("  scripts/dev rotate                   # new certificates, while everything runs\n  scripts/dev down")
 
 
+def variable(name):
+    """Of a flag of tranchectl: its TLS has other variables than that of the servers."""
+    return f"TRANCHE_{'CLIENT_' if name.startswith('tls_') else ''}{name.upper()}"
+
+
 def exports(state, principal, by_token=False):
     """Lines for a shell, after which tranchectl and tranche-load call the cluster as this principal."""
     secured = security.of_state(state)
     settings = {"endpoint": security.endpoints(state, principal)}
     settings |= secured.client_settings(principal, by_token) if secured else {}
     names = ("endpoint", "tls_ca", "tls_certificate", "tls_key", "token_file")
-    return [f"export TRANCHE_{name.upper()}={shlex.quote(str(settings[name]))}" if name in settings
-            else f"unset TRANCHE_{name.upper()}" for name in names]
+    return [f"export {variable(name)}={shlex.quote(str(settings[name]))}" if name in settings
+            else f"unset {variable(name)}" for name in names]
 
 
 def env(options):

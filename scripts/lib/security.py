@@ -144,7 +144,7 @@ class Security:
                 for part in (f"--{name.replace('_', '-')}", value)]
 
     def client_settings(self, principal, by_token=False):
-        """By the flags' names, as they are in environment variables but for TRANCHE_ and their letters."""
+        """By the flags' names, with _ for -."""
         if principal not in ROLES:
             raise ClusterError(f"no principal {principal}; there are {', '.join(ROLES)}")
         if not by_token:

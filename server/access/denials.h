@@ -12,7 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "server/access/once_per.h"
+#include "server/once_per.h"
 #include "server/access/permission.h"
 #include "storage/clock.h"
 

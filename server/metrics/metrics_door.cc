@@ -35,6 +35,7 @@ namespace {
 
 // Prometheus, a probe of the supervisor, and some whom somebody keeps waiting.
 constexpr int kDoorThreads = 16;
+static_assert(kMetricsCallersPerAddress < kDoorThreads);
 // Connections that wait for a thread.
 constexpr int kDoorQueue = 64;
 // Of a request's line and headers.
@@ -194,9 +195,12 @@ absl::Status MetricsDoor::Listen(const MetricsOptions& options) {
 void MetricsDoor::Run() {
   BlockSignals();
   while (AwaitCaller()) {
-    FileDescriptor caller(accept4(listening_.number(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    sockaddr_storage peer{};
+    socklen_t length = sizeof(peer);
+    FileDescriptor caller(
+        accept4(listening_.number(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (caller.open()) {
-      Serve(std::move(caller));
+      ServeItsShare(std::move(caller), peer);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
       // The caller stays in the queue: without a pause this would not rest.
       pollfd closing{closing_.number(), POLLIN, 0};
@@ -210,6 +214,13 @@ bool MetricsDoor::AwaitCaller() {
   pollfd waiting[] = {{listening_.number(), POLLIN, 0}, {closing_.number(), POLLIN, 0}};
   (void)poll(waiting, 2, -1);
   return waiting[1].revents == 0;
+}
+
+void MetricsDoor::ServeItsShare(FileDescriptor socket, const sockaddr_storage& peer) {
+  const std::string address = ShareKey(peer);
+  if (!share_.Enter(address)) return;
+  Serve(std::move(socket));
+  share_.Leave(address);
 }
 
 void MetricsDoor::Serve(FileDescriptor socket) {

@@ -7,6 +7,7 @@
 // GET and HEAD only; everybody who can connect may ask, with TLS everybody whose handshake succeeds. Each connection
 // serves one request, whose body is not read. The threads are few, so a caller who says nothing, or takes nothing,
 // loses the connection after kMetricsTimeout, and one who has not taken the whole answer after kMetricsAnswerTimeout.
+// Of one address, kMetricsCallersPerAddress callers are served at a time; further ones are closed at once.
 #pragma once
 
 #include <functional>
@@ -20,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/metrics/address_share.h"
 #include "server/metrics/door_tls.h"
 #include "server/metrics/metric_set.h"
 #include "server/metrics/process_metrics.h"
@@ -31,6 +33,7 @@ namespace tranche::server {
 
 inline constexpr absl::Duration kMetricsTimeout = absl::Seconds(2);
 inline constexpr absl::Duration kMetricsAnswerTimeout = absl::Seconds(10);
+inline constexpr int kMetricsCallersPerAddress = 8;  // half of the threads
 
 // Thread-safe.
 class MetricsDoor {
@@ -58,6 +61,7 @@ class MetricsDoor {
   // On each thread: a caller at a time, until the door closes.
   void Run();
   bool AwaitCaller();
+  void ServeItsShare(FileDescriptor socket, const sockaddr_storage& peer);
   void Serve(FileDescriptor socket);
   // Returns the HTTP status.
   int AnswerTo(const std::string& path, std::string* body);
@@ -68,6 +72,7 @@ class MetricsDoor {
   absl::Mutex scraping_;
   const std::vector<MetricSource*> sources_ ABSL_GUARDED_BY(scraping_);
   std::unique_ptr<DoorTls> tls_;  // null: plain text
+  AddressShare share_{kMetricsCallersPerAddress};
   FileDescriptor listening_;
   FileDescriptor closing_;  // an eventfd; can be read once the door closes
   int port_ = 0;

@@ -98,6 +98,9 @@ void ProcessMetrics::Collect(MetricSet* metrics) {
                       "When the first certificate of the chain that this process serves with expires, in seconds since "
                       "1970.",
                       static_cast<double>(absl::ToUnixSeconds(certificates_->Current()->expires_at)));
+    metrics->AddGauge("tranche_tls_files_faulty",
+                      "1: the files of TLS cannot be used as they are now, so those that were read before are.",
+                      certificates_->faulty() ? 1 : 0);
   }
   metrics->AddGauge("tranche_build_info", "1; the labels say which build this is, and for which schema.", 1,
                     {{"version", TRANCHE_VERSION}, {"schema", absl::StrCat(OwnSchema())}});

@@ -14,7 +14,9 @@ constexpr absl::Duration kLookEvery = absl::Seconds(1);
 
 absl::StatusOr<std::unique_ptr<ServedCertificates>> ServedCertificates::Open(const TlsOptions& options) {
   if (!options.enabled()) return nullptr;
-  auto files = CertificateFiles::Open(options.files, LoggedCertificates());
+  CertificateWatch watch = LoggedCertificates();
+  watch.look_every = absl::ZeroDuration();  // look_task_ says when
+  auto files = CertificateFiles::Open(options.files, std::move(watch));
   if (!files.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "cannot serve with TLS (--tls-certificate, --tls-key, --tls-client-ca): ", files.status().message()));
@@ -26,6 +28,6 @@ absl::StatusOr<std::unique_ptr<ServedCertificates>> ServedCertificates::Open(con
 ServedCertificates::ServedCertificates(std::unique_ptr<CertificateFiles> files, bool requires_callers)
     : files_(std::move(files)),
       requires_callers_(requires_callers),
-      look_task_(kLookEvery, [this] { (void)Current(); }) {}
+      look_task_(kLookEvery, [this] { (void)files_->Refresh(); }) {}
 
 }  // namespace tranche::server

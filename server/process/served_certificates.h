@@ -17,8 +17,10 @@ class ServedCertificates {
   // Null if TLS is off. An error says which file is at fault, and what to do.
   static absl::StatusOr<std::unique_ptr<ServedCertificates>> Open(const TlsOptions& options);
 
-  // The newest that were whole; never null. Cheap: at most once a second it looks at the files.
+  // The newest that were whole; never null. Cheap: a thread of its own looks at the files, once a second.
   std::shared_ptr<const Certificates> Current() { return files_->Current(); }
+  // The files cannot be used as they are now; Current() is older.
+  bool faulty() const { return files_->faulty(); }
   // Callers are asked for a certificate, which is verified.
   bool asks_callers() const { return !files_->paths().authorities.empty(); }
   // Callers without one are refused.

@@ -9,9 +9,7 @@
 
 #include <atomic>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "glog/logging.h"
 #include "grpc/health/v1/health.pb.h"
 #include "server/grpc_log.h"
@@ -33,19 +31,8 @@ constexpr int kHandshakeTimeoutMs = 20 * 1000;
 // Silences gRPC while we bind a port: our caller reports once that a port is taken.
 std::atomic<bool> muted{false};
 
-// Whoever can connect causes such lines as often as they like: with plain text, or a certificate that is not good.
-constexpr int kHandshakeLogS = 60;
-constexpr char kHandshakeFault[] = "Handshake failed";
-// It comes before the other, which says why.
-constexpr char kHandshakeFaultWithoutReason[] = "ssl_info_callback: error";
-
 void LogFromGrpc(gpr_log_func_args* args) {
-  const absl::string_view line = args->message;
-  if (muted.load(std::memory_order_relaxed) || absl::StartsWith(line, kHandshakeFaultWithoutReason)) return;
-  if (!absl::StartsWith(line, kHandshakeFault)) return LogGrpcLine(args);
-  LOG_EVERY_T(WARNING, kHandshakeLogS) << "grpc (at most one line a minute): a caller speaks no TLS, or has no good "
-                                          "certificate: "
-                                       << line;
+  if (!muted.load(std::memory_order_relaxed)) LogGrpcLine(args);
 }
 
 void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
@@ -93,8 +80,8 @@ absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const G
 
   GrpcServer result;
   grpc::ServerBuilder builder;
-  const bool tls = listener.certificates != nullptr;
-  result.credentials = tls ? MakeServerCredentials(listener.certificates) : grpc::InsecureServerCredentials();
+  result.credentials = listener.certificates == nullptr ? grpc::InsecureServerCredentials()
+                                                        : MakeServerCredentials(listener.certificates);
   builder.AddListeningPort(listener.address, result.credentials, &result.port);
   SetLimits(builder, options);
   for (grpc::Service* service : services) builder.RegisterService(service);
@@ -102,9 +89,9 @@ absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const G
   result.server = builder.BuildAndStart();
   muted = false;
   if (result.server == nullptr || result.port == 0) {
-    return absl::UnavailableError(absl::StrCat(
-        "cannot listen at ", listener.address, ": stop what uses this port, or choose another address with ",
-        listener.flag, tls ? "; if the port is free, OpenSSL refuses the key of --tls-key: is it too short?" : ""));
+    return absl::UnavailableError(absl::StrCat("cannot listen at ", listener.address,
+                                               ": stop what uses this port, or choose another address with ",
+                                               listener.flag));
   }
   result.admin = listener.admin;
   result.SetServing(/*buyers=*/false, /*operators=*/false);

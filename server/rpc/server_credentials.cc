@@ -3,11 +3,13 @@
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "glog/logging.h"
 
 namespace tranche::server {
@@ -21,8 +23,9 @@ grpc_ssl_client_certificate_request_type RequestOf(const ServedCertificates& cer
 
 class ReloadedCredentials final : public grpc::ServerCredentials {
  public:
-  explicit ReloadedCredentials(ServedCertificates* certificates)
+  ReloadedCredentials(ServedCertificates* certificates, absl::Duration sessions_last)
       : certificates_(certificates),
+        sessions_last_(sessions_last),
         credentials_(grpc_ssl_server_credentials_create_with_options(
             grpc_ssl_server_credentials_create_options_using_config_fetcher(RequestOf(*certificates),
                                                                             &ReloadedCredentials::Fetch, this))) {
@@ -43,12 +46,19 @@ class ReloadedCredentials final : public grpc::ServerCredentials {
   grpc_ssl_certificate_config_reload_status FetchNewest(grpc_ssl_server_certificate_config** config) {
     absl::MutexLock lock(&mutex_);
     const std::shared_ptr<const Certificates> newest = certificates_->Current();
-    if (newest == given_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
+    if (newest == given_ && !EndsSessions()) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     const grpc_ssl_pem_key_cert_pair own{newest->key_pem.c_str(), newest->certificate_pem.c_str()};
     const char* const authorities = certificates_->asks_callers() ? newest->authorities_pem.c_str() : nullptr;
     *config = grpc_ssl_server_certificate_config_create(authorities, &own, 1);
     given_ = newest;
+    given_at_ = std::chrono::steady_clock::now();
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
+  }
+
+  // gRPC has no setting for it. But each configuration that it is given has keys for tickets of its own.
+  bool EndsSessions() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!certificates_->asks_callers()) return false;
+    return absl::FromChrono(std::chrono::steady_clock::now() - given_at_) >= sessions_last_;
   }
 
   int AddPortToServer(const std::string& address, grpc_server* server) override {
@@ -56,15 +66,18 @@ class ReloadedCredentials final : public grpc::ServerCredentials {
   }
 
   ServedCertificates* const certificates_;
+  const absl::Duration sessions_last_;
   absl::Mutex mutex_;
   std::shared_ptr<const Certificates> given_ ABSL_GUARDED_BY(mutex_);  // that gRPC has taken last
+  std::chrono::steady_clock::time_point given_at_ ABSL_GUARDED_BY(mutex_);
   grpc_server_credentials* const credentials_;
 };
 
 }  // namespace
 
-std::shared_ptr<grpc::ServerCredentials> MakeServerCredentials(ServedCertificates* certificates) {
-  return std::make_shared<ReloadedCredentials>(certificates);
+std::shared_ptr<grpc::ServerCredentials> MakeServerCredentials(ServedCertificates* certificates,
+                                                               absl::Duration sessions_last) {
+  return std::make_shared<ReloadedCredentials>(certificates, sessions_last);
 }
 
 }  // namespace tranche::server

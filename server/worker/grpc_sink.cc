@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/grpc_log.h"
 #include "server/proto_time.h"
+#include "storage/base/loopback.h"
 
 namespace tranche::server {
 namespace {
@@ -39,6 +40,8 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address,
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
   arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
+  // A token in plaintext is for this machine alone.
+  if (IsLoopbackEndpoint(address)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   return grpc::CreateCustomChannel(address, credentials, arguments);
 }
 
@@ -110,7 +113,7 @@ GrpcSink::GrpcSink(GrpcSinkOptions options) : options_(std::move(options)) {}
 std::shared_ptr<GrpcSink::Stub> GrpcSink::CurrentStub() {
   absl::MutexLock lock(&mutex_);
   std::shared_ptr<const Certificates> current;
-  if (options_.certificates != nullptr) current = options_.certificates->Current();
+  if (options_.certificates != nullptr) current = options_.certificates->Refresh();
   if (stub_ == nullptr || current != certificates_) {
     certificates_ = std::move(current);
     stub_ =

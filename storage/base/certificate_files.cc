@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "storage/base/secret_file.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche {
@@ -71,11 +73,16 @@ class OpenFile {
   const int number_;
 };
 
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
+enum class Secrecy { kPublic, kSecret };
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, Secrecy secrecy = Secrecy::kPublic) {
   const OpenFile file(path);
   struct stat status {};
   if (file.number() < 0 || fstat(file.number(), &status) != 0) return CannotRead(path, ErrnoText(errno));
   if (!S_ISREG(status.st_mode)) return CannotRead(path, "it is not a file");
+  if (secrecy == Secrecy::kSecret && IsOpenToOthers(status)) {
+    return absl::InvalidArgumentError(OpenToOthersFault(path));
+  }
   std::string contents;
   char piece[16 * 1024];
   while (contents.size() <= kMostCertificateFileBytes) {
@@ -123,6 +130,25 @@ bool IsKeyOf(const Key& key, const Certificate& certificate) {
   return X509_check_private_key(certificate.get(), key.get()) == 1;
 }
 
+absl::Status Refused(const std::string& path) {
+  const char* const why = ERR_reason_error_string(ERR_peek_last_error());
+  return absl::InvalidArgumentError(absl::StrCat("OpenSSL refuses ", path, " (", why == nullptr ? "no reason" : why,
+                                                 "): give one that is strong enough for its security level"));
+}
+
+// What parses may still be too weak for OpenSSL. Then no connection would use it.
+absl::Status CheckUse(const CertificatePaths& paths, const std::vector<Certificate>& chain, const Key& key) {
+  const ClearedErrors cleared;
+  const std::unique_ptr<SSL_CTX, Free<SSL_CTX_free>> context(SSL_CTX_new(TLS_method()));
+  if (context == nullptr) return absl::ResourceExhaustedError("OpenSSL has no memory");
+  for (size_t i = 0; i < chain.size(); ++i) {
+    const bool used = i == 0 ? SSL_CTX_use_certificate(context.get(), chain[i].get()) == 1
+                             : SSL_CTX_add1_chain_cert(context.get(), chain[i].get()) == 1;
+    if (!used) return Refused(paths.certificate);
+  }
+  return SSL_CTX_use_PrivateKey(context.get(), key.get()) == 1 ? absl::OkStatus() : Refused(paths.key);
+}
+
 absl::Time ExpiryOf(const Certificate& certificate) {
   tm when{};
   // What cannot be read has expired, as far as anybody can tell.
@@ -149,13 +175,14 @@ absl::Status CheckPaths(const CertificatePaths& paths) {
 
 absl::Status ReadOwn(const CertificatePaths& paths, Certificates* into) {
   ASSIGN_OR_RETURN(into->certificate_pem, ReadFile(paths.certificate));
-  ASSIGN_OR_RETURN(into->key_pem, ReadFile(paths.key));
+  ASSIGN_OR_RETURN(into->key_pem, ReadFile(paths.key, Secrecy::kSecret));
   ASSIGN_OR_RETURN(const std::vector<Certificate> chain, ParseCertificates(paths.certificate, into->certificate_pem));
   ASSIGN_OR_RETURN(const Key key, ParseKey(paths.key, into->key_pem));
   if (!IsKeyOf(key, chain.front())) {
     return absl::InvalidArgumentError(absl::StrCat(paths.key, " is not the key of the first certificate in ",
                                                    paths.certificate, ": give the two that belong together"));
   }
+  RETURN_IF_ERROR(CheckUse(paths, chain, key));
   for (const Certificate& certificate : chain) into->expires_at = std::min(into->expires_at, ExpiryOf(certificate));
   return absl::OkStatus();
 }
@@ -200,29 +227,38 @@ absl::StatusOr<std::unique_ptr<CertificateFiles>> CertificateFiles::Open(Certifi
   Stamps stamps = StampsOf(paths);
   ASSIGN_OR_RETURN(Certificates first, ReadCertificates(paths));
   std::unique_ptr<CertificateFiles> files(new CertificateFiles(std::move(paths), std::move(watch)));
+  absl::MutexLock looking(&files->looking_);
+  files->stamps_ = std::move(stamps);
   absl::MutexLock lock(&files->mutex_);
   files->current_ = std::make_shared<const Certificates>(std::move(first));
-  files->stamps_ = std::move(stamps);
   return files;
 }
 
 CertificateFiles::CertificateFiles(CertificatePaths paths, CertificateWatch watch)
     : paths_(std::move(paths)), watch_(std::move(watch)) {}
 
-std::shared_ptr<const Certificates> CertificateFiles::Current() {
-  std::shared_ptr<const Certificates> current;
+std::shared_ptr<const Certificates> CertificateFiles::Current() const {
+  absl::MutexLock lock(&mutex_);
+  return current_;
+}
+
+bool CertificateFiles::faulty() const {
+  absl::MutexLock lock(&mutex_);
+  return faulty_;
+}
+
+std::shared_ptr<const Certificates> CertificateFiles::Refresh() {
   News news;
   {
-    absl::MutexLock lock(&mutex_);
+    absl::MutexLock looking(&looking_);
     const int64_t now = MonotonicNanos();
     if (now >= next_look_ns_) {
       next_look_ns_ = now + absl::ToInt64Nanoseconds(watch_.look_every);
       news = Look();
     }
-    current = current_;
   }
   if (!news.line.empty() && watch_.tell != nullptr) watch_.tell(news.fault, news.line);
-  return current;
+  return Current();
 }
 
 CertificateFiles::Stamps CertificateFiles::StampsOf(const CertificatePaths& paths) {
@@ -233,7 +269,7 @@ CertificateFiles::Stamps CertificateFiles::StampsOf(const CertificatePaths& path
 CertificateFiles::News CertificateFiles::Look() {
   Stamps stamps = StampsOf(paths_);
   if (stamps == stamps_) {
-    fault_.clear();
+    NoteFault("");
     return {};
   }
   absl::StatusOr<Certificates> read = ReadCertificates(paths_);
@@ -241,22 +277,32 @@ CertificateFiles::News CertificateFiles::Look() {
   if (StampsOf(paths_) != stamps) return {};
   if (!read.ok()) return Keep(std::string(read.status().message()));
   stamps_ = std::move(stamps);
-  fault_.clear();
+  NoteFault("");
   return Take(*std::move(read));
 }
 
+void CertificateFiles::NoteFault(const std::string& fault) {
+  fault_ = fault;
+  absl::MutexLock lock(&mutex_);
+  faulty_ = !fault.empty();
+}
+
 CertificateFiles::News CertificateFiles::Take(Certificates certificates) {
-  const bool same = certificates.certificate_pem == current_->certificate_pem &&
-                    certificates.key_pem == current_->key_pem &&
-                    certificates.authorities_pem == current_->authorities_pem;
+  const std::shared_ptr<const Certificates> old = Current();
+  const bool same = certificates.certificate_pem == old->certificate_pem && certificates.key_pem == old->key_pem &&
+                    certificates.authorities_pem == old->authorities_pem;
   if (same) return {};
-  current_ = std::make_shared<const Certificates>(std::move(certificates));
-  return {.fault = false, .line = Describe(paths_, *current_)};
+  const auto taken = std::make_shared<const Certificates>(std::move(certificates));
+  {
+    absl::MutexLock lock(&mutex_);
+    current_ = taken;
+  }
+  return {.fault = false, .line = Describe(paths_, *taken)};
 }
 
 CertificateFiles::News CertificateFiles::Keep(const std::string& fault) {
   if (fault == fault_) return {};
-  fault_ = fault;
+  NoteFault(fault);
   return {.fault = true, .line = absl::StrCat("TLS: the files that were read before stay in use: ", fault)};
 }
 

@@ -26,11 +26,17 @@ inline bool IsLoopbackHost(absl::string_view host) {
   return inet_pton(AF_INET, std::string(host).c_str(), &four) == 1 && ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
+// Of a HOST:PORT. What is sent to one must not go through a proxy, which may be another machine: gRPC obeys http_proxy
+// for these hosts, too.
+inline bool IsLoopbackEndpoint(const std::string& endpoint) {
+  const std::optional<Address> address = ParseAddress(endpoint);
+  return address.has_value() && IsLoopbackHost(address->host);
+}
+
 // The first of these HOST:PORTs that is another machine, or may be one; nullopt: none is.
 inline std::optional<std::string> FirstBeyondLoopback(const std::vector<std::string>& endpoints) {
   for (const std::string& endpoint : endpoints) {
-    const std::optional<Address> address = ParseAddress(endpoint);
-    if (!address.has_value() || !IsLoopbackHost(address->host)) return endpoint;
+    if (!IsLoopbackEndpoint(endpoint)) return endpoint;
   }
   return std::nullopt;
 }

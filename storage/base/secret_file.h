@@ -30,6 +30,12 @@ inline bool IsOpenToOthers(const struct stat& file) {
   return (file.st_mode & others) != 0;
 }
 
+// For the error about such a file.
+inline std::string OpenToOthersFault(const std::string& path) {
+  return absl::StrCat(path, " can be read by other users of this machine: chmod 600 ", path,
+                      " (640 if root owns it and its group may read it)");
+}
+
 // The line in `text`, the contents of the file at `path`, without its end. An error never quotes it.
 inline absl::StatusOr<std::string> OnlyLineOf(absl::string_view text, const std::string& path) {
   if (text.size() > kMaxSecretFileBytes) {
@@ -55,10 +61,7 @@ inline absl::StatusOr<std::string> ReadSecretLine(const std::string& path) {
   struct stat info;
   if (fstat(descriptor, &info) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
   if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, " is not a file"));
-  if (IsOpenToOthers(info)) {
-    return absl::PermissionDeniedError(absl::StrCat(path, " can be read by other users of this machine: chmod 600 ",
-                                                    path, " (640 if root owns it and its group may read it)"));
-  }
+  if (IsOpenToOthers(info)) return absl::PermissionDeniedError(OpenToOthersFault(path));
   std::string text(kMaxSecretFileBytes + 1, '\0');
   text.resize(fread(text.data(), 1, text.size(), file.get()));
   if (ferror(file.get()) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));

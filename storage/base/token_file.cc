@@ -42,26 +42,31 @@ TokenFile::TokenFile(std::string path, CertificateWatch watch, std::string token
       current_(std::make_shared<const std::string>(std::move(token))) {}
 
 std::shared_ptr<const std::string> TokenFile::Current() {
-  absl::MutexLock lock(&mutex_);
   const int64_t now = TokenClockNanos();
-  if (now >= next_look_ns_) {
-    next_look_ns_ = now + absl::ToInt64Nanoseconds(watch_.look_every);
+  int64_t due = next_look_ns_.load(std::memory_order_relaxed);
+  if (now >= due && next_look_ns_.compare_exchange_strong(due, now + absl::ToInt64Nanoseconds(watch_.look_every))) {
     Look();
   }
+  absl::MutexLock lock(&mutex_);
   return current_;
 }
 
-// The file is so small that it is read each time: whether it has changed needs no other proof.
+// The file is so small that it is read each time: whether it has changed needs no other proof. And if two looks
+// overtake each other, the next one mends it.
 void TokenFile::Look() {
   absl::StatusOr<std::string> read = ReadToken(path_);
   const std::string fault = read.ok() ? "" : std::string(read.status().message());
-  if (!fault.empty() && fault != fault_ && watch_.tell != nullptr) {
-    watch_.tell(/*fault=*/true, absl::StrCat("the token that was read before stays in use: ", fault));
+  bool faulty = false, renewed = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    faulty = !fault.empty() && fault != fault_;
+    fault_ = fault;
+    renewed = read.ok() && *read != *current_;
+    if (renewed) current_ = std::make_shared<const std::string>(*std::move(read));
   }
-  fault_ = fault;
-  if (!read.ok() || *read == *current_) return;
-  current_ = std::make_shared<const std::string>(*std::move(read));
-  if (watch_.tell != nullptr) watch_.tell(/*fault=*/false, absl::StrCat("a new token is in use, from ", path_));
+  if (watch_.tell == nullptr) return;
+  if (faulty) watch_.tell(/*fault=*/true, absl::StrCat("the token that was read before stays in use: ", fault));
+  if (renewed) watch_.tell(/*fault=*/false, absl::StrCat("a new token is in use, from ", path_));
 }
 
 }  // namespace tranche

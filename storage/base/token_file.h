@@ -1,6 +1,7 @@
 // The bearer token that a caller shows, read from a file, and again when the file changes.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -22,20 +23,20 @@ class TokenFile {
   // An error is that of ReadToken. `watch`: as for certificates.
   static absl::StatusOr<std::unique_ptr<TokenFile>> Open(std::string path, CertificateWatch watch = {});
 
-  // The newest one; never null. Looks at the file now and then; one that is faulty or gone keeps the old token, and is
-  // told once.
+  // The newest one; never null. Now and then one caller looks at the file, while the others take what there is; one that
+  // is faulty or gone keeps the old token, and is told once.
   std::shared_ptr<const std::string> Current();
 
  private:
   TokenFile(std::string path, CertificateWatch watch, std::string token);
-  void Look() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Look();
 
   const std::string path_;
   const CertificateWatch watch_;
+  std::atomic<int64_t> next_look_ns_{0};  // by the monotonic clock
   absl::Mutex mutex_;
   std::shared_ptr<const std::string> current_ ABSL_GUARDED_BY(mutex_);
-  int64_t next_look_ns_ ABSL_GUARDED_BY(mutex_) = 0;  // by the monotonic clock
-  std::string fault_ ABSL_GUARDED_BY(mutex_);         // told last; "": none
+  std::string fault_ ABSL_GUARDED_BY(mutex_);  // told last; "": none
 };
 
 }  // namespace tranche

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <memory>
 #include <string>
@@ -232,6 +233,12 @@ TEST_F(ClientTlsTest, ATokenGoesInPlaintextOnlyToThisMachine) {
   ASSERT_TRUE(client.ok()) << client.status();
   EXPECT_TRUE((*client)->Create(kClaim).ok());
   EXPECT_EQ(callers_.last_authorization(), "Bearer first-token");
+  // The proxy is there for others: nobody listens at this port.
+  setenv("http_proxy", "http://127.0.0.1:1", /*overwrite=*/1);
+  const auto beside_the_proxy = Open({node.address()}, plaintext);
+  ASSERT_TRUE(beside_the_proxy.ok()) << beside_the_proxy.status();
+  EXPECT_TRUE((*beside_the_proxy)->Create(kClaim).ok()) << "the token went to the proxy";
+  unsetenv("http_proxy");
   const absl::Status refused = Open({node.address(), "192.0.2.1:7400"}, plaintext).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(refused.message()), HasSubstr("192.0.2.1:7400"));

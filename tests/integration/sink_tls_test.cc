@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <memory>
 #include <string>
@@ -115,6 +116,22 @@ TEST_F(SinkTlsTest, DeliversAndSurvivesTheRenewalOfEverything) {
   tranche::testing::ReplaceFile(files_.certificate(), "-----BEGIN CERTIFICATE-----\nMII");
   EXPECT_EQ(DeliverOne(*sink).outcome, DeliveryOutcome::kDelivered);
   EXPECT_EQ(receiver->callers.last_name(), "renewed-worker");
+}
+
+TEST_F(SinkTlsTest, ATokenInPlaintextGoesThroughNoProxy) {
+  AcceptingReceiver receiver(grpc::InsecureServerCredentials());
+  GrpcSinkOptions options;
+  options.name = "books";
+  options.address = receiver.address();
+  auto token = TokenFile::Open(files_.token());
+  ASSERT_TRUE(token.ok()) << token.status();
+  options.token = *std::move(token);
+  GrpcSink sink(std::move(options));
+  setenv("http_proxy", "http://127.0.0.1:1", /*overwrite=*/1);  // nobody listens there
+  const Delivery delivery = DeliverOne(sink);
+  unsetenv("http_proxy");
+  EXPECT_EQ(delivery.outcome, DeliveryOutcome::kDelivered) << delivery.error;
+  EXPECT_EQ(receiver.callers.last_authorization(), "Bearer first-token");
 }
 
 TEST_F(SinkTlsTest, AReceiverThatIsNotTrustedGetsNothing) {

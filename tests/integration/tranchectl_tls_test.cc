@@ -79,10 +79,12 @@ TEST_F(TranchectlTlsTest, SaysWhoCallsWithFlagsOrTheEnvironment) {
   EXPECT_EQ(admin_.callers.last_name(), "olga");
   EXPECT_EQ(admin_.callers.last_authorization(), "Bearer a-token");
 
-  const std::vector<std::pair<const char*, std::string>> variables = {{"TRANCHE_TLS_CA", files_.ca()},
-                                                                      {"TRANCHE_TLS_CERTIFICATE", files_.certificate()},
-                                                                      {"TRANCHE_TLS_KEY", files_.key()},
-                                                                      {"TRANCHE_TOKEN_FILE", files_.token()}};
+  const std::vector<std::pair<const char*, std::string>> variables = {
+      {"TRANCHE_CLIENT_TLS_CA", files_.ca()},
+      {"TRANCHE_CLIENT_TLS_CERTIFICATE", files_.certificate()},
+      {"TRANCHE_CLIENT_TLS_KEY", files_.key()},
+      {"TRANCHE_TOKEN_FILE", files_.token()},
+      {"TRANCHE_TLS_CERTIFICATE", "/of/a/server.pem"}};  // not read
   for (const auto& [name, value] : variables) setenv(name, value.c_str(), 1);
   EXPECT_EQ(ShowAt(admin_.address(), {}), 0) << err_;
   for (const auto& [name, value] : variables) unsetenv(name);

@@ -19,6 +19,7 @@ import lib_path  # noqa: F401
 
 import authority
 import cluster
+import dev
 import rotation
 import security
 
@@ -200,9 +201,15 @@ class Flags(unittest.TestCase):
         self.assertEqual(security.client_flags({"nodes": self.NODES, "secure": ""}, "admin"), [])
 
     def test_servers_do_not_get_what_a_shell_has_to_call_another_cluster(self):
-        variables = {"TRANCHE_ENDPOINT": "x", "TRANCHE_TLS_CERTIFICATE": "x", "TRANCHE_TOKEN_FILE": "x", "TRANCHE_BIN": "b"}
+        variables = {"TRANCHE_ENDPOINT": "x", "TRANCHE_CLIENT_TLS_KEY": "x", "TRANCHE_TOKEN_FILE": "x", "TRANCHE_BIN": "b"}
         with mock.patch.dict("os.environ", variables, clear=True):
             self.assertEqual(cluster.environment(), {"TRANCHE_BIN": "b"})
+
+    def test_a_shell_gets_no_variable_that_a_server_reads(self):
+        lines = "\n".join(dev.exports({"nodes": self.NODES, "secure": ""}, "operator"))
+        self.assertIn("export TRANCHE_ENDPOINT=", lines)
+        self.assertIn("unset TRANCHE_CLIENT_TLS_CERTIFICATE", lines)
+        self.assertNotIn("TRANCHE_TLS_", lines)
 
     def test_openssl_missing_is_said(self):
         with mock.patch.object(subprocess, "run", side_effect=FileNotFoundError), \

@@ -1,6 +1,8 @@
 #include "tests/support/http_get.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -16,7 +18,7 @@
 
 namespace tranche::testing {
 
-TcpClient::TcpClient(int port, const std::string& host) {
+TcpClient::TcpClient(int port, const std::string& host, const std::string& from) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
@@ -25,7 +27,11 @@ TcpClient::TcpClient(int port, const std::string& host) {
   socket_ = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const timeval patience{.tv_sec = 20, .tv_usec = 0};
   setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  if (connect(socket_, found->ai_addr, found->ai_addrlen) != 0) {
+  sockaddr_in own{};
+  own.sin_family = AF_INET;
+  const bool bound = from.empty() || (inet_pton(AF_INET, from.c_str(), &own.sin_addr) == 1 &&
+                                      bind(socket_, reinterpret_cast<sockaddr*>(&own), sizeof(own)) == 0);
+  if (!bound || connect(socket_, found->ai_addr, found->ai_addrlen) != 0) {
     close(socket_);
     socket_ = -1;
   }

@@ -12,8 +12,8 @@ namespace tranche::testing {
 // A connection to a port of this machine, closed with this object.
 class TcpClient {
  public:
-  // number() is -1 if nobody listens there.
-  explicit TcpClient(int port, const std::string& host = "127.0.0.1");
+  // number() is -1 if nobody listens there. `from`: an address of this machine; "": as the system chooses.
+  explicit TcpClient(int port, const std::string& host = "127.0.0.1", const std::string& from = "");
   ~TcpClient();
   TcpClient(const TcpClient&) = delete;
   TcpClient& operator=(const TcpClient&) = delete;

@@ -5,6 +5,7 @@
 #include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@ namespace tranche::testing {
 namespace {
 
 constexpr int kSerialBits = 64;
+constexpr size_t kWeakBits = 512;  // RSA
 constexpr long kVersion3 = 2;
 
 template <typename Write>
@@ -50,8 +52,8 @@ void AddExtension(X509* certificate, X509* issuer, int kind, const std::string& 
 
 }  // namespace
 
-TestAuthority::Owned<EVP_PKEY> TestAuthority::NewKey() {
-  Owned<EVP_PKEY> key(EVP_EC_gen("P-256"));
+TestAuthority::Owned<EVP_PKEY> TestAuthority::NewKey(bool weak) {
+  Owned<EVP_PKEY> key(weak ? EVP_RSA_gen(kWeakBits) : EVP_EC_gen("P-256"));
   CHECK(key != nullptr);
   return key;
 }
@@ -83,7 +85,7 @@ TestAuthority::TestAuthority(const std::string& name)
 }
 
 IssuedCertificate TestAuthority::Issue(const CertificateRequest& request) const {
-  const Owned<EVP_PKEY> key = NewKey();
+  const Owned<EVP_PKEY> key = NewKey(request.weak);
   const Owned<X509> made = NewCertificate(request.name, request.valid_for, key.get());
   X509_set_issuer_name(made.get(), X509_get_subject_name(certificate_.get()));
   AddExtension(made.get(), certificate_.get(), NID_basic_constraints, "critical,CA:FALSE");
@@ -117,6 +119,7 @@ void ReplaceFile(const std::filesystem::path& path, const std::string& contents)
     file << contents;
     CHECK(file.flush()) << beside;
   }
+  std::filesystem::permissions(beside, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   std::filesystem::rename(beside, path);
 }
 

@@ -17,6 +17,7 @@ struct CertificateRequest {
   std::string name = "localhost";                                             // the common name
   std::vector<std::string> alternatives = {"DNS:localhost", "IP:127.0.0.1"};  // as OpenSSL's configuration has them
   absl::Duration valid_for = absl::Hours(24);                                 // from now; negative: it has expired
+  bool weak = false;                                                          // has a key that OpenSSL does not take
 };
 
 struct IssuedCertificate {
@@ -43,7 +44,7 @@ class TestAuthority {
   template <typename T>
   using Owned = std::unique_ptr<T, Free>;
 
-  static Owned<EVP_PKEY> NewKey();
+  static Owned<EVP_PKEY> NewKey(bool weak = false);
   static Owned<X509> NewCertificate(const std::string& name, absl::Duration valid_for, EVP_PKEY* key);
 
   const Owned<EVP_PKEY> key_;
@@ -54,7 +55,8 @@ class TestAuthority {
 // In hex, as in IssuedCertificate.
 std::string SerialOf(X509* certificate);
 
-// Writes the file as those who renew certificates should: readers see the old one or the new one, whole.
+// Writes the file as those who renew certificates should: readers see the old one or the new one, whole. Only its
+// owner may read it.
 void ReplaceFile(const std::filesystem::path& path, const std::string& contents);
 
 }  // namespace tranche::testing

@@ -56,6 +56,7 @@ absl::Status Connect(const TlsCall& call, SSL* ssl) {
                                  static_cast<unsigned>(offered.size())),
              0);
   }
+  if (call.resume != nullptr) CHECK_EQ(SSL_set_session(ssl, call.resume.get()), 1);
   return SSL_connect(ssl) == 1 ? absl::OkStatus() : Failed("no handshake");
 }
 
@@ -89,6 +90,10 @@ absl::StatusOr<TlsAnswer> CallTls(int port, const TlsCall& call) {
     answer.bytes.append(piece.data(), static_cast<size_t>(got));
   }
   if (answer.bytes.empty()) return Failed("no answer");
+  answer.resumed = SSL_session_reused(ssl.get()) == 1;
+  // The ticket has come before what was read. OpenSSL would spoil a session that is not ended in order.
+  SSL_set_shutdown(ssl.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  answer.session.reset(SSL_get1_session(ssl.get()), &SSL_SESSION_free);
   ERR_clear_error();
   return answer;
 }

@@ -111,16 +111,37 @@ TEST_F(CertificateFilesTest, FaultsNameTheFileAndNotItsContents) {
   EXPECT_THAT(FaultOf(paths_), names(paths_.certificate));
 }
 
+TEST_F(CertificateFilesTest, AKeyThatOthersMayReadIsRefused) {
+  std::filesystem::permissions(paths_.certificate, std::filesystem::perms::others_read,
+                               std::filesystem::perm_options::add);
+  EXPECT_TRUE(ReadCertificates(paths_).ok()) << "everybody may read a certificate";
+  std::filesystem::permissions(paths_.key, std::filesystem::perms::others_read, std::filesystem::perm_options::add);
+  EXPECT_THAT(FaultOf(paths_), HasSubstr("chmod 600 " + paths_.key));
+}
+
+TEST_F(CertificateFilesTest, WhatOpenSslDoesNotTakeKeepsTheOldOne) {
+  const auto files = Open();
+  const auto old = files->Current();
+  EXPECT_FALSE(files->faulty());
+  Write(authority_.Issue({.weak = true}));
+  EXPECT_EQ(files->Refresh(), old);
+  EXPECT_TRUE(files->faulty());
+  EXPECT_THAT(faults_, ElementsAre(HasSubstr("OpenSSL refuses " + paths_.certificate)));
+  Write(authority_.Issue());
+  EXPECT_NE(files->Refresh(), old);
+  EXPECT_FALSE(files->faulty());
+}
+
 TEST_F(CertificateFilesTest, TakesANewSetAndSaysSoOnce) {
   const auto files = Open();
-  const auto first = files->Current();
-  EXPECT_EQ(files->Current(), first);
+  const auto first = files->Refresh();
+  EXPECT_EQ(files->Refresh(), first);
   const IssuedCertificate next = authority_.Issue({.name = "renewed"});
   Write(next);
-  const auto second = files->Current();
+  const auto second = files->Refresh();
   EXPECT_NE(second, first);
   EXPECT_EQ(second->certificate_pem, next.certificate_pem);
-  EXPECT_EQ(files->Current(), second);
+  EXPECT_EQ(files->Refresh(), second);
   EXPECT_THAT(taken_, ElementsAre(AllOf(HasSubstr("renewed"), HasSubstr("expires at"), Not(HasSubstr("BEGIN")))));
   EXPECT_THAT(faults_, IsEmpty());
   EXPECT_NE(first->certificate_pem, next.certificate_pem) << "who holds the old one keeps it";
@@ -128,40 +149,50 @@ TEST_F(CertificateFilesTest, TakesANewSetAndSaysSoOnce) {
 
 TEST_F(CertificateFilesTest, HalfOfAPairKeepsTheOldOneAndIsToldOnce) {
   const auto files = Open();
-  const auto old = files->Current();
+  const auto old = files->Refresh();
   const IssuedCertificate next = authority_.Issue();
   ReplaceFile(paths_.certificate, next.certificate_pem);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(files->Current(), old);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(files->Refresh(), old);
   EXPECT_THAT(faults_, ElementsAre(HasSubstr("is not the key of")));
   // The key is written in place, piece by piece.
   std::ofstream(paths_.key, std::ios::binary) << next.key_pem.substr(0, 40);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(files->Current(), old);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(files->Refresh(), old);
   EXPECT_THAT(faults_, ElementsAre(HasSubstr("is not the key of"), HasSubstr("no readable private key")));
   std::ofstream(paths_.key, std::ios::binary) << next.key_pem;
-  EXPECT_EQ(files->Current()->certificate_pem, next.certificate_pem);
+  EXPECT_EQ(files->Refresh()->certificate_pem, next.certificate_pem);
   EXPECT_EQ(taken_.size(), 1);
 }
 
 TEST_F(CertificateFilesTest, AFaultThatComesAgainIsToldAgain) {
   const auto files = Open();
-  const auto old = files->Current();
+  const auto old = files->Refresh();
   const std::string whole = old->authorities_pem;
   for (size_t times = 1; times <= 2; ++times) {
     ReplaceFile(paths_.authorities, "nothing of use");
-    EXPECT_EQ(files->Current(), old);
+    EXPECT_EQ(files->Refresh(), old);
     EXPECT_EQ(faults_.size(), times);
     ReplaceFile(paths_.authorities, whole);
-    EXPECT_EQ(files->Current(), old) << "the contents are the same";
+    EXPECT_EQ(files->Refresh(), old) << "the contents are the same";
   }
   EXPECT_THAT(taken_, IsEmpty());
+}
+
+TEST_F(CertificateFilesTest, WhoAsksForTheCurrentOnesTouchesNoFile) {
+  const auto files = Open();
+  const auto first = files->Current();
+  Write(authority_.Issue());
+  EXPECT_EQ(files->Current(), first);
+  const auto second = files->Refresh();
+  EXPECT_NE(second, first);
+  EXPECT_EQ(files->Current(), second);
 }
 
 TEST_F(CertificateFilesTest, LooksAtMostOnceInAWhile) {
   auto files = CertificateFiles::Open(paths_, {.look_every = absl::Hours(1)});
   ASSERT_TRUE(files.ok());
-  const auto first = (*files)->Current();
+  const auto first = (*files)->Refresh();
   Write(authority_.Issue());
-  EXPECT_EQ((*files)->Current(), first);
+  EXPECT_EQ((*files)->Refresh(), first);
 }
 
 }  // namespace

@@ -6,7 +6,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace tranche {
@@ -81,6 +83,22 @@ TEST_F(TokenFileTest, ANewTokenIsTakenAndAFaultyOneIsToldOnce) {
   EXPECT_THAT(news, ElementsAre(Not(HasSubstr("second"))));
   Write("third");
   EXPECT_EQ(*(*file)->Current(), "third");
+}
+
+// It may block, or itself call somebody who needs the token.
+TEST_F(TokenFileTest, TellsWithoutALock) {
+  Write("first");
+  std::unique_ptr<TokenFile> file;
+  std::string seen;
+  auto opened = TokenFile::Open(
+      path(), {.tell = [&](bool, const std::string&) { std::thread([&] { seen = *file->Current(); }).join(); },
+               .look_every = absl::Milliseconds(1)});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  file = *std::move(opened);
+  Write("second");
+  while (*file->Current() == "first") {
+  }
+  EXPECT_EQ(seen, "second");
 }
 
 TEST_F(TokenFileTest, IsLookedAtNowAndThen) {
