@@ -47,10 +47,11 @@ constexpr absl::Duration kCheckCalls = absl::Seconds(1);
 // Health reports a fault only after this many checks in a row with overdue calls: one slow call is no reason to send
 // all callers elsewhere, and a short stall of the ledger must not make all nodes do so together.
 constexpr int kOverdueChecks = 5;
-// Time between two probes of the own port, and for the answer to one.
+// Time between two looks at the own port, and for which one waits for an answer.
 constexpr absl::Duration kProbeListener = absl::Seconds(1);
 constexpr absl::Duration kProbeTimeout = absl::Seconds(2);
-// So many probes in a row without an answer, so 5 to 15 s, end the node.
+// So many looks in a row without an answer end the node: 5 s if connections are refused, and 15 s if one stays open
+// without an answer.
 constexpr int kSilentProbes = 5;
 // Below this limit of open files the node warns: each caller's connection takes one.
 constexpr uint64_t kFewDescriptors = 4096;
@@ -290,7 +291,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
       UpdateHealth();
     }
     LOG(ERROR) << "no connection is taken any more: " << kSilentProbes
-               << " probes of the own port in a row had no answer (" << answer.message() << ")";
+               << " looks at the own port in a row found no answer (" << answer.message() << ")";
     end_requested_("nobody can connect to this node any more: it must be started again", kNotReachable);
   }
 
