@@ -25,8 +25,10 @@ constexpr int kKeepaliveTimeoutMs = 5 * 1000;
 constexpr int kLeastPingIntervalMs = 10 * 1000;
 
 // A connection that has not begun HTTP/2 by then is closed. It takes a descriptor and may be of a port scanner.
-// kMassWindow in quota/balancer/probe_verdicts.h is longer.
+// kMassWindow in quota/balancer/probe_verdicts.h is longer. With TLS it also takes 84 KiB, which are not in the
+// resource quota.
 constexpr int kHandshakeTimeoutMs = 20 * 1000;
+constexpr int kTlsHandshakeTimeoutMs = 10 * 1000;
 
 // Silences gRPC while we bind a port: our caller reports once that a port is taken.
 std::atomic<bool> muted{false};
@@ -35,7 +37,7 @@ void LogFromGrpc(gpr_log_func_args* args) {
   if (!muted.load(std::memory_order_relaxed)) LogGrpcLine(args);
 }
 
-void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
+void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options, bool tls) {
   builder.SetMaxReceiveMessageSize(options.max_message_bytes);
   grpc::ResourceQuota quota("tranched");
   quota.Resize(static_cast<size_t>(options.grpc_memory_mib) * 1024 * 1024);
@@ -45,7 +47,7 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kLeastPingIntervalMs);
-  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, tls ? kTlsHandshakeTimeoutMs : kHandshakeTimeoutMs);
   if (options.max_connection_idle_ms > 0) {
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, options.max_connection_idle_ms);
   }
@@ -83,7 +85,7 @@ absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const G
   result.credentials = listener.certificates == nullptr ? grpc::InsecureServerCredentials()
                                                         : MakeServerCredentials(listener.certificates);
   builder.AddListeningPort(listener.address, result.credentials, &result.port);
-  SetLimits(builder, options);
+  SetLimits(builder, options, /*tls=*/listener.certificates != nullptr);
   for (grpc::Service* service : services) builder.RegisterService(service);
   muted = true;
   result.server = builder.BuildAndStart();
