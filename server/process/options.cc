@@ -19,8 +19,8 @@
 #include "storage/base/address.h"
 #include "storage/base/config_file.h"
 #include "storage/base/decimal_flags.h"
-#include "storage/base/loopback.h"
 #include "storage/base/flag_variable.h"
+#include "storage/base/loopback.h"
 #include "storage/base/secret_file.h"
 
 #ifndef TRANCHE_VERSION
@@ -320,12 +320,12 @@ void AddTls(Parser& parser, TlsOptions* options, const std::string& doors) {
   parser.Add("tls-certificate", &options->files.certificate, "FILE",
              absl::StrCat("PEM file with this process's certificate and those between it and its authority. With it, ",
                           doors, " TLS only. All files are read again when they change"));
-  parser.Add("tls-key", &options->files.key, "FILE", "PEM file with its private key, not encrypted");
+  parser.Add("tls-key", &options->files.key, "FILE", "PEM file with its private key, not encrypted; chmod 600");
   parser.Add("tls-client-ca", &options->files.authorities, "FILE",
              "PEM file with the authorities of callers' certificates. With it, callers are asked for one, and one that "
              "they present must be good");
   parser.AddSwitch("tls-require-client-certificate", &options->require_client_certificate,
-                   "Refuse callers who present none");
+                   "Refuse callers who present none, at all these ports: also those who have only a token, and probes");
 }
 
 void AddAccess(Parser& parser, ServerOptions* options) {
@@ -334,7 +334,6 @@ void AddAccess(Parser& parser, ServerOptions* options) {
              "JSON file that says who may call what, by their certificates and tokens; read again when it changes "
              "[default: everybody who can connect may call everything]");
 }
-
 
 // "", or what is wrong: whoever reads a token on its way can use it.
 std::string CheckAccess(const ServerOptions& options, const AdminAddress& admin) {
