@@ -38,8 +38,8 @@ class ProbeVerdicts {
   static constexpr absl::Duration kLongestPause = absl::Seconds(30);
   static constexpr absl::Duration kShortLived = absl::Seconds(1);
   static constexpr int kMostWrongGuesses = 2;
-  // A front node closes our connection when it has not begun HTTP/2 within 20 s (kHandshakeTimeoutMs in
-  // server/rpc/grpc_server.cc). So a rule that keeps connections and rejects new ones shows at each node within that
+  // A front node closes our connection when it has not begun HTTP/2 within 20 s, or 10 s with TLS (kHandshakeTimeoutMs
+  // in server/rpc/grpc_server.cc). So a rule that keeps connections and rejects new ones shows at each node within that
   // time; a timer may be late, and the two tries take a moment.
   static constexpr absl::Duration kMassWindow = absl::Seconds(25);
   // With fewer nodes one cannot tell a rule that holds for all of them from deaths.

@@ -88,10 +88,11 @@ absl::Status CannotListen(const std::string& listen, absl::string_view why) {
 // Does not block. The wildcard of IPv6 is for IPv4, too, as it is for gRPC.
 absl::StatusOr<FileDescriptor> ListeningSocket(const SocketAddress& at) {
   FileDescriptor made(socket(at.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, /*protocol=*/0));
+  if (!made.open()) return absl::UnavailableError(strerror(errno));
   const int on = 1, off = 0;
   setsockopt(made.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   if (at.address.ss_family == AF_INET6) setsockopt(made.number(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-  if (!made.open() || bind(made.number(), at.get(), at.length) != 0 || listen(made.number(), kDoorQueue) != 0) {
+  if (bind(made.number(), at.get(), at.length) != 0 || listen(made.number(), kDoorQueue) != 0) {
     return absl::UnavailableError(strerror(errno));
   }
   return made;

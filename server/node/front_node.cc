@@ -47,10 +47,11 @@ constexpr absl::Duration kCheckCalls = absl::Seconds(1);
 // Health reports a fault only after this many checks in a row with overdue calls: one slow call is no reason to send
 // all callers elsewhere, and a short stall of the ledger must not make all nodes do so together.
 constexpr int kOverdueChecks = 5;
-// Time between two probes of the own port, and for the answer to one.
+// Time between two looks at the own port, and for which one waits for an answer.
 constexpr absl::Duration kProbeListener = absl::Seconds(1);
 constexpr absl::Duration kProbeTimeout = absl::Seconds(2);
-// So many probes in a row without an answer, so 5 to 15 s, end the node.
+// So many looks in a row without an answer end the node: 5 s if connections are refused, and 15 s if one stays open
+// without an answer.
 constexpr int kSilentProbes = 5;
 // Below this limit of open files the node warns: each caller's connection takes one.
 constexpr uint64_t kFewDescriptors = 4096;
@@ -69,6 +70,12 @@ std::unique_ptr<AccessLog> MakeAccessLog(const ServerOptions& options) {
   if (options.access_log == AccessLogMode::kOff) return nullptr;
   return std::make_unique<AccessLog>(options.access_log, options.access_log_sample, storage::Clock::Real());
 }
+
+// A port of this node that callers connect to.
+struct WatchedListener {
+  ListenerProbe probe;
+  int silent_probes = 0;  // in a row
+};
 
 }  // namespace
 
@@ -191,7 +198,12 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
       UpdateHealth();
     }
     check_calls_task_ = std::make_unique<PeriodicTask>(kCheckCalls, [this] { CheckCalls(); });
-    return WatchListener(*ParseAddress(options.listen));
+    LOG_IF(WARNING, DescriptorLimit() < kFewDescriptors)
+        << "this process may have only " << DescriptorLimit()
+        << " files and connections open; raise the hard limit (ulimit -Hn, LimitNOFILE=)";
+    WatchListener(*ParseAddress(options.listen), grpc_.port);
+    if (admin_grpc_.server != nullptr) WatchListener(*ParseAddress(admin.address), admin_grpc_.port);
+    return absl::OkStatus();
   }
 
   // Operators also use the services for buyers: tranchectl shows and changes reservations with them.
@@ -206,21 +218,19 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     return absl::OkStatus();
   }
 
-  absl::Status WatchListener(Address listening) {
-    LOG_IF(WARNING, DescriptorLimit() < kFewDescriptors)
-        << "this process may have only " << DescriptorLimit()
-        << " files and connections open; raise the hard limit (ulimit -Hn, LimitNOFILE=)";
-    listening.port = grpc_.port;
+  void WatchListener(Address listening, int port) {
+    listening.port = port;
     const auto protocol = certificates_ == nullptr ? ListenerProbe::Protocol::kHttp2 : ListenerProbe::Protocol::kTls;
     absl::StatusOr<ListenerProbe> probe = ListenerProbe::Make(listening, protocol);
     if (probe.ok()) (void)probe->Ask(kProbeTimeout);
     if (!probe.ok() || !probe->has_answered()) {
-      LOG(WARNING) << "this process cannot connect to its own port, and so cannot notice when nobody can";
-      return absl::OkStatus();
+      LOG(WARNING) << "this process cannot connect to its own port " << port
+                   << ", and so cannot notice when nobody can";
+      return;
     }
-    probe_ = std::make_unique<ListenerProbe>(*std::move(probe));
-    probe_task_ = std::make_unique<PeriodicTask>(kProbeListener, [this] { ProbeListener(); });
-    return absl::OkStatus();
+    auto watched = std::make_shared<WatchedListener>(WatchedListener{.probe = *std::move(probe)});
+    probe_tasks_.push_back(
+        std::make_unique<PeriodicTask>(kProbeListener, [this, watched] { ProbeListener(*watched); }));
   }
 
   absl::Status StartAgent(const ServerOptions& options) {
@@ -280,10 +290,10 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
 
   // A listener that takes no connections does not recover (listener_probe.h). Those who are connected are served until
   // the node ends, but units that only they can buy are better off elsewhere.
-  void ProbeListener() {
-    const absl::Status answer = probe_->Ask(kProbeTimeout);
-    silent_probes_ = answer.ok() ? 0 : silent_probes_ + 1;
-    if (silent_probes_ < kSilentProbes) return;
+  void ProbeListener(WatchedListener& watched) {
+    const absl::Status answer = watched.probe.Ask(kProbeTimeout);
+    watched.silent_probes = answer.ok() ? 0 : watched.silent_probes + 1;
+    if (watched.silent_probes < kSilentProbes) return;
     {
       absl::MutexLock lock(&mutex_);
       if (stopping_ || not_reachable_) return;
@@ -291,7 +301,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
       UpdateHealth();
     }
     LOG(ERROR) << "no connection is taken any more: " << kSilentProbes
-               << " probes of the own port in a row had no answer (" << answer.message() << ")";
+               << " looks at the own port in a row found no answer (" << answer.message() << ")";
     end_requested_("nobody can connect to this node any more: it must be started again", kNotReachable);
   }
 
@@ -363,12 +373,10 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   bool not_reachable_ ABSL_GUARDED_BY(mutex_) = false;
   int overdue_checks_ = 0;  // in a row; only in CheckCalls
   GrpcServer grpc_;
-  GrpcServer admin_grpc_;                 // without a server if operators connect where buyers do, or not at all
-  std::unique_ptr<ListenerProbe> probe_;  // only in ProbeListener, once its task runs
-  int silent_probes_ = 0;                 // in a row; only in ProbeListener
+  GrpcServer admin_grpc_;  // without a server if operators connect where buyers do, or not at all
   // Last: they use the others.
   std::unique_ptr<PeriodicTask> check_calls_task_;
-  std::unique_ptr<PeriodicTask> probe_task_;
+  std::vector<std::unique_ptr<PeriodicTask>> probe_tasks_;  // of each watched listener
   std::unique_ptr<NodeMetrics> metrics_;
 };
 

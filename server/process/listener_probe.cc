@@ -15,7 +15,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
-#include "server/process/file_descriptor.h"
 #include "server/process/host.h"
 #include "storage/base/status_macros.h"
 
@@ -53,14 +52,12 @@ absl::Status Await(int socket, short events, absl::Time deadline) {
     pollfd waiting{socket, events, 0};
     const int ready = poll(&waiting, 1, static_cast<int>(left));
     if (ready > 0) return absl::OkStatus();
-    if (ready == 0) return absl::UnavailableError("no answer in time");
+    if (ready == 0) return absl::DeadlineExceededError("no answer in time");
     if (errno != EINTR) return Failure("poll");
   }
 }
 
-absl::Status Connect(int socket, const SocketAddress& to, absl::Time deadline) {
-  if (connect(socket, to.get(), to.length) == 0) return absl::OkStatus();
-  if (errno != EINPROGRESS) return Failure("cannot connect");
+absl::Status AwaitConnected(int socket, absl::Time deadline) {
   RETURN_IF_ERROR(Await(socket, POLLOUT, deadline));
   int error = 0;
   socklen_t size = sizeof(error);
@@ -69,20 +66,9 @@ absl::Status Connect(int socket, const SocketAddress& to, absl::Time deadline) {
   return error == 0 ? absl::OkStatus() : Failure("cannot connect");
 }
 
-// A connection that the program took and then closed is an answer, too: it does so when it is short of memory.
-absl::Status Exchange(int socket, absl::string_view question, absl::Time deadline) {
-  if (send(socket, question.data(), question.size(), MSG_NOSIGNAL) < 0) {
-    return errno == ECONNRESET || errno == EPIPE ? absl::OkStatus() : Failure("cannot send");
-  }
-  RETURN_IF_ERROR(Await(socket, POLLIN, deadline));
-  char first = 0;
-  if (recv(socket, &first, 1, 0) < 0 && errno != ECONNRESET) return Failure("cannot receive");
-  return absl::OkStatus();
-}
-
-absl::Status AskOnce(const SocketAddress& to, absl::string_view question, absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
-  const FileDescriptor client(socket(to.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+// A connection that begins, or has begun.
+absl::StatusOr<FileDescriptor> Connect(const SocketAddress& to) {
+  FileDescriptor client(socket(to.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!client.open()) return Failure("cannot open a socket");
   {
     // The server needs one as well. Taking the last would break what is asked about.
@@ -92,8 +78,8 @@ absl::Status AskOnce(const SocketAddress& to, absl::string_view question, absl::
   // Closed without waiting, so that asking every second leaves no socket in TIME_WAIT.
   const linger at_once{1, 0};
   setsockopt(client.number(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-  RETURN_IF_ERROR(Connect(client.number(), to, deadline));
-  return Exchange(client.number(), question, deadline);
+  if (connect(client.number(), to.get(), to.length) != 0 && errno != EINPROGRESS) return Failure("cannot connect");
+  return client;
 }
 
 // A wildcard listens for both families, or for the one that the machine has.
@@ -113,7 +99,7 @@ absl::StatusOr<ListenerProbe> ListenerProbe::Make(const Address& listening, Prot
   for (const std::string& host : HostsToAsk(listening.host)) {
     ASSIGN_OR_RETURN(const auto addresses, Resolve({host, listening.port}, Lookup::kNames));
     for (const SocketAddress& address : addresses) {
-      targets.push_back({absl::StrCat(host, " port ", listening.port), address, false});
+      targets.push_back({absl::StrCat(host, " port ", listening.port), address});
     }
   }
   return ListenerProbe(std::move(question), std::move(targets));
@@ -123,11 +109,33 @@ bool ListenerProbe::has_answered() const {
   return std::any_of(targets_.begin(), targets_.end(), [](const Target& target) { return target.has_answered; });
 }
 
+// A connection that the program took and then closed is an answer, too: it does so when it is short of memory.
+absl::Status ListenerProbe::Proceed(Target& target, absl::Time deadline) const {
+  if (!target.question.open()) {
+    target.sent = false;
+    ASSIGN_OR_RETURN(target.question, Connect(target.address));
+  }
+  const int socket = target.question.number();
+  if (!target.sent) {
+    RETURN_IF_ERROR(AwaitConnected(socket, deadline));
+    if (send(socket, question_.data(), question_.size(), MSG_NOSIGNAL) < 0) {
+      return errno == ECONNRESET || errno == EPIPE ? absl::OkStatus() : Failure("cannot send");
+    }
+    target.sent = true;
+  }
+  RETURN_IF_ERROR(Await(socket, POLLIN, deadline));
+  char first = 0;
+  if (recv(socket, &first, 1, 0) < 0 && errno != ECONNRESET) return Failure("cannot receive");
+  return absl::OkStatus();
+}
+
 absl::Status ListenerProbe::Ask(absl::Duration timeout) {
   absl::Status failure;
   for (Target& target : targets_) {
-    const absl::Status answer = AskOnce(target.address, question_, timeout);
+    const absl::Status answer = Proceed(target, absl::Now() + timeout);
     target.has_answered |= answer.ok();
+    // Where nobody has ever answered, a question that is torn down later would look like an answer.
+    if (!absl::IsDeadlineExceeded(answer) || !target.has_answered) target.question = FileDescriptor();
     if (!answer.ok() && target.has_answered) {
       failure.Update(absl::UnavailableError(absl::StrCat(target.name, ": ", answer.message())));
     }

@@ -16,12 +16,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/process/file_descriptor.h"
 #include "server/process/socket_address.h"
 #include "storage/base/address.h"
 
 namespace tranche::server {
 
-// What to ask. Not thread-safe.
+// Under a flood of connections a good listener may answer after many seconds. So a question that has no answer yet
+// stays open, and the next Ask goes on with it.
+//
+// What to ask, and what is asked now. Not thread-safe.
 class ListenerProbe {
  public:
   enum class Protocol { kHttp2, kTls };
@@ -30,9 +34,9 @@ class ListenerProbe {
   // the name, which may block.
   static absl::StatusOr<ListenerProbe> Make(const Address& listening, Protocol protocol = Protocol::kHttp2);
 
-  // Asks each address once and waits at most `timeout` for each. An error says which one has failed and why; a want of
-  // free descriptors is one, too. An address that has never answered does not fail: the machine may have no such
-  // address, or its own rules may close it.
+  // Asks each address, unless the question before is still open, and waits at most `timeout` for each. An error says
+  // which one has failed, or has not answered yet, and why; a want of free descriptors is one, too. An address that has
+  // never answered does not fail: the machine may have no such address, or its own rules may close it.
   absl::Status Ask(absl::Duration timeout);
 
   // Whether any address has ever answered; otherwise Ask finds out nothing.
@@ -42,11 +46,16 @@ class ListenerProbe {
   struct Target {
     std::string name;
     SocketAddress address;
-    bool has_answered;
+    bool has_answered = false;
+    FileDescriptor question = {};  // open while there is no answer
+    bool sent = false;             // that question
   };
 
   ListenerProbe(std::string question, std::vector<Target> targets)
       : question_(std::move(question)), targets_(std::move(targets)) {}
+
+  // kDeadlineExceeded: there is no answer yet.
+  absl::Status Proceed(Target& target, absl::Time deadline) const;
 
   std::string question_;
   std::vector<Target> targets_;

@@ -338,12 +338,12 @@ void AddTls(Parser& parser, TlsOptions* options, const std::string& doors) {
   parser.Add("tls-certificate", &options->files.certificate, "FILE",
              absl::StrCat("PEM file with this process's certificate and those between it and its authority. With it, ",
                           doors, " TLS only. All files are read again when they change"));
-  parser.Add("tls-key", &options->files.key, "FILE", "PEM file with its private key, not encrypted");
+  parser.Add("tls-key", &options->files.key, "FILE", "PEM file with its private key, not encrypted; chmod 600");
   parser.Add("tls-client-ca", &options->files.authorities, "FILE",
              "PEM file with the authorities of callers' certificates. With it, callers are asked for one, and one that "
              "they present must be good");
   parser.AddSwitch("tls-require-client-certificate", &options->require_client_certificate,
-                   "Refuse callers who present none");
+                   "Refuse callers who present none, at all these ports: also those who have only a token, and probes");
 }
 
 void AddAccess(Parser& parser, ServerOptions* options) {

@@ -8,12 +8,17 @@
 #include <grpcpp/server_builder.h>
 
 #include <atomic>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "grpc/health/v1/health.pb.h"
 #include "server/grpc_log.h"
+#include "server/process/host.h"
+#include "server/process/socket_address.h"
 #include "server/rpc/server_credentials.h"
+#include "storage/base/address.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -25,8 +30,10 @@ constexpr int kKeepaliveTimeoutMs = 5 * 1000;
 constexpr int kLeastPingIntervalMs = 10 * 1000;
 
 // A connection that has not begun HTTP/2 by then is closed. It takes a descriptor and may be of a port scanner.
-// kMassWindow in quota/balancer/probe_verdicts.h is longer.
+// kMassWindow in quota/balancer/probe_verdicts.h is longer. With TLS it also takes 84 KiB, which are not in the
+// resource quota.
 constexpr int kHandshakeTimeoutMs = 20 * 1000;
+constexpr int kTlsHandshakeTimeoutMs = 10 * 1000;
 
 // Silences gRPC while we bind a port: our caller reports once that a port is taken.
 std::atomic<bool> muted{false};
@@ -35,7 +42,7 @@ void LogFromGrpc(gpr_log_func_args* args) {
   if (!muted.load(std::memory_order_relaxed)) LogGrpcLine(args);
 }
 
-void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
+void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options, bool tls) {
   builder.SetMaxReceiveMessageSize(options.max_message_bytes);
   grpc::ResourceQuota quota("tranched");
   quota.Resize(static_cast<size_t>(options.grpc_memory_mib) * 1024 * 1024);
@@ -45,7 +52,7 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kLeastPingIntervalMs);
-  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, tls ? kTlsHandshakeTimeoutMs : kHandshakeTimeoutMs);
   if (options.max_connection_idle_ms > 0) {
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, options.max_connection_idle_ms);
   }
@@ -55,6 +62,19 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, options.max_connection_age_ms);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, options.max_deadline_ms);
   }
+}
+
+// gRPC 1.51 replaces the handshaker of a port without a lock when it is given another configuration; two addresses of one
+// name accept side by side, and share it.
+absl::Status CheckOneAddress(const GrpcListener& listener) {
+  const std::optional<Address> address = ParseAddress(listener.address);
+  if (!address.has_value() || IsWildcard(address->host)) return absl::OkStatus();
+  const absl::StatusOr<std::vector<SocketAddress>> resolved = Resolve(*address, Lookup::kNames);
+  // What cannot be found is told when the port is bound.
+  if (!resolved.ok() || resolved->size() < 2) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("with TLS, ", listener.flag, " must be one address, and ", address->host,
+                                                 " has ", resolved->size(), ": give one of them, such as 127.0.0.1:",
+                                                 address->port));
 }
 
 }  // namespace
@@ -78,12 +98,13 @@ absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const G
     CHECK(grpc::health::v1::HealthCheckRequest::descriptor() != nullptr);
   }
 
+  if (listener.certificates != nullptr) RETURN_IF_ERROR(CheckOneAddress(listener));
   GrpcServer result;
   grpc::ServerBuilder builder;
   result.credentials = listener.certificates == nullptr ? grpc::InsecureServerCredentials()
                                                         : MakeServerCredentials(listener.certificates);
   builder.AddListeningPort(listener.address, result.credentials, &result.port);
-  SetLimits(builder, options);
+  SetLimits(builder, options, /*tls=*/listener.certificates != nullptr);
   for (grpc::Service* service : services) builder.RegisterService(service);
   muted = true;
   result.server = builder.BuildAndStart();

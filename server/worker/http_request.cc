@@ -15,8 +15,6 @@ constexpr size_t kKeptBytes = 200;
 constexpr size_t kReadBytes = 64 * 1024;
 // Below it, more is to come: "100 Continue".
 constexpr long kFirstFinalStatus = 200;
-// libcurl would use a file of authorities for a day before it reads it again.
-constexpr long kAuthoritiesCachedS = 1;
 
 CURL* NewHandle() {
   static absl::once_flag once;
@@ -24,6 +22,12 @@ CURL* NewHandle() {
   CURL* handle = curl_easy_init();
   CHECK(handle != nullptr);
   return handle;
+}
+
+// A libcurl that cannot do this would trust whomever the machine trusts.
+void SetPem(CURL* curl, CURLoption option, const std::string& pem) {
+  curl_blob copied{.data = const_cast<char*>(pem.data()), .len = pem.size(), .flags = CURL_BLOB_COPY};
+  CHECK_EQ(curl_easy_setopt(curl, option, &copied), CURLE_OK);
 }
 
 }  // namespace
@@ -47,21 +51,17 @@ HttpRequest::HttpRequest(const std::string& url, absl::Duration timeout, absl::D
   curl_easy_setopt(curl, CURLOPT_PRIVATE, this);
 }
 
-void HttpRequest::UseCertificates(const CertificatePaths& paths) {
-  if (paths.authorities.empty() && paths.certificate.empty()) return;
+void HttpRequest::UseCertificates(const Certificates& certificates) {
   CURL* curl = handle_.get();
   // A session that is resumed goes on with the certificates that it began with.
   curl_easy_setopt(curl, CURLOPT_SSL_SESSIONID_CACHE, 0L);
-  if (!paths.authorities.empty()) {
-    curl_easy_setopt(curl, CURLOPT_CAINFO, paths.authorities.c_str());
+  if (!certificates.authorities_pem.empty()) {
+    SetPem(curl, CURLOPT_CAINFO_BLOB, certificates.authorities_pem);
     curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);  // otherwise those of this machine would be trusted, too
-#if LIBCURL_VERSION_NUM >= 0x075700
-    curl_easy_setopt(curl, CURLOPT_CA_CACHE_TIMEOUT, kAuthoritiesCachedS);
-#endif
   }
-  if (paths.certificate.empty()) return;
-  curl_easy_setopt(curl, CURLOPT_SSLCERT, paths.certificate.c_str());
-  curl_easy_setopt(curl, CURLOPT_SSLKEY, paths.key.c_str());
+  if (certificates.certificate_pem.empty()) return;
+  SetPem(curl, CURLOPT_SSLCERT_BLOB, certificates.certificate_pem);
+  SetPem(curl, CURLOPT_SSLKEY_BLOB, certificates.key_pem);
 }
 
 void HttpRequest::PreparePost(const std::string& body, const std::vector<std::string>& headers) {

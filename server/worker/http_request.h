@@ -19,8 +19,8 @@ class HttpRequest {
   HttpRequest(const HttpRequest&) = delete;
   HttpRequest& operator=(const HttpRequest&) = delete;
 
-  // For https. The files are read again for each new connection.
-  void UseCertificates(const CertificatePaths& paths);
+  // For https, not during a transfer. Connections with other ones are not used any more.
+  void UseCertificates(const Certificates& certificates);
 
   // Makes it a POST of the body, which must outlive the transfer. Headers are "Name: value".
   void PreparePost(const std::string& body, const std::vector<std::string>& headers);

@@ -19,6 +19,15 @@ absl::Status About(const SinkSpec& spec, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat("--sink ", spec.name, ": ", status.message()));
 }
 
+// Null: it names none.
+absl::StatusOr<std::shared_ptr<CertificateFiles>> OpenCertificates(const SinkSpec& spec) {
+  const CertificatePaths& paths = spec.certificates;
+  if (paths.authorities.empty() && paths.certificate.empty()) return nullptr;
+  auto files = CertificateFiles::Open(paths, LoggedCertificates());
+  if (!files.ok()) return About(spec, files.status());
+  return *std::move(files);
+}
+
 absl::StatusOr<std::unique_ptr<Sink>> MakeWebhook(const SinkSpec& spec, const WorkerProcessOptions& options,
                                                   storage::Clock* clock) {
   absl::StatusOr<std::vector<std::string>> secrets = ReadSecrets(spec.secret_file);
@@ -26,19 +35,15 @@ absl::StatusOr<std::unique_ptr<Sink>> MakeWebhook(const SinkSpec& spec, const Wo
     return absl::Status(secrets.status().code(),
                         absl::StrCat("--sink-secret-file ", spec.name, ": ", secrets.status().message()));
   }
-  // libcurl reads them again for each connection; now it is only said whether they can be used.
-  if (const auto read = ReadCertificates(spec.certificates); !read.ok()) return About(spec, read.status());
   WebhookOptions webhook;
   webhook.name = spec.name;
   webhook.url = spec.target;
   webhook.secrets = *std::move(secrets);
-  webhook.certificates = spec.certificates;
+  ASSIGN_OR_RETURN(webhook.certificates, OpenCertificates(spec));
   webhook.timeout = absl::Milliseconds(options.sink_timeout_ms);
   webhook.connections = options.sink_connections;
   return std::make_unique<WebhookSink>(std::move(webhook), clock);
 }
-
-bool NamesFiles(const CertificatePaths& paths) { return !paths.authorities.empty() || !paths.certificate.empty(); }
 
 absl::StatusOr<std::unique_ptr<Sink>> MakeGrpc(const SinkSpec& spec, const WorkerProcessOptions& options) {
   GrpcSinkOptions grpc;
@@ -46,11 +51,7 @@ absl::StatusOr<std::unique_ptr<Sink>> MakeGrpc(const SinkSpec& spec, const Worke
   grpc.address = spec.target;
   grpc.timeout = absl::Milliseconds(options.sink_timeout_ms);
   grpc.tls = spec.tls;
-  if (NamesFiles(spec.certificates)) {
-    auto files = CertificateFiles::Open(spec.certificates, LoggedCertificates());
-    if (!files.ok()) return About(spec, files.status());
-    grpc.certificates = *std::move(files);
-  }
+  ASSIGN_OR_RETURN(grpc.certificates, OpenCertificates(spec));
   if (!spec.token_file.empty()) {
     auto token = TokenFile::Open(spec.token_file, LoggedCertificates());
     if (!token.ok()) return About(spec, token.status());

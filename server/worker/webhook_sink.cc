@@ -74,9 +74,15 @@ class WebhookSink::Transfers {
     curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(options.connections));
     for (int i = 0; i < options.connections; ++i) {
       requests_.push_back(std::make_unique<HttpRequest>(options.url, options.timeout, options.connect_timeout));
-      requests_.back()->UseCertificates(options.certificates);
       free_.push_back(requests_.back().get());
     }
+  }
+
+  // While none runs.
+  void UseCertificates(std::shared_ptr<const Certificates> current) {
+    if (current == certificates_) return;
+    certificates_ = std::move(current);
+    for (const auto& request : requests_) request->UseCertificates(*certificates_);
   }
 
   bool HasRoom() const { return !free_.empty(); }
@@ -120,6 +126,7 @@ class WebhookSink::Transfers {
     return any;
   }
 
+  std::shared_ptr<const Certificates> certificates_;  // null: those of this machine
   std::vector<std::unique_ptr<HttpRequest>> requests_;
   std::vector<HttpRequest*> free_;
   std::vector<std::pair<HttpRequest*, size_t>> indexes_;  // the running ones: the message's place in the batch
@@ -142,6 +149,7 @@ std::vector<Delivery> WebhookSink::Deliver(absl::Span<const storage::OutboxMessa
     }
   }
   if (transfers == nullptr) transfers = std::make_unique<Transfers>(options_);
+  if (options_.certificates != nullptr) transfers->UseCertificates(options_.certificates->Refresh());
 
   std::vector<Delivery> deliveries(batch.size());
   Prospects prospects(options_.connections);

@@ -38,8 +38,8 @@ struct WebhookOptions {
   absl::Duration timeout = absl::Seconds(10);  // of a whole request
   absl::Duration connect_timeout = absl::Seconds(3);
   int connections = 16;  // that one Deliver uses at most
-  // For https; read again for each new connection. Without authorities, those of this machine.
-  CertificatePaths certificates;
+  // For https; null, or without authorities: those of this machine. New ones are for the next messages.
+  std::shared_ptr<CertificateFiles> certificates;
 };
 
 class WebhookSink : public Sink {

@@ -74,12 +74,18 @@ class SinkTlsTest : public ::testing::Test {
     return std::make_unique<GrpcSink>(std::move(options));
   }
 
-  WebhookOptions WebhookTo(const std::string& url) const {
+  CertificatePaths Paths() const {
+    return {.certificate = files_.certificate(), .key = files_.key(), .authorities = files_.ca()};
+  }
+  // Looks at its files before each delivery.
+  static WebhookOptions WebhookTo(const std::string& url, const CertificatePaths& paths) {
     WebhookOptions options;
     options.name = "shop";
     options.url = url;
     options.secrets = {"a-secret-of-this-test"};
-    options.certificates = {.certificate = files_.certificate(), .key = files_.key(), .authorities = files_.ca()};
+    auto certificates = CertificateFiles::Open(paths, {.look_every = absl::ZeroDuration()});
+    EXPECT_TRUE(certificates.ok()) << certificates.status();
+    options.certificates = *std::move(certificates);
     return options;
   }
 
@@ -145,18 +151,18 @@ TEST_F(SinkTlsTest, AReceiverThatIsNotTrustedGetsNothing) {
 
 TEST_F(SinkTlsTest, AWebhookTrustsItsAuthorityAndShowsItsCertificate) {
   HttpsReceiver receiver(ForNode(authority_), authority_.certificate_pem());
-  WebhookSink sink(WebhookTo(receiver.url()), storage::Clock::Real());
+  WebhookSink sink(WebhookTo(receiver.url(), Paths()), storage::Clock::Real());
   const Delivery delivery = DeliverOne(sink);
   EXPECT_EQ(delivery.outcome, DeliveryOutcome::kDelivered) << delivery.error;
   EXPECT_EQ(receiver.last_caller(), "worker");
 
-  WebhookOptions machine = WebhookTo(receiver.url());
-  machine.certificates.authorities = "";
-  WebhookSink distrustful(machine, storage::Clock::Real());
+  CertificatePaths machine = Paths();
+  machine.authorities = "";
+  WebhookSink distrustful(WebhookTo(receiver.url(), machine), storage::Clock::Real());
   EXPECT_EQ(DeliverOne(distrustful).outcome, DeliveryOutcome::kSinkFailed) << "the machine does not know the authority";
-  WebhookOptions nobody = WebhookTo(receiver.url());
-  nobody.certificates.certificate = nobody.certificates.key = "";
-  WebhookSink anonymous(nobody, storage::Clock::Real());
+  CertificatePaths nobody = Paths();
+  nobody.certificate = nobody.key = "";
+  WebhookSink anonymous(WebhookTo(receiver.url(), nobody), storage::Clock::Real());
   EXPECT_EQ(DeliverOne(anonymous).outcome, DeliveryOutcome::kSinkFailed) << "the receiver asks for a certificate";
   EXPECT_EQ(receiver.answered(), 1);
 }
@@ -165,14 +171,20 @@ TEST_F(SinkTlsTest, AWebhookTakesANewAuthorityAndANewCertificate) {
   const TestAuthority next("the next authority");
   const std::string both = authority_.certificate_pem() + next.certificate_pem();
   HttpsReceiver receiver(ForNode(authority_), both);
-  WebhookSink sink(WebhookTo(receiver.url()), storage::Clock::Real());
+  WebhookSink sink(WebhookTo(receiver.url(), Paths()), storage::Clock::Real());
   EXPECT_EQ(DeliverOne(sink).outcome, DeliveryOutcome::kDelivered);
 
   receiver.Show(ForNode(next));
   EXPECT_EQ(DeliverOne(sink).outcome, DeliveryOutcome::kSinkFailed);
   files_.Trust(both);
   files_.Show(ForClient(next, "renewed-worker"));
-  EXPECT_TRUE(Eventually([&] { return DeliverOne(sink).outcome == DeliveryOutcome::kDelivered; }));
+  const Delivery renewed = DeliverOne(sink);
+  EXPECT_EQ(renewed.outcome, DeliveryOutcome::kDelivered) << renewed.error;
+  EXPECT_EQ(receiver.last_caller(), "renewed-worker");
+
+  // A half-written set leaves the sink as it was.
+  tranche::testing::ReplaceFile(files_.certificate(), "-----BEGIN CERTIFICATE-----\nMII");
+  EXPECT_EQ(DeliverOne(sink).outcome, DeliveryOutcome::kDelivered);
   EXPECT_EQ(receiver.last_caller(), "renewed-worker");
 }
 

@@ -132,6 +132,19 @@ TEST(ListenerProbeTest, AConnectionThatIsNeverAcceptedIsNoAnswer) {
   EXPECT_TRUE(probe.has_answered());
 }
 
+// As under a flood of connections: the answer comes, but late.
+TEST(ListenerProbeTest, AQuestionStaysOpenUntilItsAnswer) {
+  ListeningSocket listening;
+  ListenerProbe probe = ProbeOf("127.0.0.1", listening.port());
+  std::thread program([&listening] { listening.Accept(); });
+  EXPECT_TRUE(probe.Ask(kLongWait).ok());
+  program.join();
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(probe.Ask(kShortWait).ok());
+  listening.Accept();
+  EXPECT_TRUE(probe.Ask(kLongWait).ok()) << "there was one question all the time";
+  EXPECT_FALSE(probe.Ask(kShortWait).ok()) << "the next one";
+}
+
 // A rule of the network may close the port to this machine alone. The node must not end because of that.
 TEST(ListenerProbeTest, AnAddressThatHasNeverAnsweredDoesNotFail) {
   ListeningSocket listening;
