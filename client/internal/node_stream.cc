@@ -230,7 +230,7 @@ void NodeStream::OnDone(const grpc::Status& status) {
   // The context holds its channel. The channel's last owner must not be a thread of gRPC: the client may be destroyed
   // after OnEnded.
   context_.reset();
-  owner_->OnEnded(node_, std::move(unanswered));
+  owner_->OnEnded(node_, std::move(unanswered), ToAbslStatus(status));
 }
 
 }  // namespace tranche::internal

@@ -1,6 +1,9 @@
 #include "client/internal/stream_session.h"
 
+#include <grpc/support/log.h>
+
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "client/internal/attempt_verdict.h"
@@ -14,6 +17,14 @@ constexpr absl::Duration kWatchInterval = absl::Milliseconds(250);
 constexpr int kTries = 2;
 // How long the node may take to end a stream on which it owes no answer.
 constexpr absl::Duration kEndGrace = absl::Seconds(1);
+// Between two tries of a caller who may have no stream: roles are given, and tokens changed, while programs run.
+constexpr absl::Duration kDeniedPause = absl::Minutes(1);
+
+// The node does not know this caller, or their role has no streams. It has done nothing of what it left unanswered: it
+// says so before it reads the first request, or, when roles have changed, after it has answered all that it accepted.
+bool IsDenial(const absl::Status& status) {
+  return absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status);
+}
 
 CreateReservation WithId(CreateReservation request) {
   if (request.reservation_id.empty()) request.reservation_id = MakeUuidV7();
@@ -81,7 +92,7 @@ void StreamSession::Start(Request request, RequestCallback callback) {
 void StreamSession::Send(std::unique_ptr<StreamRequest> request, absl::Time now) {
   std::shared_ptr<NodeStream> stream;
   for (int tries = 0; tries < kTries && !request->NeedsCall(); ++tries) {
-    stream = StreamInsteadOf(stream);
+    stream = StreamInsteadOf(stream, now);
     const NodeStream::Sending sending = stream == nullptr ? NodeStream::Sending::kNotHere : stream->Send(request, now);
     if (sending == NodeStream::Sending::kTaken) return;
     if (sending == NodeStream::Sending::kNotHere) break;
@@ -89,10 +100,10 @@ void StreamSession::Send(std::unique_ptr<StreamRequest> request, absl::Time now)
   request->ContinueAsCall(connection_, /*outcome_unknown=*/false, this);
 }
 
-std::shared_ptr<NodeStream> StreamSession::StreamInsteadOf(const std::shared_ptr<NodeStream>& failed) {
+std::shared_ptr<NodeStream> StreamSession::StreamInsteadOf(const std::shared_ptr<NodeStream>& failed, absl::Time now) {
   {
     absl::MutexLock lock(&mutex_);
-    if (closed_) return nullptr;
+    if (!StreamsAllowed(now)) return nullptr;
     if (stream_ != nullptr && stream_ != failed) return stream_;
   }
   absl::MutexLock open_lock(&open_mutex_);
@@ -101,7 +112,7 @@ std::shared_ptr<NodeStream> StreamSession::StreamInsteadOf(const std::shared_ptr
   bool watch = false;
   {
     absl::MutexLock lock(&mutex_);
-    if (closed_) return nullptr;
+    if (!StreamsAllowed(now)) return nullptr;
     if (stream_ != nullptr && stream_ != failed) return stream_;
     ++streams_;
     watch = !std::exchange(watching_, true);
@@ -141,12 +152,29 @@ void StreamSession::OnRefused(NodeStream::Requests requests, const absl::Status&
   OnDelivered(static_cast<int>(requests.size()));
 }
 
-void StreamSession::OnEnded(int node, NodeStream::Requests unanswered) {
+void StreamSession::OnEnded(int node, NodeStream::Requests unanswered, const absl::Status& status) {
   CallEnvironment& environment = connection_.environment();
-  if (!unanswered.empty()) environment.nodes.Avoid(node, environment.scheduler->Now());
-  ContinueAsCalls(std::move(unanswered), /*outcome_unknown=*/true);
+  const bool denied = IsDenial(status);
+  if (denied) {
+    // The node is well, and as single calls these requests may be allowed.
+    OpenNoStreamsForAWhile(status);
+  } else if (!unanswered.empty()) {
+    environment.nodes.Avoid(node, environment.scheduler->Now());
+  }
+  ContinueAsCalls(std::move(unanswered), /*outcome_unknown=*/!denied);
   absl::MutexLock lock(&mutex_);
   --streams_;
+}
+
+void StreamSession::OpenNoStreamsForAWhile(const absl::Status& denial) {
+  const absl::Time now = connection_.environment().scheduler->Now();
+  {
+    absl::MutexLock lock(&mutex_);
+    no_streams_until_ = now + kDeniedPause;
+  }
+  gpr_log(__FILE__, __LINE__, GPR_LOG_SEVERITY_ERROR,
+          "tranche: a node refuses this caller's stream, so its requests go as single calls for a minute: %s",
+          std::string(denial.message()).c_str());
 }
 
 void StreamSession::ContinueAsCalls(NodeStream::Requests requests, bool outcome_unknown) {

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "client/internal/connection.h"
 #include "client/internal/node_stream.h"
 #include "tranche/reservation_stream.h"
@@ -32,7 +34,7 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>,
  private:
   void OnDone(std::vector<NodeStream::Done> done) override;
   void OnRefused(NodeStream::Requests requests, const absl::Status& error) override;
-  void OnEnded(int node, NodeStream::Requests unanswered) override;
+  void OnEnded(int node, NodeStream::Requests unanswered, const absl::Status& status) override;
   void OnAnswered(int room) override;
   void OnDelivered(int count) override;
 
@@ -45,8 +47,13 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>,
   template <typename OnStream, typename Request, typename RequestCallback>
   void Start(Request request, RequestCallback callback);
   void Send(std::unique_ptr<StreamRequest> request, absl::Time now);
-  // The stream to send on; opens one if there is none except `failed`.
-  std::shared_ptr<NodeStream> StreamInsteadOf(const std::shared_ptr<NodeStream>& failed);
+  // The stream to send on; opens one if there is none except `failed`. Null if there is to be none now.
+  std::shared_ptr<NodeStream> StreamInsteadOf(const std::shared_ptr<NodeStream>& failed, absl::Time now);
+  bool StreamsAllowed(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !closed_ && now >= no_streams_until_;
+  }
+  // After a node has denied this caller a stream.
+  void OpenNoStreamsForAWhile(const absl::Status& denial);
   void ContinueAsCalls(NodeStream::Requests requests, bool outcome_unknown);
   void Watch();
 
@@ -60,6 +67,7 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>,
   int streams_ ABSL_GUARDED_BY(mutex_) = 0;      // started and not yet ended
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool watching_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Time no_streams_until_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   std::shared_ptr<NodeStream> stream_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -26,6 +26,9 @@ struct StreamOptions {
 // with the client's retries and failover and with the same reservation ids. The next Create then opens a stream to
 // another node. Thread-safe.
 //
+// A node with an access file takes streams from callers with the role `service` only. The requests of others go as
+// single calls, and a stream is tried again after a minute: with the role `storefront`, use Client instead.
+//
 // What the callbacks of one answer send to their own stream goes out together, when all of them have run.
 class TRANCHE_EXPORT ReservationStream {
  public:
