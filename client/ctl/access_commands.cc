@@ -103,10 +103,23 @@ void WarnOfOthersWhoMayWrite(Session& session, const std::string& path) {
   if (!fault.empty()) session.err() << "A node of yours would refuse this file where it is now: " << fault << ".\n";
 }
 
+// What a node takes somewhere, or what nobody can have meant.
+void WarnOfRoles(Session& session, const AccessPolicy& policy) {
+  const Roles of_strangers = policy.DangerousForStrangers();
+  if (!of_strangers.empty()) {
+    session.err() << "A node that other machines reach would refuse this file: anonymous has " << of_strangers.Join()
+                  << ". Give roles like these to principals.\n";
+  }
+  if (!policy.SomebodyHas({Role::kOperator, Role::kAdmin})) {
+    session.err() << "Nobody has the role operator or admin: tranchectl could change nothing.\n";
+  }
+}
+
 void CheckAccessFile(Session& session, const std::string& path) {
   const auto policy = ReadAccessPolicy(path);
   if (!policy.ok()) return session.FailLocally(absl::StrCat(path, ": ", std::string(policy.status().message())));
   WarnOfOthersWhoMayWrite(session, path);
+  WarnOfRoles(session, **policy);
   if (session.json()) return PrintPolicyJson(session, **policy);
   Table table({"PRINCIPAL", "ROLES", "CERTIFICATES", "TOKENS"});
   const auto names_of = [&](const Principal& principal) -> std::string {

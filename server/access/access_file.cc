@@ -37,15 +37,6 @@ absl::Status CheckAccessFile(const struct stat& info, const std::string& path) {
   return fault.empty() ? absl::OkStatus() : absl::InvalidArgumentError(absl::StrCat(path, ": ", fault));
 }
 
-// Those by which strangers could do more than sell: pay, see everybody's reservations, or run the sale.
-Roles DangerousForStrangers(const AccessPolicy& policy) {
-  Roles dangerous;
-  for (const Role role : {Role::kService, Role::kOperator, Role::kAdmin}) {
-    if (policy.anonymous()->roles.Has(role)) dangerous.Add(role);
-  }
-  return dangerous;
-}
-
 // At most one byte more than it may have.
 absl::StatusOr<std::string> ReadAtMostALittleMore(int descriptor, const std::string& path) {
   std::string text(kMaxAccessFileBytes + 1, '\0');
@@ -63,8 +54,7 @@ absl::StatusOr<std::string> ReadAtMostALittleMore(int descriptor, const std::str
 
 }  // namespace
 
-AccessFile::AccessFile(std::string path, bool reached_by_others)
-    : path_(std::move(path)), reached_by_others_(reached_by_others) {
+AccessFile::AccessFile(std::string path, const Place& place) : path_(std::move(path)), place_(place) {
   Use(std::make_shared<const AccessPolicy>());
 }
 
@@ -126,19 +116,28 @@ absl::Status AccessFile::Load() {
   if (!policy.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(path_, ": ", std::string(policy.status().message())));
   }
-  const Roles of_strangers = DangerousForStrangers(**policy);
-  if (!of_strangers.empty() && reached_by_others_) {
+  const Roles of_strangers = (*policy)->DangerousForStrangers();
+  if (!of_strangers.empty() && place_.reached_by_others) {
     return absl::InvalidArgumentError(
         absl::StrCat(path_, ": anonymous: everybody who reaches this node would have the roles ", of_strangers.Join(),
                      "; give them to principals, or listen at loopback addresses only"));
   }
   if (contents.text == text_) return absl::OkStatus();
-  LOG_IF(WARNING, !of_strangers.empty()) << "everybody on this machine has the roles " << of_strangers.Join()
-                                         << ": the access file gives them to callers without credentials";
+  WarnAbout(**policy);
   text_ = std::move(contents.text);
   LogEvent("access.loaded", {{"file", path_}, {"principals", static_cast<int64_t>((*policy)->principals().size())}});
   Use(*std::move(policy));
   return absl::OkStatus();
+}
+
+void AccessFile::WarnAbout(const AccessPolicy& policy) const {
+  const Roles of_strangers = policy.DangerousForStrangers();
+  LOG_IF(WARNING, !of_strangers.empty()) << "everybody on this machine has the roles " << of_strangers.Join()
+                                         << ": the access file gives them to callers without credentials";
+  LOG_IF(WARNING, !place_.asks_for_certificates && policy.NamesCertificates())
+      << "the access file names certificates, and without --tls-client-ca this node asks nobody for one: who has only "
+         "a "
+         "certificate is not known; give --tls-client-ca";
 }
 
 void AccessFile::Use(std::shared_ptr<const AccessPolicy> policy) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -28,9 +29,18 @@ class AccessFile {
     std::shared_ptr<const AccessPolicy> policy;
   };
 
-  // Knows nobody until it was opened. If other machines reach what it protects, one that gives callers without
-  // credentials the roles service, operator or admin is faulty; otherwise that is logged each time it is loaded.
-  explicit AccessFile(std::string path, bool reached_by_others = false);
+  // Of what it protects.
+  struct Place {
+    // Other machines reach it: a file that gives callers without credentials the roles service, operator or admin is
+    // faulty. Otherwise that is logged each time it is loaded.
+    bool reached_by_others = false;
+    // It asks callers for certificates. Otherwise a file that names some is logged each time it is loaded.
+    bool asks_for_certificates = true;
+  };
+
+  // Knows nobody until it was opened.
+  explicit AccessFile(std::string path) : AccessFile(std::move(path), Place()) {}
+  AccessFile(std::string path, const Place& place);
   AccessFile(const AccessFile&) = delete;
   AccessFile& operator=(const AccessFile&) = delete;
 
@@ -56,11 +66,13 @@ class AccessFile {
   absl::StatusOr<Contents> Read() const;
   // Reads and parses it. Leaves what is in use if that fails.
   absl::Status Load();
+  // Warns of what holds and may not be meant.
+  void WarnAbout(const AccessPolicy& policy) const;
   void Use(std::shared_ptr<const AccessPolicy> policy) ABSL_LOCKS_EXCLUDED(mutex_);
   bool MayHaveChanged() const;
 
   const std::string path_;
-  const bool reached_by_others_;
+  const Place place_;
   // Of the thread that looks.
   struct stat seen_ = {};  // when it was read last
   bool young_ = true;      // it had just been written then: a later write may show the same times

@@ -77,6 +77,11 @@ struct WatchedListener {
   int silent_probes = 0;  // in a row
 };
 
+AccessFile::Place AccessPlace(const ServerOptions& options) {
+  return {.reached_by_others = IsReachedByOthers(options),
+          .asks_for_certificates = !options.tls.files.authorities.empty()};
+}
+
 }  // namespace
 
 // In the order of their dependencies, so that they are destroyed in the opposite one.
@@ -90,7 +95,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         access_log_(MakeAccessLog(options)),
         access_(options.access_file.empty()
                     ? nullptr
-                    : std::make_unique<NodeAccess>(options.access_file, IsReachedByOthers(options), &ledger_.stock())),
+                    : std::make_unique<NodeAccess>(options.access_file, AccessPlace(options), &ledger_.stock())),
         call_metrics_(options.metrics.listen.empty() ? nullptr : std::make_unique<CallMetrics>(storage::Clock::Real())),
         buyer_calls_(options, &slices_, &ledger_, &sale_, call_metrics_.get(), access_log_.get(), control()),
         operator_calls_(options, &ledger_, this, buyer_calls_.handlers(), &slices_, call_metrics_.get(),

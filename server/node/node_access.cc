@@ -16,9 +16,9 @@ constexpr int kMaxQueuedEntries = 64;
 
 }  // namespace
 
-NodeAccess::NodeAccess(const std::string& file, bool reached_by_others, storage::AuditLedger* log)
+NodeAccess::NodeAccess(const std::string& file, const AccessFile::Place& node, storage::AuditLedger* log)
     : log_(log),
-      file_(file, reached_by_others),
+      file_(file, node),
       denials_([this](const Denial& denial) { return Audit(denial); }, storage::Clock::Real()),
       control_(&file_, &denials_),
       executor_(std::make_unique<storage::BoundedExecutor>(1, kMaxQueuedEntries)) {}

@@ -20,9 +20,8 @@ namespace tranche::server {
 // Thread-safe, except for starting and ending. Outlives the calls that it judges.
 class NodeAccess {
  public:
-  // Until it has started, nobody may call. `reached_by_others`: see AccessFile. `log` is where denied changes are
-  // written; it outlives this, or StopThreads.
-  NodeAccess(const std::string& file, bool reached_by_others, storage::AuditLedger* log);
+  // Until it has started, nobody may call. `log` is where denied changes are written; it outlives this, or StopThreads.
+  NodeAccess(const std::string& file, const AccessFile::Place& node, storage::AuditLedger* log);
   NodeAccess(const NodeAccess&) = delete;
   NodeAccess& operator=(const NodeAccess&) = delete;
 

@@ -348,9 +348,10 @@ void AddTls(Parser& parser, TlsOptions* options, const std::string& doors) {
 
 void AddAccess(Parser& parser, ServerOptions* options) {
   AddTls(parser, &options->tls, "--listen, --admin-listen and --metrics-listen serve");
-  parser.Add("access-file", &options->access_file, "FILE",
-             "JSON file that says who may call what, by their certificates and tokens; read again when it changes "
-             "[default: everybody who can connect may call everything]");
+  parser.Add(
+      "access-file", &options->access_file, "FILE",
+      "JSON file that says who may call what, by their certificates (these need --tls-client-ca) and tokens; read "
+      "again when it changes [default: everybody who can connect may call everything]");
 }
 
 // "", or what is wrong: whoever reads a token on its way can use it.

@@ -293,4 +293,21 @@ AccessPolicy::PrincipalPtr AccessPolicy::FindToken(absl::string_view token) cons
   return found->second;
 }
 
+Roles AccessPolicy::DangerousForStrangers() const {
+  Roles dangerous;
+  for (const Role role : {Role::kService, Role::kOperator, Role::kAdmin}) {
+    if (anonymous_->roles.Has(role)) dangerous.Add(role);
+  }
+  return dangerous;
+}
+
+bool AccessPolicy::SomebodyHas(Roles roles) const {
+  return anonymous_->roles.HasOneOf(roles) ||
+         absl::c_any_of(principals_, [roles](const PrincipalPtr& one) { return one->roles.HasOneOf(roles); });
+}
+
+bool AccessPolicy::NamesCertificates() const {
+  return absl::c_any_of(principals_, [](const PrincipalPtr& one) { return !one->certificates.empty(); });
+}
+
 }  // namespace tranche

@@ -64,6 +64,14 @@ class AccessPolicy {
   // As in the file.
   const std::vector<PrincipalPtr>& principals() const { return principals_; }
 
+  // The roles of callers without credentials by which strangers could do more than sell: pay, see everybody's
+  // reservations, or run the sale. A node that other machines reach refuses such a policy.
+  Roles DangerousForStrangers() const;
+  // Whether anybody, with credentials or without, has one of `roles`.
+  bool SomebodyHas(Roles roles) const;
+  // Whether a principal is known by a certificate.
+  bool NamesCertificates() const;
+
  private:
   friend class AccessPolicyReader;
   using ByName = absl::flat_hash_map<std::string, PrincipalPtr>;

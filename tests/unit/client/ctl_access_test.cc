@@ -63,7 +63,7 @@ TEST_F(CtlAccessTest, AnAccessFileIsReadAsByANode) {
   const std::string good = Write(absl::StrCat(
       R"({"principals": [ // who
         {"name": "till-3", "roles": ["storefront", "risk"], "certificates": ["DNS:till"], "tokens_sha256": [")",
-      HexOf(DigestOfToken("x")), R"("]}]})"));
+      HexOf(DigestOfToken("x")), R"("]}, {"name": "alice", "roles": ["operator"]}]})"));
   ASSERT_EQ(RunCtl({"access", "check", good}), 0) << err_;
   EXPECT_THAT(out_, AllOf(HasSubstr("till-3"), HasSubstr("storefront, risk"), HasSubstr("(no credentials)")));
   EXPECT_THAT(out_, Not(HasSubstr("DNS:till")));
@@ -83,6 +83,23 @@ TEST_F(CtlAccessTest, AnAccessFileIsReadAsByANode) {
   EXPECT_THAT(err_, AllOf(HasSubstr("access.json"), HasSubstr("principals[0] (a).roles[0]")));
   EXPECT_EQ(RunCtl({"access", "check", scratch_.path() / "none"}), 1);
   EXPECT_THAT(err_, HasSubstr("cannot be read"));
+}
+
+TEST_F(CtlAccessTest, WhatANodeThatOthersReachRefusesIsTold) {
+  constexpr char kSomebody[] = R"([{"name": "alice", "roles": ["admin"]}])";
+  ASSERT_EQ(RunCtl({"access", "check",
+                    Write(absl::StrCat(R"({"anonymous": ["viewer", "operator"], "principals": )", kSomebody, "}"))}),
+            0);
+  EXPECT_THAT(err_, AllOf(HasSubstr("would refuse this file: anonymous has operator."), Not(HasSubstr("Nobody"))));
+  ASSERT_EQ(RunCtl({"access", "check",
+                    Write(absl::StrCat(R"({"anonymous": ["viewer", "storefront"], "principals": )", kSomebody, "}"))}),
+            0);
+  EXPECT_EQ(err_, "");
+}
+
+TEST_F(CtlAccessTest, AFileByWhichNobodyRunsTheSaleIsTold) {
+  ASSERT_EQ(RunCtl({"access", "check", Write(R"({"principals": [{"name": "shop", "roles": ["storefront"]}]})")}), 0);
+  EXPECT_THAT(err_, AllOf(HasSubstr("Nobody has the role operator or admin"), Not(HasSubstr("refuse"))));
 }
 
 }  // namespace

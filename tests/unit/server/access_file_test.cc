@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -19,6 +20,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class AccessFileTest : public ::testing::Test {
  protected:
@@ -113,7 +115,7 @@ TEST_F(AccessFileTest, WhatOthersMayWriteIsNotTrusted) {
 }
 
 TEST_F(AccessFileTest, StrangersDoNotRunASaleThatOthersReach) {
-  AccessFile reached{path_, /*reached_by_others=*/true};
+  AccessFile reached{path_, {.reached_by_others = true}};
   for (const char* role : {"service", "operator", "admin"}) {
     WriteAnonymous(role);
     EXPECT_THAT(std::string(reached.Open().message()), AllOf(HasSubstr("anonymous"), HasSubstr(role)));
@@ -129,6 +131,23 @@ TEST_F(AccessFileTest, StrangersDoNotRunASaleThatOthersReach) {
   reached.Look();
   EXPECT_TRUE(reached.faulty());
   EXPECT_FALSE(reached.Current().policy->anonymous()->roles.Has(Role::kAdmin)) << "the one before still holds";
+}
+
+TEST_F(AccessFileTest, CertificatesThatNobodyIsAskedForAreTold) {
+  AccessFile deaf{path_, {.asks_for_certificates = false}};
+  Write(R"({"principals": [{"name": "a", "roles": ["viewer"], "certificates": ["DNS:a"]}]})");
+  const tranche::testing::LoggedLines log;
+  ASSERT_TRUE(deaf.Open().ok()) << "tokens count all the same";
+  ASSERT_FALSE(log.lines().empty());
+  EXPECT_THAT(log.lines()[0], HasSubstr("give --tls-client-ca"));
+
+  const size_t told = log.lines().size();
+  ASSERT_TRUE(file_.Open().ok());
+  Write(R"({"principals": [{"name": "a", "roles": ["viewer"]}]})");
+  deaf.Look();
+  for (size_t line = told; line < log.lines().size(); ++line) {
+    EXPECT_THAT(log.lines()[line], Not(HasSubstr("--tls-client-ca"))) << "it asks, or the file names none";
+  }
 }
 
 TEST_F(AccessFileTest, TwoFilesOfOneThreadAreNotMixedUp) {
