@@ -29,6 +29,7 @@ OTHER_BLOCKS = {
         "find_package(tranche REQUIRED)": "client_install_test builds client/example with it",
         "auto cart = ": "a piece of C++",
         "auto sku = ": "a piece of C++",
+        "options.tls = ": "a piece of C++",
     },
     "docs/architecture.md": {"proto/ ": "a list of folders"},
     "docs/clients.md": {
@@ -36,6 +37,7 @@ OTHER_BLOCKS = {
         "import random": "clients_page_test runs it",
         "const fs = ": "clients_page_test runs it",
         "import sys\nimport grpc\nfrom tranche.v1 import admin": "clients_page_test runs it",
+        "def connect(nodes):": "clients_page_test runs it",
         "// The service config as a Map.": "needs Java; the page says that it is not tested",
         "mkdir -p gen\nprotoc -I proto --go_out=": "needs Go; the page says that it is not tested",
         "import (": "needs Go; the page says that it is not tested",
@@ -50,6 +52,11 @@ OTHER_BLOCKS = {
     "docs/operations/hardening.md": {
         "useradd ": "changes the machine",
         "[Unit]": "a file; the page says that it was not tried",
+        'node-name = "node1"': "a file; options_test reads such",
+        "local    all          postgres": "lines of a file of PostgreSQL's",
+    },
+    "docs/operations/sale-night.md": {
+        "env -u TRANCHE_TOKEN_FILE ": "needs an access file, which the tour's cluster has not; secured_test runs such",
     },
     "docs/reconciliation.md": {"reference,reservation_id,": "a file; the page's commands read it"},
     "docs/reservations.md": {'{"kind": ': "messages; the tests of SQL and outbox_ledger_contract_test look at such"},

@@ -133,10 +133,12 @@ TEST(RolesTest, ThePagesExampleCanBeRead) {
   ASSERT_EQ(parts.size(), 2u);
   const std::string example = parts[1].substr(0, parts[1].find("```\n"));
   constexpr char kInsteadOfAHash[] = "the sha256 that `tranchectl token new` prints";
+  constexpr char kInsteadOfAnother[] = "the sha256 of the token that is kept offline";
   EXPECT_THAT(std::string(AccessPolicy::Parse(example).status().message()), HasSubstr("tokens_sha256[0]"))
       << "a hash that everybody can read is nobody's";
   const auto policy =
-      AccessPolicy::Parse(absl::StrReplaceAll(example, {{kInsteadOfAHash, HexOf(DigestOfToken(NewToken()))}}));
+      AccessPolicy::Parse(absl::StrReplaceAll(example, {{kInsteadOfAHash, HexOf(DigestOfToken(NewToken()))},
+                                                        {kInsteadOfAnother, HexOf(DigestOfToken(NewToken()))}}));
   EXPECT_TRUE(policy.ok()) << policy.status();
 }
 
