@@ -71,12 +71,6 @@ std::unique_ptr<AccessLog> MakeAccessLog(const ServerOptions& options) {
   return std::make_unique<AccessLog>(options.access_log, options.access_log_sample, storage::Clock::Real());
 }
 
-// A port of this node that callers connect to.
-struct WatchedListener {
-  ListenerProbe probe;
-  int silent_probes = 0;  // in a row
-};
-
 AccessFile::Place AccessPlace(const ServerOptions& options) {
   return {.reached_by_others = IsReachedByOthers(options),
           .asks_for_certificates = !options.tls.files.authorities.empty()};
@@ -176,6 +170,12 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   }
 
  private:
+  // A port of this node that callers connect to.
+  struct WatchedListener {
+    ListenerProbe probe;
+    int silent_probes = 0;  // in a row
+  };
+
   absl::Status StartMetrics(const MetricsOptions& options) {
     ASSIGN_OR_RETURN(metrics_, NodeMetrics::Start(options, {.slices = &slices_,
                                                             .ledger = &ledger_,
