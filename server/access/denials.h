@@ -12,8 +12,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "server/once_per.h"
 #include "server/access/permission.h"
+#include "server/once_per.h"
 #include "storage/clock.h"
 
 namespace tranche::server {

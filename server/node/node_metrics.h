@@ -36,7 +36,7 @@ struct NodeMetricsParts {
   const OperatorCalls* operator_calls = nullptr;
   CallMetrics* calls = nullptr;
   ServedCertificates* certificates = nullptr;  // null: plain text
-  NodeAccess* access = nullptr;  // null without an access file
+  NodeAccess* access = nullptr;                // null without an access file
   SaleMetrics::AgentOf agent;
   std::function<NodeHealth()> health;  // called on any thread
 };

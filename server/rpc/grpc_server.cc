@@ -64,17 +64,17 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options, bool 
   }
 }
 
-// gRPC 1.51 replaces the handshaker of a port without a lock when it is given another configuration; two addresses of one
-// name accept side by side, and share it.
+// gRPC 1.51 replaces the handshaker of a port without a lock when it is given another configuration; two addresses of
+// one name accept side by side, and share it.
 absl::Status CheckOneAddress(const GrpcListener& listener) {
   const std::optional<Address> address = ParseAddress(listener.address);
   if (!address.has_value() || IsWildcard(address->host)) return absl::OkStatus();
   const absl::StatusOr<std::vector<SocketAddress>> resolved = Resolve(*address, Lookup::kNames);
   // What cannot be found is told when the port is bound.
   if (!resolved.ok() || resolved->size() < 2) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("with TLS, ", listener.flag, " must be one address, and ", address->host,
-                                                 " has ", resolved->size(), ": give one of them, such as 127.0.0.1:",
-                                                 address->port));
+  return absl::InvalidArgumentError(absl::StrCat("with TLS, ", listener.flag, " must be one address, and ",
+                                                 address->host, " has ", resolved->size(),
+                                                 ": give one of them, such as 127.0.0.1:", address->port));
 }
 
 }  // namespace

@@ -49,8 +49,7 @@ class ReloadedCredentials final : public grpc::ServerCredentials {
     if (newest == given_ && !EndsSessions()) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     const grpc_ssl_pem_key_cert_pair own{newest->key_pem.c_str(), newest->certificate_pem.c_str()};
     // gRPC wants some that it can load even if nobody is asked for a certificate: then it uses none.
-    const std::string& authorities =
-        certificates_->asks_callers() ? newest->authorities_pem : newest->certificate_pem;
+    const std::string& authorities = certificates_->asks_callers() ? newest->authorities_pem : newest->certificate_pem;
     *config = grpc_ssl_server_certificate_config_create(authorities.c_str(), &own, 1);
     given_ = newest;
     given_at_ = std::chrono::steady_clock::now();

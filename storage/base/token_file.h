@@ -23,8 +23,8 @@ class TokenFile {
   // An error is that of ReadToken. `watch`: as for certificates.
   static absl::StatusOr<std::unique_ptr<TokenFile>> Open(std::string path, CertificateWatch watch = {});
 
-  // The newest one; never null. Now and then one caller looks at the file, while the others take what there is; one that
-  // is faulty or gone keeps the old token, and is told once.
+  // The newest one; never null. Now and then one caller looks at the file, while the others take what there is; one
+  // that is faulty or gone keeps the old token, and is told once.
   std::shared_ptr<const std::string> Current();
 
  private:

@@ -156,8 +156,7 @@ TEST(SimulationTest, FixedSeedsFindNothingAndDoEverything) {
 
 TEST(SimulationTest, KnownSeedsFindNothing) {
   for (const KnownSeed& known : kKnownSeeds) {
-    const SimulationResult result =
-        Simulate({.seed = known.seed, .scenario = known.scenario, .print_trace = false});
+    const SimulationResult result = Simulate({.seed = known.seed, .scenario = known.scenario, .print_trace = false});
     EXPECT_FALSE(result.violation.has_value()) << Describe(result, "of this build");
   }
 }

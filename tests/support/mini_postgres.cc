@@ -143,7 +143,8 @@ std::string MiniPostgres::Dsn(const std::string& database, const std::string& us
   const bool by_socket = options_.security && user == kSuperuser;
   std::string dsn = absl::StrCat("host=", by_socket ? socket_dir_ : "127.0.0.1", " port=", port_, " user=", user,
                                  " dbname=", database, " connect_timeout=5");
-  if (options_.security && !by_socket) absl::StrAppend(&dsn, " sslmode=verify-full sslrootcert=", options_.security->ca_file);
+  if (options_.security && !by_socket)
+    absl::StrAppend(&dsn, " sslmode=verify-full sslrootcert=", options_.security->ca_file);
   return dsn;
 }
 
@@ -233,8 +234,9 @@ absl::Status MiniPostgres::StartOnPort(const std::vector<std::string>& settings)
                                   "log_line_prefix=%m [%p] %u@%d "};
   if (options_.fsync == Fsync::kOff) all.push_back("fsync=off");
   if (options_.security) {
-    all.insert(all.end(), {"ssl=on", absl::StrCat("ssl_cert_file=", options_.security->certificate_file),
-                           absl::StrCat("ssl_key_file=", options_.security->key_file), "ssl_min_protocol_version=TLSv1.2"});
+    all.insert(all.end(),
+               {"ssl=on", absl::StrCat("ssl_cert_file=", options_.security->certificate_file),
+                absl::StrCat("ssl_key_file=", options_.security->key_file), "ssl_min_protocol_version=TLSv1.2"});
   }
   all.insert(all.end(), settings.begin(), settings.end());
   for (const std::string& setting : all) {
