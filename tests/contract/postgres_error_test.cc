@@ -102,7 +102,8 @@ TEST_F(PostgresOutageTest, AnAnswerOfAnotherVersionEndsNoProcess) {
       p_incarnation bigint, p_wait boolean, p_ids uuid[], p_skus text[], p_users text[], p_quantities integer[],
       p_references text[] DEFAULT NULL)
     RETURNS SETOF tranche.claim_answer LANGUAGE sql AS 'SELECT (NULL::tranche.claim_answer).* WHERE false';
-    CREATE OR REPLACE FUNCTION tranche.cancel_reservations(p_ids uuid[], p_reasons text[], p_wait boolean DEFAULT true)
+    CREATE OR REPLACE FUNCTION tranche.cancel_reservations(
+      p_ids uuid[], p_reasons text[], p_wait boolean DEFAULT true, p_traces text[] DEFAULT NULL)
     RETURNS SETOF tranche.change_answer LANGUAGE sql AS 'SELECT (NULL::tranche.change_answer).* WHERE false';
     DROP FUNCTION tranche.find_reservations(uuid[]);
     CREATE FUNCTION tranche.find_reservations(p_ids uuid[])
