@@ -14,6 +14,9 @@
 -- Why no wake-up is lost: a message is put off only under its own lock and the lock of the message that it waits for.
 -- Whoever removes that one holds its lock until the end, or waits for ours and then looks for the next message.
 --
+-- Why some states are compared by IS NOT DISTINCT FROM: those look-ups are for the primary key. Written with =, the index
+-- outbox_due would do, too, and while the table has no statistics yet the planner may take that: it reads all that is due.
+--
 -- Waits for no lock.
 CREATE OR REPLACE FUNCTION tranche.claim_outbox(p_sink text, p_limit integer, p_lease_ms bigint,
                                                 p_fresh boolean DEFAULT false)
@@ -72,7 +75,7 @@ BEGIN
     WHERE o.reservation_id = c.id AND o.revision = c.revision AND o.sink = p_sink
       AND NOT EXISTS (SELECT FROM outbox x
                       WHERE x.reservation_id = c.id AND x.revision < c.revision AND x.sink = p_sink
-                        AND x.state = 'PENDING' OFFSET 0)
+                        AND x.state IS NOT DISTINCT FROM 'PENDING' OFFSET 0)
     RETURNING o.reservation_id, o.revision, o.sink::text, o.sku_id::text, o.kind, o.payload::text,
               (date_part('epoch', o.created_at) * 1000000)::bigint, o.state, o.attempts,
               (date_part('epoch', o.next_attempt_at) * 1000000)::bigint, o.last_error, o.trace;
@@ -85,7 +88,7 @@ BEGIN
       FROM unnest(v_ids, v_revisions) AS c (id, revision)
       CROSS JOIN LATERAL (SELECT x.next_attempt_at FROM outbox x
                           WHERE x.reservation_id = c.id AND x.revision < c.revision AND x.sink = p_sink
-                            AND x.state = 'PENDING'
+                            AND x.state IS NOT DISTINCT FROM 'PENDING'
                           ORDER BY x.revision LIMIT 1
                           FOR UPDATE SKIP LOCKED) AS first
     )

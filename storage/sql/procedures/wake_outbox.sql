@@ -17,7 +17,7 @@ BEGIN
   SET next_attempt_at = clock_timestamp()
   FROM (SELECT DISTINCT c.id, c.sink FROM unnest(p_ids, p_sinks) AS c (id, sink)) AS c
   CROSS JOIN LATERAL (SELECT x.revision FROM outbox x
-                      WHERE x.reservation_id = c.id AND x.sink = c.sink AND x.state = 'PENDING'
+                      WHERE x.reservation_id = c.id AND x.sink = c.sink AND x.state IS NOT DISTINCT FROM 'PENDING'
                       ORDER BY x.revision LIMIT 1) AS next
   WHERE o.reservation_id = c.id AND o.revision = next.revision AND o.sink = c.sink AND o.attempts = 0;
 EXCEPTION WHEN lock_not_available THEN
@@ -27,7 +27,8 @@ EXCEPTION WHEN lock_not_available THEN
   CROSS JOIN LATERAL (SELECT x.revision FROM outbox x
                       WHERE x.reservation_id = c.id AND x.sink = c.sink
                         AND x.revision = (SELECT y.revision FROM outbox y
-                                          WHERE y.reservation_id = c.id AND y.sink = c.sink AND y.state = 'PENDING'
+                                          WHERE y.reservation_id = c.id AND y.sink = c.sink
+                                            AND y.state IS NOT DISTINCT FROM 'PENDING'
                                           ORDER BY y.revision LIMIT 1)
                       FOR UPDATE SKIP LOCKED) AS next
   WHERE o.reservation_id = c.id AND o.revision = next.revision AND o.sink = c.sink AND o.attempts = 0;
