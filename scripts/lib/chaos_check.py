@@ -12,8 +12,9 @@ from chaos_changes import ANY_NODE
 STALE_SOLD_OUT_S = 2.0
 # A caller's own clock ends every request at its deadline, or this much later on a busy machine.
 OVERDUE_S = 3.0
-# While nothing is at fault, a node may still be late with a small share of the changes: the machine may be busy.
-FEW_LATE, LATE_SHARE = 2, 0.05
+# While nothing is at fault, a node may still be late with a few of the changes: the machine may be busy. With two at any
+# rate; with more only if they are few beside the others.
+TWO_LATE, FEW_LATE, LATE_SHARE = 2, 5, 0.05
 # Answers that a held reservation without another change under way must not get.
 ODD = ("REBOOKED", "PAID_UNFULFILLED", "RESERVATION_STATE", "RESERVATION_NOT_FOUND", "PAYMENT_MISMATCH",
        "EXTENSION_OUT_OF_ORDER")
@@ -258,7 +259,11 @@ def check_quiet_changes(changes, quiet_from, names):
             spans[change.node, quiet][change.late()] += 1
     return [f"{names[node]}: {late[True]} of {late.total()} changes were not answered in time, with nothing at fault"
             for (node, _), late in sorted(spans.items())
-            if late[True] > max(FEW_LATE, LATE_SHARE * late.total())]
+            if late[True] > _most_late(late.total())]
+
+
+def _most_late(changes):
+    return max(TWO_LATE, min(changes / 2, max(FEW_LATE, LATE_SHARE * changes)))
 
 
 def check_sold_out(stale):

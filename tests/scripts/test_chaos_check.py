@@ -188,6 +188,7 @@ class Promptness(Finds):
     def test_a_few_or_a_small_share_are_a_busy_machine(self):
         late = change(outcome="UNKNOWN")
         self.assertEqual(self.quiet(late, late), [])
+        self.assertEqual(self.quiet(*[late] * 4, *[change()] * 21), [])
         self.assertEqual(self.quiet(*[late] * 5, *[change()] * 95), [])
         self.assertEqual(len(self.quiet(*[late] * 6, *[change()] * 94)), 1)
 
