@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "tests/support/scratch_dir.h"
 
 namespace tranche {
 namespace {
@@ -21,14 +22,7 @@ using ::testing::Not;
 
 class TokenFileTest : public ::testing::Test {
  protected:
-  TokenFileTest() {
-    std::string folder = ::testing::TempDir() + "token-file-XXXXXX";
-    EXPECT_NE(mkdtemp(folder.data()), nullptr);
-    folder_ = folder;
-  }
-  ~TokenFileTest() override { std::filesystem::remove_all(folder_); }
-
-  std::string path() const { return folder_ / "token"; }
+  std::string path() const { return scratch_.path() / "token"; }
   void Write(const std::string& contents) const {
     std::ofstream(path(), std::ios::trunc) << contents;
     std::filesystem::permissions(path(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
@@ -38,7 +32,7 @@ class TokenFileTest : public ::testing::Test {
     return std::string(ReadToken(path()).status().message());
   }
 
-  std::filesystem::path folder_;
+  testing::ScratchDir scratch_{"token-file"};
 };
 
 TEST_F(TokenFileTest, IsOneLine) {
@@ -62,8 +56,8 @@ TEST_F(TokenFileTest, AFileThatOthersMayReadIsRefused) {
   Write("token");
   std::filesystem::permissions(path(), std::filesystem::perms::others_read, std::filesystem::perm_options::add);
   EXPECT_THAT(std::string(ReadToken(path()).status().message()), HasSubstr("chmod 600"));
-  EXPECT_THAT(std::string(ReadToken(folder_).status().message()), HasSubstr("not a file"));
-  EXPECT_THAT(std::string(ReadToken(folder_ / "none").status().message()), HasSubstr("cannot open"));
+  EXPECT_THAT(std::string(ReadToken(scratch_.path()).status().message()), HasSubstr("not a file"));
+  EXPECT_THAT(std::string(ReadToken(scratch_.path() / "none").status().message()), HasSubstr("cannot open"));
 }
 
 TEST_F(TokenFileTest, ANewTokenIsTakenAndAFaultyOneIsToldOnce) {
