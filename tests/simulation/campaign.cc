@@ -16,6 +16,7 @@ void CampaignSummary::Add(const SimulationResult& result) {
   requests += result.requests;
   reservations += result.reservations;
   moves += result.moves;
+  pool_requests += result.pool_requests;
   for (size_t i = 0; i < life.size(); ++i) life[i] += result.life[i];
   for (size_t i = 0; i < faults.size(); ++i) faults[i] += result.faults[i];
 }
@@ -29,6 +30,7 @@ void CampaignSummary::Merge(const CampaignSummary& other) {
   requests += other.requests;
   reservations += other.reservations;
   moves += other.moves;
+  pool_requests += other.pool_requests;
   for (size_t i = 0; i < life.size(); ++i) life[i] += other.life[i];
   for (size_t i = 0; i < faults.size(); ++i) faults[i] += other.faults[i];
 }
@@ -56,8 +58,9 @@ std::string Describe(const SimulationResult& result, const std::string& commit) 
 
 std::string Describe(const CampaignSummary& summary) {
   std::string text =
-      absl::StrFormat("seeds %d, violations %d, steps %d, requests %d, reservations %d, moves %d\n", summary.seeds,
-                      summary.violations, summary.steps, summary.requests, summary.reservations, summary.moves);
+      absl::StrFormat("seeds %d, violations %d, steps %d, requests %d, reservations %d, moves %d, requests to pools %d\n",
+                      summary.seeds, summary.violations, summary.steps, summary.requests, summary.reservations,
+                      summary.moves, summary.pool_requests);
   for (int i = 0; i < kLifeEvents; ++i) {
     absl::StrAppend(&text, i == 0 ? "" : ", ", KindOf(static_cast<LifeEvent>(i)), " ",
                     summary.life[static_cast<size_t>(i)]);

@@ -30,6 +30,7 @@ struct CampaignSummary {
   int64_t requests = 0;
   int64_t reservations = 0;
   int64_t moves = 0;
+  int64_t pool_requests = 0;
   LifeCounts life{};
   FaultCounts faults{};
 

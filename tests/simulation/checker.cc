@@ -197,6 +197,7 @@ void Checker::OnTaken(ActorId actor, const storage::PoolRequest& request, const 
     if (gained != expected) violated(absl::StrCat("changed what ", is.holder, " has by ", gained));
   }
   moves_ += take.taken > 0 ? 1 : 0;
+  ++pool_requests_;
   trace_->Add(scheduler_->Now(), actor, "taken: sku, units, version", books.number, take.taken, take.slice.version);
 }
 

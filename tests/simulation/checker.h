@@ -115,8 +115,10 @@ class Checker {
   // Whether the same could be booked again for its buyer.
   bool HasRoomFor(const storage::Reservation& lapsed) const;
   bool Frozen(const std::string& sku_id) const;
-  // Units that moves have carried from one holder to another so far.
+  // Changes of who holds units, so far.
   int64_t moves() const { return moves_; }
+  // Requests that nodes made to the pool, those that got nothing included.
+  int64_t pool_requests() const { return pool_requests_; }
   int64_t reservations() const { return static_cast<int64_t>(reservations_.size()); }
 
   void Violated(std::string rule, std::string detail);
@@ -188,6 +190,7 @@ class Checker {
   absl::Duration sold_out_staleness_ = absl::InfiniteDuration();
   absl::Duration returned_staleness_ = absl::InfiniteDuration();
   int64_t moves_ = 0;
+  int64_t pool_requests_ = 0;
   std::optional<Violation> violation_;
 };
 

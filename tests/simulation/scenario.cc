@@ -15,7 +15,7 @@ constexpr double kLateCalls = 0.003;
 
 struct Kind {
   const char* name;
-  int weight;
+  int weight;  // 0: only by its name
   Faults staged;
   bool call_faults;
 };
@@ -38,6 +38,8 @@ const std::vector<Kind>& Kinds() {
        true},
       // No balancer runs: nodes take from the pools by themselves.
       {"unbalanced", 2, {}, false},
+      // Many nodes have nothing, and buyers come to all of them for units that are in the pool.
+      {"dry", 0, {}, false},
       // Sales are paused and resumed all the time, and prices change.
       {"pauses", 2, {}, false},
       // Nothing else fails: then all units must be sellable again soon.
@@ -135,6 +137,23 @@ void LeaveOutWhatNeedsABalancer(Scenario* scenario) {
   scenario->one_buyer_node_at_the_end = false;
 }
 
+// Half of the runs have a balancer, which also wants what is in the pool.
+void LetManyNodesRunDry(Random& random, Scenario* scenario) {
+  scenario->nodes = 64;
+  scenario->balancers = random.Chance(0.5) ? 1 : 0;
+  if (scenario->balancers == 0) LeaveOutWhatNeedsABalancer(scenario);
+  scenario->skus.resize(1);
+  scenario->created_late.resize(1);
+  storage::Sku& sku = scenario->skus.front();
+  sku.stock = random.Between(64, 1000);
+  sku.presplit = false;
+  scenario->shape = DemandShape::kEven;
+  scenario->users = 10'000;
+  scenario->between_requests = absl::Milliseconds(1);
+  scenario->between_operations = absl::InfiniteDuration();
+  scenario->faulty_phase = absl::Seconds(3);
+}
+
 void ChangeTermsOften(Random& random, Scenario* scenario) {
   scenario->only_terms_change = true;
   scenario->between_operations = absl::Milliseconds(random.Between(50, 500));
@@ -172,6 +191,7 @@ Scenario ScenarioFor(Random& random, absl::string_view name, absl::Time start) {
   scenario.faulty_phase = absl::Seconds(random.Between(3, 20));
   scenario.one_buyer_node_at_the_end = random.Chance(0.4);
   if (scenario.name == "unbalanced") LeaveOutWhatNeedsABalancer(&scenario);
+  if (scenario.name == "dry") LetManyNodesRunDry(random, &scenario);
   if (scenario.name == "pauses") ChangeTermsOften(random, &scenario);
   return scenario;
 }

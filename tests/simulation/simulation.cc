@@ -255,6 +255,7 @@ SimulationResult Simulate(const SimulationOptions& options) {
   result.requests = simulation.buyers().requests();
   result.reservations = world.checker.reservations();
   result.moves = world.checker.moves();
+  result.pool_requests = world.checker.pool_requests();
   result.life = world.life.counts();
   result.faults = world.fault_counts;
   simulation.Finish();

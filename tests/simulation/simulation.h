@@ -36,6 +36,7 @@ struct SimulationResult {
   int64_t requests = 0;
   int64_t reservations = 0;
   int64_t moves = 0;
+  int64_t pool_requests = 0;
   LifeCounts life{};
   FaultCounts faults{};
 };

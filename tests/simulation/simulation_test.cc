@@ -31,6 +31,7 @@ constexpr uint64_t kFreshSeeds = 30;
 constexpr uint64_t kFreshSeeds = 1000;
 #endif
 constexpr uint64_t kFixedSeeds = 50;
+constexpr uint64_t kDrySeeds = 20;
 struct KnownSeed {
   const char* scenario;
   uint64_t seed;
@@ -58,8 +59,9 @@ uint64_t NumberFrom(const char* variable, uint64_t otherwise) {
 // Short enough to type, and so many that none comes twice.
 uint64_t AnyFirstSeed() { return 1'000'000 + std::random_device{}() % 1'000'000'000; }
 
-CampaignSummary RunSeeds(uint64_t first, uint64_t count) {
+CampaignSummary RunSeeds(uint64_t first, uint64_t count, const std::string& scenario = "") {
   CampaignOptions options;
+  options.scenario = scenario;
   options.first_seed = first;
   options.seeds = count;
   options.on_violation = [](const SimulationResult& result) { ADD_FAILURE() << Describe(result, "of this build"); };
@@ -159,6 +161,13 @@ TEST(SimulationTest, KnownSeedsFindNothing) {
     const SimulationResult result = Simulate({.seed = known.seed, .scenario = known.scenario, .print_trace = false});
     EXPECT_FALSE(result.violation.has_value()) << Describe(result, "of this build");
   }
+}
+
+// 64 nodes run dry at once. All units find a buyer, and nodes without hope do not besiege the pool's row.
+TEST(SimulationTest, ManyDryNodesSellAllAndAskForUnitsLessOftenThanBuyersDo) {
+  const CampaignSummary summary = RunSeeds(1, kDrySeeds, "dry");
+  EXPECT_GT(summary.pool_requests, static_cast<int64_t>(kDrySeeds) * 64) << "nodes ask";
+  EXPECT_LT(summary.pool_requests, 2 * summary.requests);
 }
 
 TEST(SimulationTest, FreshSeedsFindNothing) {
