@@ -30,7 +30,7 @@ HeartbeatSender::HeartbeatSender(storage::HealthLedger* ledger, Process process,
     : ledger_(ledger),
       process_{process.name.substr(0, kLongestName), process.instance},
       describe_(std::move(describe)),
-      task_(std::in_place, kTick, [this] { Tick(); }) {}
+      task_(std::in_place, /*first_after=*/absl::ZeroDuration(), kTick, [this] { Tick(); }) {}
 
 HeartbeatSender::~HeartbeatSender() {
   task_.reset();
@@ -42,9 +42,10 @@ HeartbeatSender::~HeartbeatSender() {
 
 void HeartbeatSender::Tick() {
   const absl::Time now = storage::SteadyNow();
-  if (now < next_beat_) return;
-  next_beat_ = now + kInterval;
   storage::Heartbeat heartbeat = describe_();
+  if (now < next_beat_ && heartbeat.leads == led_) return;
+  next_beat_ = now + kInterval;
+  led_ = heartbeat.leads;
   heartbeat.name = process_.name;
   heartbeat.instance = process_.instance;
   heartbeat.version = TRANCHE_VERSION;

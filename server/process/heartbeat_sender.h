@@ -16,7 +16,8 @@ namespace tranche::server {
 // A random id for this run of the process.
 storage::Uuid RandomInstance();
 
-// On a thread of its own, so that it delays nothing and nothing delays it, but a ledger that hangs. That it fails is
+// On a thread of its own, so that it delays nothing and nothing delays it, but a ledger that hangs. The first beat is
+// sent at once, the next ones every kInterval, and one soon after the process begins or ends to lead. That it fails is
 // logged, once a minute at most: it harms nothing.
 class HeartbeatSender {
  public:
@@ -44,8 +45,9 @@ class HeartbeatSender {
   storage::Heartbeat::Kind kind_ = storage::Heartbeat::Kind::kWorker;
   absl::Time arrived_at_ = absl::InfinitePast();  // the last beat, by SteadyNow; past: it failed
   absl::Time next_beat_ = absl::InfinitePast();
+  bool led_ = false;  // as the last beat said
   absl::Time tell_again_at_ = absl::InfinitePast();
-  // Last: it uses the others. Wakes often, so that the first beat comes soon and an end does not wait for long.
+  // Last: it uses the others. Wakes often, so that a change is told soon and an end does not wait for long.
   std::optional<PeriodicTask> task_;
 };
 

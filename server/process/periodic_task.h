@@ -14,7 +14,9 @@ class PeriodicTask {
  public:
   // `task` should be short: the next run starts `interval` after the last one has ended.
   PeriodicTask(absl::Duration interval, std::function<void()> task)
-      : task_(std::move(task)), thread_([this, interval] { Run(interval); }) {}
+      : PeriodicTask(/*first_after=*/interval, interval, std::move(task)) {}
+  PeriodicTask(absl::Duration first_after, absl::Duration interval, std::function<void()> task)
+      : task_(std::move(task)), thread_([this, first_after, interval] { Run(first_after, interval); }) {}
   // Waits for a run that has begun.
   ~PeriodicTask() {
     {
@@ -27,11 +29,11 @@ class PeriodicTask {
   PeriodicTask& operator=(const PeriodicTask&) = delete;
 
  private:
-  void Run(absl::Duration interval) {
-    while (true) {
+  void Run(absl::Duration first_after, absl::Duration interval) {
+    for (absl::Duration pause = first_after;; pause = interval) {
       {
         absl::MutexLock lock(&mutex_);
-        if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), interval)) return;
+        if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), pause)) return;
       }
       task_();
     }

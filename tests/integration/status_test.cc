@@ -32,6 +32,11 @@ class StatusTest : public SaleTest, protected TranchectlRunner {
     StartCluster(options);
     OpenSale("tv", 100, /*hold=*/absl::Minutes(15));
     AwaitHealthy();
+    // A process that ended before its first heartbeat was never heard of.
+    Await("a balancer that says that it leads", [](const json& status) {
+      return std::any_of(status["shards"][0]["balancers"].begin(), status["shards"][0]["balancers"].end(),
+                         [](const json& balancer) { return balancer["leads"] == true; });
+    });
   }
 
   // The first node answers throughout. Whatever is down, the call is bounded, and no error.
