@@ -89,6 +89,23 @@ class Report(unittest.TestCase):
         self.assertIn("failed: broken (asan)", lines)
         self.assertEqual(lines[-1], "2 passed, 1 failed, 1 skipped")
 
+    def test_says_why_a_test_failed(self):
+        xml = """<testsuite><testcase name="broken" time="2" status="fail"><system-out>[ RUN      ] A.Fine
+[       OK ] A.Fine (1 ms)
+[ RUN      ] A.Wrong
+a_test.cc:7: Failure
+Expected: 1
+[  FAILED  ] A.Wrong (3 ms)</system-out></testcase></testsuite>"""
+        self.assertEqual(list(test_report.reasons(xml, "asan")),
+                         [("broken (asan)", ["a_test.cc:7: Failure", "Expected: 1", "[  FAILED  ] A.Wrong (3 ms)"])])
+
+    def test_shows_the_end_of_an_output_that_names_no_failure(self):
+        self.assertEqual(test_report.reason("\n".join(f"line {n}" for n in range(100)))[-1], "line 99")
+        self.assertEqual(test_report.reason(""), [])
+
+    def test_bounds_what_it_shows_of_a_test(self):
+        self.assertEqual(len(test_report.reason("a.cc:1: Failure\n" * 1000)), test_report.REASON_LINES)
+
     def test_lists_ten_at_most(self):
         lines = test_report.report([(f"t{n}", float(n), "passed") for n in range(30)])
         self.assertEqual(len(lines), 12)
