@@ -10,6 +10,7 @@ import sys
 import cluster
 from benchmark_cluster import cpu_ms, load, memory_mib, open_sale, run, running_cluster
 from benchmark_metrics import metrics
+from benchmark_security import security
 from benchmark_verify import verify
 from options import Parser, at_least_one
 
@@ -192,6 +193,7 @@ FIGURES = {
     "old-rows": reservation_figure("old-rows", "rows"),
     "verify": verify,
     "metrics": metrics,
+    "security": security,
 }
 
 

@@ -11,10 +11,12 @@ import cluster
 
 
 @contextlib.contextmanager
-def running_cluster(nodes, balancers=1, node_args=()):
-    """A cluster for one figure: its endpoints, its state and a folder for files. `node_args`: more flags of its nodes."""
+def running_cluster(nodes, balancers=1, node_args=(), secured=None):
+    """A cluster for one figure: its endpoints, its state and a folder for files. `node_args`: more flags of its nodes.
+    `secured`: a security.Security."""
     folder = cluster.make_scratch_folder("benchmark")
-    process, state = cluster.start(folder, folder / "state.json", nodes, balancers, keep=False, node_args=node_args)
+    process, state = cluster.start(folder, folder / "state.json", nodes, balancers, keep=False, node_args=node_args,
+                                   secured=secured)
     try:
         yield [node["endpoint"] for node in state["nodes"]], state, folder
     finally:

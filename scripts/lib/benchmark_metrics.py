@@ -1,7 +1,6 @@
 """What metrics cost: "sold out" answers of a node that shows them beside one that does not, and the time of a scrape."""
 
 import contextlib
-import json
 import pathlib
 import statistics
 import tempfile
@@ -9,7 +8,8 @@ import threading
 import time
 import urllib.request
 
-from benchmark_cluster import load, open_sale, run, running_cluster
+from benchmark_answers import compare, sold_out_node
+from benchmark_cluster import run, running_cluster
 
 SKUS = 10_000
 SCRAPES = 20
@@ -60,41 +60,18 @@ def showing_cluster():
             yield endpoints[0], int(port_file.read_text()), files
 
 
-def sell_out(endpoint, folder):
-    open_sale(endpoint, "tv", 100)
-    load(folder, [endpoint], "tv", "--requests", 2000, "--in-flight", 64)
-
-
-def rates(endpoint, folder):
-    """Sold-out answers per second, by the form of the answer."""
-    report = folder / "sold_out.json"
-    run("bench_sold_out", "--endpoint", endpoint, "--sku", "tv", "--rounds", 1, "--seconds", 2, "--json", report,
-        show=False)
-    return {form: figures["median_per_second"] for form, figures in json.loads(report.read_text())["sold_out"].items()}
-
-
-def compare(options):
-    """With and without, in turns; each is first as often as the other."""
-    rounds = {"with": [], "without": []}
-    with showing_cluster() as (showing, port, showing_files), running_cluster(nodes=1) as (silent, _, silent_files):
-        clusters = {"with": (showing, showing_files), "without": (silent[0], silent_files)}
-        for endpoint, files in clusters.values():
-            sell_out(endpoint, files)
-            rates(endpoint, files)  # connections and caches
-        scraper = Scraper(port)
-        try:
-            for turn in range(2 * options.rounds):
-                for name in sorted(clusters, reverse=bool(turn % 2)):
-                    rounds[name].append(rates(*clusters[name]))
-        finally:
-            scraper.close()
-    ratios = {}
-    for form in rounds["with"][0]:
-        of_rounds = [shown[form] / silent[form] for shown, silent in zip(rounds["with"], rounds["without"])]
-        ratios[form] = statistics.median(of_rounds)
-        print(f"{form:8} with metrics, and a scrape each second: {100 * ratios[form]:.1f} % of the rate without "
-              f"(rounds {100 * min(of_rounds):.0f} to {100 * max(of_rounds):.0f} %)", flush=True)
-    return {"rounds": rounds, "ratios": ratios, "scrapes_ms": scraper.times_ms}
+def compare_with_silent(options):
+    """With metrics and a scrape each second, beside without."""
+    with tempfile.TemporaryDirectory(prefix="tranche-benchmark-") as folder:
+        port_file = pathlib.Path(folder) / "metrics.port"
+        flags = ("--metrics-listen", "127.0.0.1:0", "--metrics-port-file", port_file)
+        with sold_out_node(node_args=flags) as showing, sold_out_node() as silent:
+            scraper = Scraper(int(port_file.read_text()))
+            try:
+                ratios = compare({"with metrics": showing, "without": silent}, "without", options.rounds)
+            finally:
+                scraper.close()
+    return {"ratios": ratios, "scrapes_ms": scraper.times_ms}
 
 
 def scrape_many_skus():
@@ -116,4 +93,4 @@ def scrape_many_skus():
 
 
 def metrics(options):
-    return {"sold out": compare(options), "scrape": scrape_many_skus()}
+    return {"sold out": compare_with_silent(options), "scrape": scrape_many_skus()}

@@ -4,6 +4,11 @@
 // message, and many in a frame.
 //
 //   bench_sold_out --endpoint 127.0.0.1:7400 --sku tv        (tv must be sold out)
+//
+// With --node-pid it also says how much CPU time an answer costs the node, which other work on the machine disturbs less
+// than the rates.
+
+#include <time.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -14,12 +19,16 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "client/flags/security_flags.h"
+#include "client/internal/channel_security.h"
 #include "tests/benchmark/child_server.h"
 #include "tests/benchmark/echo_server.h"
 #include "tests/benchmark/raw_caller.h"
@@ -39,7 +48,17 @@ struct Flags {
   int stream_in_flight = 1024;
   int frame_items = 256;
   std::string json_file;
+  int node_pid = 0;
+  SecurityFlags security;
 };
+
+// What the process has used so far, by its CPU clock. Zero for no process.
+absl::Duration CpuOf(int pid) {
+  clockid_t clock{};
+  timespec used{};
+  if (pid == 0 || clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) return {};
+  return absl::DurationFromTimespec(used);
+}
 
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -72,6 +91,16 @@ struct Answers {
   std::function<RawResult(absl::Duration)> run;
   Series series = {};
   std::vector<double> ratios = {};
+  std::vector<double> cpu_us = {};  // of the node, for one answer
+
+  void Run(const Flags& flags, double echo_rate) {
+    const absl::Duration before = CpuOf(flags.node_pid);
+    const RawResult result = run(absl::Seconds(flags.seconds));
+    const absl::Duration used = CpuOf(flags.node_pid) - before;
+    cpu_us.push_back(absl::ToDoubleMicroseconds(used) / std::max<double>(1, static_cast<double>(result.calls)));
+    series.Add(result);
+    ratios.push_back(result.per_second / std::max(1.0, echo_rate));
+  }
 };
 
 bool Write(const std::string& path, const nlohmann::json& report) {
@@ -84,6 +113,7 @@ nlohmann::json ToJson(const Answers& answers) {
   nlohmann::json json = ToJson(answers.series);
   json["ratios"] = answers.ratios;
   json["median_ratio"] = Median(answers.ratios);
+  json["cpu_us"] = answers.cpu_us;
   return json;
 }
 
@@ -101,11 +131,11 @@ bool Valid(const Series& echo, const std::vector<std::unique_ptr<Answers>>& form
 }
 
 // The last one is the stream of frames.
-std::vector<std::unique_ptr<Answers>> FormsOf(const Flags& flags) {
+std::vector<std::unique_ptr<Answers>> FormsOf(const Flags& flags, internal::ChannelSecurity* security) {
   std::vector<std::unique_ptr<Answers>> forms;
   for (const bool in_response : {false, true}) {
     const auto caller =
-        std::make_shared<RawCaller>(flags.endpoint, flags.sku, flags.in_flight, flags.channels, in_response);
+        std::make_shared<RawCaller>(flags.endpoint, flags.sku, flags.in_flight, flags.channels, in_response, security);
     forms.emplace_back(new Answers{in_response ? "message" : "status",
                                    [caller](absl::Duration duration) { return caller->Run(duration); }});
   }
@@ -114,16 +144,18 @@ std::vector<std::unique_ptr<Answers>> FormsOf(const Flags& flags) {
                                                                            .sku = flags.sku,
                                                                            .streams = flags.streams,
                                                                            .in_flight = flags.stream_in_flight,
-                                                                           .frame_items = frame_items});
+                                                                           .frame_items = frame_items,
+                                                                           .security = security});
     forms.emplace_back(new Answers{frame_items == 0 ? "stream" : "frames",
                                    [caller](absl::Duration duration) { return caller->Run(duration); }});
   }
   return forms;
 }
 
-int Measure(const Flags& flags, const std::string& echo_address) {
-  RawCaller echo_caller(echo_address, flags.sku, flags.in_flight, flags.channels, false);
-  const std::vector<std::unique_ptr<Answers>> forms = FormsOf(flags);
+int Measure(const Flags& flags, internal::ChannelSecurity* security, const std::string& echo_address) {
+  const auto plain = internal::ChannelSecurity::Open(std::nullopt, "");
+  RawCaller echo_caller(echo_address, flags.sku, flags.in_flight, flags.channels, false, plain->get());
+  const std::vector<std::unique_ptr<Answers>> forms = FormsOf(flags, security);
   const absl::Duration duration = absl::Seconds(flags.seconds);
   // Connections and caches.
   echo_caller.Run(absl::Milliseconds(500));
@@ -142,10 +174,7 @@ int Measure(const Flags& flags, const std::string& echo_address) {
   for (int round = 1; round <= flags.rounds; ++round) {
     echo.Add(echo_caller.Run(duration));
     const double echo_rate = echo.per_second.back();
-    for (const auto& answers : forms) {
-      answers->series.Add(answers->run(duration));
-      answers->ratios.push_back(answers->series.per_second.back() / std::max(1.0, echo_rate));
-    }
+    for (const auto& answers : forms) answers->Run(flags, echo_rate);
     print(
         std::to_string(round), echo_rate, [](const Answers& a) { return a.series.per_second.back(); },
         [](const Answers& a) { return a.ratios.back(); });
@@ -191,6 +220,8 @@ int Main(int argc, char** argv) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app.add_option("--json", flags.json_file, "Write the figures to this file");
+  app.add_option("--node-pid", flags.node_pid, "The node's process, to measure its CPU time");
+  AddSecurityFlags(app, flags.security);
   CLI11_PARSE(app, argc, argv);
   flags.frame_items = std::min(flags.frame_items, flags.stream_in_flight);
   const auto echo = ChildServer::Start({"--serve-echo"});
@@ -198,7 +229,12 @@ int Main(int argc, char** argv) {
     std::cerr << "bench_sold_out: " << echo.status().message() << "\n";
     return 1;
   }
-  return Measure(flags, (*echo)->address());
+  const auto security = internal::ChannelSecurity::Open(TlsOf(flags.security), flags.security.token_file);
+  if (!security.ok()) {
+    std::cerr << "bench_sold_out: " << security.status().message() << "\n";
+    return 1;
+  }
+  return Measure(flags, security->get(), (*echo)->address());
 }
 
 }  // namespace

@@ -14,9 +14,9 @@ namespace tranche::benchmark {
 // One call in flight after the other. Used by one thread at a time.
 class RawCaller::Slot {
  public:
-  Slot(RawCaller* owner, tranche::v1::ReservationService::Stub* stub, const std::string& sku, bool refusal_in_response,
-       int number)
-      : owner_(owner), stub_(stub) {
+  Slot(RawCaller* owner, tranche::v1::ReservationService::Stub* stub, const internal::ChannelSecurity* security,
+       const std::string& sku, bool refusal_in_response, int number)
+      : owner_(owner), stub_(stub), security_(security) {
     request_.set_sku_id(sku);
     request_.set_user_id(absl::StrCat("buyer-", MakeUuidV7().substr(0, 23), "-", number));
     request_.set_quantity(1);
@@ -36,6 +36,7 @@ class RawCaller::Slot {
  private:
   void Call() {
     context_.emplace();
+    security_->Authorize(*context_);
     context_->set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(5)));
     request_.set_reservation_id(MakeUuidV7());
     stub_->async()->CreateReservation(&*context_, &request_, &response_, [this](grpc::Status status) { Done(status); });
@@ -60,6 +61,7 @@ class RawCaller::Slot {
 
   RawCaller* const owner_;
   tranche::v1::ReservationService::Stub* const stub_;
+  const internal::ChannelSecurity* const security_;
   std::optional<grpc::ClientContext> context_;
   tranche::v1::CreateReservationRequest request_;
   tranche::v1::CreateReservationResponse response_;
@@ -69,16 +71,18 @@ class RawCaller::Slot {
 };
 
 RawCaller::RawCaller(const std::string& address, const std::string& sku, int in_flight, int channels,
-                     bool refusal_in_response) {
+                     bool refusal_in_response, internal::ChannelSecurity* security) {
   for (int i = 0; i < channels; ++i) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+    security->AddTo(arguments, address);
     stubs_.push_back(tranche::v1::ReservationService::NewStub(
-        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments)));
+        grpc::CreateCustomChannel(address, security->Credentials(), arguments)));
   }
   for (int i = 0; i < in_flight; ++i) {
-    slots_.push_back(std::make_unique<Slot>(this, stubs_[i % stubs_.size()].get(), sku, refusal_in_response, i));
+    slots_.push_back(
+        std::make_unique<Slot>(this, stubs_[i % stubs_.size()].get(), security, sku, refusal_in_response, i));
   }
 }
 

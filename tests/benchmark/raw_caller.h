@@ -13,6 +13,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "client/internal/channel_security.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::benchmark {
@@ -26,8 +27,9 @@ struct RawResult {
 
 class RawCaller {
  public:
-  // `refusal_in_response`: as in the request.
-  RawCaller(const std::string& address, const std::string& sku, int in_flight, int channels, bool refusal_in_response);
+  // `refusal_in_response`: as in the request. `security`: of the channels and calls; outlives this.
+  RawCaller(const std::string& address, const std::string& sku, int in_flight, int channels, bool refusal_in_response,
+            internal::ChannelSecurity* security);
   ~RawCaller();
 
   // Calls for that long, then waits for outstanding answers; counts only answers within the time.

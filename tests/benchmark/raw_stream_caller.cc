@@ -23,6 +23,7 @@ class RawStreamCaller::Stream final
   Stream(tranche::v1::ReservationService::Stub& stub, const RawStreamOptions& options, absl::Time end,
          absl::BlockingCounter* ended)
       : options_(options), end_(end), ended_(ended), user_prefix_(MakeUuidV7().substr(0, 23)) {
+    if (options.security != nullptr) options.security->Authorize(context_);
     stub.async()->StreamReservations(&context_, this);
     absl::MutexLock lock(&mutex_);
     StartRead(&response_);
@@ -133,8 +134,11 @@ RawStreamCaller::RawStreamCaller(RawStreamOptions options) : options_(std::move(
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+    internal::ChannelSecurity* const security = options_.security;
+    if (security != nullptr) security->AddTo(arguments, options_.address);
+    const auto credentials = security == nullptr ? grpc::InsecureChannelCredentials() : security->Credentials();
     stubs_.push_back(tranche::v1::ReservationService::NewStub(
-        grpc::CreateCustomChannel(options_.address, grpc::InsecureChannelCredentials(), arguments)));
+        grpc::CreateCustomChannel(options_.address, credentials, arguments)));
   }
 }
 
