@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/postgres/postgres_shard_ledger.h"
+#include "tests/support/free_port.h"
 
 namespace tranche::testing {
 namespace {
@@ -77,7 +78,7 @@ absl::StatusOr<std::unique_ptr<MiniCluster>> MiniCluster::Start(const MiniCluste
   }
   // All at once, then wait for all: a start is mostly waiting.
   for (int i = 0; i < options.nodes; ++i) {
-    if (absl::Status launched = cluster->LaunchNode(); !launched.ok()) return launched;
+    if (absl::Status launched = cluster->AddNode(); !launched.ok()) return launched;
   }
   for (FrontNode& node : cluster->nodes_) {
     if (absl::Status serving = cluster->WaitForNode(node); !serving.ok()) return serving;
@@ -99,9 +100,41 @@ std::vector<std::string> MiniCluster::endpoints() const {
 }
 
 absl::StatusOr<int> MiniCluster::StartNode() {
-  if (absl::Status launched = LaunchNode(); !launched.ok()) return launched;
+  if (absl::Status launched = AddNode(); !launched.ok()) return launched;
   if (absl::Status serving = WaitForNode(nodes_.back()); !serving.ok()) return serving;
   return nodes() - 1;
+}
+
+absl::Status MiniCluster::RestartNode(int node) {
+  FrontNode& restarted = Node(node);
+  const std::string listen = std::exchange(restarted.endpoint, "");
+  const auto launch_at = [&listen](const MiniCluster& cluster, const std::string& name) {
+    return cluster.LaunchNode(name, listen);
+  };
+  if (absl::Status done = Restart(restarted.process, launch_at); !done.ok()) return done;
+  return WaitForNode(restarted);
+}
+
+absl::Status MiniCluster::RestartBalancer(int balancer) {
+  return Restart(balancers_.at(static_cast<size_t>(balancer)), std::mem_fn(&MiniCluster::LaunchBalancer));
+}
+
+absl::Status MiniCluster::RestartWorker(int worker) {
+  return Restart(workers_.at(static_cast<size_t>(worker)), std::mem_fn(&MiniCluster::LaunchWorker));
+}
+
+absl::Status MiniCluster::Restart(std::unique_ptr<ServerProcess>& process, const Launch& launch) {
+  const std::string name = process->name();
+  if (absl::Status asked = AskToEnd(*process); !asked.ok()) return asked;
+  if (absl::Status ended = WaitForEnd(*process); !ended.ok()) return ended;
+  // They would be taken for those of the next one.
+  for (const std::filesystem::path& file : {PortFile(name), AdminPortFile(name), MetricsPortFile(name)}) {
+    std::filesystem::remove(file);
+  }
+  Launched launched = launch(*this, name);
+  if (!launched.ok()) return launched.status();
+  process = *std::move(launched);
+  return absl::OkStatus();
 }
 
 absl::Status MiniCluster::KillNode(int node) {
@@ -120,28 +153,34 @@ absl::Status MiniCluster::ResumeNode(int node) { return Node(node).process->proc
 
 absl::StatusOr<int> MiniCluster::StartBalancer() {
   const int number = balancers();
-  const std::string name = absl::StrCat("balancer-", number + 1);
-  std::vector<std::string> args = CommonArgs();
-  args.insert(args.end(), {"--name", name});
-  AddMetricsArgs(name, &args);
-  args.insert(args.end(), options_.balancer_args.begin(), options_.balancer_args.end());
-  auto process = ServerProcess::Start(name, "tranche-balancer", args, dir());
+  Launched process = LaunchBalancer(absl::StrCat("balancer-", number + 1));
   if (!process.ok()) return process.status();
   balancers_.push_back(*std::move(process));
   return number;
 }
 
+MiniCluster::Launched MiniCluster::LaunchBalancer(const std::string& name) const {
+  std::vector<std::string> args = CommonArgs();
+  args.insert(args.end(), {"--name", name});
+  AddMetricsArgs(name, &args);
+  args.insert(args.end(), options_.balancer_args.begin(), options_.balancer_args.end());
+  return ServerProcess::Start(name, "tranche-balancer", args, dir());
+}
+
 absl::StatusOr<int> MiniCluster::StartWorker() {
   const int number = workers();
-  const std::string name = absl::StrCat("worker-", number + 1);
+  Launched process = LaunchWorker(absl::StrCat("worker-", number + 1));
+  if (!process.ok()) return process.status();
+  workers_.push_back(*std::move(process));
+  return number;
+}
+
+MiniCluster::Launched MiniCluster::LaunchWorker(const std::string& name) const {
   std::vector<std::string> args = PostgresArgs();
   args.insert(args.end(), {"--name", name});
   AddMetricsArgs(name, &args);
   args.insert(args.end(), options_.worker_args.begin(), options_.worker_args.end());
-  auto process = ServerProcess::Start(name, "tranche-worker", args, dir());
-  if (!process.ok()) return process.status();
-  workers_.push_back(*std::move(process));
-  return number;
+  return ServerProcess::Start(name, "tranche-worker", args, dir());
 }
 
 absl::StatusOr<std::string> MiniCluster::MetricsAddress(ServerProcess& process) const {
@@ -236,23 +275,25 @@ absl::Status MiniCluster::Migrate(const MiniPostgres& postgres) {
   return absl::UnavailableError(absl::StrCat("tranche-migrate failed:\n", (*migrate)->LogTail()));
 }
 
-absl::Status MiniCluster::LaunchNode() {
-  const std::string name = absl::StrCat("node-", nodes() + 1);
-  FrontNode node;
-  node.port_file = dir() / (name + ".port");
-  node.admin_port_file = dir() / (name + ".admin_port");
-  std::vector<std::string> args = CommonArgs();
-  args.insert(args.end(),
-              {"--node-name", name, "--listen", "127.0.0.1:0", "--port-file", node.port_file.string(), "--admin-listen",
-               options_.admin_ports ? "127.0.0.1:0" : "same", "--admin-port-file", node.admin_port_file.string()});
-  AddMetricsArgs(name, &args);
-  AddShardHostsArgs(&args);
-  args.insert(args.end(), options_.node_args.begin(), options_.node_args.end());
-  auto process = ServerProcess::Start(name, "tranched", args, dir());
+absl::Status MiniCluster::AddNode() {
+  const std::string listen = absl::StrCat("127.0.0.1:", options_.lasting_ports ? PickFreePort() : 0);
+  Launched process = LaunchNode(absl::StrCat("node-", nodes() + 1), listen);
   if (!process.ok()) return process.status();
+  FrontNode node;
   node.process = *std::move(process);
   nodes_.push_back(std::move(node));
   return absl::OkStatus();
+}
+
+MiniCluster::Launched MiniCluster::LaunchNode(const std::string& name, const std::string& listen) const {
+  std::vector<std::string> args = CommonArgs();
+  args.insert(args.end(),
+              {"--node-name", name, "--listen", listen, "--port-file", PortFile(name).string(), "--admin-listen",
+               options_.admin_ports ? "127.0.0.1:0" : "same", "--admin-port-file", AdminPortFile(name).string()});
+  AddMetricsArgs(name, &args);
+  AddShardHostsArgs(&args);
+  args.insert(args.end(), options_.node_args.begin(), options_.node_args.end());
+  return ServerProcess::Start(name, "tranched", args, dir());
 }
 
 // By default it would be home's port only.
@@ -264,12 +305,13 @@ void MiniCluster::AddShardHostsArgs(std::vector<std::string>* args) const {
 }
 
 absl::Status MiniCluster::WaitForNode(FrontNode& node) {
-  const absl::StatusOr<int> port = node.process->WaitForPort(node.port_file, kServerStartTimeout);
+  const std::string& name = node.process->name();
+  const absl::StatusOr<int> port = node.process->WaitForPort(PortFile(name), kServerStartTimeout);
   if (!port.ok()) return port.status();
   node.endpoint = absl::StrCat("127.0.0.1:", *port);
   node.admin_endpoint = node.endpoint;
   if (!options_.admin_ports) return absl::OkStatus();
-  const absl::StatusOr<int> admin_port = node.process->WaitForPort(node.admin_port_file, kServerStartTimeout);
+  const absl::StatusOr<int> admin_port = node.process->WaitForPort(AdminPortFile(name), kServerStartTimeout);
   if (!admin_port.ok()) return admin_port.status();
   node.admin_endpoint = absl::StrCat("127.0.0.1:", *admin_port);
   return absl::OkStatus();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +41,8 @@ struct MiniClusterOptions {
   bool locked_backends = false;
   // Every node serves AdminService at a port of its own; otherwise at the one for buyers, so that tests need only that.
   bool admin_ports = false;
+  // Nodes are reached by buyers at ports that nobody else is given while they are restarted.
+  bool lasting_ports = false;
 };
 
 // Not thread-safe. Everything dies with the thread that called Start, and with this object.
@@ -60,8 +63,16 @@ class MiniCluster {
   ServerProcess& node(int node) { return *Node(node).process; }
   int nodes() const { return static_cast<int>(nodes_.size()); }
 
+  // What is started or restarted from now on has these. How PostgreSQL and ZooKeeper are is decided by Start.
+  MiniClusterOptions& options() { return options_; }
+
   // Adds a node, which serves when this returns; returns its number. Numbers are not reused.
   absl::StatusOr<int> StartNode();
+  // Asks the process to end (SIGTERM), and starts it again under its name and, a node, at its endpoint. A node serves
+  // when this returns. Fails if it did not end with status 0.
+  absl::Status RestartNode(int node);
+  absl::Status RestartBalancer(int balancer);
+  absl::Status RestartWorker(int worker);
   // Kills it with SIGKILL: nothing is handed back.
   absl::Status KillNode(int node);
   // Asks it to end (SIGTERM); returns the exit status.
@@ -105,23 +116,30 @@ class MiniCluster {
  private:
   struct FrontNode {
     std::unique_ptr<ServerProcess> process;
-    std::filesystem::path port_file;
-    std::filesystem::path admin_port_file;
     std::string endpoint;  // empty: not serving (yet or any more)
     std::string admin_endpoint;
   };
+  using Launched = absl::StatusOr<std::unique_ptr<ServerProcess>>;
+  using Launch = std::function<Launched(const MiniCluster& cluster, const std::string& name)>;
 
   explicit MiniCluster(const MiniClusterOptions& options);
   MiniPostgresOptions PostgresOptions() const;
   absl::Status StartServers();
   absl::Status Migrate(const MiniPostgres& postgres);
   absl::Status AddShards();
-  absl::Status LaunchNode();
+  absl::Status AddNode();
+  Launched LaunchNode(const std::string& name, const std::string& listen) const;
+  Launched LaunchBalancer(const std::string& name) const;
+  Launched LaunchWorker(const std::string& name) const;
+  absl::Status Restart(std::unique_ptr<ServerProcess>& process, const Launch& launch);
   absl::Status WaitForNode(FrontNode& node);
   std::vector<std::string> CommonArgs() const;
   absl::Status LockBackends();
   // What all of them need for PostgreSQL.
   std::vector<std::string> PostgresArgs() const;
+  // Where a process of this name writes its ports.
+  std::filesystem::path PortFile(const std::string& name) const { return dir() / (name + ".port"); }
+  std::filesystem::path AdminPortFile(const std::string& name) const { return dir() / (name + ".admin_port"); }
   std::filesystem::path MetricsPortFile(const std::string& name) const { return dir() / (name + ".metrics_port"); }
   // Of a process of this name: what it is asked to show.
   void AddMetricsArgs(const std::string& name, std::vector<std::string>* args) const;
@@ -129,7 +147,7 @@ class MiniCluster {
   FrontNode& Node(int node) { return nodes_.at(static_cast<size_t>(node)); }
   const FrontNode& Node(int node) const { return nodes_.at(static_cast<size_t>(node)); }
 
-  const MiniClusterOptions options_;
+  MiniClusterOptions options_;
   const ScratchDir scratch_{"cluster"};
   const std::string zookeeper_root_;
   std::unique_ptr<MiniPostgres> postgres_;

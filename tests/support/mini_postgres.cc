@@ -334,9 +334,11 @@ absl::Status MiniPostgres::RestoreData() { return CopyData(data_dir_ + ".saved",
 
 std::string MiniPostgres::node_dsn() const {
   const std::string dsn = Dsn("tranche", kNodeRole);
-  if (!locked_) return dsn;
+  if (door_ == Door::kOpen) return dsn;
+  // A server that asks for no password has nothing to bind to the connection.
+  const std::string binding = door_ == Door::kLocked ? " channel_binding=require" : "";
   // The server's certificate is its own authority.
-  return absl::StrCat(dsn, " sslmode=verify-full channel_binding=require sslrootcert=", data_dir_, "/server.crt");
+  return absl::StrCat(dsn, " sslmode=verify-full", binding, " sslrootcert=", data_dir_, "/server.crt");
 }
 
 absl::Status MiniPostgres::SetNodePassword(const std::string& password) {
@@ -344,30 +346,54 @@ absl::Status MiniPostgres::SetNodePassword(const std::string& password) {
                                                   absl::StrReplaceAll(password, {{"'", "''"}}), "'"));
 }
 
+absl::Status MiniPostgres::ExecuteAll(const std::vector<std::string>& statements) const {
+  for (const std::string& statement : statements) {
+    if (absl::Status done = ExecuteSql(Dsn("postgres"), statement); !done.ok()) return done;
+  }
+  return absl::OkStatus();
+}
+
 // The server itself makes the files, so that they belong to its user.
-absl::Status MiniPostgres::Lock(const std::string& password) {
-  if (absl::Status set = SetNodePassword(password); !set.ok()) return set;
+absl::Status MiniPostgres::OfferTls() {
   const std::string make_certificate =
       "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost "
       "-addext subjectAltName=IP:127.0.0.1,DNS:localhost -keyout server.key -out server.crt 2>openssl.log && "
       "chmod 600 server.key";
+  const absl::Status offered = ExecuteAll(
+      {absl::StrCat("COPY (SELECT '') TO PROGRAM 'cat >/dev/null && cd ", data_dir_, " && ", make_certificate, "'"),
+       "ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()"});
+  if (!offered.ok()) return offered;
+  door_ = Door::kOffersTls;
+  return AwaitNode("");
+}
+
+absl::Status MiniPostgres::Lock(const std::string& password) {
+  if (door_ == Door::kOpen) {
+    if (absl::Status offered = OfferTls(); !offered.ok()) return offered;
+  }
+  if (absl::Status set = SetNodePassword(password); !set.ok()) return set;
   const std::string rules = absl::StrCat("host all ", kSuperuser, " 127.0.0.1/32 trust\nhostssl all ", kNodeRole,
                                          " 127.0.0.1/32 scram-sha-256");
-  for (const std::string& statement :
-       {absl::StrCat("COPY (SELECT '') TO PROGRAM 'cat >/dev/null && cd ", data_dir_, " && ", make_certificate, "'"),
-        // A line break would be written as two characters.
-        absl::StrCat("COPY (SELECT unnest(string_to_array('", rules, "', E'\\n'))) TO '", data_dir_, "/pg_hba.conf'"),
-        std::string("ALTER SYSTEM SET ssl = on"), std::string("SELECT pg_reload_conf()")}) {
-    if (absl::Status done = ExecuteSql(Dsn("postgres"), statement); !done.ok()) return done;
+  // A line break would be written as two characters.
+  const absl::Status locked = ExecuteAll(
+      {absl::StrCat("COPY (SELECT unnest(string_to_array('", rules, "', E'\\n'))) TO '", data_dir_, "/pg_hba.conf'"),
+       "SELECT pg_reload_conf()"});
+  if (!locked.ok()) return locked;
+  door_ = Door::kLocked;
+  return AwaitNode(password);
+}
+
+// It reads its settings in its own time.
+absl::Status MiniPostgres::AwaitNode(const std::string& password) const {
+  std::string dsn = node_dsn();
+  if (!password.empty()) {
+    absl::StrAppend(&dsn, " password='", absl::StrReplaceAll(password, {{"\\", "\\\\"}, {"'", "\\'"}}), "'");
   }
-  locked_ = true;
-  // It reads its settings in its own time.
-  const std::string quoted = absl::StrReplaceAll(password, {{"\\", "\\\\"}, {"'", "\\'"}});
   const absl::Time deadline = absl::Now() + kServerStartTimeout;
   absl::Status serves;
   do {
     absl::SleepFor(absl::Milliseconds(10));
-    serves = ExecuteSql(absl::StrCat(node_dsn(), " password='", quoted, "'"), "SELECT 1");
+    serves = ExecuteSql(dsn, "SELECT 1");
   } while (!serves.ok() && absl::Now() < deadline);
   return serves;
 }

@@ -69,6 +69,9 @@ class MiniPostgres {
   absl::Status SaveData();
   absl::Status RestoreData();
 
+  // From now on it speaks TLS to whoever asks for it, and nobody has to; node_dsn() then asks for the server's
+  // certificate. Only while the server runs.
+  absl::Status OfferTls();
   // From now on the node's role gets in over TLS only, and with this password (SCRAM); node_dsn() then asks for the
   // server's certificate and still holds no password. The superuser gets in as before. Only while the server runs.
   absl::Status Lock(const std::string& password);
@@ -93,6 +96,9 @@ class MiniPostgres {
   std::string log_file() const { return (scratch_.path() / "postgres.log").string(); }
 
  private:
+  // How the node's role gets in, if the options do not secure the server.
+  enum class Door { kOpen, kOffersTls, kLocked };
+
   absl::StatusOr<std::string> MakeData();
   absl::Status CopyMadeData();
   absl::Status StartOnFreePort(const std::vector<std::string>& settings);
@@ -101,6 +107,10 @@ class MiniPostgres {
   absl::Status RequireTlsAndPassword();
   absl::Status TakePasswordFromFile();
   absl::Status CopyData(const std::string& from, const std::string& to);
+  // As the superuser, each by itself.
+  absl::Status ExecuteAll(const std::vector<std::string>& statements) const;
+  // Until the node's role gets in with this password; "": without one.
+  absl::Status AwaitNode(const std::string& password) const;
 
   const MiniPostgresOptions options_;
   ScratchDir scratch_{"postgres"};
@@ -108,7 +118,7 @@ class MiniPostgres {
   std::string socket_dir_;
   std::string data_dir_;  // empty before the first Start
   int port_ = 0;          // chosen by the first Start
-  bool locked_ = false;
+  Door door_ = Door::kOpen;
   std::unique_ptr<ChildProcess> process_;
 };
 
