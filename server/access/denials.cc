@@ -53,16 +53,17 @@ std::string OneForNetwork(const std::string& address) {
 void Denials::Note(const Denial& denial) {
   {
     absl::MutexLock lock(&mutex_);
-    ++counts_[{denial.method, denial.known}];
+    ++counts_[{denial.service, denial.method, denial.known}];
   }
-  const std::string by_method = absl::StrCat(denial.caller, " ", denial.method);
+  const std::string method = denial.method_name();
+  const std::string by_method = absl::StrCat(denial.caller, " ", method);
   const std::optional<int64_t> left_out =
       denial.known ? principal_lines_.Take(by_method) : address_lines_.Take(OneForNetwork(denial.caller));
   if (left_out.has_value()) {
     LogEvent("call.denied",
              {{"caller", denial.caller},
               {"actor", denial.actor},
-              {"method", denial.method},
+              {"method", method},
               {"reason", ReasonName(denial.known ? v1::ERROR_REASON_ROLE_MISSING : v1::ERROR_REASON_CALLER_UNKNOWN)},
               {"roles", RolesWith(denial.permission).Join(",")},
               {"more_before", *left_out}});

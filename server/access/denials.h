@@ -3,6 +3,7 @@
 // cause any number of them, so lines and entries are bounded.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -13,18 +14,23 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/access/permission.h"
+#include "server/method_name.h"
 #include "server/once_per.h"
 #include "storage/clock.h"
 
 namespace tranche::server {
 
 struct Denial {
-  const char* method;  // as in the .proto, without the service; static
+  // As in the .proto, the service with its package; static.
+  const char* service;
+  const char* method;
   Permission permission;
   bool known = false;       // the caller is a principal, whose role does not do
   std::string caller = {};  // the principal's name, or the address that the call came from
   std::string actor = {};   // the caller and the person whom they name (CallContext::actor)
   std::string reason = {};  // in the actor's words; "" if they gave none
+
+  std::string method_name() const { return MethodName(service, method); }
 };
 
 // Thread-safe.
@@ -39,8 +45,15 @@ class Denials {
 
   // Queues an entry for the audit log, without waiting. False: it cannot be queued.
   using Audit = std::function<bool(const Denial&)>;
-  // By method and by whether the caller was known.
-  using Counts = std::map<std::pair<std::string, bool>, int64_t>;
+  struct Kind {
+    std::string service;  // as in Denial
+    std::string method;
+    bool known;
+
+    friend auto operator<=>(const Kind&, const Kind&) = default;
+  };
+  // As many as methods at most, and twice.
+  using Counts = std::map<Kind, int64_t>;
 
   // Without `audit` there are no entries. `clock` outlives this.
   Denials(Audit audit, storage::Clock* clock)

@@ -9,7 +9,7 @@ namespace tranche::server {
 
 absl::Status WriteDeniedCall(storage::AuditLedger* log, const Denial& denial) {
   Members asked;
-  asked.Add("method", std::string(denial.method)).Add("roles", RolesWith(denial.permission).Join());
+  asked.Add("method", denial.method_name()).Add("roles", RolesWith(denial.permission).Join());
   ASSIGN_OR_RETURN(AuditedAction entry, AuditedAction::Begin(log, {.actor = {denial.actor, denial.reason},
                                                                    .action = "denied_call",
                                                                    .sku_id = "",

@@ -37,7 +37,7 @@ bool NodeAccess::Audit(const Denial& denial) {
     const absl::Status written = WriteDeniedCall(log_, denial);
     if (written.ok()) return;
     dropped_entries_.fetch_add(1, std::memory_order_relaxed);
-    LOG(WARNING) << "the audit log does not say that " << denial.actor << " was denied " << denial.method << ": "
+    LOG(WARNING) << "the audit log does not say that " << denial.actor << " was denied " << denial.method_name() << ": "
                  << written.message();
   };
   if (executor_->TryRun(task)) return true;
@@ -46,12 +46,11 @@ bool NodeAccess::Audit(const Denial& denial) {
 }
 
 void NodeAccess::Collect(MetricSet* metrics) const {
-  for (const auto& [method_and_known, count] : denials_.counts()) {
-    const v1::ErrorReason reason =
-        method_and_known.second ? v1::ERROR_REASON_ROLE_MISSING : v1::ERROR_REASON_CALLER_UNKNOWN;
+  for (const auto& [kind, count] : denials_.counts()) {
+    const v1::ErrorReason reason = kind.known ? v1::ERROR_REASON_ROLE_MISSING : v1::ERROR_REASON_CALLER_UNKNOWN;
     metrics->AddCounter("tranche_denied_calls_total", "Calls that their callers may not make.",
                         static_cast<double>(count),
-                        {{"method", method_and_known.first}, {"reason", ReasonName(reason)}});
+                        {{"grpc_service", kind.service}, {"grpc_method", kind.method}, {"reason", ReasonName(reason)}});
   }
   metrics->AddCounter("tranche_denied_calls_not_audited_total",
                       "Denied calls that should be in the audit log, and are not.",

@@ -30,6 +30,8 @@ class NodeAccess {
 
   AccessControl* control() { return &control_; }
 
+  // The access file is not used as it is now. Thread-safe.
+  bool file_faulty() const { return file_.faulty(); }
   void Collect(MetricSet* metrics) const;
 
   // Ends the threads; entries that are queued are still written. Call it when no call is under way any more.

@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "glog/logging.h"
 #include "server/errors.h"
+#include "server/method_name.h"
 #include "server/plain_utf8.h"
 #include "server/rpc/caller_credentials.h"
 #include "server/rpc/grpc_status.h"
@@ -110,7 +111,8 @@ absl::Status CallContext::AskAccess(AccessControl* access) {
 
 void CallContext::NoteDenial() const {
   storage::Actor who = actor();
-  access_->denials().Note({.method = policy_->method,
+  access_->denials().Note({.service = policy_->service,
+                           .method = policy_->method,
                            .permission = policy_->permission,
                            .known = caller_ != nullptr,
                            .caller = caller_ == nullptr ? AddressOfPeer(peer()) : caller_->name,
@@ -182,7 +184,7 @@ void CallContext::LogFault(const absl::Status& outcome, const grpc::Status& answ
 void CallContext::LogAccess(grpc::StatusCode code, const absl::Status& why) const {
   if (!access_log_->Takes(code)) return;
   const ScopedTrace scope(trace());
-  std::vector<LogField> fields = {{"method", std::string(policy_->method)},
+  std::vector<LogField> fields = {{"method", MethodName(policy_->service, policy_->method)},
                                   {"code", CodeName(code)},
                                   {"ms", absl::ToDoubleMilliseconds(access_log_->Now() - began_at_)},
                                   {"peer", peer()}};

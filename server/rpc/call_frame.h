@@ -29,6 +29,8 @@ namespace tranche::server {
 
 // For one service. All that it points to outlives the service. Thread-safe.
 struct CallFrame {
+  // With its package, as in the .proto; static. CallService sets it.
+  const char* service = "";
   storage::Clock* clock = nullptr;
   // Absent: a call without a deadline may take any time.
   std::optional<CallDeadlines> deadlines = std::nullopt;

@@ -26,8 +26,16 @@ struct CallPolicy {
                        std::optional<CallKind> counted_as = std::nullopt)
       : method(method), permission(permission), runs_on(runs_on), repeatable(repeatable), counted_as(counted_as) {}
 
-  const char* method;     // as in the .proto, without the service; static
-  Permission permission;  // what its callers need, if the node has an access file
+  // The same for a method of this service (with its package, as in the .proto; static).
+  constexpr CallPolicy Of(const char* service_name) const {
+    CallPolicy served = *this;
+    served.service = service_name;
+    return served;
+  }
+
+  const char* service = "";  // "" in a table, which does not say whose it is; the frame does
+  const char* method;        // as in the .proto, without the service; static
+  Permission permission;     // what its callers need, if the node has an access file
   RunsOn runs_on;
   Repeatable repeatable;
   std::optional<CallKind> counted_as;  // by OpenCalls

@@ -29,10 +29,15 @@ bool Fits(const MethodShape& shape, const MethodDescriptor& method) {
          shape.client_streaming == method.client_streaming() && shape.server_streaming == method.server_streaming();
 }
 
+CallFrame Serving(const ServiceDescriptor& service, CallFrame frame) {
+  frame.service = service.full_name().c_str();
+  return frame;
+}
+
 }  // namespace
 
 CallService::CallService(const ServiceDescriptor& service, const CallFrame& frame, const std::vector<CallEntry>& table)
-    : frame_(frame) {
+    : frame_(Serving(service, frame)) {
   const std::vector<std::string> faults = FaultsOf(table, service);
   CHECK(faults.empty()) << service.full_name() << ": " << absl::StrJoin(faults, ", ");
   for (const CallEntry& entry : table) {

@@ -16,7 +16,7 @@ namespace tranche::server {
 // Register it with one gRPC server, which it must outlive.
 class CallService : public grpc::Service {
  public:
-  // CHECKs that the table has no faults.
+  // CHECKs that the table has no faults. `service` lives as long as the process: it is one of generated code.
   CallService(const google::protobuf::ServiceDescriptor& service, const CallFrame& frame,
               const std::vector<CallEntry>& table);
 

@@ -97,11 +97,12 @@ template <typename Request, typename Response, typename ReplyOfCall, typename Se
 CallEntry UnaryCall(CallPolicy policy, bool blocks, Serve serve) {
   using Wire = typename ReplyOfCall::Wire;
   const auto bind = [policy, serve](const CallFrame& frame, MethodMetrics* metrics) {
+    const CallPolicy served = policy.Of(frame.service);
     auto serving = std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Wire>>(
-        [policy, serve, &frame, metrics](grpc::CallbackServerContext* context, const Request* request, Wire* wire) {
+        [served, serve, &frame, metrics](grpc::CallbackServerContext* context, const Request* request, Wire* wire) {
           const CallMeter meter(metrics);
           const absl::StatusOr<absl::Time> deadline = frame.Admit(*context);
-          CallContext call(context, &policy, deadline.value_or(absl::InfinitePast()), meter, frame.access_log);
+          CallContext call(context, &served, deadline.value_or(absl::InfinitePast()), meter, frame.access_log);
           if constexpr (NamesReservation<Request>) call.SetReservation(&request->reservation_id());
           // Null for callers who send no trace.
           const ScopedTrace trace(call.trace());
@@ -116,7 +117,7 @@ CallEntry UnaryCall(CallPolicy policy, bool blocks, Serve serve) {
           }
           return reply.reactor();
         });
-    return RefuseMalformed(std::move(serving), RefusalOf<Request>(policy, frame, metrics));
+    return RefuseMalformed(std::move(serving), RefusalOf<Request>(served, frame, metrics));
   };
   constexpr bool kLargeAnswer = std::is_base_of_v<LargeReplyBase, ReplyOfCall>;
   return {policy, {Request::descriptor(), Response::descriptor()}, blocks, kLargeAnswer, bind};
@@ -193,15 +194,16 @@ CallEntry BlockingCall(CallPolicy policy, Handler* handler,
 template <typename Request, typename Response>
 CallEntry ServerStreamCall(CallPolicy policy, ServerStreamHandler<Request, Response> handler) {
   const auto bind = [policy, handler](const CallFrame& frame, MethodMetrics* metrics) {
+    const CallPolicy served = policy.Of(frame.service);
     auto serving = std::make_unique<grpc::internal::CallbackServerStreamingHandler<Request, Response>>(
-        [policy, handler, &frame, metrics](grpc::CallbackServerContext* context,
+        [served, handler, &frame, metrics](grpc::CallbackServerContext* context,
                                            const Request* request) -> grpc::ServerWriteReactor<Response>* {
-          CallContext call = frame.ContextOfStream(context, policy, metrics);
+          CallContext call = frame.ContextOfStream(context, served, metrics);
           const absl::Status allowed = call.Authorize(frame.access);
           if (!allowed.ok()) return new RefusedStream<Response>(call.Conclude(allowed));
           return handler(call, frame, *request);
         });
-    return RefuseMalformed(std::move(serving), RefusalOf<Request>(policy, frame, metrics));
+    return RefuseMalformed(std::move(serving), RefusalOf<Request>(served, frame, metrics));
   };
   return {policy,
           {Request::descriptor(), Response::descriptor(), /*client_streaming=*/false, /*server_streaming=*/true},
@@ -213,10 +215,11 @@ CallEntry ServerStreamCall(CallPolicy policy, ServerStreamHandler<Request, Respo
 template <typename Request, typename Response>
 CallEntry BidiStreamCall(CallPolicy policy, BidiStreamHandler handler) {
   const auto bind = [policy, handler](const CallFrame& frame, MethodMetrics* metrics) {
+    const CallPolicy served = policy.Of(frame.service);
     return std::make_unique<grpc::internal::CallbackBidiHandler<grpc::ByteBuffer, grpc::ByteBuffer>>(
-        [policy, handler, &frame, metrics](
+        [served, handler, &frame, metrics](
             grpc::CallbackServerContext* context) -> grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* {
-          CallContext call = frame.ContextOfStream(context, policy, metrics);
+          CallContext call = frame.ContextOfStream(context, served, metrics);
           const absl::Status allowed = call.Authorize(frame.access);
           if (!allowed.ok()) return new RefusedBidiStream(call.Conclude(allowed));
           return handler(call, frame);

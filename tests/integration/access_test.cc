@@ -260,8 +260,12 @@ TEST_F(AccessTest, AFaultyFileChangesNothingAndAGoodOneIsReadWithinMoments) {
 TEST_F(AccessTest, ADeniedChangeIsCountedLoggedAndAuditedOnce) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(ReasonOfStatus(AddStock("viewer", "bob@laptop")), "ROLE_MISSING");
   EXPECT_EQ(ReasonOfStatus(AddStock("nobody")), "CALLER_UNKNOWN");
-  EXPECT_EQ(Sample("tranche_denied_calls_total{method=\"AddStock\",reason=\"ROLE_MISSING\"}"), 3);
-  EXPECT_EQ(Sample("tranche_denied_calls_total{method=\"AddStock\",reason=\"CALLER_UNKNOWN\"}"), 1);
+  const auto denied = [&](const std::string& reason) {
+    return Sample(absl::StrCat("tranche_denied_calls_total{grpc_service=\"tranche.v1.AdminService\",",
+                               "grpc_method=\"AddStock\",reason=\"", reason, "\"}"));
+  };
+  EXPECT_EQ(denied("ROLE_MISSING"), 3);
+  EXPECT_EQ(denied("CALLER_UNKNOWN"), 1);
   EXPECT_EQ(Sample("tranche_denied_calls_not_audited_total"), 0);
   ServerProcess& node = cluster_->node(0);
   EXPECT_TRUE(Await([&] { return node.LogLinesWith("event call.denied caller=viewer") == 1; })) << node.LogTail();
@@ -274,7 +278,7 @@ TEST_F(AccessTest, ADeniedChangeIsCountedLoggedAndAuditedOnce) {
   const std::vector<v1::AuditEntry> entries = Audit("denied_call");
   ASSERT_EQ(entries.size(), 1u);
   EXPECT_EQ(entries[0].actor(), "viewer as bob@laptop");
-  EXPECT_THAT(entries[0].after(), AllOf(HasSubstr("AddStock"), HasSubstr("DENIED")));
+  EXPECT_THAT(entries[0].after(), AllOf(HasSubstr("AdminService.AddStock"), HasSubstr("DENIED")));
 }
 
 }  // namespace

@@ -135,7 +135,7 @@ TEST_F(LogTest, ACallIsFoundByTheRequestIdOfItsCaller) {
   }
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(TextOf(found[0], "trace"), "0af7651916cd43dd8448eb211c80319c");
-  EXPECT_EQ(FieldOf(found[0], "method").string_value(), "GetQuota");
+  EXPECT_EQ(FieldOf(found[0], "method").string_value(), "AdminService.GetQuota");
   EXPECT_EQ(FieldOf(found[0], "code").string_value(), "NOT_FOUND");
   EXPECT_EQ(FieldOf(found[0], "reason").string_value(), "SKU_NOT_FOUND");
 }

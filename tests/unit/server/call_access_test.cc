@@ -37,6 +37,7 @@ using ::testing::Not;
 using v1::DeliverRequest;
 using v1::DeliverResponse;
 
+constexpr char kDeliverService[] = "tranche.v1.OutboxSinkService";
 constexpr char kDeliverPath[] = "/tranche.v1.OutboxSinkService/Deliver";
 
 std::string TokenOf(const std::string& name) { return absl::StrCat("trt_", name, std::string(43 - name.size(), '.')); }
@@ -173,7 +174,8 @@ TEST_F(CallAccessTest, ATokenSaysWhoCalls) {
   EXPECT_EQ(Call({}), "CALLER_UNKNOWN");
   EXPECT_EQ(Call({{"authorization", Bearer("ops")}, {"authorization", Bearer("eye")}}), "CALLER_UNKNOWN")
       << "two are none";
-  EXPECT_EQ(denials_.counts(), (Denials::Counts{{{"Deliver", false}, 7}, {{"Deliver", true}, 1}}));
+  EXPECT_EQ(denials_.counts(),
+            (Denials::Counts{{{kDeliverService, "Deliver", false}, 7}, {{kDeliverService, "Deliver", true}, 1}}));
 }
 
 TEST_F(CallAccessTest, OnlyThePrincipalIsVouchedFor) {

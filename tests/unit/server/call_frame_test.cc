@@ -261,7 +261,8 @@ TEST_F(CallFrameTest, TheAccessLogHasALineForEachCallAndWhyItFailed) {
   EXPECT_TRUE(Call(Context().get()).ok());
   server_.reset();
   ASSERT_EQ(log.lines().size(), 1u);
-  EXPECT_THAT(log.lines()[0], ::testing::StartsWith("event call method=Deliver code=OK ms=0 peer=ipv4:127.0.0.1:"));
+  EXPECT_THAT(log.lines()[0],
+              ::testing::StartsWith("event call method=OutboxSinkService.Deliver code=OK ms=0 peer=ipv4:127.0.0.1:"));
   Serve(InlineCall<DeliverRequest, DeliverResponse>(
       Inline(), [](const CallContext&, const DeliverRequest&, const Reply<DeliverResponse>& reply) {
         reply.Finish(RefusalError({.refusal = storage::Refusal::kDraining}));
