@@ -39,12 +39,14 @@ std::string UrgentPart(const DemandReport& report) {
 
 std::optional<DemandReport> DemandReporter::Due(absl::Time now, bool ledger_answers,
                                                 const std::vector<std::string>& silent_shards,
-                                                const std::string& unhealthy) {
+                                                const std::string& unhealthy,
+                                                const std::vector<std::string>& faulty_files) {
   const bool interval_over = now - measured_at_ >= options_.interval;
   if (interval_over) Measure(now);
   DemandReport report = Compose(ledger_answers);
   report.mutable_shards_out_of_reach()->Assign(silent_shards.begin(), silent_shards.end());
   report.set_unhealthy(unhealthy);
+  report.mutable_faulty_files()->Assign(faulty_files.begin(), faulty_files.end());
   const bool urgent = UrgentPart(report) != urgent_written_;
   const bool changed = interval_over && report.SerializeAsString() != content_written_;
   if (!urgent && !changed && now - written_at_ < options_.heartbeat) return std::nullopt;

@@ -48,10 +48,12 @@ class DemandReporter {
       : slices_(slices), waiting_(std::move(waiting)), options_(options) {}
 
   // The report that is due now, or none.
-  // `silent_shards`: the shards besides home whose ledgers do not answer. `unhealthy`: as NodeHost::WhyUnhealthy.
+  // `silent_shards`: the shards besides home whose ledgers do not answer. `unhealthy`: as NodeHost::WhyUnhealthy;
+  // `faulty_files`: as NodeHost::FaultyFiles.
   std::optional<internal::v1::DemandReport> Due(absl::Time now, bool ledger_answers,
                                                 const std::vector<std::string>& silent_shards = {},
-                                                const std::string& unhealthy = "");
+                                                const std::string& unhealthy = "",
+                                                const std::vector<std::string>& faulty_files = {});
   // The report was written. Until this is called, it stays due.
   void Written(const internal::v1::DemandReport& report, absl::Time now);
   // A new incarnation: starts over, and the first report is due at once.

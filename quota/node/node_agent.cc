@@ -415,7 +415,7 @@ absl::Status NodeAgent::ReportDemand() {
   if (storage::Mutated(storage::Mutation::kDemandNotReported)) return absl::OkStatus();
   const absl::Time now = clock_->Now();
   const std::optional<DemandReport> report =
-      reporter_.Due(now, host_->LedgerAnswers(), host_->SilentShards(), host_->WhyUnhealthy());
+      reporter_.Due(now, host_->LedgerAnswers(), host_->SilentShards(), host_->WhyUnhealthy(), host_->FaultyFiles());
   if (!report.has_value()) return absl::OkStatus();
   const std::shared_ptr<Coordination> session = Session();
   if (session == nullptr) return absl::UnauthenticatedError("no session with ZooKeeper");

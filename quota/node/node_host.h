@@ -23,6 +23,8 @@ class NodeHost {
   virtual std::vector<std::string> SilentShards() { return {}; }
   // Why is its health NOT_SERVING although it neither drains nor ends? "" while it serves. For people.
   virtual std::string WhyUnhealthy() { return {}; }
+  // The flags whose files it cannot use as they are now, so that it goes on with what it read from them before.
+  virtual std::vector<std::string> FaultyFiles() { return {}; }
 };
 
 }  // namespace tranche::quota

@@ -35,6 +35,7 @@ absl::StatusOr<ClusterTraffic> ReadClusterTraffic(quota::Coordination& session) 
         node.cannot_commit = report.cannot_commit();
         node.shards_out_of_reach.assign(report.shards_out_of_reach().begin(), report.shards_out_of_reach().end());
         node.unhealthy = report.unhealthy();
+        node.faulty_files.assign(report.faulty_files().begin(), report.faulty_files().end());
         for (const auto& demand : report.skus()) {
           node.grants_per_s += demand.grants_per_s();
           node.refused_per_s += demand.denials_per_s() + demand.refused_per_s();

@@ -18,7 +18,8 @@ struct NodeTraffic {
   absl::Time reported_at;
   bool cannot_commit = false;
   std::vector<std::string> shards_out_of_reach;
-  std::string unhealthy;  // why, for people; "" if it serves or does not tell
+  std::string unhealthy;                  // why, for people; "" if it serves or does not tell
+  std::vector<std::string> faulty_files;  // flags
   // Units per second over all SKUs.
   double grants_per_s = 0;
   double refused_per_s = 0;  // denials, too

@@ -88,6 +88,7 @@ v1::NodeStatus ToMessage(const quota::LiveNode& node, const NodeTraffic* report,
   message.set_cannot_commit(report->cannot_commit);
   message.mutable_shards_out_of_reach()->Assign(report->shards_out_of_reach.begin(), report->shards_out_of_reach.end());
   message.set_unhealthy(report->unhealthy);
+  message.mutable_faulty_files()->Assign(report->faulty_files.begin(), report->faulty_files.end());
   message.set_grants_per_s(report->grants_per_s);
   message.set_refused_per_s(report->refused_per_s);
   return message;

@@ -400,7 +400,18 @@ class Finder {
     for (const v1::GoneNode& node : found_.gone_nodes()) LookAtGoneNode(node);
   }
 
+  void LookAtFiles(const v1::NodeStatus& node) {
+    if (node.faulty_files().empty()) return;
+    Add("NODE_FILES_FAULTY", kWarning, node.name(),
+        absl::StrCat("Node ", node.name(), " (", node.address(), ") cannot use the files of ",
+                     absl::StrJoin(node.faulty_files(), ", "),
+                     " as they are now, and goes on with what it read before. With those files it would not start."),
+        "look at its log for what is wrong with them, and mend them there: it looks again every second; `tranchectl "
+        "access check FILE` reads an access file as a node does");
+  }
+
   void LookAtNode(const v1::NodeStatus& node) {
+    LookAtFiles(node);
     if (!node.unhealthy().empty()) {
       Add("NODE_NOT_SERVING", kWarning, node.name(),
           absl::StrCat("Node ", node.name(), " (", node.address(),

@@ -162,6 +162,12 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     absl::MutexLock lock(&mutex_);
     return WhyNotHealthy();
   }
+  std::vector<std::string> FaultyFiles() override {
+    std::vector<std::string> flags;
+    if (access_ != nullptr && access_->file_faulty()) flags.emplace_back("--access-file");
+    if (certificates_ != nullptr && certificates_->faulty()) flags.emplace_back("--tls-certificate");
+    return flags;
+  }
 
   // SessionSource: for admin calls, which may come before the agent exists.
   std::shared_ptr<quota::Coordination> Session() override {

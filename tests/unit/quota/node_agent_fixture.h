@@ -84,6 +84,7 @@ class NodeAgentTest : public ::testing::Test, public NodeHost {
   void ExitAfterDrain() override { ++exits_; }
   bool LedgerAnswers() override { return ledger_answers_; }
   std::string WhyUnhealthy() override { return unhealthy_; }
+  std::vector<std::string> FaultyFiles() override { return faulty_files_; }
 
   bool draining_ = false;
   int drain_calls_ = 0;
@@ -91,6 +92,7 @@ class NodeAgentTest : public ::testing::Test, public NodeHost {
   int exits_ = 0;
   bool ledger_answers_ = true;
   std::string unhealthy_;
+  std::vector<std::string> faulty_files_;
 
   storage::FakeClock clock_;
   storage::FakeLedger ledger_{&clock_};

@@ -65,6 +65,18 @@ TEST_F(BegunNodeAgentTest, ANodeThatSendsCallersElsewhereSaysWhy) {
   EXPECT_EQ(Demand()->unhealthy(), "");
 }
 
+TEST_F(BegunNodeAgentTest, ANodeThatCannotUseItsFilesSaysWhich) {
+  faulty_files_ = {"--access-file"};
+  clock_.AdvanceBy(options_.demand.interval);
+  Turns();
+  ASSERT_EQ(Demand()->faulty_files_size(), 1);
+  EXPECT_EQ(Demand()->faulty_files(0), "--access-file");
+  faulty_files_.clear();
+  clock_.AdvanceBy(options_.demand.interval);
+  Turns();
+  EXPECT_EQ(Demand()->faulty_files_size(), 0);
+}
+
 TEST_F(BegunNodeAgentTest, AnIdleNodeGivesASignOfLife) {
   const int64_t sequence = Demand()->sequence();
   clock_.AdvanceBy(options_.demand.heartbeat - absl::Milliseconds(1));

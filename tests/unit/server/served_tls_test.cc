@@ -197,9 +197,12 @@ TEST_F(ServedTlsTest, NewConnectionsSeeNewFilesAndAFaultySetKeepsTheOldOne) {
   }
   ASSERT_EQ(log.lines_with("stay in use"), told + 1);
   EXPECT_EQ(CallGrpc().value_or(TlsAnswer{}).server_serial, second.serial);
-  EXPECT_EQ(CallDoor().value_or(TlsAnswer{}).server_serial, second.serial);
+  const TlsAnswer faulty = CallDoor().value_or(TlsAnswer{});
+  EXPECT_EQ(faulty.server_serial, second.serial);
+  EXPECT_THAT(faulty.bytes, HasSubstr("\ntranche_tls_files_faulty 1\n"));
   testing::ReplaceFile(Path("key"), first_.key_pem);
   EXPECT_TRUE(AwaitSerial(first_.serial));
+  EXPECT_THAT(CallDoor().value_or(TlsAnswer{}).bytes, HasSubstr("\ntranche_tls_files_faulty 0\n"));
 }
 
 TEST_F(ServedTlsTest, WhoSaysNothingToTheDoorDelaysNeitherOtherAddressesNorItsEnd) {

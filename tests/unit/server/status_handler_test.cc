@@ -284,6 +284,17 @@ TEST_F(StatusHandlerTest, ANodeTellsThatItsHealthIsNotServing) {
   EXPECT_THAT(Codes(status), Contains("NODE_NOT_SERVING"));
 }
 
+TEST_F(StatusHandlerTest, ANodeTellsWhichFilesItCannotUse) {
+  internal::v1::DemandReport report;
+  report.add_faulty_files("--access-file");
+  Write(quota::DemandPath(a_), report.SerializeAsString());
+  const auto status = Status();
+  ASSERT_EQ(status.nodes(0).faulty_files_size(), 1);
+  EXPECT_EQ(status.nodes(0).faulty_files(0), "--access-file");
+  EXPECT_EQ(status.nodes(1).faulty_files_size(), 0);
+  EXPECT_THAT(Codes(status), Contains("NODE_FILES_FAULTY"));
+}
+
 TEST_F(StatusHandlerTest, TrafficIsSummedOverNodes) {
   Report(a_, 5, 1);
   clock_.AdvanceBy(absl::Seconds(2));

@@ -390,6 +390,14 @@ TEST_F(StatusProblemsTest, ANodeWhoseHealthSaysNotServing) {
   EXPECT_THAT(Expect("NODE_NOT_SERVING", "node-1", kWarning).text(), HasSubstr("calls are overdue"));
 }
 
+TEST_F(StatusProblemsTest, ANodeThatCannotUseItsFiles) {
+  node_->add_faulty_files("--access-file");
+  node_->add_faulty_files("--tls-certificate");
+  const v1::Problem problem = Expect("NODE_FILES_FAULTY", "node-1", kWarning);
+  EXPECT_THAT(problem.text(), HasSubstr("--access-file, --tls-certificate"));
+  EXPECT_THAT(problem.next_step(), HasSubstr("access check"));
+}
+
 TEST_F(StatusProblemsTest, ANodeThatDoesNotReachALedger) {
   node_->set_cannot_commit(true);
   EXPECT_THAT(Expect("NODE_CANNOT_COMMIT", "node-1", kCritical).text(), HasSubstr("of home"));
