@@ -62,6 +62,10 @@ FRONT_NODES = (
     one("Clock ahead of the database's", "s", "tranche_clock_offset_seconds", "{{instance}} {{shard}}", from_zero=False),
     one("Certificates expire in", "s", "min by (instance) (tranche_tls_certificate_expires_timestamp_seconds) - time()",
         "{{instance}}"),
+    Panel("Files that cannot be used as they are now", "short", (
+        ("max by (instance) (tranche_access_file_faulty)", "{{instance}} access file"),
+        ("max by (job, instance) (tranche_tls_files_faulty)", "{{job}} {{instance}} TLS"))),
+    rate("Calls that are denied", "tranche_denied_calls_total", ("reason", "grpc_service", "grpc_method")),
     one("CPU", "short", 'rate(process_cpu_seconds_total{job="tranched"}[$__rate_interval])', "{{instance}}"),
     one("Memory", "bytes", 'process_resident_memory_bytes{job="tranched"}', "{{instance}}"),
 )

@@ -24,6 +24,11 @@ def queueing(instance, limit):
     return series("tranche_commit_queueing_seconds_bucket", instance, shard="home", kind="claim", le=limit)
 
 
+def denied(instance, reason, service="ReservationService", method="ConfirmReservation"):
+    return series("tranche_denied_calls_total", instance, grpc_service=f"tranche.v1.{service}", grpc_method=method,
+                  reason=reason)
+
+
 def of_node(node):
     healthy = {
         series("up", node): steady(1),
@@ -32,6 +37,11 @@ def of_node(node):
         series("tranche_node_serving", node): steady(1),
         series("tranche_clock_offset_seconds", node, shard="home"): steady(0.02),
         series("tranche_tls_certificate_expires_timestamp_seconds", node): steady(90 * DAY_S),
+        series("tranche_tls_files_faulty", node): steady(0),
+        series("tranche_access_file_faulty", node): steady(0),
+        # A shop asks for streams now and then, somebody tries what they may not.
+        denied(node, "ROLE_MISSING", method="StreamReservations"): steady(0.2),
+        denied(node, "CALLER_UNKNOWN", "AdminService", "GetStatus"): steady(0.1),
         outcome(node, "created"): steady(50),
         outcome(node, "replayed"): steady(1),
         outcome(node, "SOLD_OUT"): steady(5000),
@@ -52,6 +62,7 @@ def of_balancer(balancer=BALANCER):
         series("tranche_balancer_leads", balancer, shard="home"): steady(1),
         series("tranche_balancer_seconds_since_round", balancer, shard="home"): steady(0.1),
         series("tranche_nodes_gone", balancer, shard="home"): steady(0),
+        series("tranche_tls_files_faulty", balancer): steady(0),
     }
 
 
@@ -62,6 +73,7 @@ def of_worker(worker=WORKER):
     return {
         series("up", worker): steady(1),
         series("tranche_ledger_up", worker, shard="home"): steady(1),
+        series("tranche_tls_files_faulty", worker): steady(0),
         series("tranche_holds_overdue_oldest_seconds", worker, shard="home"): steady(0),
         series("tranche_units_stranded", worker, shard="home"): steady(0),
         series("tranche_ledger_health_read_age_seconds", worker, shard="home"): steady(5),
@@ -184,5 +196,15 @@ CASES = [
     Case("TrancheCertificateExpires", "nobody has renewed a node's",
          {series("tranche_tls_certificate_expires_timestamp_seconds", "node3"): during(90 * DAY_S, 13 * DAY_S)},
          {"job": "tranched", "instance": "node3"}, 90),
+    Case("TrancheAccessFileFaulty", "a node's is broken", {series("tranche_access_file_faulty", "node2"): during(0, 1)},
+         {"instance": "node2"}, 330),
+    Case("TrancheTlsFilesFaulty", "a node has half of a new pair",
+         {series("tranche_tls_files_faulty", "node1"): during(0, 1)}, {"job": "tranched", "instance": "node1"}, 330),
+    Case("TrancheTlsFilesFaulty", "a worker has",
+         {series("tranche_tls_files_faulty", WORKER): during(0, 1)}, {"job": "tranche-worker", "instance": WORKER}, 330),
+    Case("TrancheCallsDenied", "a service has lost its role, at each node a little",
+         at_each_node(lambda node: denied(node, "ROLE_MISSING"), 0, 0.5), {"reason": "ROLE_MISSING"}, 390),
+    Case("TrancheCallsDenied", "of one kind there has been none before",
+         {denied("node3", "CALLER_UNKNOWN"): during(GONE, 20)}, {"reason": "CALLER_UNKNOWN"}, 330),
     Case("TrancheHealthUnread", "", at_worker("tranche_ledger_health_read_age_seconds", 70, 5), HOME, 90),
 ]

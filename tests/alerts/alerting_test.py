@@ -5,6 +5,7 @@ alert in time, which clears when the fault is mended.
 """
 
 import http.server
+import json
 import os
 import pathlib
 import signal
@@ -29,12 +30,14 @@ from prometheus import Prometheus  # noqa: E402
 
 PAGE_WITHIN_S = 60
 TICKET_WITHIN_S = 90
+LASTING_WITHIN_S = 300 + TICKET_WITHIN_S  # what must last for five minutes
 OVERDUE_WITHIN_S = 60 + PAGE_WITHIN_S  # holds that are a minute late
 CLEAR_WITHIN_S = 90
 SHOWN_WITHIN_S = 60  # a worker reads the ledger's state every 10 s
 QUIET_S = 100  # as long as the longest "for" of an alert that a sale could fire
 JOBS = {"nodes": "tranched", "balancers": "tranche-balancer", "workers": "tranche-worker"}
 NODES = 3
+SHOP, OPERATOR = "service", "operator"
 
 
 class Shop(http.server.ThreadingHTTPServer):
@@ -73,8 +76,11 @@ class Watched(unittest.TestCase):
         secret = cls.folder / "secret"
         secret.touch(0o600)
         secret.write_text("a-secret-of-this-test-and-no-other\n")
+        cls.access_file = cls.folder / "access.json"
+        cls.allow(SHOP, OPERATOR)
         process, cls.state = cluster.start(
             cls.folder, cls.folder / "state.json", NODES, 1, keep=False, metrics=True,
+            node_args=("--access-file", cls.access_file),
             worker_args=("--sink", f"default=webhook:http://127.0.0.1:{cls.shop.server_port}/hook",
                          "--sink-secret-file", f"default={secret}"))
         cls.addClassCleanup(cluster.stop, process.pid, process)
@@ -85,6 +91,14 @@ class Watched(unittest.TestCase):
         cls.addClassCleanup(cls.prometheus.stop)
         cls.begun = time.monotonic()
         cls.await_all_up()
+
+    @classmethod
+    def allow(cls, *roles):
+        """Callers without credentials, as all are here, have these roles as soon as the nodes have read it."""
+        new = cls.folder / "access.json.new"
+        new.write_text(json.dumps({"anonymous": roles, "principals": []}))
+        new.chmod(0o644)  # whatever the umask is: nodes refuse one that others may write
+        os.replace(new, cls.access_file)
 
     @classmethod
     def await_all_up(cls):
@@ -130,16 +144,17 @@ class Watched(unittest.TestCase):
         """As the last scrape saw it."""
         return sum(value for _, value in self.prometheus.query(f'tranche_claims_total{{outcome="{word}"}}'))
 
-    def expect(self, alert, strike, mend, within_s=PAGE_WITHIN_S, others=frozenset()):
-        """It fires in time, nothing else does but perhaps `others`, and it clears when the fault is mended."""
-        before = self.ever_fired()
+    def expect(self, alert, strike, mend, within_s=PAGE_WITHIN_S, others=frozenset(), also=frozenset()):
+        """It fires in time, as do those of `also`; nothing else does but perhaps `others`, and all clear when the fault is
+        mended."""
+        before, wanted = self.ever_fired(), {alert, *also}
         strike()
-        took_s = self.await_alerts(f"{alert} fires", lambda: alert in self.prometheus.firing(), within_s)
+        took_s = self.await_alerts(f"{alert} fires", lambda: wanted <= self.prometheus.firing(), within_s)
         mend()
         cleared_s = self.await_alerts(f"{alert} clears", lambda: not self.prometheus.firing(), CLEAR_WITHIN_S)
         print(f"{alert}: fired after {took_s:.0f} s, cleared {cleared_s:.0f} s after the end", flush=True)
         self.await_all_up()
-        self.assertEqual(self.ever_fired() - before - others, {alert})
+        self.assertEqual(self.ever_fired() - before - others, wanted)
 
     def await_alerts(self, what, condition, within_s):
         try:
@@ -158,10 +173,16 @@ class Watched(unittest.TestCase):
 class Short(Watched):
     def test_a_sale_fires_nothing_and_a_lost_worker_does(self):
         self.sell_out("tv", stock=1000, per_s=500)
+        self.try_what_is_for_an_admin()
         self.see_every_metric()
         # Also what the sale might have set off would fire meanwhile.
         self.expect_no_worker()
         self.assertEqual(self.ever_fired(), {"TrancheNoWorker"})
+
+    def try_what_is_for_an_admin(self):
+        """One denied call."""
+        done = tranchectl.run(self.state, "outbox", "sink", "add", "books", "--yes")
+        self.assertIn("CALLER_UNKNOWN", done.stdout + done.stderr)
 
     def see_every_metric(self):
         """What the rules and the dashboards look at is what the processes show."""
@@ -203,6 +224,8 @@ class Long(Watched):
         self.expect("TrancheOutboxStuck", lambda: self.refuse_messages(503), self.take_messages)
         self.restart_worker("--give-up-attempts", "1", "--give-up-hours", "0")
         self.expect("TrancheOutboxDead", lambda: self.refuse_messages(422), self.deliver_dead_messages, TICKET_WITHIN_S)
+        self.expect("TrancheAccessFileFaulty", self.lock_the_shop_out, self.let_the_shop_in, LASTING_WITHIN_S,
+                    also={"TrancheCallsDenied"})
 
     def run_sql(self, name):
         ledger_query.query(self.state, HERE / name)
@@ -242,6 +265,24 @@ class Long(Watched):
 
     def take_messages(self):
         self.shop.status = 200
+
+    def lock_the_shop_out(self):
+        """By a file that forgets it, and then by one that nobody can read, so that the first still holds."""
+        before = self.access_files_read()
+        self.allow(OPERATOR)
+        self.prometheus.await_true("all nodes have read it", lambda: all(
+            now > then for now, then in zip(self.access_files_read(), before)))
+        self.access_file.write_text('{"anonymous": ["')
+        self.locked_out = self.start_load("lamp", 5 * 2 * LASTING_WITHIN_S, 5, self.folder / "none.ids")
+
+    def access_files_read(self):
+        """How many each node has."""
+        return [pathlib.Path(node["log_file"]).read_text(errors="replace").count("event access.loaded ")
+                for node in self.state["nodes"]]
+
+    def let_the_shop_in(self):
+        self.allow(SHOP, OPERATOR)
+        self.locked_out.terminate()
 
 
 if __name__ == "__main__":

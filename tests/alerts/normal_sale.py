@@ -1,7 +1,8 @@
-"""A sale with everything that is ordinary: an opening, a sell-out, a drain, restarts, an upgrade, a pause, a short outage.
+"""A sale with everything that is ordinary: an opening, a sell-out, a drain, restarts, an upgrade, a pause, a short outage,
+new certificates and roles, and a caller who has to be told of them.
 No alert may fire on what it shows."""
 
-from alert_cases import BALANCER, NODES, WORKER, healthy, outcome, queueing, series
+from alert_cases import BALANCER, NODES, WORKER, denied, healthy, outcome, queueing, series
 from series import cut
 
 END_S = 1500
@@ -9,6 +10,7 @@ OPENS_S, SOLD_OUT_S = 60, 180
 OUTAGE_S, OUTAGE_LASTS_S = 1200, 10
 HOLDS_END_S = 960
 PAUSE_S, PAUSE_LASTS_S = 1350, 60
+RENEWAL_S, RENEWAL_LASTS_S, DENIALS_LAST_S = 700, 30, 200
 # An upgrade, and a restart before it: each process is away for a moment.
 RESTARTS = {"node2": 300, BALANCER: 400, WORKER: 480, "node1": 560, "node3": 640}
 AWAY_S = 15
@@ -53,6 +55,9 @@ def shown():
     for node in NODES:
         found |= of_buyers(node)
     found |= of_outage()
+    for name in ("tranche_access_file_faulty", "tranche_tls_files_faulty"):
+        found[series(name, "node2")] = moment(RENEWAL_S, RENEWAL_LASTS_S, 1)
+    found[denied("node2", "CALLER_UNKNOWN")] = moment(RENEWAL_S, DENIALS_LAST_S, 30)
     found[series("tranche_node_serving", "node1")] = moment(DRAIN_S, DRAIN_LASTS_S, 0, 1)
     found[series("tranche_holds_overdue_oldest_seconds", WORKER, shard="home")] = moment(HOLDS_END_S, 40, 20)
     found[series("tranche_outbox_messages", WORKER, shard="home", sink="orders", state="pending")] = (

@@ -2,7 +2,7 @@
 counter is its growth per second."""
 
 STEP_S = 5
-HEALTHY_S, FAULT_S, AFTER_S = 120, 240, 240
+HEALTHY_S, FAULT_S, AFTER_S = 120, 420, 240  # a fault is longer than the "for" of any alert but one
 FAULT_ENDS_S = HEALTHY_S + FAULT_S
 END_S = FAULT_ENDS_S + AFTER_S
 GONE = "gone"  # the target does not answer, or shows it no more: Prometheus marks the series as stale
