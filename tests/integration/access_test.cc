@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "google/rpc/error_details.pb.h"
@@ -159,6 +160,12 @@ class AccessTest : public SaleTest {
     EXPECT_TRUE(admin_->ListAudit(As("viewer").get(), request, &response).ok());
     return {response.entries().begin(), response.entries().end()};
   }
+  // Whether the status names this problem.
+  bool StatusTells(const std::string& code) {
+    v1::GetStatusResponse status;
+    EXPECT_TRUE(admin_->GetStatus(As("viewer").get(), {}, &status).ok());
+    return absl::c_any_of(status.problems(), [&code](const v1::Problem& problem) { return problem.code() == code; });
+  }
   double Sample(const std::string& name) {
     const absl::StatusOr<HttpReply> reply = HttpGet(metrics_port_, "/metrics");
     EXPECT_TRUE(reply.ok()) << reply.status();
@@ -247,6 +254,7 @@ TEST_F(AccessTest, AFaultyFileChangesNothingAndAGoodOneIsReadWithinMoments) {
   std::ofstream(path_, std::ios::trunc) << "{ \"principals\": [ { \"name\": \"half";
   ASSERT_TRUE(Await([&] { return node.LogLinesWith("the one before still holds") == 1; })) << node.LogTail();
   EXPECT_EQ(Sample("tranche_access_file_faulty"), 1);
+  EXPECT_TRUE(Await([&] { return StatusTells("NODE_FILES_FAULTY"); }));
   EXPECT_TRUE(ListSkus("viewer").ok());
   EXPECT_FALSE(IsLetIn(ListSkus("newcomer")));
 
@@ -255,6 +263,7 @@ TEST_F(AccessTest, AFaultyFileChangesNothingAndAGoodOneIsReadWithinMoments) {
   EXPECT_TRUE(Await([&] { return ListSkus("newcomer").ok(); }));
   EXPECT_EQ(node.LogLinesWith("the one before still holds"), 1);
   EXPECT_TRUE(Await([&] { return Sample("tranche_access_file_faulty") == 0; }));
+  EXPECT_TRUE(Await([&] { return !StatusTells("NODE_FILES_FAULTY"); }));
 }
 
 TEST_F(AccessTest, ADeniedChangeIsCountedLoggedAndAuditedOnce) {
