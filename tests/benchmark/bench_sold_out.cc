@@ -5,8 +5,8 @@
 //
 //   bench_sold_out --endpoint 127.0.0.1:7400 --sku tv        (tv must be sold out)
 //
-// With --node-pid it also says how much CPU time an answer costs the node, which other work on the machine disturbs less
-// than the rates.
+// With --node-pid it also says how much CPU time an answer costs the node, which other work on the machine disturbs
+// less than the rates.
 
 #include <time.h>
 

@@ -137,8 +137,8 @@ RawStreamCaller::RawStreamCaller(RawStreamOptions options) : options_(std::move(
     internal::ChannelSecurity* const security = options_.security;
     if (security != nullptr) security->AddTo(arguments, options_.address);
     const auto credentials = security == nullptr ? grpc::InsecureChannelCredentials() : security->Credentials();
-    stubs_.push_back(tranche::v1::ReservationService::NewStub(
-        grpc::CreateCustomChannel(options_.address, credentials, arguments)));
+    stubs_.push_back(
+        tranche::v1::ReservationService::NewStub(grpc::CreateCustomChannel(options_.address, credentials, arguments)));
   }
 }
 

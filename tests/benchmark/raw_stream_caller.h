@@ -20,7 +20,8 @@ struct RawStreamOptions {
   int streams = 2;        // each on a connection of its own
   int in_flight = 1024;   // claims of each stream
   int frame_items = 256;  // 0: single messages
-  internal::ChannelSecurity* security = nullptr;  // of the channels and calls; null: plaintext, and nobody in particular
+  internal::ChannelSecurity* security =
+      nullptr;  // of the channels and calls; null: plaintext, and nobody in particular
 };
 
 class RawStreamCaller {

@@ -57,10 +57,10 @@ std::string Describe(const SimulationResult& result, const std::string& commit) 
 }
 
 std::string Describe(const CampaignSummary& summary) {
-  std::string text =
-      absl::StrFormat("seeds %d, violations %d, steps %d, requests %d, reservations %d, moves %d, requests to pools %d\n",
-                      summary.seeds, summary.violations, summary.steps, summary.requests, summary.reservations,
-                      summary.moves, summary.pool_requests);
+  std::string text = absl::StrFormat(
+      "seeds %d, violations %d, steps %d, requests %d, reservations %d, moves %d, requests to pools %d\n",
+      summary.seeds, summary.violations, summary.steps, summary.requests, summary.reservations, summary.moves,
+      summary.pool_requests);
   for (int i = 0; i < kLifeEvents; ++i) {
     absl::StrAppend(&text, i == 0 ? "" : ", ", KindOf(static_cast<LifeEvent>(i)), " ",
                     summary.life[static_cast<size_t>(i)]);
