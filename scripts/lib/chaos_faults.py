@@ -371,7 +371,7 @@ def tree_delete(victims):
 def tree_rebuild(victims):
     blow = _delete_tree(victims)
     if victims.operator.knows("zk", "rebuild"):
-        victims.operator.do("zk", "rebuild", "--yes")
+        victims.operator.do("zk", "rebuild", "--yes", role="admin")
     else:
         blow.notes.append("no zk rebuild")
     yield blow
@@ -381,7 +381,7 @@ def tree_rebuild(victims):
 def tree_history(victims):
     blow = victims.blow(ROOT_ZNODE, victims.cluster.able_nodes())
     victims.able_again(*victims.cluster.nodes)
-    victims.operator.do("zk", "rebuild", "--new-history", "--yes")
+    victims.operator.do("zk", "rebuild", "--new-history", "--yes", role="admin")
     yield blow
 
 

@@ -38,19 +38,19 @@ class Operator:
     def __init__(self, cluster):
         self._cluster = cluster
 
-    def run(self, *args):
+    def run(self, *args, role="operator"):
         network, doors = self._cluster.network, self._cluster.doors
         nodes = self._cluster.able_nodes() or self._cluster.nodes
         for host, endpoints in doors.desks(network, nodes, chaos_cluster.CLIENT):
-            command = [BIN / "tranchectl", "--endpoint", endpoints, *doors.client_flags("operator"), *args]
+            command = [BIN / "tranchectl", "--endpoint", endpoints, *doors.client_flags(role), *args]
             done = subprocess.run(on_host(network, host, command), capture_output=True, text=True, env=environment(),
                                   timeout=CALL_TIMEOUT_S)
             if done.returncode == 0 or NOT_CONNECTED not in done.stderr:
                 break
         return done
 
-    def do(self, *args):
-        done = self.run(*args)
+    def do(self, *args, role="operator"):
+        done = self.run(*args, role=role)
         if done.returncode != 0:
             raise ClusterError(f"tranchectl {' '.join(map(str, args))}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
