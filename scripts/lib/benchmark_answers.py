@@ -38,12 +38,12 @@ def answers(door):
 
 
 def compare(doors, base, rounds):
-    """Each door beside the one of the name `base`; each is first as often as the others. Prints and returns ratios."""
+    """Each door beside the one of the name `base`, `rounds` times with each of them first. Prints and returns ratios."""
     for door in doors.values():
         answers(door)  # connections and caches
     measured = {name: [] for name in doors}
     names = list(doors)
-    for turn in range(rounds):
+    for turn in range(rounds * len(doors)):
         first = turn % len(names)
         for name in names[first:] + names[:first]:
             measured[name].append(answers(doors[name]))

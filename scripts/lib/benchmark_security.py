@@ -1,9 +1,7 @@
 """What an access file and TLS cost: "sold out" answers of nodes that have them beside one that has neither."""
 
-import hashlib
 import json
 import pathlib
-import secrets
 import tempfile
 
 import authority
@@ -13,11 +11,11 @@ from benchmark_answers import compare, sold_out_node
 
 def _access(folder):
     """An access file and its only principal's token file."""
-    token = f"trt_{secrets.token_urlsafe(32)}"
+    token = cluster_security.new_token()
     access_file, token_file = folder / "access.json", folder / "principal.token"
     cluster_security.write_secret(token_file, token)
     principal = {"name": "everybody", "roles": ["service", "operator"],
-                 "tokens_sha256": [hashlib.sha256(token.encode()).hexdigest()]}
+                 "tokens_sha256": [cluster_security.token_digest(token)]}
     access_file.write_text(json.dumps({"anonymous": [], "principals": [principal]}))
     access_file.chmod(0o644)
     return access_file, token_file

@@ -53,6 +53,16 @@ def write_secret(path, text):
     os.replace(new, path)
 
 
+def new_token():
+    """As `tranchectl token new` makes them."""
+    return f"trt_{secrets.token_urlsafe(32)}"
+
+
+def token_digest(token):
+    """As access files have it."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
 def _give_to_postgres(path):
     """The server reads its key as its own user, when we are root."""
     if os.geteuid() == 0:
@@ -79,7 +89,7 @@ class Security:
         write_secret(self.postgres_password_file, secrets.token_urlsafe(24))
         write_secret(self.zookeeper_auth_file, f"tranche:{secrets.token_urlsafe(24)}")
         for principal in WITH_TOKEN:
-            write_secret(self.token_file(principal), f"trt_{secrets.token_urlsafe(32)}")  # as `tranchectl token new`
+            write_secret(self.token_file(principal), new_token())
         self.access_file.write_text(json.dumps(self._access(), indent=2) + "\n")
         # Whatever the umask is: servers refuse one that everybody may write.
         self.access_file.chmod(0o644)
@@ -102,7 +112,7 @@ class Security:
             principal = {"name": role, "roles": [role], "certificates": [identity(role)]}
             if role in WITH_TOKEN:
                 token = self.token_file(role).read_text().strip()
-                principal["tokens_sha256"] = [hashlib.sha256(token.encode()).hexdigest()]
+                principal["tokens_sha256"] = [token_digest(token)]
             principals.append(principal)
         return {"anonymous": [], "principals": principals}
 

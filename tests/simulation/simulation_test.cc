@@ -163,8 +163,8 @@ TEST(SimulationTest, KnownSeedsFindNothing) {
   }
 }
 
-// 64 nodes run dry at once. All units find a buyer, and nodes without hope do not besiege the pool's row.
-TEST(SimulationTest, ManyDryNodesSellAllAndAskForUnitsLessOftenThanBuyersDo) {
+// 64 nodes run dry at once. All units find a buyer, and the nodes ask for units less than twice for each request.
+TEST(SimulationTest, ManyDryNodesSellAllAndDoNotBesiegeThePool) {
   const CampaignSummary summary = RunSeeds(1, kDrySeeds, "dry");
   EXPECT_GT(summary.pool_requests, static_cast<int64_t>(kDrySeeds) * 64) << "nodes ask";
   EXPECT_LT(summary.pool_requests, 2 * summary.requests);
