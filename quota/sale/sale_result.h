@@ -15,6 +15,12 @@ namespace tranche::quota {
 
 using storage::Refusal;
 
+// Who tries to buy, besides what the claim says: for the front door.
+struct Visitor {
+  std::string address;         // of the buyer, as text without a port; "" if it is not known
+  std::string purchase_token;  // "" if the claim came without one
+};
+
 struct Sold {
   storage::Reservation reservation;
   bool replayed = false;
@@ -28,6 +34,8 @@ struct Refused {
   absl::Time opens_at = absl::InfinitePast();  // kSaleNotOpen; InfinitePast: not known
   int32_t per_user_limit = 0;                  // kQuantityAboveUserLimit, kUserLimitReached; 0: not known
   std::string pause_reason = {};               // kSalePaused
+  absl::Duration retry_after = {};             // kRateLimited, kNotAdmitted: come again after that
+  std::string about = {};                      // kRateLimited: which limit; kPurchaseTokenInvalid: the problem
 
   friend bool operator==(const Refused&, const Refused&) = default;
 };
@@ -60,6 +68,7 @@ struct SaleRequest {
   // An earlier try with this id may have been committed.
   bool may_exist = false;
   SaleDone done;
+  Visitor visitor = {};
 };
 
 }  // namespace tranche::quota

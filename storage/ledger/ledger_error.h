@@ -1,10 +1,13 @@
 // What a Status of the ledger says beyond its code.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace tranche::storage {
 
@@ -55,5 +58,13 @@ std::string ShardOf(const absl::Status& status);
 // There is no shard with that name (kNotFound).
 absl::Status NoSuchShardError(absl::string_view shard);
 bool IsNoSuchShard(const absl::Status& status);
+
+// Within a round, a lottery only admits more (kFailedPrecondition). `admitted_per_million`: what it admits now.
+absl::Status LotteryShrinksError(int32_t admitted_per_million);
+std::optional<int32_t> LotteryShrinksTo(const absl::Status& status);  // nullopt: it is another error
+
+// The keys were rotated a short time ago (kFailedPrecondition); they can be again after this time.
+absl::Status KeyRotatedRecentlyError(absl::Duration wait);
+std::optional<absl::Duration> KeyRotatedRecently(const absl::Status& status);  // nullopt: it is another error
 
 }  // namespace tranche::storage

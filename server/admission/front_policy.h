@@ -1,0 +1,60 @@
+// A policy of the front door: its check, its form for the ledger, and its form for the path of a claim.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "server/admission/rate_key.h"
+#include "server/admission/rate_table.h"
+#include "storage/ledger/front_ledger.h"
+#include "tranche/v1/front_door_service.pb.h"
+
+namespace tranche::server {
+
+// OK, or INVALID_ARGUMENT with the field, such as "policy.limits[1].tries".
+absl::Status CheckFrontPolicy(const v1::FrontPolicy& policy);
+
+// JSON, the same for equal policies.
+std::string ToDocument(const v1::FrontPolicy& policy);
+// An error if this version does not know all of it: a part that it does not know may keep somebody out.
+absl::StatusOr<v1::FrontPolicy> FromDocument(absl::string_view document);
+
+struct DoorLimit {
+  RateKeyKind kind = RateKeyKind::kUser;
+  RateRule rule;
+};
+
+struct DoorLottery {
+  std::string key;
+  std::string commitment;
+  int64_t round = 0;
+  uint64_t threshold = 0;
+};
+
+struct DoorChallenge {
+  int bits = 0;
+  absl::Duration lifetime;
+};
+
+// What a node asks of a claim. Immutable.
+struct DoorPolicy {
+  std::string sku_id;  // or "*"
+  int64_t version = 0;
+  // This version cannot read it, for this reason; then nothing else counts.
+  std::string unreadable;
+  std::vector<DoorLimit> limits;  // in the order of kRateKeyKinds
+  std::optional<DoorLottery> lottery;
+  std::optional<absl::Duration> token_lifetime;  // nullopt: claims need no token
+  std::optional<DoorChallenge> challenge;
+};
+
+DoorPolicy CompilePolicy(const storage::FrontPolicyRow& row);
+
+}  // namespace tranche::server

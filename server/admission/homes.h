@@ -1,0 +1,36 @@
+// Which node a rate-limited key is at home at: rendezvous hashing (Thaler, Ravishankar 1998) over the nodes that live.
+//
+// A key's home gives it the full limit. Each of the other N-1 nodes gives it 1/(N-1) of the rate, with a burst of 1. So
+// whoever sprays their tries over all nodes gets at most twice the rate, and 2 * burst + N - 1 tries at once.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "server/admission/rate_key.h"
+#include "server/admission/rate_table.h"
+#include "storage/ledger/incarnation_id.h"
+
+namespace tranche::server {
+
+// Immutable, so thread-safe.
+class Homes {
+ public:
+  // Without others: this node is everybody's home.
+  Homes() = default;
+  // `self` is added if it is not among them.
+  Homes(storage::IncarnationId self, std::vector<storage::IncarnationId> nodes);
+
+  size_t nodes() const { return nodes_.empty() ? 1 : nodes_.size(); }
+  // All nodes agree, because this hash has no key.
+  bool IsHome(RateKeyKind kind, absl::string_view policy_sku_id, absl::string_view subject) const;
+  // The rule as this node applies it.
+  RateRule Share(const RateRule& rule, bool home) const;
+
+ private:
+  storage::IncarnationId self_ = storage::kPool;
+  std::vector<storage::IncarnationId> nodes_;
+};
+
+}  // namespace tranche::server

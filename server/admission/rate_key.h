@@ -1,0 +1,31 @@
+// Names of rate-limited things, and their fingerprints.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "server/admission/rate_table.h"
+
+namespace tranche::server {
+
+enum class RateKeyKind : uint8_t { kUser, kAddress, kToken, kSku };
+inline constexpr RateKeyKind kRateKeyKinds[] = {RateKeyKind::kUser, RateKeyKind::kAddress, RateKeyKind::kToken,
+                                                RateKeyKind::kSku};
+// "user", "address", "token", "sku".
+absl::string_view RateKeyName(RateKeyKind kind);
+
+// A keyed hash (SipHash-2-4 of libsodium), so that nobody outside can choose keys that meet in one set. Thread-safe.
+class RateKeyHasher {
+ public:
+  // With a random key.
+  RateKeyHasher();
+  // `policy_sku_id` keeps the counts of two policies apart.
+  RateFingerprint Of(RateKeyKind kind, absl::string_view policy_sku_id, absl::string_view subject) const;
+
+ private:
+  std::array<unsigned char, 16> key_;
+};
+
+}  // namespace tranche::server
