@@ -1,7 +1,10 @@
 // PASETO v4.local (https://github.com/paseto-standard/paseto-spec, Version 4): encrypted and authenticated text.
 // XChaCha20 and keyed BLAKE2b by libsodium.
+//
+// Thread-safe. A text has one form only: base64url without padding and without bits that say nothing.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 

@@ -23,13 +23,19 @@ struct PurchaseToken {
 PurchaseToken MakePurchaseToken(const FrontKeys& keys, absl::string_view sku_id, absl::string_view user_id,
                                 absl::Duration lifetime, absl::Time now);
 
-enum class TokenProblem { kNone, kExpired, kNotForThis, kUnreadable };
+enum class TokenProblem {
+  kNone,
+  kExpired,
+  kNotForThis,  // made for another SKU or user, or altered: the two cannot be told apart
+  kUnreadable,  // no token, or made with a key that is gone
+};
 
 struct TokenReading {
   TokenProblem problem = TokenProblem::kUnreadable;
   std::string id;  // kNone: the token's own 16 random bytes, for limits by token
 };
 
+// Good until, and not at, the expiry. Thread-safe.
 TokenReading ReadPurchaseToken(const FrontKeys& keys, absl::string_view text, absl::string_view sku_id,
                                absl::string_view user_id, absl::Time now);
 

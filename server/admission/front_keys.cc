@@ -1,0 +1,28 @@
+#include "server/admission/front_keys.h"
+
+#include "server/admission/keyed_hash.h"
+#include "server/admission/paseto.h"
+
+namespace tranche::server {
+
+FrontKeys::FrontKeys(absl::Span<const storage::FrontKey> keys) {
+  for (const storage::FrontKey& key : keys) {
+    if (key.secret.size() != storage::kFrontKeyBytes) continue;
+    keys_.push_back({.id = key.id,
+                     .token_key = KeyedBlake2b(key.secret, "tranche-purchase-token-v1", kPasetoKeyBytes),
+                     .challenge_key = KeyedBlake2b(key.secret, "tranche-challenge-v1", 32)});
+    if (key.use == storage::FrontKey::Use::kCurrent) current_ = key.id;
+  }
+}
+
+const FrontKeys::Key* FrontKeys::current() const { return Find(current_); }
+
+// There are three.
+const FrontKeys::Key* FrontKeys::Find(int64_t id) const {
+  for (const Key& key : keys_) {
+    if (key.id == id) return &key;
+  }
+  return nullptr;
+}
+
+}  // namespace tranche::server
