@@ -19,8 +19,6 @@
 namespace tranche::server {
 namespace {
 
-using nlohmann::json;
-
 constexpr size_t kNonceBytes = 16;  // and as many of the salt and the binding
 constexpr int kDerivedBytes = 32;   // and as many of the signature
 
@@ -75,13 +73,13 @@ std::string BindingOf(const FrontKeys::Key& key, absl::string_view sku_id, absl:
 }
 
 // Null: it is no object, or has no such member.
-const json* ChallengeMember(const json* object, const char* name) {
+const nlohmann::json* ChallengeMember(const nlohmann::json* object, const char* name) {
   if (object == nullptr || !object->is_object()) return nullptr;
   const auto found = object->find(name);
   return found == object->end() ? nullptr : &*found;
 }
 
-bool ReadChallengeHex(const json* member, size_t digits, std::string* text) {
+bool ReadChallengeHex(const nlohmann::json* member, size_t digits, std::string* text) {
   if (member == nullptr || !member->is_string()) return false;
   *text = member->get_ref<const std::string&>();
   return text->size() == digits && absl::c_all_of(*text, [](char digit) {
@@ -90,7 +88,7 @@ bool ReadChallengeHex(const json* member, size_t digits, std::string* text) {
 }
 
 template <typename Number>
-bool ReadChallengeNumber(const json* member, uint64_t least, uint64_t most, Number* number) {
+bool ReadChallengeNumber(const nlohmann::json* member, uint64_t least, uint64_t most, Number* number) {
   if (member == nullptr || !member->is_number_unsigned()) return false;
   const uint64_t value = member->get<uint64_t>();
   *number = static_cast<Number>(value);
@@ -102,11 +100,11 @@ std::optional<ClaimedSolution> ReadSolution(absl::string_view text) {
   if (text.size() > kMaxSolutionBytes) return std::nullopt;
   const std::optional<std::string> decoded = FromPaddedBase64(text);
   if (!decoded.has_value()) return std::nullopt;
-  const json root = json::parse(*decoded, /*cb=*/nullptr, /*allow_exceptions=*/false);
-  const json* const challenge = ChallengeMember(&root, "challenge");
-  const json* const parameters = ChallengeMember(challenge, "parameters");
-  const json* const data = ChallengeMember(parameters, "data");
-  const json* const solution = ChallengeMember(&root, "solution");
+  const nlohmann::json root = nlohmann::json::parse(*decoded, /*cb=*/nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json* const challenge = ChallengeMember(&root, "challenge");
+  const nlohmann::json* const parameters = ChallengeMember(challenge, "parameters");
+  const nlohmann::json* const data = ChallengeMember(parameters, "data");
+  const nlohmann::json* const solution = ChallengeMember(&root, "solution");
   ClaimedSolution claimed;
   ChallengeTerms& terms = claimed.terms;
   if (ReadChallengeNumber(ChallengeMember(data, "key"), 1, INT64_MAX, &terms.key_id) &&
