@@ -1,4 +1,4 @@
-"""Our challenges against npm's altcha-lib, both ways: it solves and verifies what we issue, and we verify what it makes.
+"""Our challenges against npm's altcha-lib, both ways: it solves and verifies ours, and we verify what it makes.
 
     challenge_test.py BIN_DIR
 """
