@@ -25,9 +25,13 @@ std::string ToText(const IpAddress& address);
 // of the forwarding header (X-Forwarded-For: "client, proxy1, proxy2", also given as several headers in order), counted
 // with the peer as the last. 0 hops: the peer. A header that is too short or has something else at that place: the
 // peer. An entry may have a port or brackets. "" if the peer is no IP address either (a Unix socket).
+//
+// The peer is as gRPC names it ("ipv4:10.0.0.7:51234"), with or without its port, or an address alone. Of the header
+// only the last `hops` entries are looked at, however many a client has put before them.
 std::string BuyerAddress(absl::string_view peer, absl::string_view forwarded_for, int hops);
 
-// The first 24 bits of IPv4, the first 56 of IPv6, as key of a limit, such as "203.0.113.0/24". "" for "".
+// The first 24 bits of IPv4, the first 56 of IPv6, as key of a limit, such as "203.0.113.0/24". "" for what is
+// no address, such as "".
 std::string NetworkOf(absl::string_view address);
 
 }  // namespace tranche::server

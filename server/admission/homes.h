@@ -1,9 +1,11 @@
 // Which node a rate-limited key is at home at: rendezvous hashing (Thaler, Ravishankar 1998) over the nodes that live.
 //
 // A key's home gives it the full limit. Each of the other N-1 nodes gives it 1/(N-1) of the rate, with a burst of 1. So
-// whoever sprays their tries over all nodes gets at most twice the rate, and 2 * burst + N - 1 tries at once.
+// whoever sprays their tries over all nodes gets at most twice the rate, and burst + N - 1 tries at once. When a node
+// comes or goes, the keys that it takes along or leaves have another home, which may give them another burst.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -20,17 +22,18 @@ class Homes {
   // Without others: this node is everybody's home.
   Homes() = default;
   // `self` is added if it is not among them.
-  Homes(storage::IncarnationId self, std::vector<storage::IncarnationId> nodes);
+  Homes(storage::IncarnationId self, const std::vector<storage::IncarnationId>& nodes);
 
-  size_t nodes() const { return nodes_.empty() ? 1 : nodes_.size(); }
-  // All nodes agree, because this hash has no key.
+  size_t nodes() const { return others_.size() + 1; }
+  // All nodes agree, because this hash has no secret key. About 1 ns for each node, and a hash of the key's name.
   bool IsHome(RateKeyKind kind, absl::string_view policy_sku_id, absl::string_view subject) const;
   // The rule as this node applies it.
   RateRule Share(const RateRule& rule, bool home) const;
 
  private:
-  storage::IncarnationId self_ = storage::kPool;
-  std::vector<storage::IncarnationId> nodes_;
+  // Of a node, for its weight for a key: the highest has it.
+  uint64_t self_ = 0;
+  std::vector<uint64_t> others_;
 };
 
 }  // namespace tranche::server

@@ -16,6 +16,11 @@ inline constexpr RateKeyKind kRateKeyKinds[] = {RateKeyKind::kUser, RateKeyKind:
 // "user", "address", "token", "sku".
 absl::string_view RateKeyName(RateKeyKind kind);
 
+// SipHash-2-4 (Aumasson, Bernstein 2012; libsodium's) of a thing's full name. Each name has a form of its own: no two
+// have the same bytes. The same at every node that has the same key.
+uint64_t HashRateKey(const std::array<unsigned char, 16>& key, RateKeyKind kind, absl::string_view policy_sku_id,
+                     absl::string_view subject);
+
 // A keyed hash (SipHash-2-4 of libsodium), so that nobody outside can choose keys that meet in one set. Thread-safe.
 class RateKeyHasher {
  public:
