@@ -11,8 +11,9 @@
 
 namespace tranche::server {
 
-// Of a set: a key's fingerprint (0: never used), and its TAT. Of the shared buckets: a rule's tag, and their TAT.
-// Nanoseconds since 1970. The highest bit of the TAT of the first slot of a set, or of a group of buckets, locks it.
+// Of a set: a key's fingerprint (0: never used), and its TAT. Of the shared buckets: see kUserBits, and their
+// TAT. Nanoseconds since 1970. The highest bit of the TAT of the first slot of a set, or of a group of buckets, locks
+// it.
 struct RateSlot {
   std::atomic<uint64_t> key;
   std::atomic<uint64_t> tat;
@@ -35,8 +36,11 @@ constexpr uint64_t kLockBit = uint64_t{1} << 63;
 constexpr uint64_t kLatestTime = uint64_t{1} << 62;
 constexpr uint64_t kLongestDuration = uint64_t{1} << 59;
 constexpr uint64_t kThreadsApart = 1'000'000'000;
-// Tags of rules are larger.
-constexpr uint64_t kMixedRules = 1;
+// A shared bucket's word: in the highest 16 bits the tag of its rule (0: never used), in the others a Bloom filter of
+// the keys that it has counted. Without the filter it would hold back all keys of its sets, also those with a slot.
+constexpr int kUserBits = 48;
+constexpr uint64_t kUsersMask = (uint64_t{1} << kUserBits) - 1;
+constexpr uint64_t kMixedRules = uint64_t{1} << kUserBits;
 constexpr int kSpinsBeforeYield = 64;
 constexpr size_t kSampledSets = 512;
 
@@ -55,7 +59,10 @@ struct RateLimit {
         tolerance(RateNanosOf(rule.tolerance)),
         max_wait(RateNanosOf(rule.max_wait)) {}
 
-  uint64_t tag() const { return MixBits(interval + MixBits(tolerance + MixBits(max_wait))) | kLockBit; }
+  // At its place in a bucket's word. Not 0, and not kMixedRules.
+  uint64_t tag() const {
+    return (MixBits(interval + MixBits(tolerance + MixBits(max_wait))) & ~kUsersMask) | (kMixedRules << 1);
+  }
 
   uint64_t interval;
   uint64_t tolerance;
@@ -155,28 +162,52 @@ bool IsQuiet(const RateSlot* buckets, uint64_t now) {
   });
 }
 
+// A key that wants to use the shared buckets.
+struct BucketUser {
+  BucketUser(RateFingerprint key, const RateLimit& limit)
+      : tag(limit.tag()), bits(uint64_t{1} << (key % kUserBits) | uint64_t{1} << (key / kUserBits % kUserBits)) {}
+
+  // The bucket has counted it, or others that look alike.
+  bool IsIn(uint64_t word) const { return (word & bits) == bits; }
+
+  uint64_t tag;
+  uint64_t bits;  // of the filter
+};
+
+// -1: there is none.
+int FindBucket(const LockedSlots& buckets, uint64_t tag) {
+  for (int i = 0; i < buckets.size(); ++i) {
+    if ((buckets.key(i) & ~kUsersMask) == tag) return i;
+  }
+  return -1;
+}
+
 // What a key may have left in the shared buckets.
 struct SharedDebt {
+  void Add(uint64_t other_tat, bool same_rule) {
+    own = own && same_rule;
+    tat = std::max(tat, other_tat);
+  }
+
   uint64_t tat = 0;
   bool own = true;  // all of it was made by this rule
 };
 
-SharedDebt DebtOf(const LockedSlots& buckets, uint64_t tag, uint64_t now) {
+SharedDebt DebtOf(const LockedSlots& buckets, const BucketUser& user, uint64_t now) {
   SharedDebt debt;
   for (int i = 0; i < buckets.size(); ++i) {
-    const uint64_t tat = buckets.tat(i);
-    if (tat <= now || (buckets.key(i) != tag && buckets.key(i) != kMixedRules)) continue;
-    debt.own = debt.own && buckets.key(i) == tag;
-    debt.tat = std::max(debt.tat, tat);
+    const uint64_t tag = buckets.key(i) & ~kUsersMask;
+    const bool counted = (tag == user.tag || tag == kMixedRules) && user.IsIn(buckets.key(i));
+    if (counted && buckets.tat(i) > now) debt.Add(buckets.tat(i), tag == user.tag);
   }
   return debt;
 }
 
 // The rule's own bucket, else a free one, else that of mixed rules, else the one that is free first: it becomes mixed.
 int BucketFor(const LockedSlots& buckets, uint64_t tag, uint64_t now) {
-  if (const int own = buckets.Find(tag); own >= 0) return own;
+  if (const int own = FindBucket(buckets, tag); own >= 0) return own;
   if (const int free = buckets.FindFree(now); free >= 0) return free;
-  if (const int mixed = buckets.Find(kMixedRules); mixed >= 0) return mixed;
+  if (const int mixed = FindBucket(buckets, kMixedRules); mixed >= 0) return mixed;
   int first = 0;
   for (int i = 1; i < buckets.size(); ++i) {
     if (buckets.tat(i) < buckets.tat(first)) first = i;
@@ -185,15 +216,21 @@ int BucketFor(const LockedSlots& buckets, uint64_t tag, uint64_t now) {
 }
 
 // Both sets of the key are busy.
-RateVerdict TakeShared(RateSlot* shared, const RateLimit& limit, uint64_t now, bool counts) {
+RateVerdict TakeShared(RateSlot* shared, RateFingerprint key, const RateLimit& limit, uint64_t now, bool counts) {
   LockedSlots buckets(shared, kGroupBuckets);
-  const uint64_t tag = limit.tag();
-  const int i = BucketFor(buckets, tag, now);
-  SharedDebt debt = DebtOf(buckets, tag, now);
-  const bool of_others = buckets.tat(i) > now && buckets.key(i) != tag;
-  if (of_others) debt = {.tat = std::max(debt.tat, buckets.tat(i)), .own = false};
+  const BucketUser user(key, limit);
+  const int i = BucketFor(buckets, user.tag, now);
+  SharedDebt debt = DebtOf(buckets, user, now);
+  uint64_t tag = user.tag;
+  uint64_t users = user.bits;
+  if (buckets.tat(i) > now) {
+    const bool same_rule = (buckets.key(i) & ~kUsersMask) == user.tag;
+    debt.Add(buckets.tat(i), same_rule);
+    if (!same_rule) tag = kMixedRules;
+    users |= buckets.key(i) & kUsersMask;
+  }
   const RateStep step = StepOf(debt.tat, limit, now, debt.own);
-  if (counts && step.stored) buckets.Set(i, of_others ? kMixedRules : tag, step.tat);
+  if (counts && step.stored) buckets.Set(i, tag | users, step.tat);
   return step.verdict;
 }
 
@@ -203,7 +240,7 @@ RateVerdict TakeFree(LockedSlots& set, RateFingerprint key, RateSlot* shared, co
   SharedDebt debt;
   if (!IsQuiet(shared, now)) {
     const LockedSlots buckets(shared, kGroupBuckets);
-    debt = DebtOf(buckets, limit.tag(), now);
+    debt = DebtOf(buckets, BucketUser(key, limit), now);
   }
   const RateStep step = StepOf(debt.tat, limit, now, debt.own);
   *is_shared = debt.tat > now;
@@ -281,7 +318,7 @@ RateTable::Judgement RateTable::Judge(RateFingerprint key, const RateRule& rule,
   // With both locked: no other thread can bring the key into either.
   const int free_in_first = first.CountFree(now);
   const int free_in_second = second.CountFree(now);
-  if (free_in_first + free_in_second == 0) return {TakeShared(places.shared, limit, now, counts), true};
+  if (free_in_first + free_in_second == 0) return {TakeShared(places.shared, key, limit, now, counts), true};
   Judgement judgement;
   judgement.verdict = TakeFree(free_in_first >= free_in_second ? first : second, key, places.shared, limit, now, counts,
                                &judgement.by_shared);
@@ -309,9 +346,11 @@ void RateTable::GiveBack(RateFingerprint key, const RateRule& rule, absl::Time t
   if (const int i = second.Find(key); i >= 0) return TakeBack(second, i, limit, now);
   if (IsQuiet(places.shared, now)) return;
   LockedSlots buckets(places.shared, kGroupBuckets);
-  int i = buckets.Find(limit.tag());
-  if (i < 0 || buckets.tat(i) <= now) i = buckets.Find(kMixedRules);
-  if (i >= 0) TakeBack(buckets, i, limit, now);
+  const BucketUser user(key, limit);
+  for (const uint64_t tag : {user.tag, kMixedRules}) {
+    const int i = FindBucket(buckets, tag);
+    if (i >= 0 && buckets.tat(i) > now && user.IsIn(buckets.key(i))) return TakeBack(buckets, i, limit, now);
+  }
 }
 
 double RateTable::load(absl::Time time) const {

@@ -7,8 +7,8 @@
 // used again only when its TAT is past: then it says what an empty one says, so that nothing is given away by it. If
 // both sets are busy, a bucket that is shared decides: keys of the same rule and of neighbouring sets count together.
 // It is kept by rule, so that a buyer's limit of one try in 10 s does not hold back a SKU's of 1,000 a second. Where
-// more rules meet than there is room for (4 for 16 sets), they share one, too. Whoever gets a slot later brings along
-// what the shared bucket says. So a table that is too small refuses too much, and never too little.
+// more rules meet than there is room for (4 for 16 sets), they share one, too. A key that was counted there and gets a
+// slot later brings along what the bucket says. So a table that is too small refuses too much, and never too little.
 #pragma once
 
 #include <atomic>
