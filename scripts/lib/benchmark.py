@@ -138,6 +138,10 @@ def counter(options):
     return None
 
 
+def admission(options):
+    run("admission_benchmark", "--benchmark_min_time=0.5")
+
+
 def create(options):
     """Durable reservations per second beside another build (--baseline), in turns. Without one: against itself."""
     ours = cluster.BIN
@@ -187,6 +191,7 @@ FIGURES = {
     "memory": memory,
     "refusal": refusal,
     "counter": counter,
+    "admission": admission,
     "create": create,
     "changes": reservation_figure("changes"),
     "expiry": reservation_figure("expiry"),

@@ -8,7 +8,7 @@
 namespace tranche::server {
 namespace {
 
-constexpr char kPeer[] = "ipv4:10.0.0.7:51234";
+constexpr char kProxyPeer[] = "ipv4:10.0.0.7:51234";
 
 // In its one form; "none": it is no address.
 std::string FormOf(absl::string_view text) {
@@ -45,8 +45,8 @@ TEST(BuyerAddressTest, WhatIsNoAddressIsRefused) {
 }
 
 TEST(BuyerAddressTest, WithoutTrustedProxiesItIsThePeer) {
-  EXPECT_EQ(BuyerAddress(kPeer, "", 0), "10.0.0.7");
-  EXPECT_EQ(BuyerAddress(kPeer, "203.0.113.7", 0), "10.0.0.7");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, "", 0), "10.0.0.7");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, "203.0.113.7", 0), "10.0.0.7");
   EXPECT_EQ(BuyerAddress("ipv4:10.0.0.7", "", 0), "10.0.0.7");
   EXPECT_EQ(BuyerAddress("10.0.0.7", "", 0), "10.0.0.7");
 }
@@ -71,23 +71,23 @@ TEST(BuyerAddressTest, AnotherKindOfPeerHasNoAddress) {
 // Field: "the leftmost forwarded address is the client's own invention" (brendanlong/lion-reader#983).
 TEST(BuyerAddressTest, EntriesAreCountedFromTheRight) {
   const char* const header = "198.51.100.66, 203.0.113.7, 192.0.2.1";
-  EXPECT_EQ(BuyerAddress(kPeer, header, 1), "192.0.2.1");
-  EXPECT_EQ(BuyerAddress(kPeer, header, 2), "203.0.113.7");
-  EXPECT_EQ(BuyerAddress(kPeer, header, 3), "198.51.100.66");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, header, 1), "192.0.2.1");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, header, 2), "203.0.113.7");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, header, 3), "198.51.100.66");
 }
 
 // Field: "a proxy's address puts everybody into one bucket" (lidofinance/lido-keys-api#372).
 TEST(BuyerAddressTest, BehindATrustedProxyBuyersHaveAddressesOfTheirOwn) {
-  const std::string one = BuyerAddress(kPeer, "203.0.113.7", 1);
-  const std::string other = BuyerAddress(kPeer, "198.51.100.7", 1);
+  const std::string one = BuyerAddress(kProxyPeer, "203.0.113.7", 1);
+  const std::string other = BuyerAddress(kProxyPeer, "198.51.100.7", 1);
   EXPECT_NE(NetworkOf(one), NetworkOf(other));
   EXPECT_NE(NetworkOf(one), NetworkOf("10.0.0.7"));
 }
 
 TEST(BuyerAddressTest, AHeaderThatIsTooShortMeansThePeer) {
-  EXPECT_EQ(BuyerAddress(kPeer, "", 1), "10.0.0.7");
-  EXPECT_EQ(BuyerAddress(kPeer, "203.0.113.7", 2), "10.0.0.7");
-  EXPECT_EQ(BuyerAddress(kPeer, "198.51.100.66, 203.0.113.7", 10), "10.0.0.7");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, "", 1), "10.0.0.7");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, "203.0.113.7", 2), "10.0.0.7");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, "198.51.100.66, 203.0.113.7", 10), "10.0.0.7");
 }
 
 TEST(BuyerAddressTest, SomethingElseAtThatPlaceMeansThePeer) {
@@ -95,26 +95,26 @@ TEST(BuyerAddressTest, SomethingElseAtThatPlaceMeansThePeer) {
                              "203.0.113.7, 1.2.3.4:99999", "203.0.113.7, 1.2.3.4:", "203.0.113.7, [1.2.3.4]:80",
                              "203.0.113.7, [::1", "203.0.113.7, [::1]80", "203.0.113.7, [::1]:x", "203.0.113.7, []",
                              "203.0.113.7, \"1.2.3.4\"", "203.0.113.7, for=1.2.3.4", "203.0.113.7, 1.2.3.4 5.6.7.8"}) {
-    EXPECT_EQ(BuyerAddress(kPeer, header, 1), "10.0.0.7") << header;
+    EXPECT_EQ(BuyerAddress(kProxyPeer, header, 1), "10.0.0.7") << header;
   }
-  EXPECT_EQ(BuyerAddress(kPeer, "1.2.3.4" + std::string(10'000, ' '), 1), "10.0.0.7");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, "1.2.3.4" + std::string(10'000, ' '), 1), "10.0.0.7");
 }
 
 TEST(BuyerAddressTest, AnEntryMayHaveAPortOrBrackets) {
-  EXPECT_EQ(BuyerAddress(kPeer, "203.0.113.7:443", 1), "203.0.113.7");
-  EXPECT_EQ(BuyerAddress(kPeer, "[2001:db8::7]:443", 1), "2001:db8::7");
-  EXPECT_EQ(BuyerAddress(kPeer, "[2001:db8::7]", 1), "2001:db8::7");
-  EXPECT_EQ(BuyerAddress(kPeer, " \t2001:DB8::7 ", 1), "2001:db8::7");
-  EXPECT_EQ(BuyerAddress(kPeer, "::ffff:203.0.113.7", 1), "203.0.113.7");
-  EXPECT_EQ(BuyerAddress(kPeer, "198.51.100.66,203.0.113.7", 1), "203.0.113.7");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, "203.0.113.7:443", 1), "203.0.113.7");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, "[2001:db8::7]:443", 1), "2001:db8::7");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, "[2001:db8::7]", 1), "2001:db8::7");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, " \t2001:DB8::7 ", 1), "2001:db8::7");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, "::ffff:203.0.113.7", 1), "203.0.113.7");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, "198.51.100.66,203.0.113.7", 1), "203.0.113.7");
 }
 
 // A client may send as much as the header may have.
 TEST(BuyerAddressTest, WhatAClientPutsBeforeDoesNotMatter) {
   std::string header;
   for (int i = 0; i < 10'000; ++i) header += "198.51.100.66, ";
-  EXPECT_EQ(BuyerAddress(kPeer, header + "203.0.113.7", 1), "203.0.113.7");
-  EXPECT_EQ(BuyerAddress(kPeer, ",,,;%\x01, 203.0.113.7", 1), "203.0.113.7");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, header + "203.0.113.7", 1), "203.0.113.7");
+  EXPECT_EQ(BuyerAddress(kProxyPeer, ",,,;%\x01, 203.0.113.7", 1), "203.0.113.7");
 }
 
 // Field: "a full IPv6 address as key is 2^64 buckets" (coda0HQ/open-artifacts#26).

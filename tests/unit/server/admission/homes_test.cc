@@ -17,13 +17,13 @@ namespace {
 
 using storage::IncarnationId;
 
-constexpr int kNodes = 8;
+constexpr int kHomeNodes = 8;
 
 const absl::Time kSprayStart = absl::FromUnixSeconds(1'800'000'000);
 
-// 1 to kNodes.
+// 1 to kHomeNodes.
 std::vector<IncarnationId> EightNodes() {
-  std::vector<IncarnationId> nodes(kNodes);
+  std::vector<IncarnationId> nodes(kHomeNodes);
   std::iota(nodes.begin(), nodes.end(), 1);
   return nodes;
 }
@@ -65,7 +65,7 @@ TEST(HomesTest, ANodeIsCountedOnceWhetherItIsListedOrNot) {
 
 TEST(HomesTest, EachKeyHasOneHomeAndEachNodeItsPartOfTheKeys) {
   const std::vector<Homes> views = ViewsOf(EightNodes());
-  std::array<int, kNodes> keys = {};
+  std::array<int, kHomeNodes> keys = {};
   for (int i = 0; i < 8'000; ++i) {
     const int home = HomeAmong(views, RateKeyKind::kUser, "tv", absl::StrCat("buyer-", i));
     ASSERT_GE(home, 0) << i;
@@ -105,7 +105,7 @@ TEST(HomesTest, OnlyTheKeysOfANodeThatGoesMove) {
     const int was = HomeAmong(before, RateKeyKind::kUser, "tv", user);
     const int is = HomeAmong(after, RateKeyKind::kUser, "tv", user);
     ASSERT_GE(is, 0);
-    if (was == kNodes - 1) {
+    if (was == kHomeNodes - 1) {
       ++moved;
     } else {
       EXPECT_EQ(is, was) << user;
@@ -131,7 +131,7 @@ TEST(HomesTest, AwayFromHomeAKeyHasItsPartOfTheRateAndNoBurst) {
 TEST(HomesTest, ToSprayTriesOverAllNodesGivesAtMostTwiceTheRate) {
   const std::vector<Homes> views = ViewsOf(EightNodes());
   std::vector<std::unique_ptr<RateTable>> tables;
-  for (int i = 0; i < kNodes; ++i) tables.push_back(std::make_unique<RateTable>(64 << 10));
+  for (int i = 0; i < kHomeNodes; ++i) tables.push_back(std::make_unique<RateTable>(64 << 10));
   const RateKeyHasher hasher;
   constexpr int kBurst = 5;
   const RateRule rule = {.interval = absl::Milliseconds(200), .tolerance = absl::Milliseconds(200) * (kBurst - 1)};
@@ -139,14 +139,14 @@ TEST(HomesTest, ToSprayTriesOverAllNodesGivesAtMostTwiceTheRate) {
   int64_t granted = 0;
   absl::Time now = kSprayStart;
   for (; now < kSprayStart + absl::Seconds(60); now += absl::Milliseconds(2)) {
-    const size_t node = random() % kNodes;
+    const size_t node = random() % kHomeNodes;
     const RateRule share = views[node].Share(rule, views[node].IsHome(RateKeyKind::kUser, "tv", "bot"));
     granted += tables[node]->Try(hasher.Of(RateKeyKind::kUser, "tv", "bot"), share, now).taken ? 1 : 0;
   }
   const int64_t at_the_rate = 60 * 5;
-  EXPECT_LE(granted, 2 * at_the_rate + kBurst + kNodes - 1);
+  EXPECT_LE(granted, 2 * at_the_rate + kBurst + kHomeNodes - 1);
   // It does find the nodes that are not its home.
-  EXPECT_GE(granted, 2 * at_the_rate - 2 * kNodes);
+  EXPECT_GE(granted, 2 * at_the_rate - 2 * kHomeNodes);
 }
 
 TEST(HomesTest, AwayFromHomeNobodyIsOverTheirPartOfTheLimit) {
