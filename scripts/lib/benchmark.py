@@ -140,6 +140,7 @@ def counter(options):
 
 def admission(options):
     run("admission_benchmark", "--benchmark_min_time=0.5")
+    return None
 
 
 def create(options):

@@ -326,7 +326,7 @@ TEST(RateTableTest, HardlyAnyKeyIsWithoutASlotAtALoadOf86Percent) {
   const auto count = static_cast<size_t>(static_cast<double>(table.slots()) * 0.86);
   const RateRule rule = RuleOf(absl::Hours(1), 1);
   for (const RateFingerprint key : SomeKeys(count)) table.Try(key, rule, kRateStart);
-  // 0.2 % by simulation. One set a key instead of two would be 6 %.
+  // 0.2 % by simulation. One set a key instead of two would be 9 %.
   EXPECT_LT(table.shared(), count / 200);
   EXPECT_NEAR(table.load(kRateStart), 0.86, 0.02);
   EXPECT_EQ(table.load(kRateStart + absl::Hours(1)), 0.0);
