@@ -42,8 +42,8 @@ class AccessLists {
 
  private:
   struct Entry {
-    bool allow = false;
-    absl::Time expires_at = absl::InfiniteFuture();
+    bool allow;
+    absl::Time expires_at;  // or InfiniteFuture
   };
   // By the prefix's bits; those behind it are 0.
   using Prefixes = absl::flat_hash_map<absl::uint128, Entry>;

@@ -41,8 +41,8 @@ struct RateSlot;  // in the .cc
 // again.
 //
 // `now` is the wall clock. Where it steps back, a key waits for no longer than its rule can make it wait, or a second
-// (see Try); slots of other keys stay taken for as long as it stepped back. What the rule of a key is may change from
-// try to try: its TAT stays, and means what the new rule says.
+// (see Try). Slots that are taken, and a bucket of several rules, stay so for as long as it stepped back. What the rule
+// of a key is may change from try to try: its TAT stays, and means what the new rule says.
 class RateTable {
  public:
   // Uses at most this much memory, in whole sets; at least two sets. All of it is touched only as keys come.
