@@ -9,7 +9,7 @@
 #include "server/node/answer_limits.h"
 #include "server/process/backends.h"
 #include "server/process/shard_hosts.h"
-#include "server/services/admin_service.h"
+#include "storage/base/log_identity.h"
 
 namespace tranche::server {
 namespace {
@@ -85,7 +85,7 @@ ShardHosts ShardHostsOf(const ServerOptions& options) {
 }  // namespace
 
 OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
-                             const ReservationHandlers& reservations, const quota::SliceTable* slices,
+                             const ReservationHandlers& reservations, const quota::SliceTable* slices, DoorView door,
                              CallMetrics* metrics, AccessLog* access_log, AccessControl* access)
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
@@ -107,6 +107,12 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       cluster_(SettingsOf(ledger)),
       reservations_(reservations.reservation, reservations.cart, reservations.change, LogOfSku(ledger, slices),
                     storage::Clock::Real()),
+      front_announcer_(ledger->shards().home().front, sessions),
+      front_policies_(ledger->shards().home().front, &ledger->stock(), &front_announcer_),
+      access_entries_(ledger->shards().home().front, &front_announcer_, storage::Clock::Real()),
+      front_keys_(ledger->shards().home().front, &front_announcer_),
+      explanations_(
+          std::move(door), [] { return LogNode(); }, storage::Clock::Real()),
       looks_(std::make_unique<storage::BoundedExecutor>(kLookThreads, kLookThreads)),
       status_(&ledger->shards(), sessions, looks_.get(), storage::Clock::Real()),
       traffic_(&ledger->stock(), sessions, looks_.get(), storage::Clock::Real()),
@@ -116,23 +122,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       move_executor_(std::make_unique<storage::BoundedExecutor>(1, 1)),
       status_executor_(std::make_unique<storage::BoundedExecutor>(kStatusThreads, kStatusQueue)),
       long_read_executor_(std::make_unique<storage::BoundedExecutor>(kLongReadThreads, kLongReadQueue)),
-      service_(MakeAdminService({.sku = &skus_,
-                                 .sku_change = &sku_changes_,
-                                 .stock = &stock_,
-                                 .quota = &quota_,
-                                 .node = &nodes_,
-                                 .verify = &verify_,
-                                 .coordination = &coordination_,
-                                 .audit = &audit_,
-                                 .outbox = &outbox_,
-                                 .payment = &payments_,
-                                 .preview = &previews_,
-                                 .shard = &shards_,
-                                 .cluster = &cluster_,
-                                 .reservations = &reservations_,
-                                 .status = &status_,
-                                 .traffic = &traffic_,
-                                 .open_exports = access == nullptr ? nullptr : &open_exports_},
+      service_(MakeAdminService(Handlers(/*watches_exports=*/access != nullptr),
                                 {.clock = storage::Clock::Real(),
                                  .metrics = metrics,
                                  .answers = &answers_,
@@ -148,6 +138,30 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
   check_exports_task_ = std::make_unique<PeriodicTask>(std::min(kCheckExports, unread_timeout / 4), [=, this] {
     open_exports_.CheckAll(storage::Clock::Real()->Now() - unread_timeout);
   });
+}
+
+AdminHandlers OperatorCalls::Handlers(bool watches_exports) {
+  return {.sku = &skus_,
+          .sku_change = &sku_changes_,
+          .stock = &stock_,
+          .quota = &quota_,
+          .node = &nodes_,
+          .verify = &verify_,
+          .coordination = &coordination_,
+          .audit = &audit_,
+          .outbox = &outbox_,
+          .payment = &payments_,
+          .preview = &previews_,
+          .shard = &shards_,
+          .cluster = &cluster_,
+          .reservations = &reservations_,
+          .front_policy = &front_policies_,
+          .access_entry = &access_entries_,
+          .front_key = &front_keys_,
+          .explain_admission = &explanations_,
+          .status = &status_,
+          .traffic = &traffic_,
+          .open_exports = watches_exports ? &open_exports_ : nullptr};
 }
 
 void OperatorCalls::StopThreads() {

@@ -10,10 +10,15 @@
 #include "quota/coordination/quota_mover.h"
 #include "quota/slices/slice_table.h"
 #include "server/access/access_control.h"
+#include "server/handlers/access_entry_handler.h"
 #include "server/handlers/audit_handler.h"
 #include "server/handlers/audited_change_handler.h"
 #include "server/handlers/cluster_handler.h"
 #include "server/handlers/coordination_handler.h"
+#include "server/handlers/explain_admission_handler.h"
+#include "server/handlers/front_announcer.h"
+#include "server/handlers/front_key_handler.h"
+#include "server/handlers/front_policy_handler.h"
 #include "server/handlers/node_handler.h"
 #include "server/handlers/outbox_handler.h"
 #include "server/handlers/payment_handler.h"
@@ -32,6 +37,7 @@
 #include "server/rpc/access_log.h"
 #include "server/rpc/answer_budget.h"
 #include "server/rpc/call_metrics.h"
+#include "server/services/admin_service.h"
 #include "server/services/export_stream.h"
 #include "server/services/reservation_service.h"
 #include "storage/bounded_executor.h"
@@ -41,12 +47,12 @@ namespace tranche::server {
 // Thread-safe, except for ending. Outlived by its dependencies.
 class OperatorCalls {
  public:
-  // `reservations` are the handlers of buyers' calls, `slices` tell which shard a SKU is believed to be on. `metrics`
-  // may be null: then calls are not counted by method; so may `access_log`: then they have no lines; and so may
-  // `access`: then everybody may make every call.
+  // `reservations` are the handlers of buyers' calls, `slices` tell which shard a SKU is believed to be on, and
+  // `door` is what this node knows of the front door. `metrics` may be null: then calls are not counted by method; so
+  // may `access_log`: then they have no lines; and so may `access`: then everybody may make every call.
   OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
-                const ReservationHandlers& reservations, const quota::SliceTable* slices, CallMetrics* metrics,
-                AccessLog* access_log, AccessControl* access);
+                const ReservationHandlers& reservations, const quota::SliceTable* slices, DoorView door,
+                CallMetrics* metrics, AccessLog* access_log, AccessControl* access);
 
   grpc::Service* service() { return service_.get(); }
 
@@ -60,6 +66,9 @@ class OperatorCalls {
   void StopThreads();
 
  private:
+  // For the service. `watches_exports`: those of callers who may not go on are cut off.
+  AdminHandlers Handlers(bool watches_exports);
+
   quota::Announcer announcer_;
   quota::QuotaMover mover_;
   SkuHandler skus_;
@@ -76,6 +85,11 @@ class OperatorCalls {
   ShardHandler shards_;
   ClusterHandler cluster_;
   AuditedChangeHandler reservations_;
+  FrontAnnouncer front_announcer_;
+  FrontPolicyHandler front_policies_;
+  AccessEntryHandler access_entries_;
+  FrontKeyHandler front_keys_;
+  ExplainAdmissionHandler explanations_;
   std::unique_ptr<storage::BoundedExecutor> looks_;  // for questions of the next two
   StatusHandler status_;
   TrafficHandler traffic_;

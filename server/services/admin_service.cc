@@ -83,6 +83,16 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
       ChangeReservationBy({"ChangeReservation", kOperate, kAdmin, kYes}, to.reservations),
       BlockingCall({"ApplyCorrections", kOperate, kAdmin, kYes}, to.payment, &PaymentHandler::Apply),
 
+      BlockingCall({"ListFrontPolicies", kObserve, kAdmin, kYes}, to.front_policy, &FrontPolicyHandler::List),
+      BlockingCall({"SetFrontPolicy", kOperate, kAdmin, kNo}, to.front_policy, &FrontPolicyHandler::Set),
+      BlockingCall({"ListAccessEntries", kObserve, kAdmin, kYes}, to.access_entry, &AccessEntryHandler::List),
+      BlockingCall({"AddAccessEntries", kOperate, kAdmin, kYes}, to.access_entry, &AccessEntryHandler::Add),
+      BlockingCall({"RemoveAccessEntries", kOperate, kAdmin, kYes}, to.access_entry, &AccessEntryHandler::Remove),
+      BlockingCall({"ListFrontKeys", kObserve, kAdmin, kYes}, to.front_key, &FrontKeyHandler::List),
+      BlockingCall({"RotateFrontKey", kAdminister, kAdmin, kNo}, to.front_key, &FrontKeyHandler::Rotate),
+      BlockingCall({"ExplainAdmission", kObserve, kStatus, kYes}, to.explain_admission,
+                   &ExplainAdmissionHandler::Explain),
+
       BlockingCall({"GetStatus", kObserve, kStatus, kYes}, to.status, &StatusHandler::Get),
       BlockingCall({"ListTraffic", kObserve, kStatus, kYes}, to.traffic, &TrafficHandler::List),
 

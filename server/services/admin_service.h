@@ -6,10 +6,14 @@
 #include <memory>
 #include <vector>
 
+#include "server/handlers/access_entry_handler.h"
 #include "server/handlers/audit_handler.h"
 #include "server/handlers/audited_change_handler.h"
 #include "server/handlers/cluster_handler.h"
 #include "server/handlers/coordination_handler.h"
+#include "server/handlers/explain_admission_handler.h"
+#include "server/handlers/front_key_handler.h"
+#include "server/handlers/front_policy_handler.h"
 #include "server/handlers/node_handler.h"
 #include "server/handlers/outbox_handler.h"
 #include "server/handlers/payment_handler.h"
@@ -42,6 +46,10 @@ struct AdminHandlers {
   ShardHandler* shard = nullptr;
   ClusterHandler* cluster = nullptr;
   AuditedChangeHandler* reservations = nullptr;
+  FrontPolicyHandler* front_policy = nullptr;
+  AccessEntryHandler* access_entry = nullptr;
+  FrontKeyHandler* front_key = nullptr;
+  ExplainAdmissionHandler* explain_admission = nullptr;
   StatusHandler* status = nullptr;
   TrafficHandler* traffic = nullptr;
   // The exports that are open are added; may be absent.

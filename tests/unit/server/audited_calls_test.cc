@@ -33,6 +33,10 @@ const std::map<std::string, std::vector<std::string>> kAuditedByProcedure = {
     {"AddShard", {"add_shard", "adopt_shard"}},
     {"MoveSku", {"begin_leave", "finish_leave", "finish_arrival", "cancel_leave"}},
     {"ApplyCorrections", {"reconcile_payment", "mark_refunded"}},
+    {"SetFrontPolicy", {"set_front_policy"}},
+    {"AddAccessEntries", {"add_access_entries"}},
+    {"RemoveAccessEntries", {"remove_access_entries"}},
+    {"RotateFrontKey", {"rotate_front_keys"}},
 };
 
 class AuditedCallsTest : public AdminHandlersTest {

@@ -60,7 +60,7 @@ TEST(CallTable, ObserversOnlyLook) {
   for (const CallEntry& entry : AdminCalls({})) {
     const std::string method = entry.policy.method;
     bool looks = false;
-    for (const char* verb : {"Get", "List", "LookUp", "Verify", "Export", "Dump", "Preview"}) {
+    for (const char* verb : {"Get", "List", "LookUp", "Verify", "Export", "Dump", "Preview", "Explain"}) {
       looks = looks || absl::StartsWith(method, verb);
     }
     EXPECT_EQ(entry.policy.permission == Permission::kObserve, looks) << method;
@@ -113,7 +113,7 @@ TEST(CallTable, WhatMayBeRefusedAfterItsWorkOnlyReads) {
     if (entry.shape.server_streaming) continue;
     const std::string method = entry.policy.method;
     bool reads = false;
-    for (const char* verb : {"Get", "BatchGet", "List", "LookUp", "Verify", "Dump", "Preview"}) {
+    for (const char* verb : {"Get", "BatchGet", "List", "LookUp", "Verify", "Dump", "Preview", "Explain"}) {
       reads = reads || absl::StartsWith(method, verb);
     }
     EXPECT_EQ(OnlyReads(entry.policy), reads) << method;

@@ -1,0 +1,81 @@
+#include "server/handlers/explain_admission_handler.h"
+
+#include <memory>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "server/admission/buyer_address.h"
+#include "server/admission/purchase_token.h"
+#include "server/errors.h"
+#include "server/handlers/field_checks.h"
+#include "server/handlers/reservation_messages.h"
+#include "server/proto_time.h"
+#include "storage/base/status_macros.h"
+
+namespace tranche::server {
+namespace {
+
+v1::AdmissionCheck::Verdict ToVerdict(DoorOpinion::Verdict verdict) {
+  switch (verdict) {
+    case DoorOpinion::Verdict::kPass:
+      return v1::AdmissionCheck::VERDICT_PASS;
+    case DoorOpinion::Verdict::kWait:
+      return v1::AdmissionCheck::VERDICT_WAIT;
+    case DoorOpinion::Verdict::kRefuse:
+      return v1::AdmissionCheck::VERDICT_REFUSE;
+    case DoorOpinion::Verdict::kSkip:
+      return v1::AdmissionCheck::VERDICT_SKIP;
+  }
+  return v1::AdmissionCheck::VERDICT_UNSPECIFIED;
+}
+
+v1::AdmissionCheck CheckToMessage(const DoorOpinion& opinion, const std::string& sku_id) {
+  v1::AdmissionCheck message;
+  message.set_check(std::string(DoorCheckName(opinion.check)));
+  message.set_verdict(ToVerdict(opinion.verdict));
+  if (opinion.refused.has_value()) message.set_reason(ReasonName(RefusalError(*opinion.refused, sku_id)));
+  message.set_detail(opinion.detail);
+  return message;
+}
+
+// The address in its one form, as it is of a buyer; "" for none.
+absl::StatusOr<std::string> ReadBuyerAddress(const std::string& address) {
+  if (address.empty()) return std::string();
+  const std::optional<IpAddress> parsed = ParseIpAddress(address);
+  if (!parsed.has_value()) return InvalidField("address", "must be an IP address without a port, or absent");
+  return ToText(*parsed);
+}
+
+absl::Status CheckTokenLength(const std::string& purchase_token) {
+  if (purchase_token.size() <= kMaxPurchaseTokenBytes) return absl::OkStatus();
+  return InvalidField("purchase_token", absl::StrCat("must be at most ", kMaxPurchaseTokenBytes, " bytes"));
+}
+
+}  // namespace
+
+absl::StatusOr<v1::ExplainAdmissionResponse> ExplainAdmissionHandler::Explain(
+    const v1::ExplainAdmissionRequest& request) {
+  RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
+  RETURN_IF_ERROR(CheckBuyer(request.user_id()));
+  ASSIGN_OR_RETURN(const std::string address, ReadBuyerAddress(request.address()));
+  RETURN_IF_ERROR(CheckTokenLength(request.purchase_token()));
+  v1::ExplainAdmissionResponse response;
+  response.set_node(node_());
+  // Before the door's state, which may only get newer: it is never said to be fresher than it is.
+  const absl::Duration age = view_.age();
+  if (age != absl::InfiniteDuration()) *response.mutable_door_age() = ToDuration(age);
+  const std::shared_ptr<const DoorState> state = view_.door->state();
+  const DoorPolicy* const policy = state == nullptr ? nullptr : state->PolicyOf(request.sku_id());
+  if (policy != nullptr) {
+    response.set_policy_sku_id(policy->sku_id);
+    response.set_policy_version(policy->version);
+  }
+  for (const DoorOpinion& opinion :
+       view_.door->Explain(request.sku_id(), request.user_id(), address, request.purchase_token(), clock_->Now())) {
+    *response.add_checks() = CheckToMessage(opinion, request.sku_id());
+  }
+  return response;
+}
+
+}  // namespace tranche::server

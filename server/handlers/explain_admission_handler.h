@@ -1,0 +1,39 @@
+// The admin call that tells what this node's front door would say to a buyer, check by check. What the SKU's own terms
+// and its units say is not part of it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/admission/front_door.h"
+#include "storage/clock.h"
+#include "tranche/v1/admin_service.pb.h"
+
+namespace tranche::server {
+
+// A node's front door as its operators see it.
+struct DoorView {
+  const FrontDoor* door = nullptr;
+  // How long ago the node last knew all that the ledger had then; InfiniteDuration: never yet. Thread-safe.
+  std::function<absl::Duration()> age;
+};
+
+// Thread-safe. Does not block.
+class ExplainAdmissionHandler {
+ public:
+  // `node` tells the name of this node; thread-safe.
+  ExplainAdmissionHandler(DoorView view, std::function<std::string()> node, storage::Clock* clock)
+      : view_(std::move(view)), node_(std::move(node)), clock_(clock) {}
+
+  absl::StatusOr<v1::ExplainAdmissionResponse> Explain(const v1::ExplainAdmissionRequest& request);
+
+ private:
+  const DoorView view_;
+  const std::function<std::string()> node_;
+  storage::Clock* const clock_;
+};
+
+}  // namespace tranche::server

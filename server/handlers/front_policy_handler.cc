@@ -1,0 +1,216 @@
+#include "server/handlers/front_policy_handler.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "glog/logging.h"
+#include "server/admission/front_policy.h"
+#include "server/errors.h"
+#include "server/handlers/field_checks.h"
+#include "server/handlers/front_policy_messages.h"
+#include "server/proto_time.h"
+#include "storage/base/status_macros.h"
+#include "storage/ledger/ledger_error.h"
+
+namespace tranche::server {
+namespace {
+
+// A change that meets another one is made against what that has left, so often.
+constexpr int kTriesToSetPolicy = 5;
+// What a limit without a burst allows at once: so much time's worth (RateLimit.burst).
+constexpr absl::Duration kDefaultBurst = absl::Milliseconds(100);
+
+absl::Status CheckPolicySkuId(const std::string& sku_id) {
+  return sku_id == storage::kEverySku ? absl::OkStatus() : CheckSkuId(sku_id);
+}
+
+// For messages.
+std::string OfWhom(const std::string& sku_id) {
+  return sku_id == storage::kEverySku ? "all SKUs (*)" : absl::StrCat("SKU ", sku_id);
+}
+
+absl::Status CheckSetPolicy(const v1::SetFrontPolicyRequest& request) {
+  RETURN_IF_ERROR(CheckPolicySkuId(request.sku_id()));
+  if (request.has_policy()) RETURN_IF_ERROR(CheckFrontPolicy(request.policy()));
+  if (request.has_expected_version() && request.expected_version() < 0) {
+    return InvalidField("expected_version", "must not be negative");
+  }
+  return absl::OkStatus();
+}
+
+storage::FrontPolicyChange ChangeAskedFor(const v1::SetFrontPolicyRequest& request) {
+  storage::FrontPolicyChange change;
+  change.sku_id = request.sku_id();
+  if (request.has_policy()) change.document = ToDocument(request.policy());
+  if (request.policy().has_lottery()) {
+    change.admitted_per_million = request.policy().lottery().admitted_per_million();
+    change.new_round = request.new_lottery_round();
+  }
+  if (request.has_expected_version()) change.expected_version = request.expected_version();
+  return change;
+}
+
+// A repeated call would begin another round.
+Repeatable IsRepeatable(const v1::SetFrontPolicyRequest& request) {
+  const bool begins_round = request.new_lottery_round() && request.policy().has_lottery();
+  return begins_round && !request.has_expected_version() ? Repeatable::kNo : Repeatable::kYes;
+}
+
+// Another change was faster, or the caller has not seen it.
+bool MetAnotherVersion(const absl::Status& status) {
+  return absl::IsAborted(status) && !storage::IsRetryTransaction(status);
+}
+
+int64_t VersionOf(const std::optional<storage::FrontPolicyRow>& policy) {
+  return policy.has_value() ? policy->version : 0;
+}
+
+bool IsBelowOneAtOnce(const v1::RateLimit& limit) {
+  const std::optional<absl::Duration> per = FromDuration(limit.per());
+  return limit.burst() == 0 && per.has_value() && limit.tries() * kDefaultBurst < *per;
+}
+
+// Of what is asked for, by itself.
+void WarnAboutPolicy(const v1::SetFrontPolicyRequest& request, v1::SetFrontPolicyResponse& response) {
+  const v1::FrontPolicy& policy = request.policy();
+  for (int i = 0; i < policy.limits_size(); ++i) {
+    if (!IsBelowOneAtOnce(policy.limits(i))) continue;
+    response.add_warnings(absl::StrCat("policy.limits[", i,
+                                       "]: without a burst it allows less than one try in 100 ms, so no two may ",
+                                       "come at once. Set a burst if buyers may try twice in a row."));
+  }
+  const bool limits_users = std::any_of(policy.limits().begin(), policy.limits().end(), [](const v1::RateLimit& limit) {
+    return limit.key() == v1::RateLimit::KEY_USER;
+  });
+  if (policy.has_purchase_token() && !limits_users) {
+    response.add_warnings(
+        "policy.purchase_token: there is no limit by user, so a buyer may get tokens and use them as often as they "
+        "like.");
+  }
+  if (request.new_lottery_round() && !policy.has_lottery()) {
+    response.add_warnings("new_lottery_round: the policy has no lottery, so no round begins.");
+  }
+}
+
+absl::Status LotteryCannotShrink(const std::string& sku_id, int32_t admitted_per_million) {
+  return MakeError(v1::ERROR_REASON_LOTTERY_CANNOT_SHRINK,
+                   absl::StrCat("The lottery of ", OfWhom(sku_id), " admits ", admitted_per_million,
+                                " of a million buyers, and within a round it only admits more: begin a new round."),
+                   {{"sku_id", sku_id}, {"admitted_per_million", absl::StrCat(admitted_per_million)}});
+}
+
+}  // namespace
+
+absl::StatusOr<v1::ListFrontPoliciesResponse> FrontPolicyHandler::List(const v1::ListFrontPoliciesRequest& request) {
+  if (!request.sku_id().empty()) RETURN_IF_ERROR(CheckPolicySkuId(request.sku_id()));
+  const auto policies = ledger_->ListFrontPolicies(request.sku_id());
+  if (!policies.ok()) return LedgerError(policies.status(), request.sku_id(), Repeatable::kYes);
+  v1::ListFrontPoliciesResponse response;
+  for (const storage::FrontPolicyRow& row : *policies) {
+    if (!row.document.empty()) *response.add_policies() = PolicyToMessage(row);
+  }
+  return response;
+}
+
+// Each try is against the version that was read, so that the answer's `before` is what was there just before. If
+// another change came in between, it starts over, unless the caller insists on a version.
+absl::StatusOr<v1::SetFrontPolicyResponse> FrontPolicyHandler::Set(const v1::SetFrontPolicyRequest& request,
+                                                                   const storage::Actor& actor) {
+  RETURN_IF_ERROR(CheckSetPolicy(request));
+  storage::FrontPolicyChange change = ChangeAskedFor(request);
+  for (int attempt = 0; attempt < kTriesToSetPolicy; ++attempt) {
+    const absl::StatusOr<MaybePolicy> before = Find(request.sku_id());
+    if (!before.ok()) return LedgerError(before.status(), request.sku_id(), Repeatable::kYes);
+    if (!request.has_expected_version()) change.expected_version = VersionOf(*before);
+    const absl::StatusOr<storage::FrontPolicyRow> after = ledger_->SetFrontPolicy(change, request.preview(), actor);
+    if (MetAnotherVersion(after.status()) && !request.has_expected_version()) continue;
+    if (!after.ok()) return SetError(after.status(), request);
+    LOG_IF(INFO, !request.preview() && after->version != VersionOf(*before))
+        << "the front door's policy of " << OfWhom(request.sku_id())
+        << (request.has_policy() ? " is set by " : " is removed by ") << actor;
+    return Answer(request, *before, *after);
+  }
+  return PolicyIsAnother(request.sku_id());
+}
+
+absl::StatusOr<FrontPolicyHandler::MaybePolicy> FrontPolicyHandler::Find(const std::string& sku_id) {
+  absl::StatusOr<std::vector<storage::FrontPolicyRow>> found = ledger_->ListFrontPolicies(sku_id);
+  if (!found.ok()) return found.status();
+  for (storage::FrontPolicyRow& row : *found) {
+    if (row.sku_id == sku_id && !row.document.empty()) return MaybePolicy(std::move(row));
+  }
+  return MaybePolicy();
+}
+
+v1::SetFrontPolicyResponse FrontPolicyHandler::Answer(const v1::SetFrontPolicyRequest& request,
+                                                      const MaybePolicy& before, const storage::FrontPolicyRow& after) {
+  v1::SetFrontPolicyResponse response;
+  if (before.has_value()) *response.mutable_before() = PolicyToMessage(*before);
+  if (!after.document.empty()) *response.mutable_policy() = PolicyToMessage(after);
+  WarnAboutPolicy(request, response);
+  WarnAboutOthers(request, before, response);
+  if (!request.preview() && !announcer_->Announce()) response.add_warnings(kDoorNotAnnounced);
+  return response;
+}
+
+// The change may be made already: what cannot be read here makes no error, only a warning less.
+void FrontPolicyHandler::WarnAboutOthers(const v1::SetFrontPolicyRequest& request, const MaybePolicy& before,
+                                         v1::SetFrontPolicyResponse& response) {
+  if (!response.before().unreadable().empty()) {
+    response.add_warnings(
+        "A newer version has stored the policy before, and this one cannot read it: what it asked for is not shown.");
+  }
+  if (request.sku_id() == storage::kEverySku) return;
+  if (request.has_policy() && absl::IsNotFound(skus_->GetSku(request.sku_id()).status())) {
+    response.add_warnings(absl::StrCat("There is no SKU ", request.sku_id(), " yet: check its id."));
+  }
+  // Which of the two policies counts changes only when the SKU's own one comes or goes.
+  if (before.has_value() == request.has_policy()) return;
+  const absl::StatusOr<MaybePolicy> of_all = Find(storage::kEverySku);
+  if (!of_all.ok() || !of_all->has_value()) return;
+  response.add_warnings(request.has_policy()
+                            ? "The policy of all SKUs (*) counts no more for this SKU: its own replaces it wholly."
+                            : "The policy of all SKUs (*) counts for this SKU without its own.");
+}
+
+absl::Status FrontPolicyHandler::SetError(const absl::Status& status, const v1::SetFrontPolicyRequest& request) {
+  if (MetAnotherVersion(status)) return PolicyIsAnother(request.sku_id());
+  if (const std::optional<int32_t> admitted = storage::LotteryShrinksTo(status); admitted.has_value()) {
+    return LotteryCannotShrink(request.sku_id(), *admitted);
+  }
+  if (absl::IsResourceExhausted(status) && HasAllItMay()) {
+    return InvalidField("sku_id", absl::StrCat("would have the ", storage::kMaxFrontPolicies + 1,
+                                               "th policy, which is one too many: remove one first"));
+  }
+  return LedgerError(status, request.sku_id(), IsRepeatable(request));
+}
+
+// Read now: another change may have come after the one that was in the way.
+absl::Status FrontPolicyHandler::PolicyIsAnother(const std::string& sku_id) {
+  const absl::StatusOr<MaybePolicy> now = Find(sku_id);
+  if (!now.ok()) return LedgerError(now.status(), sku_id, Repeatable::kYes);
+  ErrorMetadata metadata = {{"sku_id", sku_id}, {"policy_version", absl::StrCat(VersionOf(*now))}};
+  if (!now->has_value()) {
+    return MakeError(v1::ERROR_REASON_POLICY_CHANGED,
+                     absl::StrCat("There is no policy of ", OfWhom(sku_id), " now; look again before changing it."),
+                     metadata);
+  }
+  const storage::FrontPolicyRow& row = **now;
+  const std::string at = absl::FormatTime(absl::RFC3339_sec, row.changed_at, absl::UTCTimeZone());
+  metadata.emplace_back("changed_by", row.changed_by);
+  metadata.emplace_back("changed_at", at);
+  return MakeError(v1::ERROR_REASON_POLICY_CHANGED,
+                   absl::StrCat("The policy of ", OfWhom(sku_id), " is now at version ", row.version,
+                                ", last changed by ", row.changed_by, " at ", at, "; look again before changing it."),
+                   metadata);
+}
+
+bool FrontPolicyHandler::HasAllItMay() {
+  const auto policies = ledger_->ListFrontPolicies("");
+  return policies.ok() && policies->size() >= storage::kMaxFrontPolicies;
+}
+
+}  // namespace tranche::server
