@@ -63,16 +63,16 @@ absl::StatusOr<v1::ExplainAdmissionResponse> ExplainAdmissionHandler::Explain(
   v1::ExplainAdmissionResponse response;
   response.set_node(node_());
   // Before the door's state, which may only get newer: it is never said to be fresher than it is.
-  const absl::Duration age = view_.age();
+  const absl::Duration age = source_.age();
   if (age != absl::InfiniteDuration()) *response.mutable_door_age() = ToDuration(age);
-  const std::shared_ptr<const DoorState> state = view_.door->state();
+  const std::shared_ptr<const DoorState> state = source_.door->state();
   const DoorPolicy* const policy = state == nullptr ? nullptr : state->PolicyOf(request.sku_id());
   if (policy != nullptr) {
     response.set_policy_sku_id(policy->sku_id);
     response.set_policy_version(policy->version);
   }
   for (const DoorOpinion& opinion :
-       view_.door->Explain(request.sku_id(), request.user_id(), address, request.purchase_token(), clock_->Now())) {
+       source_.door->Explain(request.sku_id(), request.user_id(), address, request.purchase_token(), clock_->Now())) {
     *response.add_checks() = CheckToMessage(opinion, request.sku_id());
   }
   return response;

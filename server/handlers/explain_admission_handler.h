@@ -15,7 +15,7 @@
 namespace tranche::server {
 
 // A node's front door as its operators see it.
-struct DoorView {
+struct AdmissionSource {
   const FrontDoor* door = nullptr;
   // How long ago the node last knew all that the ledger had then; InfiniteDuration: never yet. Thread-safe.
   std::function<absl::Duration()> age;
@@ -25,13 +25,13 @@ struct DoorView {
 class ExplainAdmissionHandler {
  public:
   // `node` tells the name of this node; thread-safe.
-  ExplainAdmissionHandler(DoorView view, std::function<std::string()> node, storage::Clock* clock)
-      : view_(std::move(view)), node_(std::move(node)), clock_(clock) {}
+  ExplainAdmissionHandler(AdmissionSource source, std::function<std::string()> node, storage::Clock* clock)
+      : source_(std::move(source)), node_(std::move(node)), clock_(clock) {}
 
   absl::StatusOr<v1::ExplainAdmissionResponse> Explain(const v1::ExplainAdmissionRequest& request);
 
  private:
-  const DoorView view_;
+  const AdmissionSource source_;
   const std::function<std::string()> node_;
   storage::Clock* const clock_;
 };

@@ -128,9 +128,9 @@ absl::StatusOr<v1::SetFrontPolicyResponse> FrontPolicyHandler::Set(const v1::Set
     const absl::StatusOr<storage::FrontPolicyRow> after = ledger_->SetFrontPolicy(change, request.preview(), actor);
     if (MetAnotherVersion(after.status()) && !request.has_expected_version()) continue;
     if (!after.ok()) return SetError(after.status(), request);
-    LOG_IF(INFO, !request.preview() && after->version != VersionOf(*before))
-        << "the front door's policy of " << OfWhom(request.sku_id())
-        << (request.has_policy() ? " is set by " : " is removed by ") << actor;
+    const bool changes = (before->has_value() || request.has_policy()) && after->version != VersionOf(*before);
+    LOG_IF(INFO, !request.preview() && changes) << "the front door's policy of " << OfWhom(request.sku_id())
+                                                << (request.has_policy() ? " is set by " : " is removed by ") << actor;
     return Answer(request, *before, *after);
   }
   return PolicyIsAnother(request.sku_id());

@@ -85,8 +85,8 @@ ShardHosts ShardHostsOf(const ServerOptions& options) {
 }  // namespace
 
 OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
-                             const ReservationHandlers& reservations, const quota::SliceTable* slices, DoorView door,
-                             CallMetrics* metrics, AccessLog* access_log, AccessControl* access)
+                             const ReservationHandlers& reservations, const quota::SliceTable* slices,
+                             AdmissionSource door, CallMetrics* metrics, AccessLog* access_log, AccessControl* access)
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
       skus_(&ledger->stock(), &announcer_, storage::Clock::Real(), HoldsOf(ledger)),

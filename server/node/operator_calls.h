@@ -51,7 +51,7 @@ class OperatorCalls {
   // `door` is what this node knows of the front door. `metrics` may be null: then calls are not counted by method; so
   // may `access_log`: then they have no lines; and so may `access`: then everybody may make every call.
   OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
-                const ReservationHandlers& reservations, const quota::SliceTable* slices, DoorView door,
+                const ReservationHandlers& reservations, const quota::SliceTable* slices, AdmissionSource door,
                 CallMetrics* metrics, AccessLog* access_log, AccessControl* access);
 
   grpc::Service* service() { return service_.get(); }
