@@ -81,6 +81,6 @@ inner=$(grep -vE '^tranche::((Client|Reservation(Stream|Watch))::|[A-Za-z0-9]+(\
 mkdir "$scratch/generated"
 quietly protoc -I "$prefix/share/tranche/proto" --python_out="$scratch/generated" google/rpc/status.proto \
   google/rpc/error_details.proto tranche/v1/{admin_service,catalog_service,error_reason,outbox_sink,reconciliation}.proto \
-  tranche/v1/reservation_service.proto
+  tranche/v1/{front_door_service,reservation_service}.proto
 [ -f "$prefix/share/tranche/proto/service_config.json" ] || fail "service_config.json is not installed"
 echo "install_test: ok"

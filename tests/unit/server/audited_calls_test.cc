@@ -24,7 +24,7 @@ using ::testing::IsEmpty;
 
 constexpr char kTvId[] = "00000000-0000-4000-8000-000000000001";
 
-// These write their entry in the procedure that makes the change. The fakes that they have in unit tests write none.
+// These write their entry in the procedure that makes the change. Most fakes that they have in unit tests write none.
 const std::map<std::string, std::vector<std::string>> kAuditedByProcedure = {
     {"RetryOutboxMessages", {"retry_outbox", "retry_outbox_message"}},
     {"DiscardOutboxMessage", {"discard_outbox_message"}},
@@ -33,7 +33,7 @@ const std::map<std::string, std::vector<std::string>> kAuditedByProcedure = {
     {"AddShard", {"add_shard", "adopt_shard"}},
     {"MoveSku", {"begin_leave", "finish_leave", "finish_arrival", "cancel_leave"}},
     {"ApplyCorrections", {"reconcile_payment", "mark_refunded"}},
-    {"SetFrontPolicy", {"set_front_policy"}},
+    {"SetFrontPolicy", {"set_front_policy", "change_lottery_round"}},
     {"AddAccessEntries", {"add_access_entries"}},
     {"RemoveAccessEntries", {"remove_access_entries"}},
     {"RotateFrontKey", {"rotate_front_keys"}},

@@ -227,7 +227,7 @@ class FrontDoorAdminTest : public AdminHandlersTest {
     return v1::AdmissionCheck();
   }
 
-  MeddledFrontLedger front_{&clock_};
+  MeddledFrontLedger front_{&clock_, &ledger_};
   FrontAnnouncer front_announcer_{&front_, &sessions_};
   FrontPolicyHandler policies_{&front_, &ledger_, &front_announcer_};
   AccessEntryHandler access_{&front_, &front_announcer_, &clock_};
@@ -286,6 +286,23 @@ TEST_F(FrontDoorAdminTest, EachChangeIsToldToTheNodes) {
   expect_told("RemoveAccessEntries");
   ASSERT_TRUE(keys_.Rotate(ReplaceAll(), kActor).ok());
   expect_told("RotateFrontKey");
+}
+
+TEST_F(FrontDoorAdminTest, TheAuditLogSaysWhoAndWhy) {
+  const storage::Actor actor("alice", "bots");
+  const auto expect_audited = [this](const absl::Status& done, const char* action) {
+    EXPECT_TRUE(done.ok()) << done;
+    const auto log = ledger_.ListAudit({.action = action}, 0, 10);
+    ASSERT_THAT(*log, SizeIs(1)) << action;
+    EXPECT_EQ(log->front().actor, "alice");
+    EXPECT_EQ(log->front().reason, "bots");
+  };
+  expect_audited(policies_.Set(PolicyRequest("tv", Policy()), actor).status(), "set_front_policy");
+  expect_audited(policies_.Set(RemovalOf("tv"), actor).status(), "remove_front_policy");
+  const std::vector<v1::AccessEntry> entries = {User("mallory", v1::AccessEntry::VERDICT_DENY)};
+  expect_audited(access_.Add(Addition(entries), actor).status(), "add_access_entries");
+  expect_audited(access_.Remove(Removal(entries), actor).status(), "remove_access_entries");
+  expect_audited(keys_.Rotate(ReplaceAll(), actor).status(), "replace_front_keys");
 }
 
 TEST_F(FrontDoorAdminTest, PreviewsChangeNothing) {
@@ -723,6 +740,8 @@ TEST_F(FrontDoorAdminTest, NoAnswerAndNoLogHasASecret) {
   tell(explanations_.Explain(Question("alice")));
 
   for (const std::string& line : logged.lines()) told += line;
+  const auto audit = ledger_.ListAudit({}, 0, 1000);
+  for (const storage::AuditEntry& entry : *audit) told += entry.before + entry.after;
   EXPECT_GE(secrets.size(), 9u) << "seven keys, and two rounds";
   for (const std::string& secret : secrets) {
     ASSERT_EQ(secret.size(), storage::kFrontKeyBytes);
