@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "glog/logging.h"
 #include "google/rpc/error_details.pb.h"
+#include "server/proto_time.h"
 #include "storage/ledger/ledger_error.h"
 
 namespace tranche::server {
@@ -45,6 +46,7 @@ absl::StatusCode CodeOf(v1::ErrorReason reason) {
   if (number >= 90 && number <= 99) return absl::StatusCode::kDeadlineExceeded;
   if (number >= 110 && number <= 119) return absl::StatusCode::kUnauthenticated;
   if (number >= 120 && number <= 129) return absl::StatusCode::kPermissionDenied;
+  if (number >= 130 && number <= 139) return absl::StatusCode::kFailedPrecondition;
   return absl::StatusCode::kInternal;
 }
 
@@ -63,6 +65,12 @@ absl::Duration DelayOf(v1::ErrorReason reason) {
   }
 }
 
+void AddRetryInfo(absl::Duration delay, google::rpc::Status* status) {
+  google::rpc::RetryInfo retry;
+  *retry.mutable_retry_delay() = ToDuration(delay);
+  status->add_details()->PackFrom(retry);
+}
+
 google::rpc::Status RpcStatus(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message,
                               const ErrorMetadata& metadata) {
   google::rpc::Status status;
@@ -73,11 +81,7 @@ google::rpc::Status RpcStatus(absl::StatusCode code, v1::ErrorReason reason, abs
   info.set_reason(ReasonName(reason));
   for (const auto& [key, value] : metadata) (*info.mutable_metadata())[key] = value;
   status.add_details()->PackFrom(info);
-  if (code == absl::StatusCode::kUnavailable) {
-    google::rpc::RetryInfo retry;
-    retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(DelayOf(reason))));
-    status.add_details()->PackFrom(retry);
-  }
+  if (code == absl::StatusCode::kUnavailable) AddRetryInfo(DelayOf(reason), &status);
   return status;
 }
 
@@ -103,6 +107,10 @@ absl::string_view TextOf(Refusal refusal) {
       return "There is no such SKU.";
     case Refusal::kSaleClosed:
       return "The sale of this SKU is over.";
+    case Refusal::kDenied:
+      return "This buyer, or their address, is not let in.";
+    case Refusal::kPurchaseTokenRequired:
+      return "This SKU asks for a purchase token: FrontDoorService.EnterSale gives it.";
     case Refusal::kReservationIdReused:
       return "This reservation id was used before with another payload; choose a new one.";
     case Refusal::kExhaustedHere:
@@ -136,6 +144,34 @@ struct Wording {
   ErrorMetadata metadata = {};
 };
 
+// At the front door, if the time is known. Rounded up: whoever comes earlier is refused again.
+void AddRetryAfter(const quota::Refused& refused, Wording* wording) {
+  if (refused.retry_after <= absl::ZeroDuration()) return;
+  const absl::Duration wait = absl::Ceil(refused.retry_after, absl::Milliseconds(1));
+  absl::StrAppend(&wording->text, " Try again in ", absl::FormatDuration(wait), ".");
+  wording->metadata.emplace_back("retry_after_ms", absl::StrCat(absl::ToInt64Milliseconds(wait)));
+}
+
+// Of the front door's limits and lottery, and of purchase tokens.
+Wording DoorWordingOf(const quota::Refused& refused) {
+  Wording wording;
+  switch (refused.refusal) {
+    case Refusal::kNotAdmitted:
+      wording.text = "The lottery of this SKU has no room for this buyer now.";
+      break;
+    case Refusal::kPurchaseTokenInvalid:
+      wording.text = "The purchase token is not good for this claim; EnterSale gives another one.";
+      if (!refused.about.empty()) wording.metadata.emplace_back("problem", refused.about);
+      break;
+    default:
+      wording.text = refused.about.empty() ? "There were too many tries."
+                                           : absl::StrCat("There were too many tries: limit by ", refused.about, ".");
+      if (!refused.about.empty()) wording.metadata.emplace_back("limit", refused.about);
+  }
+  AddRetryAfter(refused, &wording);
+  return wording;
+}
+
 Wording WordingOf(const quota::Refused& refused) {
   switch (refused.refusal) {
     case Refusal::kSoldOut:
@@ -161,6 +197,10 @@ Wording WordingOf(const quota::Refused& refused) {
       return {absl::StrCat("This buyer's reservations leave no room: at most ", refused.per_user_limit,
                            " of this SKU per buyer."),
               {{"per_user_limit", absl::StrCat(refused.per_user_limit)}}};
+    case Refusal::kNotAdmitted:
+    case Refusal::kPurchaseTokenInvalid:
+    case Refusal::kRateLimited:
+      return DoorWordingOf(refused);
     default:
       return {std::string(TextOf(refused.refusal))};
   }
@@ -177,7 +217,11 @@ bool IsAboutItsSku(Refusal refusal) {
     case Refusal::kSaleClosed:
     case Refusal::kSalePaused:
     case Refusal::kInsufficientUnits:
+    case Refusal::kNotAdmitted:
+    case Refusal::kPurchaseTokenRequired:
+    case Refusal::kPurchaseTokenInvalid:
     case Refusal::kSoldOut:
+    case Refusal::kRateLimited:
     case Refusal::kExhaustedHere:
     case Refusal::kSkuMoving:
       return true;
@@ -194,7 +238,13 @@ absl::Status BuildRefusal(const quota::Refused& refused, absl::string_view sku_i
   }
   Wording wording = WordingOf(refused);
   if (!sku_id.empty()) wording.metadata.emplace_back("sku_id", sku_id);
-  return MakeError(ReasonOf(refused.refusal), wording.text, wording.metadata);
+  const v1::ErrorReason reason = ReasonOf(refused.refusal);
+  if (refused.refusal != Refusal::kRateLimited || refused.retry_after <= absl::ZeroDuration()) {
+    return MakeError(reason, wording.text, wording.metadata);
+  }
+  google::rpc::Status rpc = RpcStatus(CodeOf(reason), reason, wording.text, wording.metadata);
+  AddRetryInfo(absl::Ceil(refused.retry_after, absl::Milliseconds(1)), &rpc);
+  return Sealed(rpc);
 }
 
 // Refusals that this thread has built, because buyers of a few SKUs are refused a million times for the same reason.
@@ -202,7 +252,8 @@ absl::Status BuildRefusal(const quota::Refused& refused, absl::string_view sku_i
 class BuiltRefusals {
  public:
   const absl::Status& Get(const quota::Refused& refused, absl::string_view sku_id) {
-    Built& built = places_[absl::HashOf(sku_id, refused.refusal) % places_.size()];
+    // With the time to wait, of which there are a few dozen at the front door: one SKU's would take turns in one place.
+    Built& built = places_[absl::HashOf(sku_id, refused.refusal, refused.retry_after) % places_.size()];
     if (built.error.ok() || built.sku_id != sku_id || !(built.refused == refused)) {
       built = {refused, std::string(sku_id), BuildRefusal(refused, sku_id)};
     }

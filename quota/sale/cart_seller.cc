@@ -6,6 +6,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
+#include "glog/logging.h"
 #include "quota/sale/shortage.h"
 #include "storage/mutation.h"
 
@@ -98,11 +99,17 @@ class CartSeller::WaitingCart : public Waiter {
 
 CartSeller::~CartSeller() { room_->SetOpen(false); }
 
-void CartSeller::Sell(std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist,
-                      CartDone done) {
-  if (!accepting_.load(std::memory_order_relaxed)) return done(RefusedAs(Refusal::kDraining));
-  auto cart = std::make_shared<Cart>(Cart{std::move(lines), deadline, may_exist, std::move(done), {}, {}});
+void CartSeller::Sell(std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist, CartDone done,
+                      std::vector<Visitor> visitors) {
+  CHECK(visitors.empty() || visitors.size() == lines.size());
+  auto cart =
+      std::make_shared<Cart>(Cart{std::move(lines), deadline, may_exist, std::move(done), {}, {}, std::move(visitors)});
   for (const storage::ReservationClaim& line : cart->lines) cart->wants[line.sku_id].units += line.quantity;
+  Start(cart);
+}
+
+void CartSeller::Start(const CartPtr& cart) {
+  if (!accepting_.load(std::memory_order_relaxed)) return cart->done(RefusedAs(Refusal::kDraining));
   Resolve(cart, cart->wants.begin());
 }
 
@@ -149,6 +156,7 @@ void CartSeller::SellHere(const CartPtr& cart) {
   if (auto refused = RefusedByTerms(*cart, clock_->Now())) return Refuse(cart, *std::move(refused));
   const std::optional<CartRefused> missing = Missing(*cart);
   if (missing.has_value() && IsFinal(missing->refused)) return RefuseAsShort(cart, *missing);
+  if (!LetIn(cart)) return;
   if (!missing.has_value() && TakeAllOrServe(*cart)) return Commit(cart);
   if (!WasShort(*cart)) return EnterRoom(cart);
   // As in Seller::WaitForUnits: asked before it is demand.
@@ -156,6 +164,43 @@ void CartSeller::SellHere(const CartPtr& cart) {
     if (shortage.has_value()) return RefuseAsShort(cart, *std::move(shortage));
     EnterRoom(cart);
   });
+}
+
+bool CartSeller::LetIn(const CartPtr& cart) {
+  if (gate_ == nullptr || cart->let_in || !gate_->closed_to_some()) return true;
+  const GateVerdict verdict = AskGate(*cart);
+  if (verdict.refused.has_value()) {
+    // Who is denied is denied everything: no SKU is at fault.
+    const bool of_no_line = verdict.refused->refusal == Refusal::kDenied;
+    Refuse(cart, CartRefused{*verdict.refused, of_no_line ? "" : cart->lines.at(verdict.line).sku_id});
+    return false;
+  }
+  cart->let_in = true;
+  if (verdict.wait <= absl::ZeroDuration()) return true;
+  WaitAtGate(cart, verdict);
+  return false;
+}
+
+GateVerdict CartSeller::AskGate(const Cart& cart) {
+  const Visitor unknown;
+  std::vector<GateLine> lines;
+  lines.reserve(cart.lines.size());
+  for (size_t i = 0; i < cart.lines.size(); ++i) {
+    lines.push_back({&cart.lines[i], cart.visitors.empty() ? &unknown : &cart.visitors[i]});
+  }
+  return gate_->Check(lines, clock_->Now());
+}
+
+// As in Seller::WaitAtGate.
+void CartSeller::WaitAtGate(const CartPtr& cart, const GateVerdict& verdict) {
+  const CartRefused too_long{
+      Refused{.refusal = Refusal::kRateLimited, .retry_after = verdict.wait, .about = verdict.waits_for}, ""};
+  if (clock_->Now() + verdict.wait >= cart->deadline) return Refuse(cart, too_long);
+  const bool parked = gate_->Park(verdict.wait, [this, cart] {
+    if (clock_->Now() < cart->deadline) return Start(cart);
+    Refuse(cart, RefusedAs(Refusal::kDeadlinePassed));
+  });
+  if (!parked) Refuse(cart, too_long);
 }
 
 void CartSeller::EnterRoom(const CartPtr& cart) {

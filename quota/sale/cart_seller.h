@@ -1,5 +1,6 @@
-// Sells several SKUs to one buyer at once: takes the units of all lines from this node's slices, or none, commits them
-// in one transaction, and settles each slice as the seller does (quota/sale/grant.h).
+// Sells several SKUs to one buyer at once: asks the gate once for the whole cart, as Seller does, takes the units of
+// all lines from this node's slices, or none, commits them in one transaction, and settles each slice as the seller
+// does (quota/sale/grant.h).
 //
 // If units of some SKU are missing here and may still come, the cart waits for them as a claim does
 // (quota/sale/waiting_room.h). All that it misses counts as demand at once, so that the balancer brings all of it. The
@@ -23,6 +24,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "quota/sale/grant.h"
+#include "quota/sale/sale_gate.h"
 #include "quota/sale/sale_result.h"
 #include "quota/sale/sku_directory.h"
 #include "quota/sale/waiting_room.h"
@@ -33,21 +35,24 @@
 
 namespace tranche::quota {
 
-// Thread-safe. Outlived by its dependencies.
+// Thread-safe. Outlived by its dependencies. Whoever owns the gate sees to it that no cart waits there any more when
+// this is destroyed.
 class CartSeller {
  public:
+  // `gate`: null if everybody may try.
   CartSeller(SliceTable* slices, SkuDirectory* directory, storage::Books* books, storage::Clock* clock,
-             WaitingRoom* room)
-      : slices_(slices), directory_(directory), books_(books), clock_(clock), room_(room) {}
+             WaitingRoom* room, SaleGate* gate = nullptr)
+      : slices_(slices), directory_(directory), books_(books), clock_(clock), room_(room), gate_(gate) {}
   // Closes the room.
   ~CartSeller();
 
   // `lines` are of one buyer, with distinct ids, 1 to kMaxCartLines of them. `deadline` and `may_exist` as for
-  // Seller::Sell.
-  void Sell(std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist, CartDone done);
+  // Seller::Sell. `visitors`, for the gate: one for each line, or none.
+  void Sell(std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist, CartDone done,
+            std::vector<Visitor> visitors = {});
 
-  // While not accepting, every Sell is refused with kDraining. What was granted goes on; who waits is the room's
-  // matter.
+  // While not accepting, every Sell is refused with kDraining, and so is who has waited at the gate. What was granted
+  // goes on; who waits for units is the room's matter.
   void SetAccepting(bool accepting) { accepting_.store(accepting, std::memory_order_relaxed); }
 
   // Carts that the ledger has not decided yet. Those that wait for units are not among them.
@@ -73,16 +78,24 @@ class CartSeller {
     std::string shard;
     // Ascending by SKU, so that of two carts that want the last units of the same SKUs one gets them.
     Wants wants;
+    std::vector<Visitor> visitors;  // one for each line, or none
+    bool let_in = false;            // by the gate: it is asked once
   };
   using CartPtr = std::shared_ptr<Cart>;
   class WaitingCart;
   using ShortageDone = absl::AnyInvocable<void(std::optional<CartRefused>)>;
 
+  // From its beginning, with the slices and the terms of now.
+  void Start(const CartPtr& cart);
   // Starting at this SKU: looks up each SKU, then sells.
   void Resolve(const CartPtr& cart, Wants::iterator want);
   // Looks again at the slices of the present incarnation and at what was announced.
   void Refresh(Cart& cart);
   void SellHere(const CartPtr& cart);
+  // Asks the gate, if it was not asked yet. False: the cart waits there, or was refused.
+  bool LetIn(const CartPtr& cart);
+  GateVerdict AskGate(const Cart& cart);
+  void WaitAtGate(const CartPtr& cart, const GateVerdict& verdict);
 
   // The incarnation that all slices of the cart must belong to: one transaction belongs to one. Slices of two only meet
   // while the node begins a new one.
@@ -124,6 +137,7 @@ class CartSeller {
   storage::Books* const books_;
   storage::Clock* const clock_;
   WaitingRoom* const room_;
+  SaleGate* const gate_;
   std::atomic<bool> accepting_{true};
 
   mutable absl::Mutex mutex_;

@@ -1,8 +1,9 @@
 // What stands before the counter: asked for each claim that could be granted, before any unit is taken.
 #pragma once
 
-#include <memory>
+#include <cstddef>
 #include <optional>
+#include <string>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
@@ -25,6 +26,8 @@ struct GateVerdict {
   size_t line = 0;
   // Let in after this time.
   absl::Duration wait = absl::ZeroDuration();
+  // Which limit makes it wait, as Refused::about has it.
+  std::string waits_for = {};
 };
 
 // Thread-safe.

@@ -69,6 +69,8 @@ struct SaleRequest {
   bool may_exist = false;
   SaleDone done;
   Visitor visitor = {};
+  // The gate has let it in: it is asked once.
+  bool let_in = false;
 };
 
 }  // namespace tranche::quota

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/types/span.h"
 #include "quota/sale/grant.h"
 #include "quota/sale/shortage.h"
 #include "storage/mutation.h"
@@ -57,8 +58,11 @@ class Seller::WaitingClaim : public Waiter {
 
 Seller::~Seller() { room_->SetOpen(false); }
 
-void Seller::Sell(ReservationClaim claim, absl::Time deadline, bool may_exist, SaleDone done) {
-  SaleRequest request{std::move(claim), deadline, may_exist, std::move(done)};
+void Seller::Sell(ReservationClaim claim, absl::Time deadline, bool may_exist, SaleDone done, Visitor visitor) {
+  Start({std::move(claim), deadline, may_exist, std::move(done), std::move(visitor)});
+}
+
+void Seller::Start(SaleRequest request) {
   if (!accepting_.load(std::memory_order_relaxed)) return request.done(Refused{.refusal = Refusal::kDraining});
   const std::shared_ptr<Slice> slice = slices_->Find(request.claim.sku_id);
   const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
@@ -67,9 +71,48 @@ void Seller::Sell(ReservationClaim claim, absl::Time deadline, bool may_exist, S
   if (const auto refused = RefuseByTerms(*terms, request.claim.quantity, clock_->Now())) {
     return Refuse(std::move(request), *refused);
   }
+  SellFrom(slice, *terms, std::move(request));
+}
+
+void Seller::SellFrom(const std::shared_ptr<Slice>& slice, const SkuTerms& terms, SaleRequest request) {
+  const int64_t units = request.claim.quantity;
+  // Before the gate: what is gone costs nobody a try.
+  if (slice->counter().free() < units) {
+    const Refused out_of_units = OutOfUnits(terms, units);
+    if (IsFinal(out_of_units)) return RefuseAsShort(slice, terms, std::move(request), out_of_units);
+  }
+  if (!LetIn(request)) return;
   Grant grant;
-  if (TryGrant(slice, request.claim.quantity, &grant)) return Commit(std::move(grant), std::move(request));
-  WaitForUnits(slice, *terms, std::move(request));
+  if (TryGrant(slice, units, &grant)) return Commit(std::move(grant), std::move(request));
+  WaitForUnits(slice, terms, std::move(request));
+}
+
+bool Seller::LetIn(SaleRequest& request) {
+  if (gate_ == nullptr || request.let_in || !gate_->closed_to_some()) return true;
+  const GateLine line{&request.claim, &request.visitor};
+  const GateVerdict verdict = gate_->Check(absl::MakeConstSpan(&line, 1), clock_->Now());
+  if (verdict.refused.has_value()) {
+    Refuse(std::move(request), *verdict.refused);
+    return false;
+  }
+  request.let_in = true;
+  if (verdict.wait <= absl::ZeroDuration()) return true;
+  WaitAtGate(std::move(request), verdict);
+  return false;
+}
+
+void Seller::WaitAtGate(SaleRequest request, const GateVerdict& verdict) {
+  const Refused too_long{.refusal = Refusal::kRateLimited, .retry_after = verdict.wait, .about = verdict.waits_for};
+  // At its deadline nobody hears the answer any more.
+  if (clock_->Now() + verdict.wait >= request.deadline) return Refuse(std::move(request), too_long);
+  // Shared, because the gate drops what it does not take.
+  auto waiting = std::make_shared<SaleRequest>(std::move(request));
+  const bool parked = gate_->Park(verdict.wait, [this, waiting] {
+    // The gate may be late. The sale may have changed: nothing that was known before the wait counts.
+    if (clock_->Now() < waiting->deadline) return Start(std::move(*waiting));
+    Refuse(std::move(*waiting), Refused{.refusal = Refusal::kDeadlinePassed});
+  });
+  if (!parked) Refuse(std::move(*waiting), too_long);
 }
 
 // The node holds nothing of the SKU: the ledger knows whether it exists and on what terms. If it has unsold units, this
@@ -90,9 +133,7 @@ void Seller::SellWithoutSlice(SaleRequest request) {
     // Until the SKU's own announcement is read; the slice's may come first.
     if (slice->counter().version() == 0 || slice->terms() == nullptr) slice->OfferTerms(terms);
     // Units may have come while the ledger was asked.
-    Grant grant;
-    if (TryGrant(slice, units, &grant)) return Commit(std::move(grant), std::move(request));
-    WaitForUnits(slice, exact, std::move(request));
+    SellFrom(slice, exact, std::move(request));
   });
 }
 
@@ -100,11 +141,7 @@ void Seller::SellWithoutSlice(SaleRequest request) {
 void Seller::WaitForUnits(const std::shared_ptr<Slice>& slice, const SkuTerms& terms, SaleRequest request) {
   const int64_t units = request.claim.quantity;
   const Refused out_of_units = OutOfUnits(terms, units);
-  if (IsFinal(out_of_units)) {
-    slice->CountRefused(units);
-    room_->NoteRefused(slice, terms, units);
-    return Refuse(std::move(request), out_of_units);
-  }
+  if (IsFinal(out_of_units)) return RefuseAsShort(slice, terms, std::move(request), out_of_units);
   const std::string sku_id = request.claim.sku_id;
   const bool ask_first = MayLackUnannounced(terms, units) && directory_->LastSawFewerThan(sku_id, units);
   if (!ask_first) return EnterRoom(*slice, std::move(request));
@@ -116,6 +153,14 @@ void Seller::WaitForUnits(const std::shared_ptr<Slice>& slice, const SkuTerms& t
                        slice->CountRefused(units);
                        Refuse(std::move(request), *too_few);
                      });
+}
+
+void Seller::RefuseAsShort(const std::shared_ptr<Slice>& slice, const SkuTerms& terms, SaleRequest request,
+                           Refused refused) {
+  const int64_t units = request.claim.quantity;
+  slice->CountRefused(units);
+  room_->NoteRefused(slice, terms, units);
+  Refuse(std::move(request), refused);
 }
 
 void Seller::EnterRoom(Slice& slice, SaleRequest request) {

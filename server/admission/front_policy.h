@@ -1,7 +1,6 @@
 // A policy of the front door: its check, its form for the ledger, and its form for the path of a claim.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,12 +17,14 @@
 
 namespace tranche::server {
 
-// OK, or INVALID_ARGUMENT with the field, such as "policy.limits[1].tries".
+// OK, or INVALID_ARGUMENT (FIELD_INVALID) with the field, such as "policy.limits[1].tries". Also refuses what a newer
+// client has set and this version does not know: to leave it out could let somebody in.
 absl::Status CheckFrontPolicy(const v1::FrontPolicy& policy);
 
-// JSON, the same for equal policies.
+// JSON, the same for equal policies, never "". `policy` is one that CheckFrontPolicy takes.
 std::string ToDocument(const v1::FrontPolicy& policy);
-// An error if this version does not know all of it: a part that it does not know may keep somebody out.
+// kInvalidArgument if this version does not know all of it, or would not take it: a part that it does not know may keep
+// somebody out.
 absl::StatusOr<v1::FrontPolicy> FromDocument(absl::string_view document);
 
 struct DoorLimit {
@@ -55,6 +56,7 @@ struct DoorPolicy {
   std::optional<DoorChallenge> challenge;
 };
 
+// Of a policy that is not removed.
 DoorPolicy CompilePolicy(const storage::FrontPolicyRow& row);
 
 }  // namespace tranche::server

@@ -60,6 +60,13 @@ INSTANTIATE_TEST_SUITE_P(
                         "QUANTITY_ABOVE_USER_LIMIT"},
         ExpectedRefusal{Refusal::kUserLimitReached, absl::StatusCode::kFailedPrecondition, "USER_LIMIT_REACHED"},
         ExpectedRefusal{Refusal::kReservationIdReused, absl::StatusCode::kAlreadyExists, "RESERVATION_ID_REUSED"},
+        ExpectedRefusal{Refusal::kDenied, absl::StatusCode::kFailedPrecondition, "DENIED"},
+        ExpectedRefusal{Refusal::kNotAdmitted, absl::StatusCode::kFailedPrecondition, "NOT_ADMITTED"},
+        ExpectedRefusal{Refusal::kPurchaseTokenRequired, absl::StatusCode::kFailedPrecondition,
+                        "PURCHASE_TOKEN_REQUIRED"},
+        ExpectedRefusal{Refusal::kPurchaseTokenInvalid, absl::StatusCode::kFailedPrecondition,
+                        "PURCHASE_TOKEN_INVALID"},
+        ExpectedRefusal{Refusal::kRateLimited, absl::StatusCode::kResourceExhausted, "RATE_LIMITED"},
         ExpectedRefusal{Refusal::kSoldOut, absl::StatusCode::kResourceExhausted, "SOLD_OUT"},
         ExpectedRefusal{Refusal::kInsufficientUnits, absl::StatusCode::kFailedPrecondition, "INSUFFICIENT_UNITS"},
         ExpectedRefusal{Refusal::kExhaustedHere, absl::StatusCode::kUnavailable, "EXHAUSTED_HERE"},
@@ -123,12 +130,63 @@ TEST(ErrorsTest, ARefusalAboutASkuNamesIt) {
   for (const Refusal refusal :
        {Refusal::kSoldOut, Refusal::kInsufficientUnits, Refusal::kSkuNotFound, Refusal::kSaleNotOpen,
         Refusal::kSaleClosed, Refusal::kSalePaused, Refusal::kUserLimitReached, Refusal::kQuantityAboveUserLimit,
-        Refusal::kExhaustedHere, Refusal::kSkuMoving, Refusal::kCartSpansShards}) {
+        Refusal::kExhaustedHere, Refusal::kSkuMoving, Refusal::kCartSpansShards, Refusal::kNotAdmitted,
+        Refusal::kPurchaseTokenRequired, Refusal::kPurchaseTokenInvalid, Refusal::kRateLimited}) {
     EXPECT_EQ(MetadataOf(RefusalError({.refusal = refusal}, "tv"), "sku_id"), "tv");
     EXPECT_EQ(MetadataOf(RefusalError({.refusal = refusal}), "sku_id"), "");
   }
-  for (const Refusal refusal : {Refusal::kDraining, Refusal::kOverloaded, Refusal::kReservationIdReused}) {
+  for (const Refusal refusal :
+       {Refusal::kDraining, Refusal::kOverloaded, Refusal::kReservationIdReused, Refusal::kDenied}) {
     EXPECT_EQ(MetadataOf(RefusalError({.refusal = refusal}, "tv"), "sku_id"), "") << "every SKU fares alike";
+  }
+}
+
+TEST(ErrorsTest, ARateLimitTellsWhenToComeAgainAndIsNotRetriedByItself) {
+  const absl::Status error = RefusalError(
+      {.refusal = Refusal::kRateLimited, .retry_after = absl::Microseconds(2500001), .about = "user"}, "tv");
+  EXPECT_EQ(error.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(MetadataOf(error, "limit"), "user");
+  EXPECT_EQ(MetadataOf(error, "retry_after_ms"), "2501") << "not too early";
+  const auto retries = DetailsOf<google::rpc::RetryInfo>(error);
+  ASSERT_EQ(retries.size(), 1u);
+  EXPECT_EQ(retries[0].retry_delay().seconds(), 2);
+  EXPECT_EQ(retries[0].retry_delay().nanos(), 501000000);
+  EXPECT_EQ(RetryDelay(error), absl::ZeroDuration()) << "what gRPC may retry by itself";
+  EXPECT_EQ(DetailsOf<google::rpc::RetryInfo>(WithMetadata(error, "reservation_id", "x")).size(), 1u);
+}
+
+TEST(ErrorsTest, WhoIsNotAdmittedIsToldWhenToAskAgainWithoutRetryInfo) {
+  const absl::Status error =
+      RefusalError({.refusal = Refusal::kNotAdmitted, .retry_after = absl::Milliseconds(20300)}, "tv");
+  EXPECT_EQ(MetadataOf(error, "retry_after_ms"), "20300");
+  EXPECT_TRUE(DetailsOf<google::rpc::RetryInfo>(error).empty());
+}
+
+TEST(ErrorsTest, APurchaseTokenIsRefusedWithItsProblem) {
+  for (const char* problem : {"expired", "not_for_this", "unreadable"}) {
+    const absl::Status error = RefusalError({.refusal = Refusal::kPurchaseTokenInvalid, .about = problem}, "tv");
+    EXPECT_EQ(MetadataOf(error, "problem"), problem) << "what was built for another problem is not given";
+  }
+}
+
+// Many buyers of one SKU wait for different times, and each must be told their own.
+TEST(ErrorsTest, AnotherWaitIsNotToldFromMemory) {
+  for (int round = 0; round < 2; ++round) {
+    for (int ms = 1; ms <= 200; ++ms) {
+      for (const char* limit : {"user", "sku"}) {
+        const absl::Status error = RefusalError(
+            {.refusal = Refusal::kRateLimited, .retry_after = absl::Milliseconds(ms), .about = limit}, "tv");
+        ASSERT_EQ(MetadataOf(error, "retry_after_ms"), absl::StrCat(ms));
+        ASSERT_EQ(MetadataOf(error, "limit"), limit);
+      }
+    }
+  }
+}
+
+TEST(ErrorsTest, AdminCallsAboutTheDoorFailByTheStateOfThings) {
+  for (const v1::ErrorReason reason : {v1::ERROR_REASON_POLICY_CHANGED, v1::ERROR_REASON_LOTTERY_CANNOT_SHRINK,
+                                       v1::ERROR_REASON_KEY_ROTATED_RECENTLY, v1::ERROR_REASON_ACCESS_LIST_FULL}) {
+    EXPECT_EQ(MakeError(reason, "no").code(), absl::StatusCode::kFailedPrecondition);
   }
 }
 

@@ -1,0 +1,126 @@
+#include "server/admission/door_passage.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/admission/door_refusals.h"
+#include "server/admission/lottery.h"
+
+namespace tranche::server {
+
+using quota::GateVerdict;
+
+GateVerdict DoorPassage::Go(DoorCounts& counts) {
+  // Of a cart, all lines are one buyer's.
+  const AccessVerdict access = view_.state->access->Find(lines_[0].claim->user_id, lines_[0].visitor->address, now_);
+  if (access == AccessVerdict::kDeny) {
+    counts.Refused(DoorCheck::kAccessList);
+    return {.refused = DeniedAtTheDoor()};
+  }
+  FindPolicies();
+  if (asked_.empty()) return {};
+  if (std::optional<Stop> stop = CheckAll(access)) {
+    counts.Refused(stop->check);
+    return {.refused = std::move(stop->refused), .line = stop->line};
+  }
+  counts.admitted.fetch_add(1, std::memory_order_relaxed);
+  if (tries_.wait() == absl::ZeroDuration()) return {};
+  tries_.CountWaits(counts);
+  return {.refused = std::nullopt, .wait = tries_.wait(), .waits_for = std::string(RateKeyName(tries_.slowest()))};
+}
+
+std::optional<DoorPassage::Stop> DoorPassage::CheckAll(AccessVerdict access) {
+  if (std::optional<Stop> stop = CheckReadable()) return stop;
+  const bool listed = access == AccessVerdict::kAllow;
+  std::optional<Stop> stop;
+  if (!listed) stop = TakeTries();
+  if (!listed && !stop.has_value()) stop = CheckLottery();
+  if (!stop.has_value()) stop = CheckTokens();
+  // Whoever is refused by a later check has not used up a try.
+  if (stop.has_value()) tries_.GiveBack();
+  return stop;
+}
+
+void DoorPassage::FindPolicies() {
+  line_states_.resize(lines_.size());
+  for (size_t i = 0; i < lines_.size(); ++i) {
+    const DoorPolicy* const policy = view_.state->PolicyOf(lines_[i].claim->sku_id);
+    if (policy == nullptr) continue;
+    const auto known =
+        std::find_if(asked_.begin(), asked_.end(), [policy](const Asked& asked) { return asked.policy == policy; });
+    line_states_[i].asked = known - asked_.begin();
+    if (known == asked_.end()) asked_.push_back({policy, i});
+  }
+}
+
+std::optional<DoorPassage::Stop> DoorPassage::CheckReadable() const {
+  for (const Asked& asked : asked_) {
+    if (!asked.policy->unreadable.empty()) return Stop{DoorCheck::kPolicy, NotJudgedHere(), asked.first_line};
+  }
+  return std::nullopt;
+}
+
+std::optional<DoorPassage::Stop> DoorPassage::TakeTries() {
+  for (size_t i = 0; i < asked_.size(); ++i) {
+    const quota::GateLine& line = lines_[asked_[i].first_line];
+    const auto token_ids = [this, i] { return TokenIdsOf(i); };
+    const std::optional<LimitTries::Refusal> refusal =
+        tries_.Take(*asked_[i].policy, {line.claim->user_id, line.visitor->address, token_ids});
+    if (!refusal.has_value()) continue;
+    return Stop{CheckOfLimit(refusal->kind), RateLimited(refusal->kind, refusal->retry_after), asked_[i].first_line};
+  }
+  return std::nullopt;
+}
+
+// Whoever holds a good token was admitted when they got it, by this round or by one before.
+std::optional<DoorPassage::Stop> DoorPassage::CheckLottery() {
+  for (size_t i = 0; i < lines_.size(); ++i) {
+    const DoorPolicy* const policy = PolicyOf(line_states_[i]);
+    if (policy == nullptr || !policy->lottery.has_value()) continue;
+    const DoorLottery& lottery = *policy->lottery;
+    std::optional<uint64_t>& rank = asked_[*line_states_[i].asked].rank;
+    if (!rank.has_value()) rank = Rank(lottery.key, policy->sku_id, lottery.round, lines_[i].claim->user_id);
+    if (Admits(lottery.threshold, *rank) || HasGoodToken(i)) continue;
+    return Stop{DoorCheck::kLottery, NotAdmitted(*rank), i};
+  }
+  return std::nullopt;
+}
+
+std::optional<DoorPassage::Stop> DoorPassage::CheckTokens() {
+  for (size_t i = 0; i < lines_.size(); ++i) {
+    const DoorPolicy* const policy = PolicyOf(line_states_[i]);
+    if (policy == nullptr || !policy->token_lifetime.has_value() || HasGoodToken(i)) continue;
+    const std::optional<TokenReading>& token = line_states_[i].token;
+    return Stop{DoorCheck::kPurchaseToken, token.has_value() ? TokenInvalid(token->problem) : TokenMissing(), i};
+  }
+  return std::nullopt;
+}
+
+const DoorPolicy* DoorPassage::PolicyOf(const Line& line) const {
+  return line.asked.has_value() ? asked_[*line.asked].policy : nullptr;
+}
+
+// Where the policy asks for none, a token says nothing. Each is read once.
+bool DoorPassage::HasGoodToken(size_t line) {
+  const DoorPolicy* const policy = PolicyOf(line_states_[line]);
+  const std::string& text = lines_[line].visitor->purchase_token;
+  if (policy == nullptr || !policy->token_lifetime.has_value() || text.empty()) return false;
+  std::optional<TokenReading>& token = line_states_[line].token;
+  if (!token.has_value()) {
+    const storage::ReservationClaim& claim = *lines_[line].claim;
+    token = ReadPurchaseToken(*view_.state->keys, text, claim.sku_id, claim.user_id, now_);
+  }
+  return token->problem == TokenProblem::kNone;
+}
+
+std::vector<std::string> DoorPassage::TokenIdsOf(size_t asked) {
+  std::vector<std::string> ids;
+  for (size_t i = 0; i < lines_.size(); ++i) {
+    if (line_states_[i].asked != asked || !HasGoodToken(i)) continue;
+    const std::string& id = line_states_[i].token->id;
+    if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+  }
+  return ids;
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,67 @@
+// The way of one claim, or of one cart, through the checks of the front door.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "quota/sale/sale_gate.h"
+#include "server/admission/door_state.h"
+#include "server/admission/limit_tries.h"
+#include "server/admission/purchase_token.h"
+
+namespace tranche::server {
+
+// Of one thread, for one use. Outlived by the view and the lines.
+class DoorPassage {
+ public:
+  // `lines`: at least one, all of one buyer at one address.
+  DoorPassage(const DoorView& view, absl::Span<const quota::GateLine> lines, absl::Time now)
+      : view_(view), lines_(lines), now_(now), tries_(view, now) {}
+
+  // The verdict, and its counts. A try that is refused is counted by no limit.
+  quota::GateVerdict Go(DoorCounts& counts);
+
+ private:
+  // A policy that some of the lines have: one try for them all.
+  struct Asked {
+    const DoorPolicy* policy = nullptr;
+    size_t first_line = 0;
+    std::optional<uint64_t> rank = {};  // once it was needed
+  };
+  struct Line {
+    std::optional<size_t> asked = {};        // which of asked_; nullopt: no policy
+    std::optional<TokenReading> token = {};  // once it was needed
+  };
+  // Why somebody is not let in.
+  struct Stop {
+    DoorCheck check;
+    quota::Refused refused;
+    size_t line = 0;
+  };
+
+  std::optional<Stop> CheckAll(AccessVerdict access);
+  void FindPolicies();
+  std::optional<Stop> CheckReadable() const;
+  std::optional<Stop> TakeTries();
+  std::optional<Stop> CheckLottery();
+  std::optional<Stop> CheckTokens();
+
+  const DoorPolicy* PolicyOf(const Line& line) const;
+  bool HasGoodToken(size_t line);
+  std::vector<std::string> TokenIdsOf(size_t asked);
+
+  const DoorView& view_;
+  const absl::Span<const quota::GateLine> lines_;
+  const absl::Time now_;
+  LimitTries tries_;
+  absl::InlinedVector<Asked, 2> asked_;
+  absl::InlinedVector<Line, 1> line_states_;
+};
+
+}  // namespace tranche::server

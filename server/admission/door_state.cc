@@ -1,0 +1,55 @@
+#include "server/admission/door_state.h"
+
+#include <algorithm>
+
+namespace tranche::server {
+
+const DoorPolicy* DoorState::PolicyOf(absl::string_view sku_id) const {
+  if (policies.empty()) return nullptr;
+  auto found = policies.find(sku_id);
+  if (found == policies.end()) found = policies.find(absl::string_view(storage::kEverySku));
+  return found == policies.end() ? nullptr : found->second.get();
+}
+
+bool DoorState::HasLimits() const {
+  return std::any_of(policies.begin(), policies.end(),
+                     [](const auto& policy) { return !policy.second->limits.empty(); });
+}
+
+absl::string_view DoorCheckName(DoorCheck check) {
+  switch (check) {
+    case DoorCheck::kAccessList:
+      return "access_list";
+    case DoorCheck::kPolicy:
+      return "policy";
+    case DoorCheck::kLimitUser:
+      return "limit_user";
+    case DoorCheck::kLimitAddress:
+      return "limit_address";
+    case DoorCheck::kLimitToken:
+      return "limit_token";
+    case DoorCheck::kLimitSku:
+      return "limit_sku";
+    case DoorCheck::kLottery:
+      return "lottery";
+    case DoorCheck::kPurchaseToken:
+      return "purchase_token";
+  }
+  return "";
+}
+
+DoorCheck CheckOfLimit(RateKeyKind kind) {
+  switch (kind) {
+    case RateKeyKind::kUser:
+      return DoorCheck::kLimitUser;
+    case RateKeyKind::kAddress:
+      return DoorCheck::kLimitAddress;
+    case RateKeyKind::kToken:
+      return DoorCheck::kLimitToken;
+    case RateKeyKind::kSku:
+      return DoorCheck::kLimitSku;
+  }
+  return DoorCheck::kLimitUser;
+}
+
+}  // namespace tranche::server

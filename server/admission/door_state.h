@@ -1,0 +1,78 @@
+// What one node knows of the front door, and what it counts there.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "server/admission/access_lists.h"
+#include "server/admission/front_keys.h"
+#include "server/admission/front_policy.h"
+#include "server/admission/homes.h"
+#include "server/admission/rate_key.h"
+#include "server/admission/rate_table.h"
+#include "storage/ledger/front_ledger.h"
+
+namespace tranche::server {
+
+// What the ledger says, as one node knows it.
+struct DoorState {
+  storage::FrontVersion version;
+  std::shared_ptr<const AccessLists> access;                                     // never null
+  std::shared_ptr<const FrontKeys> keys;                                         // never null
+  absl::flat_hash_map<std::string, std::shared_ptr<const DoorPolicy>> policies;  // by sku_id, "*" too
+
+  // The SKU's own policy, else that of all SKUs; null: none.
+  const DoorPolicy* PolicyOf(absl::string_view sku_id) const;
+  // Nobody is refused or counted.
+  bool open() const { return policies.empty() && access->empty(); }
+  // Some policy has one.
+  bool HasLimits() const;
+};
+
+// All that the checks of one moment need. Immutable, but for the table's counts.
+struct DoorView {
+  std::shared_ptr<const DoorState> state;
+  std::shared_ptr<const Homes> homes;
+  RateTable* table = nullptr;  // null: no policy has had a limit yet
+  const RateKeyHasher* hasher = nullptr;
+};
+
+enum class DoorCheck : uint8_t {
+  kAccessList,
+  kPolicy,
+  kLimitUser,
+  kLimitAddress,
+  kLimitToken,
+  kLimitSku,
+  kLottery,
+  kPurchaseToken,
+};
+inline constexpr int kDoorChecks = 8;
+// "access_list", "policy", "limit_user", ...
+absl::string_view DoorCheckName(DoorCheck check);
+DoorCheck CheckOfLimit(RateKeyKind kind);
+
+// Touched only where somebody is refused, made wait, or let in by a policy: a SKU without one costs nothing here.
+struct DoorCounts {
+  // How often each check refused (the lottery: also at EnterSale), and made wait (limits only).
+  std::array<std::atomic<uint64_t>, kDoorChecks> refused = {};
+  std::array<std::atomic<uint64_t>, kDoorChecks> waited = {};
+  // Claims and carts, by a policy. All threads count here, so it has a cache line of its own.
+  alignas(64) std::atomic<uint64_t> admitted{0};
+  alignas(64) std::atomic<uint64_t> parked_full{0};
+  std::atomic<uint64_t> tokens_issued{0};
+  std::atomic<uint64_t> challenges_issued{0};
+  std::atomic<uint64_t> challenges_solved{0};
+  std::atomic<uint64_t> challenges_refused{0};
+
+  void Refused(DoorCheck check) { refused[static_cast<size_t>(check)].fetch_add(1, std::memory_order_relaxed); }
+  void Waited(DoorCheck check) { waited[static_cast<size_t>(check)].fetch_add(1, std::memory_order_relaxed); }
+};
+
+}  // namespace tranche::server

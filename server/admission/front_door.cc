@@ -1,0 +1,159 @@
+#include "server/admission/front_door.h"
+
+#include <utility>
+
+#include "glog/logging.h"
+#include "server/admission/challenge.h"
+#include "server/admission/door_passage.h"
+#include "server/admission/door_refusals.h"
+#include "server/admission/limit_tries.h"
+#include "server/admission/lottery.h"
+#include "server/admission/purchase_token.h"
+
+namespace tranche::server {
+namespace {
+
+std::shared_ptr<const DoorState> OpenDoor() {
+  auto state = std::make_shared<DoorState>();
+  state->access = std::make_shared<const AccessLists>();
+  state->keys = std::make_shared<const FrontKeys>();
+  return state;
+}
+
+// Tells the buyer's place in the lottery. True: there is room for them, or there is no lottery.
+bool Draw(const DoorPolicy& policy, absl::string_view user_id, DoorEntry* entry) {
+  if (!policy.lottery.has_value()) return true;
+  entry->lottery = policy.lottery;
+  entry->lottery->key.clear();
+  entry->rank = Rank(policy.lottery->key, policy.sku_id, policy.lottery->round, user_id);
+  return Admits(policy.lottery->threshold, entry->rank);
+}
+
+std::vector<std::string> NoTokenIds() { return {}; }
+
+}  // namespace
+
+FrontDoor::FrontDoor(size_t table_bytes, TurnQueue* turns, const storage::Clock* clock)
+    : table_bytes_(table_bytes), turns_(turns), clock_(clock) {
+  absl::MutexLock lock(&mutex_);
+  Publish(OpenDoor(), std::make_shared<const Homes>());
+}
+
+FrontDoor::~FrontDoor() = default;
+
+void FrontDoor::SetState(std::shared_ptr<const DoorState> state) {
+  CHECK(state != nullptr && state->access != nullptr && state->keys != nullptr);
+  absl::MutexLock lock(&mutex_);
+  // Here, not at the first try: it is large.
+  if (made_table_ == nullptr && state->HasLimits()) {
+    made_table_ = std::make_unique<RateTable>(table_bytes_);
+    table_.store(made_table_.get(), std::memory_order_release);
+  }
+  Publish(std::move(state), view_.load()->homes);
+}
+
+void FrontDoor::SetHomes(std::shared_ptr<const Homes> homes) {
+  CHECK(homes != nullptr);
+  absl::MutexLock lock(&mutex_);
+  Publish(view_.load()->state, std::move(homes));
+}
+
+void FrontDoor::Publish(std::shared_ptr<const DoorState> state, std::shared_ptr<const Homes> homes) {
+  const bool closed = !state->open();
+  view_.store(
+      std::make_shared<const DoorView>(DoorView{std::move(state), std::move(homes), made_table_.get(), &hasher_}));
+  // After the view: whoever sees this finds what it is about.
+  closed_to_some_.store(closed, std::memory_order_release);
+}
+
+std::shared_ptr<const DoorState> FrontDoor::state() const { return view_.load()->state; }
+
+quota::GateVerdict FrontDoor::Check(absl::Span<const quota::GateLine> lines, absl::Time now) {
+  if (lines.empty()) return {};
+  const std::shared_ptr<const DoorView> view = view_.load();
+  return DoorPassage(*view, lines, now).Go(counts_);
+}
+
+bool FrontDoor::Park(absl::Duration wait, absl::AnyInvocable<void()> go_on) {
+  if (turns_->Park(clock_->Now() + wait, std::move(go_on))) return true;
+  counts_.parked_full.fetch_add(1, std::memory_order_relaxed);
+  return false;
+}
+
+DoorEntry FrontDoor::RefusedEntry(DoorCheck check, quota::Refused refused) {
+  counts_.Refused(check);
+  return {.refused = std::move(refused)};
+}
+
+DoorEntry FrontDoor::Enter(absl::string_view sku_id, absl::string_view user_id, absl::string_view address,
+                           absl::string_view challenge_solution, absl::Time now) {
+  const std::shared_ptr<const DoorView> view = view_.load();
+  const AccessVerdict access = view->state->access->Find(user_id, address, now);
+  if (access == AccessVerdict::kDeny) return RefusedEntry(DoorCheck::kAccessList, DeniedAtTheDoor());
+  const DoorPolicy* const policy = view->state->PolicyOf(sku_id);
+  if (policy == nullptr) return {};
+  if (!policy->unreadable.empty()) return RefusedEntry(DoorCheck::kPolicy, NotJudgedHere());
+  const bool listed = access == AccessVerdict::kAllow;
+  LimitTries tries(*view, now);
+  if (!listed) {
+    const auto refusal = tries.Take(*policy, {user_id, address, NoTokenIds});
+    if (refusal.has_value()) {
+      return RefusedEntry(CheckOfLimit(refusal->kind), RateLimited(refusal->kind, refusal->retry_after));
+    }
+  }
+  DoorEntry entry;
+  entry.admitted = Draw(*policy, user_id, &entry) || listed;
+  if (!entry.admitted) {
+    counts_.Refused(DoorCheck::kLottery);
+    entry.retry_after = ComeBackAfter(entry.rank);
+  } else if (policy->token_lifetime.has_value()) {
+    if (view->state->keys->current() == nullptr) {
+      // Another node may have read the keys.
+      tries.GiveBack();
+      return RefusedEntry(DoorCheck::kPurchaseToken, NotJudgedHere());
+    }
+    if (listed || EarnsToken(*view, *policy, sku_id, user_id, challenge_solution, now, &entry)) {
+      PurchaseToken token = MakePurchaseToken(*view->state->keys, sku_id, user_id, *policy->token_lifetime, now);
+      entry.purchase_token = std::move(token.text);
+      entry.token_expires_at = token.expires_at;
+      counts_.tokens_issued.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  if (tries.wait() > absl::ZeroDuration()) {
+    tries.CountWaits(counts_);
+    entry.wait = tries.wait();
+    entry.waits_for = std::string(RateKeyName(tries.slowest()));
+  }
+  return entry;
+}
+
+bool FrontDoor::EarnsToken(const DoorView& view, const DoorPolicy& policy, absl::string_view sku_id,
+                           absl::string_view user_id, absl::string_view solution, absl::Time now, DoorEntry* entry) {
+  if (!policy.challenge.has_value()) return true;
+  const DoorChallenge& rule = *policy.challenge;
+  const FrontKeys& keys = *view.state->keys;
+  if (!solution.empty()) {
+    entry->challenge_problem = ChallengeProblem(keys, solution, sku_id, user_id, rule.bits, now);
+    if (entry->challenge_problem.empty()) {
+      counts_.challenges_solved.fetch_add(1, std::memory_order_relaxed);
+      return true;
+    }
+    counts_.challenges_refused.fetch_add(1, std::memory_order_relaxed);
+  }
+  // There is a current key: Enter has looked.
+  if (std::optional<IssuedChallenge> issued = IssueChallenge(keys, sku_id, user_id, rule.bits, rule.lifetime, now)) {
+    entry->challenge = std::move(issued->json);
+    entry->challenge_expires_at = issued->expires_at;
+    counts_.challenges_issued.fetch_add(1, std::memory_order_relaxed);
+  }
+  return false;
+}
+
+std::vector<DoorOpinion> FrontDoor::Explain(absl::string_view sku_id, absl::string_view user_id,
+                                            absl::string_view address, absl::string_view purchase_token,
+                                            absl::Time now) const {
+  const std::shared_ptr<const DoorView> view = view_.load();
+  return ExplainDoor(*view, {sku_id, user_id, address, purchase_token}, now);
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,232 @@
+#include "server/admission/front_policy.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+#include "google/protobuf/unknown_field_set.h"
+#include "google/protobuf/util/json_util.h"
+#include "server/admission/lottery.h"
+#include "server/errors.h"
+#include "server/proto_time.h"
+#include "storage/base/status_macros.h"
+
+namespace tranche::server {
+namespace {
+
+// The bounds that front_door_service.proto promises.
+constexpr int32_t kMostTries = 1'000'000;
+constexpr absl::Duration kShortestPer = absl::Milliseconds(1);
+constexpr absl::Duration kLongestPer = absl::Hours(24);
+constexpr absl::Duration kLongestTurn = absl::Seconds(3);
+constexpr absl::Duration kShortestLifetime = absl::Seconds(10);
+constexpr absl::Duration kLongestTokenLifetime = absl::Minutes(10);
+constexpr absl::Duration kLongestChallengeLifetime = absl::Minutes(30);
+constexpr int32_t kLeastBits = 4;
+constexpr int32_t kMostBits = 20;
+
+constexpr absl::Duration kDefaultTokenLifetime = absl::Minutes(2);
+constexpr absl::Duration kDefaultChallengeLifetime = absl::Minutes(5);
+// So much of the rate may come at once where the policy does not say.
+constexpr absl::Duration kDefaultBurst = absl::Milliseconds(100);
+// What a burst may be worth at the limit's rate: the rate table counts in nanoseconds, which end after 292 years.
+constexpr absl::Duration kLongestBurst = absl::Hours(24 * 366);
+
+std::optional<RateKeyKind> KindOfLimit(v1::RateLimit::Key key) {
+  switch (key) {
+    case v1::RateLimit::KEY_USER:
+      return RateKeyKind::kUser;
+    case v1::RateLimit::KEY_ADDRESS:
+      return RateKeyKind::kAddress;
+    case v1::RateLimit::KEY_TOKEN:
+      return RateKeyKind::kToken;
+    case v1::RateLimit::KEY_SKU:
+      return RateKeyKind::kSku;
+    default:
+      return std::nullopt;
+  }
+}
+
+bool HasUnknownFields(const google::protobuf::Message& message) {
+  const google::protobuf::Reflection* reflection = message.GetReflection();
+  if (!reflection->GetUnknownFields(message).empty()) return true;
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection->ListFields(message, &fields);
+  for (const google::protobuf::FieldDescriptor* field : fields) {
+    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (!field->is_repeated()) {
+      if (HasUnknownFields(reflection->GetMessage(message, field))) return true;
+      continue;
+    }
+    for (int i = 0; i < reflection->FieldSize(message, field); ++i) {
+      if (HasUnknownFields(reflection->GetRepeatedMessage(message, field, i))) return true;
+    }
+  }
+  return false;
+}
+
+absl::Status CheckRange(int64_t value, int64_t least, int64_t most, const std::string& field) {
+  if (value >= least && value <= most) return absl::OkStatus();
+  return InvalidField(field, absl::StrCat("must be ", least, " to ", most));
+}
+
+absl::Status CheckLength(const google::protobuf::Duration& value, absl::Duration least, absl::Duration most,
+                         const std::string& field) {
+  const std::optional<absl::Duration> length = FromDuration(value);
+  if (length.has_value() && *length >= least && *length <= most) return absl::OkStatus();
+  return InvalidField(field, absl::StrCat("must be ", absl::FormatDuration(least), " to ", absl::FormatDuration(most)));
+}
+
+absl::Duration IntervalOf(const v1::RateLimit& limit) {
+  return FromDuration(limit.per()).value_or(absl::ZeroDuration()) / limit.tries();
+}
+
+int64_t BurstOf(const v1::RateLimit& limit) {
+  if (limit.burst() > 0) return limit.burst();
+  return std::max<int64_t>(1, kDefaultBurst / IntervalOf(limit));
+}
+
+absl::Status CheckLimit(const v1::RateLimit& limit, const std::string& field) {
+  if (!KindOfLimit(limit.key()).has_value()) {
+    return InvalidField(field + ".key", "must be KEY_USER, KEY_ADDRESS, KEY_TOKEN or KEY_SKU");
+  }
+  RETURN_IF_ERROR(CheckRange(limit.tries(), 1, kMostTries, field + ".tries"));
+  RETURN_IF_ERROR(CheckLength(limit.per(), kShortestPer, kLongestPer, field + ".per"));
+  RETURN_IF_ERROR(CheckRange(limit.burst(), 0, kMostTries, field + ".burst"));
+  if (BurstOf(limit) * IntervalOf(limit) > kLongestBurst) {
+    return InvalidField(field + ".burst", "is worth more than 366 days at this rate");
+  }
+  return CheckLength(limit.max_wait(), absl::ZeroDuration(), kLongestTurn, field + ".max_wait");
+}
+
+bool HasLimit(const v1::FrontPolicy& policy, v1::RateLimit::Key key) {
+  return std::any_of(policy.limits().begin(), policy.limits().end(),
+                     [key](const v1::RateLimit& limit) { return limit.key() == key; });
+}
+
+absl::Status CheckLimits(const v1::FrontPolicy& policy) {
+  for (int i = 0; i < policy.limits_size(); ++i) {
+    const std::string field = absl::StrCat("policy.limits[", i, "]");
+    const v1::RateLimit& limit = policy.limits(i);
+    RETURN_IF_ERROR(CheckLimit(limit, field));
+    for (int before = 0; before < i; ++before) {
+      if (policy.limits(before).key() == limit.key()) return InvalidField(field + ".key", "is that of another limit");
+    }
+    if (limit.key() != v1::RateLimit::KEY_TOKEN) continue;
+    // A buyer can have many tokens, so a limit by token alone is none.
+    if (!HasLimit(policy, v1::RateLimit::KEY_USER)) {
+      return InvalidField(field + ".key", "KEY_TOKEN needs a limit with KEY_USER");
+    }
+    // Whoever may come without a token would not be counted.
+    if (!policy.has_purchase_token()) return InvalidField(field + ".key", "KEY_TOKEN needs purchase_token");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckChallenge(const v1::FrontPolicy& policy) {
+  if (!policy.has_challenge()) return absl::OkStatus();
+  const v1::ChallengeRule& challenge = policy.challenge();
+  RETURN_IF_ERROR(CheckRange(challenge.bits(), kLeastBits, kMostBits, "policy.challenge.bits"));
+  if (challenge.has_lifetime()) {
+    RETURN_IF_ERROR(
+        CheckLength(challenge.lifetime(), kShortestLifetime, kLongestChallengeLifetime, "policy.challenge.lifetime"));
+  }
+  if (!policy.has_purchase_token()) {
+    return InvalidField("policy.challenge", "needs purchase_token: a solved challenge earns a token");
+  }
+  return absl::OkStatus();
+}
+
+DoorLimit CompileLimit(const v1::RateLimit& limit) {
+  DoorLimit compiled;
+  compiled.kind = KindOfLimit(limit.key()).value_or(RateKeyKind::kUser);
+  compiled.rule.interval = IntervalOf(limit);
+  compiled.rule.tolerance = (BurstOf(limit) - 1) * compiled.rule.interval;
+  compiled.rule.max_wait = FromDuration(limit.max_wait()).value_or(absl::ZeroDuration());
+  return compiled;
+}
+
+std::vector<DoorLimit> CompileLimits(const v1::FrontPolicy& policy) {
+  std::vector<DoorLimit> limits;
+  for (const v1::RateLimit& limit : policy.limits()) limits.push_back(CompileLimit(limit));
+  std::sort(limits.begin(), limits.end(), [](const DoorLimit& a, const DoorLimit& b) { return a.kind < b.kind; });
+  return limits;
+}
+
+DoorLottery CompileLottery(const storage::LotteryRound& round) {
+  return {round.key, round.commitment, round.number, Threshold(round.admitted_per_million)};
+}
+
+}  // namespace
+
+absl::Status CheckFrontPolicy(const v1::FrontPolicy& policy) {
+  if (HasUnknownFields(policy)) {
+    return InvalidField("policy", "has a part that this version of the server does not know");
+  }
+  RETURN_IF_ERROR(CheckLimits(policy));
+  if (policy.has_lottery()) {
+    RETURN_IF_ERROR(CheckRange(policy.lottery().admitted_per_million(), 1, storage::kEverybody,
+                               "policy.lottery.admitted_per_million"));
+  }
+  if (policy.has_purchase_token() && policy.purchase_token().has_lifetime()) {
+    RETURN_IF_ERROR(CheckLength(policy.purchase_token().lifetime(), kShortestLifetime, kLongestTokenLifetime,
+                                "policy.purchase_token.lifetime"));
+  }
+  return CheckChallenge(policy);
+}
+
+std::string ToDocument(const v1::FrontPolicy& policy) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string document;
+  const auto status = google::protobuf::util::MessageToJsonString(policy, &document, options);
+  CHECK(status.ok()) << "a policy that was not checked: " << std::string(status.message());
+  return document;
+}
+
+absl::StatusOr<v1::FrontPolicy> FromDocument(absl::string_view document) {
+  v1::FrontPolicy policy;
+  // Unknown fields are an error by default; so is the name of a value that this version does not know.
+  const auto status = google::protobuf::util::JsonStringToMessage(std::string(document), &policy);
+  if (!status.ok()) return absl::InvalidArgumentError(std::string(status.message()));
+  const absl::Status checked = CheckFrontPolicy(policy);
+  if (!checked.ok()) return absl::InvalidArgumentError(checked.message());
+  return policy;
+}
+
+DoorPolicy CompilePolicy(const storage::FrontPolicyRow& row) {
+  DoorPolicy compiled;
+  compiled.sku_id = row.sku_id;
+  compiled.version = row.version;
+  const absl::StatusOr<v1::FrontPolicy> policy = FromDocument(row.document);
+  if (!policy.ok()) {
+    // Never empty: that would stand for "readable".
+    compiled.unreadable = absl::StrCat("this version cannot read it: ", policy.status().message());
+    return compiled;
+  }
+  if (policy->has_lottery()) {
+    if (!row.round.has_value() || row.round->key.size() != storage::kFrontKeyBytes) {
+      compiled.unreadable = "its lottery has no round that this version can read";
+      return compiled;
+    }
+    compiled.lottery = CompileLottery(*row.round);
+  }
+  compiled.limits = CompileLimits(*policy);
+  if (policy->has_purchase_token()) {
+    const v1::PurchaseTokenRule& rule = policy->purchase_token();
+    compiled.token_lifetime =
+        rule.has_lifetime() ? FromDuration(rule.lifetime()).value_or(kDefaultTokenLifetime) : kDefaultTokenLifetime;
+  }
+  if (policy->has_challenge()) {
+    const v1::ChallengeRule& rule = policy->challenge();
+    compiled.challenge = DoorChallenge{
+        rule.bits(), rule.has_lifetime() ? FromDuration(rule.lifetime()).value_or(kDefaultChallengeLifetime)
+                                         : kDefaultChallengeLifetime};
+  }
+  return compiled;
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,69 @@
+// One try at the limits of its policies: counted by all of them, or by none.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "server/admission/door_state.h"
+#include "server/admission/front_policy.h"
+#include "server/admission/rate_key.h"
+#include "server/admission/rate_table.h"
+
+namespace tranche::server {
+
+// What the limits of one policy count by.
+struct LimitSubjects {
+  absl::string_view user_id;
+  absl::string_view address;  // "": not known, so limits by address do not count the try
+  // The ids of its good purchase tokens, each once. Called only for a limit by token, after those that cost less.
+  absl::FunctionRef<std::vector<std::string>()> token_ids;
+};
+
+// Of one thread. Outlived by the view.
+class LimitTries {
+ public:
+  LimitTries(const DoorView& view, absl::Time now) : view_(view), now_(now) {}
+
+  struct Refusal {
+    RateKeyKind kind = RateKeyKind::kUser;
+    absl::Duration retry_after;
+  };
+  // Counts the try at each limit of the policy. If one refuses, nothing is counted any more, also of earlier policies.
+  std::optional<Refusal> Take(const DoorPolicy& policy, const LimitSubjects& subjects);
+  // A later check has refused: takes all back.
+  void GiveBack();
+
+  // Go on after that: the longest of all waits.
+  absl::Duration wait() const { return wait_; }
+  // The limit that makes it.
+  RateKeyKind slowest() const { return slowest_; }
+  // Counts the limits that make wait.
+  void CountWaits(DoorCounts& counts) const;
+
+ private:
+  struct Counted {
+    RateFingerprint key = 0;
+    RateRule rule;
+  };
+
+  std::optional<Refusal> TakeOne(const DoorPolicy& policy, const DoorLimit& limit, absl::string_view subject);
+  std::optional<Refusal> TakeAt(const DoorPolicy& policy, const DoorLimit& limit, const LimitSubjects& subjects);
+
+  const DoorView& view_;
+  const absl::Time now_;
+  absl::InlinedVector<Counted, 4> counted_;
+  absl::InlinedVector<RateKeyKind, 4> made_wait_;
+  absl::Duration wait_ = absl::ZeroDuration();
+  RateKeyKind slowest_ = RateKeyKind::kUser;
+};
+
+// What this node's part of the limit would say to a try now. Changes nothing.
+RateVerdict LookAtLimit(const DoorView& view, const DoorPolicy& policy, const DoorLimit& limit,
+                        absl::string_view subject, absl::Time now);
+
+}  // namespace tranche::server
