@@ -188,6 +188,8 @@ std::string ToDocument(const v1::FrontPolicy& policy) {
 }
 
 absl::StatusOr<v1::FrontPolicy> FromDocument(absl::string_view document) {
+  // That of a removed policy.
+  if (document.empty()) return absl::InvalidArgumentError("it is empty");
   v1::FrontPolicy policy;
   // Unknown fields are an error by default; so is the name of a value that this version does not know.
   const auto status = google::protobuf::util::JsonStringToMessage(std::string(document), &policy);

@@ -152,6 +152,9 @@ class Rooms(unittest.TestCase):
             ("client/load/main.cc", '"storage/base/status_macros.h"'),
             ("client/load/generator.cc", '"tranche/v1/admin_service.pb.h"'),
             ("server/rpc/grpc_server.h", "<grpcpp/grpcpp.h>"),
+            ("server/admission/front_door.h", '"quota/sale/sale_gate.h"'),
+            ("server/admission/front_policy.cc", '"server/errors.h"'),
+            ("server/handlers/enter_sale_handler.h", '"server/admission/front_door.h"'),
         ]:
             self.assertEqual(self.complaints(path, include), [], (path, include))
 
@@ -167,6 +170,9 @@ class Rooms(unittest.TestCase):
             ("server/rpc/open_calls.h", '"server/handlers/watch_hub.h"'),
             ("server/handlers/node_handler.h", '"server/node/front_node.h"'),
             ("server/errors.h", '"server/process/options.h"'),
+            ("server/errors.cc", '"server/admission/front_door.h"'),
+            ("server/admission/front_door.cc", '"server/handlers/field_checks.h"'),
+            ("server/admission/front_door.h", '"server/node/front_node.h"'),
             ("server/services/admin_service.h", '"storage/postgres/connection_pool.h"'),
             ("quota/sale/seller.cc", '"storage/postgres/postgres_ledger.h"'),
             ("client/reconcile/totals.h", '"client/internal/convert.h"'),
