@@ -29,8 +29,6 @@ bool Draw(const DoorPolicy& policy, absl::string_view user_id, DoorEntry* entry)
   return Admits(policy.lottery->threshold, entry->rank);
 }
 
-std::vector<std::string> NoTokenIds() { return {}; }
-
 }  // namespace
 
 FrontDoor::FrontDoor(size_t table_bytes, TurnQueue* turns, const storage::Clock* clock)
@@ -96,7 +94,8 @@ DoorEntry FrontDoor::Enter(absl::string_view sku_id, absl::string_view user_id, 
   const bool listed = access == AccessVerdict::kAllow;
   LimitTries tries(*view, now);
   if (!listed) {
-    const auto refusal = tries.Take(*policy, {user_id, address, NoTokenIds});
+    const auto no_token_ids = [] { return std::vector<std::string>(); };
+    const auto refusal = tries.Take(*policy, {user_id, address, no_token_ids});
     if (refusal.has_value()) {
       return RefusedEntry(CheckOfLimit(refusal->kind), RateLimited(refusal->kind, refusal->retry_after));
     }
