@@ -121,6 +121,15 @@ void Client::ListSkusAsync(tranche::ListSkus query, SkuPageCallback callback) {
   connection_->ListSkus(std::move(query), std::move(callback));
 }
 
+absl::StatusOr<SaleEntry> Client::EnterSale(tranche::EnterSale request) {
+  return Await<SaleEntry>(
+      [&](EntryCallback callback) { connection_->EnterSale(std::move(request), std::move(callback)); });
+}
+
+void Client::EnterSaleAsync(tranche::EnterSale request, EntryCallback callback) {
+  connection_->EnterSale(std::move(request), std::move(callback));
+}
+
 std::unique_ptr<ReservationWatch> Client::Watch(std::string reservation_id, const WatchOptions& options) {
   auto session =
       std::make_shared<internal::WatchSession>(connection_->environment(), std::move(reservation_id), options);

@@ -1,6 +1,7 @@
 #include "tranche/error.h"
 
 #include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
@@ -11,6 +12,7 @@ namespace tranche {
 namespace {
 
 constexpr char kPrefix[] = "ERROR_REASON_";
+constexpr char kRetryAfterKey[] = "retry_after_ms";
 
 std::optional<std::string> Payload(const absl::Status& status, absl::string_view name) {
   const auto payload = status.GetPayload(name);
@@ -51,8 +53,11 @@ std::optional<std::string> ErrorMetadata(const absl::Status& status, const std::
 std::optional<absl::Duration> RetryDelayOf(const absl::Status& status) {
   const auto text = Payload(status, internal::kRetryDelayPayload);
   absl::Duration delay;
-  if (!text.has_value() || !absl::ParseDuration(*text, &delay)) return std::nullopt;
-  return delay;
+  if (text.has_value() && absl::ParseDuration(*text, &delay)) return delay;
+  // Errors that no program is to retry by itself may say it only so.
+  int64_t ms = 0;
+  if (absl::SimpleAtoi(ErrorMetadata(status, kRetryAfterKey).value_or(""), &ms)) return absl::Milliseconds(ms);
+  return std::nullopt;
 }
 
 bool IsSoldOut(const absl::Status& status) { return ReasonOf(status) == Reason::kSoldOut; }

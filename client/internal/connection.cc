@@ -126,6 +126,13 @@ void Connection::ListSkus(tranche::ListSkus query, CallbackOf<SkuPage> callback)
       ->Start();
 }
 
+void Connection::EnterSale(tranche::EnterSale request, CallbackOf<SaleEntry> callback) {
+  using Call = RepeatableCall<tranche::v1::EnterSaleRequest, tranche::v1::EnterSaleResponse, SaleEntry>;
+  (new Call(environment_, DeadlineFromNow(), &Stub::EnterSale, ToProto(std::move(request)), /*changes=*/"",
+            std::move(callback)))
+      ->Start();
+}
+
 void Connection::RunRegularly(std::function<void()> task) {
   environment_.scheduler->RunAt(environment_.scheduler->Now() + kRegularly, [this, task = std::move(task)] {
     // Once it is set, the scheduler runs at once what it is given.

@@ -9,6 +9,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "client/internal/call_environment.h"
+#include "tranche/front_door.h"
 #include "tranche/options.h"
 #include "tranche/reservation.h"
 #include "tranche/sku.h"
@@ -46,6 +47,7 @@ class Connection {
   void List(ListReservations query, CallbackOf<ReservationPage> callback);
   void GetSku(std::string sku_id, CallbackOf<Sku> callback);
   void ListSkus(tranche::ListSkus query, CallbackOf<SkuPage> callback);
+  void EnterSale(tranche::EnterSale request, CallbackOf<SaleEntry> callback);
 
   // Until the connection ends, about once a second, on the scheduler's thread. `task` must not block.
   void RunRegularly(std::function<void()> task);

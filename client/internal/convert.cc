@@ -107,6 +107,7 @@ tranche::v1::CreateReservationRequest ToProto(CreateReservation request) {
   message.set_user_id(std::move(request.user));
   message.set_quantity(request.quantity);
   message.set_order_reference(std::move(request.order_reference));
+  message.set_purchase_token(std::move(request.purchase_token));
   return message;
 }
 
@@ -119,6 +120,7 @@ tranche::v1::CreateReservationsRequest ToProto(CreateCart cart) {
     added->set_reservation_id(std::move(line.reservation_id));
     added->set_sku_id(std::move(line.sku));
     added->set_quantity(line.quantity);
+    added->set_purchase_token(std::move(line.purchase_token));
   }
   return message;
 }
@@ -169,6 +171,14 @@ tranche::v1::CatalogServiceListSkusRequest ToProto(ListSkus query) {
   tranche::v1::CatalogServiceListSkusRequest message;
   message.set_page_size(query.page_size);
   message.set_page_token(std::move(query.page_token));
+  return message;
+}
+
+tranche::v1::EnterSaleRequest ToProto(EnterSale request) {
+  tranche::v1::EnterSaleRequest message;
+  message.set_sku_id(std::move(request.sku));
+  message.set_user_id(std::move(request.user));
+  message.set_challenge_solution(std::move(request.challenge_solution));
   return message;
 }
 
@@ -245,6 +255,26 @@ SkuPage FromProto(const tranche::v1::CatalogServiceListSkusResponse& message) {
   for (const tranche::v1::CatalogSku& one : message.skus()) page.skus.push_back(ToSku(one, message.age()));
   page.next_page_token = message.next_page_token();
   return page;
+}
+
+SaleEntry FromProto(const tranche::v1::EnterSaleResponse& message) {
+  SaleEntry entry;
+  entry.admitted = message.admitted();
+  entry.purchase_token = message.purchase_token();
+  if (message.has_token_expire_time()) entry.token_expire_time = ToTime(message.token_expire_time());
+  if (message.has_challenge()) {
+    entry.challenge = message.challenge().altcha();
+    entry.challenge_expire_time = ToTime(message.challenge().expire_time());
+  }
+  entry.challenge_problem = message.challenge_problem();
+  entry.retry_after = ToDuration(message.retry_after());
+  if (message.has_lottery()) {
+    entry.lottery = LotteryTicket{.round = message.lottery().round(),
+                                  .commitment = message.lottery().commitment(),
+                                  .rank = message.lottery().rank(),
+                                  .threshold = message.lottery().threshold()};
+  }
+  return entry;
 }
 
 }  // namespace internal

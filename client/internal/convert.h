@@ -3,9 +3,11 @@
 
 #include <vector>
 
+#include "tranche/front_door.h"
 #include "tranche/reservation.h"
 #include "tranche/sku.h"
 #include "tranche/v1/catalog_service.pb.h"
+#include "tranche/v1/front_door_service.pb.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::internal {
@@ -19,6 +21,7 @@ tranche::v1::CancelReservationRequest ToProto(CancelReservation change);
 tranche::v1::ExtendReservationRequest ToProto(const ExtendReservation& change);
 tranche::v1::ListReservationsRequest ToProto(ListReservations query);
 tranche::v1::CatalogServiceListSkusRequest ToProto(ListSkus query);
+tranche::v1::EnterSaleRequest ToProto(EnterSale request);
 
 Reservation FromProto(const tranche::v1::Reservation& message, bool replayed);
 Cart FromProto(const tranche::v1::CreateReservationsResponse& message);
@@ -29,5 +32,6 @@ ReservationPage FromProto(const tranche::v1::ListReservationsResponse& message);
 std::vector<Reservation> FromProto(const tranche::v1::BatchGetReservationsResponse& message);
 Sku FromProto(const tranche::v1::CatalogServiceGetSkuResponse& message);
 SkuPage FromProto(const tranche::v1::CatalogServiceListSkusResponse& message);
+SaleEntry FromProto(const tranche::v1::EnterSaleResponse& message);
 
 }  // namespace tranche::internal

@@ -59,7 +59,8 @@ std::shared_ptr<GrpcStub::ChannelSet> GrpcStub::MakeChannels() {
     security_->AddTo(arguments, endpoint_);
     std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(endpoint_, made->credentials, arguments);
     made->channels.push_back(
-        {channel, tranche::v1::ReservationService::NewStub(channel), tranche::v1::CatalogService::NewStub(channel)});
+        {channel, tranche::v1::ReservationService::NewStub(channel), tranche::v1::CatalogService::NewStub(channel),
+         tranche::v1::FrontDoorService::NewStub(channel)});
   }
   return made;
 }
@@ -175,6 +176,12 @@ void GrpcStub::ListSkus(Context& context, absl::Time deadline,
                         tranche::v1::CatalogServiceListSkusResponse* response, AttemptObserver* observer) {
   Prepare(context, deadline);
   NextChannel().catalog()->ListSkus(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::EnterSale(Context& context, absl::Time deadline, const tranche::v1::EnterSaleRequest& request,
+                         tranche::v1::EnterSaleResponse* response, AttemptObserver* observer) {
+  Prepare(context, deadline);
+  NextChannel().front_door()->EnterSale(&*context, &request, response, Reporting(observer));
 }
 
 void GrpcStub::WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,

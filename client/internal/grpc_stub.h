@@ -46,6 +46,8 @@ class GrpcStub : public Stub {
               tranche::v1::CatalogServiceGetSkuResponse* response, AttemptObserver* observer) override;
   void ListSkus(Context& context, absl::Time deadline, const tranche::v1::CatalogServiceListSkusRequest& request,
                 tranche::v1::CatalogServiceListSkusResponse* response, AttemptObserver* observer) override;
+  void EnterSale(Context& context, absl::Time deadline, const tranche::v1::EnterSaleRequest& request,
+                 tranche::v1::EnterSaleResponse* response, AttemptObserver* observer) override;
   void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                         WatchReactor* reactor) override;
   void StreamReservations(Context& context, StreamReactor* reactor) override;
@@ -56,6 +58,7 @@ class GrpcStub : public Stub {
     std::shared_ptr<grpc::Channel> channel;
     std::unique_ptr<tranche::v1::ReservationService::Stub> reservations;
     std::unique_ptr<tranche::v1::CatalogService::Stub> catalog;
+    std::unique_ptr<tranche::v1::FrontDoorService::Stub> front_door;
   };
   // Those that were made with the same credentials.
   struct ChannelSet {
@@ -75,6 +78,7 @@ class GrpcStub : public Stub {
       return services->reservations->async();
     }
     tranche::v1::CatalogService::Stub::async_interface* catalog() const { return services->catalog->async(); }
+    tranche::v1::FrontDoorService::Stub::async_interface* front_door() const { return services->front_door->async(); }
 
     std::shared_ptr<ChannelSet> keeper;  // null: the channels stay as long as the stub
     const Services* services;

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "tranche/v1/catalog_service.grpc.pb.h"
+#include "tranche/v1/front_door_service.grpc.pb.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::internal {
@@ -63,6 +64,8 @@ class Stub {
   virtual void ListSkus(Context& context, absl::Time deadline,
                         const tranche::v1::CatalogServiceListSkusRequest& request,
                         tranche::v1::CatalogServiceListSkusResponse* response, AttemptObserver* observer) = 0;
+  virtual void EnterSale(Context& context, absl::Time deadline, const tranche::v1::EnterSaleRequest& request,
+                         tranche::v1::EnterSaleResponse* response, AttemptObserver* observer) = 0;
   // Like StreamReservations.
   virtual void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                                 WatchReactor* reactor) = 0;

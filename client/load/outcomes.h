@@ -82,8 +82,8 @@ class Outcomes {
   static std::string NameOf(const absl::Status& error);
 
  private:
-  // Reasons are numbers up to 100; status codes without a reason follow.
-  static constexpr int kReasons = 128;
+  // Reasons are numbers below; status codes without a reason follow.
+  static constexpr int kReasons = 256;
   static constexpr int kOutcomes = kReasons + 32;
   struct alignas(64) Sku {
     std::atomic<uint64_t> created{0};

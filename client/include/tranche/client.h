@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "tranche/error.h"
 #include "tranche/export.h"
+#include "tranche/front_door.h"
 #include "tranche/options.h"
 #include "tranche/reservation.h"
 #include "tranche/reservation_stream.h"
@@ -42,6 +43,7 @@ class TRANCHE_EXPORT Client {
   using PageCallback = absl::AnyInvocable<void(absl::StatusOr<ReservationPage>)>;
   using SkuCallback = absl::AnyInvocable<void(absl::StatusOr<Sku>)>;
   using SkuPageCallback = absl::AnyInvocable<void(absl::StatusOr<SkuPage>)>;
+  using EntryCallback = absl::AnyInvocable<void(absl::StatusOr<SaleEntry>)>;
 
   // INVALID_ARGUMENT for bad options, and for files of theirs that cannot be used. Does not wait for any node: an
   // unreachable one is noticed at the first call.
@@ -95,6 +97,12 @@ class TRANCHE_EXPORT Client {
   // One page of all SKUs. Repeat with SkuPage::next_page_token until it is empty.
   absl::StatusOr<SkuPage> ListSkus(tranche::ListSkus query = {});
   void ListSkusAsync(tranche::ListSkus query, SkuPageCallback callback);
+
+  // Asks for a buyer to be let in, for SKUs whose front door asks for a purchase token or has a lottery. OK also for who
+  // is not admitted, or must solve a challenge first: see SaleEntry. Never waits for its turn by itself. Refusals are
+  // those of a sale, and Reason::kDenied and kRateLimited; RetryDelayOf() tells how long the latter asks to wait.
+  absl::StatusOr<SaleEntry> EnterSale(tranche::EnterSale request);
+  void EnterSaleAsync(tranche::EnterSale request, EntryCallback callback);
 
   // The reservation as it is now, and again after every change until it is final. The client must outlive it.
   std::unique_ptr<ReservationWatch> Watch(std::string reservation_id, const WatchOptions& options = {});

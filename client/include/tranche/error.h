@@ -55,10 +55,15 @@ enum class Reason {
   kShardState = 53,
   kSalePaused = 54,
   kTermsChanged = 55,
+  kDenied = 56,
+  kNotAdmitted = 57,
+  kPurchaseTokenRequired = 58,
+  kPurchaseTokenInvalid = 59,
 
   kSoldOut = 60,
   kTooManyWatches = 61,
   kTooManyStreams = 62,
+  kRateLimited = 63,
 
   kExhaustedHere = 80,
   kOverloaded = 81,
@@ -74,6 +79,11 @@ enum class Reason {
 
   kCallerUnknown = 110,
   kRoleMissing = 120,
+
+  kPolicyChanged = 130,
+  kLotteryCannotShrink = 131,
+  kKeyRotatedRecently = 132,
+  kAccessListFull = 133,
 };
 
 // kUnspecified for OK, for errors of other origin and for reasons newer than this library.
@@ -87,7 +97,8 @@ TRANCHE_EXPORT std::string ReasonName(Reason reason);
 TRANCHE_EXPORT std::map<std::string, std::string> ErrorMetadata(const absl::Status& status);
 TRANCHE_EXPORT std::optional<std::string> ErrorMetadata(const absl::Status& status, const std::string& key);
 
-// How long the server asks to wait before the next try; nullopt if it does not say.
+// How long the server asks to wait before the next try; nullopt if it does not say. The client's own retries heed it.
+// With kRateLimited and kNotAdmitted there are none: whether the buyer tries again after that is up to the caller.
 TRANCHE_EXPORT std::optional<absl::Duration> RetryDelayOf(const absl::Status& status);
 
 // No unsold unit exists anywhere.

@@ -60,6 +60,8 @@ struct CreateReservation {
   // Your name for the order: opaque, at most 128 bytes. It stays with the reservation and appears in messages and
   // exports. Set it only when every node knows this field (see reservation_service.proto).
   std::string order_reference = {};
+  // From EnterSale, for SKUs whose front door asks for one: at most 512 bytes. A repeated claim may have another one.
+  std::string purchase_token = {};
 };
 
 // Several SKUs for one buyer: all of them or none.
@@ -68,6 +70,8 @@ struct CartLine {
   int32_t quantity = 1;
   // As in CreateReservation.
   std::string reservation_id = {};
+  // As in CreateReservation. Lines of one SKU may have the same.
+  std::string purchase_token = {};
 };
 struct CreateCart {
   std::string user = {};

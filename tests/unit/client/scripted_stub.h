@@ -104,6 +104,7 @@ struct Script {
   ScriptedMethod<tranche::v1::BatchGetReservationsRequest, tranche::v1::BatchGetReservationsResponse> batch_get;
   ScriptedMethod<tranche::v1::CatalogServiceGetSkuRequest, tranche::v1::CatalogServiceGetSkuResponse> get_sku;
   ScriptedMethod<tranche::v1::CatalogServiceListSkusRequest, tranche::v1::CatalogServiceListSkusResponse> list_skus;
+  ScriptedMethod<tranche::v1::EnterSaleRequest, tranche::v1::EnterSaleResponse> enter_sale;
 };
 
 class ScriptedStub : public Stub {
@@ -175,6 +176,11 @@ class ScriptedStub : public Stub {
   void ListSkus(Context& context, absl::Time deadline, const tranche::v1::CatalogServiceListSkusRequest& request,
                 tranche::v1::CatalogServiceListSkusResponse* response, AttemptObserver* observer) override {
     script_.list_skus.Call(node_, request, response, observer);
+  }
+
+  void EnterSale(Context& context, absl::Time deadline, const tranche::v1::EnterSaleRequest& request,
+                 tranche::v1::EnterSaleResponse* response, AttemptObserver* observer) override {
+    script_.enter_sale.Call(node_, request, response, observer);
   }
 
   void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,

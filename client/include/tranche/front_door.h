@@ -1,0 +1,47 @@
+// Asking to be let in to a sale, as plain values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+
+namespace tranche {
+
+// A buyer asks to be let in to the sale of a SKU. It changes nothing, but it counts as a try for rate limits.
+struct EnterSale {
+  std::string sku = {};
+  std::string user = {};
+  // The challenge of an earlier answer, solved: what the ALTCHA widget gives, unchanged.
+  std::string challenge_solution = {};
+};
+
+// Where a buyer is in a SKU's lottery.
+struct LotteryTicket {
+  int64_t round = 0;       // from 1
+  std::string commitment;  // SHA-256 of the round's key, 32 bytes
+  uint64_t rank = 0;       // the same at each try and each node
+  uint64_t threshold = 0;  // whoever's rank is below is admitted; 2^64 - 1: everybody is
+};
+
+// The answer. Show `challenge` to the buyer if there is one, else wait if they are not admitted, else claim.
+struct SaleEntry {
+  // The lottery has room for this buyer, or there is none.
+  bool admitted = false;
+  // For CreateReservation::purchase_token, until then, as often as needed. Empty: the SKU asks for none, the buyer is
+  // not admitted, or `challenge` comes first. A secret of this buyer: do not log it.
+  std::string purchase_token;
+  absl::Time token_expire_time = absl::InfinitePast();  // without a token: InfinitePast
+  // JSON for the ALTCHA widget (version 2), which must be solved by then: enter again with the solution. Empty: none.
+  std::string challenge;
+  absl::Time challenge_expire_time = absl::InfinitePast();  // without a challenge: InfinitePast
+  // Why the solution of the request was not taken, such as "expired"; empty if there was none, or it was.
+  std::string challenge_problem;
+  // Of who is not admitted yet: enter again after this time. Otherwise zero.
+  absl::Duration retry_after = absl::ZeroDuration();
+  // nullopt: the SKU has no lottery.
+  std::optional<LotteryTicket> lottery;
+};
+
+}  // namespace tranche
