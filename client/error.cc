@@ -1,5 +1,7 @@
 #include "tranche/error.h"
 
+#include <cstdint>
+
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"

@@ -75,8 +75,8 @@ AttemptVerdict Judge(const absl::Status& status) {
         verdict.costs_budget = true;
       }
       return verdict;
-    // Has a RetryInfo, too, but that is for the buyer: limits hold over all nodes, so that asking around only costs more
-    // of the buyer's tries.
+    // Has a RetryInfo, too, but that is for the buyer: limits hold over all nodes, so that asking around only costs
+    // more of the buyer's tries.
     case Reason::kRateLimited:
     default:
       return verdict;

@@ -58,9 +58,9 @@ std::shared_ptr<GrpcStub::ChannelSet> GrpcStub::MakeChannels() {
     grpc::ChannelArguments arguments = ArgumentsOfChannel(i);
     security_->AddTo(arguments, endpoint_);
     std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(endpoint_, made->credentials, arguments);
-    made->channels.push_back(
-        {channel, tranche::v1::ReservationService::NewStub(channel), tranche::v1::CatalogService::NewStub(channel),
-         tranche::v1::FrontDoorService::NewStub(channel)});
+    made->channels.push_back({channel, tranche::v1::ReservationService::NewStub(channel),
+                              tranche::v1::CatalogService::NewStub(channel),
+                              tranche::v1::FrontDoorService::NewStub(channel)});
   }
   return made;
 }

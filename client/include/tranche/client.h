@@ -98,9 +98,9 @@ class TRANCHE_EXPORT Client {
   absl::StatusOr<SkuPage> ListSkus(tranche::ListSkus query = {});
   void ListSkusAsync(tranche::ListSkus query, SkuPageCallback callback);
 
-  // Asks for a buyer to be let in, for SKUs whose front door asks for a purchase token or has a lottery. OK also for who
-  // is not admitted, or must solve a challenge first: see SaleEntry. Never waits for its turn by itself. Refusals are
-  // those of a sale, and Reason::kDenied and kRateLimited; RetryDelayOf() tells how long the latter asks to wait.
+  // Asks for a buyer to be let in, for SKUs whose front door asks for a purchase token or has a lottery. OK also for
+  // who is not admitted, or must solve a challenge first: see SaleEntry. Never waits for its turn by itself. Refusals
+  // are those of a sale, and Reason::kDenied and kRateLimited; RetryDelayOf() tells how long the latter asks to wait.
   absl::StatusOr<SaleEntry> EnterSale(tranche::EnterSale request);
   void EnterSaleAsync(tranche::EnterSale request, EntryCallback callback);
 

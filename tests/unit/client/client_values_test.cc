@@ -4,6 +4,7 @@
 
 #include <regex>
 #include <set>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
@@ -218,6 +219,28 @@ TEST(AttemptVerdict, WhoIsNotLetInDoesNotAskAgain) {
     EXPECT_EQ(internal::Judge(denied).next, internal::AttemptVerdict::Next::kDone) << reason;
     EXPECT_TRUE(internal::IsRefusal(denied)) << reason;
   }
+}
+
+TEST(AttemptVerdict, WhomTheFrontDoorRefusesIsNotSentToAnotherNode) {
+  for (const auto& [code, reason] : {std::pair{absl::StatusCode::kResourceExhausted, "RATE_LIMITED"},
+                                     std::pair{absl::StatusCode::kFailedPrecondition, "DENIED"},
+                                     std::pair{absl::StatusCode::kFailedPrecondition, "NOT_ADMITTED"},
+                                     std::pair{absl::StatusCode::kFailedPrecondition, "PURCHASE_TOKEN_REQUIRED"},
+                                     std::pair{absl::StatusCode::kFailedPrecondition, "PURCHASE_TOKEN_INVALID"}}) {
+    const absl::Status refused = internal::NodeError(code, reason, absl::Milliseconds(10));
+    EXPECT_EQ(internal::Judge(refused).next, internal::AttemptVerdict::Next::kDone) << reason;
+    EXPECT_FALSE(internal::Judge(refused).avoid_node) << reason;
+    EXPECT_TRUE(internal::IsRefusal(refused)) << reason;
+  }
+}
+
+TEST(RetryDelayOf, IsAlsoReadFromTheMetadata) {
+  absl::Status refused = internal::NodeError(absl::StatusCode::kFailedPrecondition, "NOT_ADMITTED");
+  EXPECT_FALSE(RetryDelayOf(refused).has_value());
+  internal::SetMetadata(refused, "retry_after_ms", "20500");
+  EXPECT_EQ(RetryDelayOf(refused), absl::Milliseconds(20'500));
+  internal::SetRetryDelay(refused, absl::Seconds(3));
+  EXPECT_EQ(RetryDelayOf(refused), absl::Seconds(3)) << "RetryInfo says it first";
 }
 
 TEST(AttemptVerdict, ANameThatDoesNotResolveWasAskedNothing) {
