@@ -23,6 +23,10 @@ void AddShardCommands(CLI::App& app, Session& session);
 void AddSkuMoveCommand(CLI::App* sku, Session& session);
 void AddSkuPauseCommands(CLI::App* sku, Session& session);
 void AddSkuUpdateCommands(CLI::App* sku, Session& session);
+void AddDoorCommands(CLI::App& app, Session& session);
+// To the noun "door".
+void AddDoorListCommands(CLI::App* door, Session& session);
+void AddDoorKeyCommands(CLI::App* door, Session& session);
 void AddStatusCommand(CLI::App& app, Session& session);
 void AddTopCommand(CLI::App& app, Session& session);
 void AddVerifyCommand(CLI::App& app, Session& session);

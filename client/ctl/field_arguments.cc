@@ -6,12 +6,15 @@ namespace tranche::ctl {
 namespace {
 
 constexpr FieldArgument kArguments[] = {
+    {"address", "--address"},
     {"amount_minor", "--amount"},
     {"close_time", "--closes-at"},
     {"currency", "--currency"},
+    {"expected_current_id", "--expect-current"},
     {"expected_quota_version", "--expect-version"},
     {"expected_stock", "--expect-stock"},
     {"expected_terms_version", "--expect-version"},
+    {"expected_version", "--expect-version"},
     {"extend_by", "--by"},
     {"extension", "--extension"},
     {"from", "--from"},
@@ -28,6 +31,7 @@ constexpr FieldArgument kArguments[] = {
     {"policy", "--policy"},
     {"postgres", "--postgres"},
     {"price_minor", "--price"},
+    {"purchase_token", "--token"},
     {"reason", "--reason"},
     {"remaining", "UNITS"},
     {"reservation_id", "ID"},

@@ -169,6 +169,30 @@ std::string NextStepForOperation(const absl::Status& status) {
   }
 }
 
+// The front door refuses a buyer, or a change of what it asks.
+std::string NextStepForDoor(const absl::Status& status) {
+  switch (ReasonOf(status)) {
+    case Reason::kDenied:
+      return "`tranchectl door list --user USER` and `--address ADDRESS` show the entry";
+    case Reason::kNotAdmitted:
+    case Reason::kRateLimited:
+    case Reason::kPurchaseTokenRequired:
+    case Reason::kPurchaseTokenInvalid:
+      return "`tranchectl door test` shows what the front door says to a buyer, and `tranchectl door show` what it "
+             "asks";
+    case Reason::kPolicyChanged:
+      return "preview again, without --yes and --expect-version";
+    case Reason::kLotteryCannotShrink:
+      return "--new-round draws new ranks, for which it may admit fewer";
+    case Reason::kKeyRotatedRecently:
+      return "wait, or use --replace-all if others know a key: then every token and challenge that is out is worthless";
+    case Reason::kAccessListFull:
+      return "`tranchectl door list remove` makes room";
+    default:
+      return "";
+  }
+}
+
 // It may go better later, or elsewhere.
 std::string NextStepForOutage(const absl::Status& status, bool changed_nothing) {
   switch (ReasonOf(status)) {
@@ -299,8 +323,9 @@ std::string NextStepFor(const absl::Status& status, bool changed_nothing) {
   if (const std::string argument = ArgumentOf(Known(status, "field")); !argument.empty()) {
     return absl::StrCat("correct ", argument);
   }
-  for (const std::string& step : {NextStepForMissing(reason), NextStepForChange(status), NextStepForOperation(status),
-                                  NextStepForOutage(status, changed_nothing), NextStepForAccess(status)}) {
+  for (const std::string& step :
+       {NextStepForMissing(reason), NextStepForChange(status), NextStepForOperation(status), NextStepForDoor(status),
+        NextStepForOutage(status, changed_nothing), NextStepForAccess(status)}) {
     if (!step.empty()) return step;
   }
   return "";

@@ -28,6 +28,7 @@ constexpr char kFooter[] =
     "  tranchectl stock reduce tv 5 --yes --reason 'damaged in the warehouse'\n"
     "  tranchectl audit --sku tv              who changed what, and why\n"
     "  tranchectl outbox list                 messages that were given up; outbox retry, outbox discard\n"
+    "  tranchectl door set tv --limit user=5/1s --token --yes   who may try to buy; door test says why not\n"
     "  tranchectl status                      what runs, what does not, what waits\n"
     "  tranchectl top                         the SKUs with the most traffic, live\n"
     "  tranchectl verify && echo all well\n"
@@ -115,6 +116,7 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
   AddAuditCommand(app, session);
   AddOutboxCommands(app, session);
   AddShardCommands(app, session);
+  AddDoorCommands(app, session);
   AddStatusCommand(app, session);
   AddTopCommand(app, session);
   AddVerifyCommand(app, session);

@@ -28,7 +28,7 @@ std::string DescribeError(const absl::Status& error) {
 }
 
 bool IsNameOfARead(absl::string_view request_name) {
-  for (const char* verb : {"Get", "List", "LookUp", "Dump", "Verify", "Preview"}) {
+  for (const char* verb : {"Get", "List", "LookUp", "Dump", "Verify", "Preview", "Explain"}) {
     if (absl::StartsWith(request_name, verb)) return true;
   }
   return false;

@@ -19,12 +19,14 @@
 #include "client/flags/security_flags.h"
 #include "storage/base/status_macros.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
+#include "tranche/v1/front_door_service.grpc.pb.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::ctl {
 
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitLocal = 1;      // wrong usage, or a file or an output that cannot be written
+inline constexpr int kExitNotLetIn = 1;   // of `door test`: a check refuses
 inline constexpr int kExitRemote = 2;     // the cluster refused, did not answer or is not healthy
 inline constexpr int kExitUnhealthy = 3;  // of `status`: something is wrong
 inline constexpr int kExitUnknown = 3;    // of `verify`, where 2 says that a rule is broken: it could not be told
@@ -103,6 +105,14 @@ class Session {
       grpc::Status (tranche::v1::ReservationService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
       const Request& request) {
     return Unary<tranche::v1::ReservationService>(method, request, kUsualTimeout);
+  }
+  // The same for what buyers ask the front door.
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> FrontDoor(grpc::Status (tranche::v1::FrontDoorService::Stub::*method)(grpc::ClientContext*,
+                                                                                                 const Request&,
+                                                                                                 Response*),
+                                     const Request& request) {
+    return Unary<tranche::v1::FrontDoorService>(method, request, kUsualTimeout);
   }
   // Calls back with each state until the stream ends, or `show` says that nobody reads on; without --timeout there is
   // no limit. Once it has seen one, it also waits for the cluster to answer again.

@@ -1,0 +1,354 @@
+// tranchectl door show|set|remove|round|rounds|test; lists are in door_list_commands.cc, keys in door_key_commands.cc
+
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/ctl/commands.h"
+#include "client/ctl/door_policy_arguments.h"
+#include "client/ctl/door_view.h"
+#include "storage/base/status_macros.h"
+
+namespace tranche::ctl {
+namespace {
+
+using tranche::v1::AdminService;
+using tranche::v1::FrontDoorService;
+using tranche::v1::SetFrontPolicyRequest;
+using tranche::v1::StoredFrontPolicy;
+
+// The policy of all SKUs without one of their own.
+constexpr char kOfEverySku[] = "*";
+constexpr char kStandardInput[] = "-";
+
+struct DoorSetFlags {
+  std::string sku_id;
+  std::string policy_file;
+  PolicyFlags policy;
+  bool new_round = false;
+  int64_t expected_version = -1;  // -1: the one that was read
+  bool yes = false;
+};
+
+struct DoorTestFlags {
+  std::string sku_id;
+  std::string user_id;
+  std::string address;
+  std::string token;
+};
+
+absl::StatusOr<tranche::v1::ListFrontPoliciesResponse> ReadPolicies(Session& session, const std::string& sku_id) {
+  tranche::v1::ListFrontPoliciesRequest request;
+  request.set_sku_id(sku_id);
+  return session.Admin(&AdminService::Stub::ListFrontPolicies, request);
+}
+
+// The SKU's own one; nullopt if it has none.
+absl::StatusOr<std::optional<StoredFrontPolicy>> ReadPolicy(Session& session, const std::string& sku_id) {
+  ASSIGN_OR_RETURN(const auto policies, ReadPolicies(session, sku_id));
+  if (policies.policies().empty()) return std::nullopt;
+  return std::optional(policies.policies(0));
+}
+
+void ShowAllPolicies(Session& session) {
+  const auto policies = ReadPolicies(session, "");
+  if (!policies.ok()) return session.FailRemotely(policies.status());
+  PrintPolicies(session, *policies);
+  if (policies->policies().empty()) session.err() << "There is no policy: everybody may try to buy.\n";
+}
+
+// The one that counts, which may be that of all SKUs.
+void ShowPolicy(Session& session, const std::string& sku_id) {
+  auto policies = ReadPolicies(session, sku_id);
+  const bool own = !policies.ok() || !policies->policies().empty();
+  if (!own && sku_id != kOfEverySku) policies = ReadPolicies(session, kOfEverySku);
+  if (!policies.ok()) return session.FailRemotely(policies.status());
+  const bool none = policies->policies().empty();
+  if (session.json()) {
+    session.PrintJson(*policies);
+  } else if (!none) {
+    PrintPolicy(session, policies->policies(0));
+  }
+  if (none) {
+    session.err() << "There is no policy: everybody may try to buy.\n";
+  } else if (!own) {
+    session.err() << sku_id << " has no policy of its own: that of all SKUs counts.\n";
+  }
+}
+
+absl::StatusOr<std::string> ReadPolicyFile(const std::string& path) {
+  std::ifstream file;
+  if (path != kStandardInput) file.open(path, std::ios::binary);
+  std::istream& in = path == kStandardInput ? std::cin : file;
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (!in.good() && !in.eof()) return absl::NotFoundError(absl::StrCat("--policy: ", path, " cannot be read"));
+  return text;
+}
+
+// `stored`: what the flags change.
+absl::StatusOr<tranche::v1::FrontPolicy> PolicyMeant(const DoorSetFlags& flags,
+                                                     const std::optional<StoredFrontPolicy>& stored) {
+  if (!flags.policy_file.empty()) {
+    ASSIGN_OR_RETURN(const std::string text, ReadPolicyFile(flags.policy_file));
+    return OfFlag("--policy", ParsePolicyJson(text));
+  }
+  if (stored.has_value() && !stored->unreadable().empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the node that was asked cannot read the stored policy (", stored->unreadable(),
+                     "), so it cannot be changed in part: ask a newer node, or replace it with --policy"));
+  }
+  return ApplyPolicyFlags(stored.has_value() ? stored->policy() : tranche::v1::FrontPolicy(), flags.policy);
+}
+
+// Previewed first, and made only if the policy is still the one that was previewed. True: it was done.
+bool ChangePolicy(Session& session, SetFrontPolicyRequest request, bool yes) {
+  request.set_preview(true);
+  auto change = session.Admin(&AdminService::Stub::SetFrontPolicy, request);
+  if (change.ok() && yes) {
+    request.set_preview(false);
+    request.set_expected_version(change->before().version());
+    change = session.Admin(&AdminService::Stub::SetFrontPolicy, request);
+  }
+  if (!change.ok()) {
+    session.FailRemotely(change.status());
+    return false;
+  }
+  PrintPolicyChange(session, request.sku_id(), *change, !yes);
+  return yes;
+}
+
+// A policy of its own replaces that of all SKUs, which nobody should notice only in the sale.
+void TellOfTheOtherPolicy(Session& session, const std::string& sku_id) {
+  if (sku_id == kOfEverySku) return;
+  const auto of_all = ReadPolicy(session, kOfEverySku);
+  if (!of_all.ok() || !of_all->has_value()) return;
+  session.err() << "note: " << sku_id
+                << " has no policy of its own yet. This one takes the place of all that \"*\" asks: "
+                << "`tranchectl door show '*'`.\n";
+}
+
+void SetPolicy(Session& session, const DoorSetFlags& flags) {
+  const bool from_file = !flags.policy_file.empty();
+  if (!from_file && !flags.policy.Any() && !flags.new_round) {
+    return session.FailLocally("say what to ask of buyers: --limit, --lottery, --token, --challenge, or --policy FILE");
+  }
+  if (from_file && flags.policy.Any()) return session.FailLocally("--policy replaces all: it goes with no other flag");
+  const auto stored = ReadPolicy(session, flags.sku_id);
+  if (!stored.ok()) return session.FailRemotely(stored.status());
+  auto policy = PolicyMeant(flags, *stored);
+  if (!policy.ok()) return session.FailLocally(policy.status().message());
+  SetFrontPolicyRequest request;
+  request.set_sku_id(flags.sku_id);
+  *request.mutable_policy() = *std::move(policy);
+  request.set_new_lottery_round(flags.new_round);
+  const int64_t read = stored->has_value() ? (*stored)->version() : 0;
+  request.set_expected_version(flags.expected_version >= 0 ? flags.expected_version : read);
+  if (!stored->has_value()) TellOfTheOtherPolicy(session, flags.sku_id);
+  ChangePolicy(session, std::move(request), flags.yes);
+}
+
+struct DoorPolicyFlags {
+  std::string sku_id;
+  int64_t expected_version = -1;  // -1: any
+  bool yes = false;
+};
+
+void RemovePolicy(Session& session, const DoorPolicyFlags& flags) {
+  SetFrontPolicyRequest request;
+  request.set_sku_id(flags.sku_id);
+  if (flags.expected_version >= 0) request.set_expected_version(flags.expected_version);
+  ChangePolicy(session, std::move(request), flags.yes);
+}
+
+// The same policy again, with new ranks.
+void BeginRound(Session& session, const DoorPolicyFlags& flags) {
+  const auto stored = ReadPolicy(session, flags.sku_id);
+  if (!stored.ok()) return session.FailRemotely(stored.status());
+  if (!stored->has_value() || !(*stored)->policy().has_lottery()) {
+    return session.FailLocally(absl::StrCat(flags.sku_id,
+                                            " has no policy of its own with a lottery: `tranchectl door set ",
+                                            flags.sku_id, " --lottery 10%` makes one"));
+  }
+  SetFrontPolicyRequest request;
+  request.set_sku_id(flags.sku_id);
+  *request.mutable_policy() = (*stored)->policy();
+  request.set_new_lottery_round(true);
+  request.set_expected_version(flags.expected_version >= 0 ? flags.expected_version : (*stored)->version());
+  const bool done = ChangePolicy(session, std::move(request), flags.yes);
+  if (done)
+    session.err() << "The key of the round before is told now: `tranchectl door rounds " << flags.sku_id << "`\n";
+}
+
+void ShowRounds(Session& session, const std::string& sku_id) {
+  tranche::v1::ListLotteryRoundsRequest request;
+  request.set_sku_id(sku_id);
+  const auto rounds = session.FrontDoor(&FrontDoorService::Stub::ListLotteryRounds, request);
+  if (!rounds.ok()) return session.FailRemotely(rounds.status());
+  PrintRounds(session, *rounds);
+  if (!session.json() && !session.wide()) session.err() << "-o wide shows the keys, and their hashes.\n";
+}
+
+void TestDoor(Session& session, const DoorTestFlags& flags) {
+  tranche::v1::ExplainAdmissionRequest request;
+  request.set_sku_id(flags.sku_id);
+  request.set_user_id(flags.user_id);
+  request.set_address(flags.address);
+  request.set_purchase_token(flags.token);
+  const auto opinion = session.Admin(&AdminService::Stub::ExplainAdmission, request);
+  if (!opinion.ok()) return session.FailRemotely(opinion.status());
+  PrintAdmission(session, *opinion);
+  if (LetsIn(*opinion)) return;
+  session.err() << flags.user_id << " would not be let in.\n";
+  session.exit_code = kExitNotLetIn;
+}
+
+void AddExpectVersion(CLI::App* command, int64_t& version) {
+  command
+      ->add_option("--expect-version", version,
+                   "Refuse unless the policy still has this version, as printed by the preview; 0: there is none")
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()));
+}
+
+CLI::Option* AddDoorSkuArgument(CLI::App* command, std::string& sku_id) {
+  return TakesNameOf(NameKind::kSku,
+                     command->add_option("SKU", sku_id, "A SKU, or '*' for all that have no policy of their own"))
+      ->required();
+}
+
+// One value per flag; otherwise a SKU after it would be taken for another value.
+void AddRepeatedOption(CLI::App* command, const char* name, std::vector<std::string>& values, const char* text) {
+  command->add_option(name, values, text)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
+}
+
+void AddDoorShow(CLI::App* door, Session& session) {
+  auto sku_id = std::make_shared<std::string>();
+  auto all = std::make_shared<bool>(false);
+  CLI::App* show = door->add_subcommand("show", "What the front door asks of those who want to buy");
+  CLI::Option* argument = AddDoorSkuArgument(show, *sku_id)->required(false);
+  show->add_flag("--all", *all, "Every policy; the same as without a SKU")->excludes(argument);
+  show->footer(
+      "A SKU has its own policy, or that of '*', or none. The two are not mixed.\n"
+      "Examples:\n"
+      "  tranchectl door show\n"
+      "  tranchectl door show tv\n"
+      "  tranchectl door show tv -o json | jq '.policies[0].policy' > policy.json   for door set tv --policy");
+  show->callback([&session, sku_id] { sku_id->empty() ? ShowAllPolicies(session) : ShowPolicy(session, *sku_id); });
+}
+
+void AddPolicyFlags(CLI::App* set, PolicyFlags& flags) {
+  AddRepeatedOption(set, "--limit", flags.limits,
+                    "KEY=TRIES/TIME[,burst=N][,wait=TIME], once for each KEY: user, address (its /24, or /56 of IPv6), "
+                    "token or sku. burst: so many at once; wait: who is too early waits so long, at most 3s");
+  AddRepeatedOption(set, "--no-limit", flags.no_limits, "Take the limit of this KEY away");
+  CLI::Option* no_lottery = set->add_flag("--no-lottery", flags.no_lottery, "Admit everybody");
+  set->add_option("--lottery", flags.lottery,
+                  "Admit so many of all buyers, by lot: 10%, or a number of a million. It only grows within a round")
+      ->excludes(no_lottery);
+  CLI::Option* no_token = set->add_flag("--no-token", flags.no_token, "Claims need no purchase token");
+  set->add_flag("--token", flags.token,
+                "Claims need a purchase token, which EnterSale gives; --token=90s says how long one is good for "
+                "(10s to 10m; otherwise 2m)")
+      ->excludes(no_token);
+  CLI::Option* no_challenge = set->add_flag("--no-challenge", flags.no_challenge, "Nobody must solve a challenge");
+  set->add_option("--challenge", flags.challenge,
+                  "BITS[,lifetime=TIME]: a token must be earned by a challenge of 2^BITS tries, 4 to 20. Needs a token")
+      ->excludes(no_challenge);
+}
+
+void AddDoorSet(CLI::App* door, Session& session) {
+  auto flags = std::make_shared<DoorSetFlags>();
+  CLI::App* set = door->add_subcommand("set", "Change what the front door asks: what is named, the rest stays");
+  AddDoorSkuArgument(set, flags->sku_id);
+  AddPolicyFlags(set, flags->policy);
+  set->add_option("--policy", flags->policy_file,
+                  "Replace the whole policy by that of this JSON file; -: standard input");
+  set->add_flag("--new-round", flags->new_round,
+                "Draw new ranks for the lottery, and tell the key of the round before");
+  AddExpectVersion(set, flags->expected_version);
+  AddYesFlag(set, flags->yes);
+  set->footer(
+      "Nodes follow within a tenth of a second. It is not necessary that the SKU exists yet.\n"
+      "Examples:\n"
+      "  tranchectl door set tv --limit user=5/1s,burst=3 --limit address=50/1s,wait=2s   shows what would change\n"
+      "  tranchectl door set tv --lottery 10% --yes        one of ten buyers; 20% later admits these and as many more\n"
+      "  tranchectl door set tv --token --challenge 12 --yes\n"
+      "  tranchectl door set tv --no-lottery --no-limit address --yes\n"
+      "  tranchectl door set '*' --policy policy.json --yes");
+  set->callback([&session, flags] { SetPolicy(session, *flags); });
+}
+
+// Of a command about a policy as a whole.
+void AddDoorPolicyCommand(CLI::App* door, Session& session, const char* name, const char* description,
+                          const char* footer, void (*run)(Session&, const DoorPolicyFlags&)) {
+  auto flags = std::make_shared<DoorPolicyFlags>();
+  CLI::App* command = door->add_subcommand(name, description);
+  AddDoorSkuArgument(command, flags->sku_id);
+  AddExpectVersion(command, flags->expected_version);
+  AddYesFlag(command, flags->yes);
+  command->footer(footer);
+  command->callback([&session, flags, run] { run(session, *flags); });
+}
+
+void AddDoorRounds(CLI::App* door, Session& session) {
+  auto sku_id = std::make_shared<std::string>();
+  CLI::App* rounds = door->add_subcommand("rounds", "The lottery's rounds, with what anybody needs to check a rank");
+  AddDoorSkuArgument(rounds, *sku_id);
+  rounds->footer(
+      "The key of a round is told when it has ended; until then only its hash (SHA-256), which buyers see, too.\n"
+      "Example:\n  tranchectl door rounds tv -o wide");
+  rounds->callback([&session, sku_id] { ShowRounds(session, *sku_id); });
+}
+
+void AddDoorTest(CLI::App* door, Session& session) {
+  auto flags = std::make_shared<DoorTestFlags>();
+  CLI::App* test = door->add_subcommand("test", "What the front door would say to a buyer, check by check");
+  TakesNameOf(NameKind::kSku, test->add_option("--sku", flags->sku_id, "What they want to buy"))->required();
+  test->add_option("--user", flags->user_id, "The buyer")->required();
+  test->add_option("--address", flags->address, "From where they come; without it, no limit counts it");
+  test->add_option("--token", flags->token, "Their purchase token");
+  test->footer(
+      "It counts no try and changes nothing. The node that answers says it of itself: limits are counted at each "
+      "node.\n"
+      "Exit status: 0 the buyer passes, or waits a moment; 1 a check refuses (or wrong usage); 2 no answer.\n"
+      "Examples:\n"
+      "  tranchectl door test --sku tv --user alice --address 203.0.113.7\n"
+      "  tranchectl door test --sku tv --user alice -o json | jq -r '.checks[] | select(.reason != \"\")'");
+  test->callback([&session, flags] { TestDoor(session, *flags); });
+}
+
+}  // namespace
+
+void AddDoorCommands(CLI::App& app, Session& session) {
+  CLI::App* door = app.add_subcommand("door", "The front door: who may try to buy");
+  door->require_subcommand(1);
+  door->footer(
+      "Example:\n"
+      "  tranchectl door set tv --limit user=5/1s --token --yes\n"
+      "  tranchectl door test --sku tv --user alice");
+  AddDoorShow(door, session);
+  AddDoorSet(door, session);
+  AddDoorPolicyCommand(door, session, "remove", "Remove the policy of a SKU: that of '*' counts, if there is one",
+                       "The round of its lottery ends, and its key is told.\n"
+                       "Example:\n  tranchectl door remove tv --yes",
+                       &RemovePolicy);
+  AddDoorPolicyCommand(door, session, "round", "Begin a new round of the lottery: every buyer gets a new rank",
+                       "The round before ends, and its key is told. Tokens that buyers have stay good.\n"
+                       "To admit fewer: door set SKU --lottery 5% --new-round.\n"
+                       "Example:\n  tranchectl door round tv --yes",
+                       &BeginRound);
+  AddDoorRounds(door, session);
+  AddDoorListCommands(door, session);
+  AddDoorKeyCommands(door, session);
+  AddDoorTest(door, session);
+}
+
+}  // namespace tranche::ctl
