@@ -1,0 +1,203 @@
+// tranchectl door against a real cluster: what is set there is what buyers meet at every node.
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/integration/sale_fixture.h"
+#include "tests/support/scratch_dir.h"
+#include "tests/support/tranchectl_runner.h"
+#include "tranche/error.h"
+
+namespace tranche::testing {
+namespace {
+
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr absl::Duration kPatience = absl::Seconds(30);
+
+class TranchectlDoorTest : public SaleTest, protected TranchectlRunner {
+ protected:
+  void SetUp() override {
+    MiniClusterOptions options;
+    options.nodes = 2;
+    options.zookeeper_session_timeout = absl::Seconds(3);
+    StartCluster(options);
+  }
+
+  int Run(std::vector<std::string> arguments) { return RunCtlAt(cluster_->endpoint(0), std::move(arguments)); }
+  std::string Table(const std::vector<std::string>& arguments) { return TableAt(cluster_->endpoint(0), arguments); }
+  json Json(std::vector<std::string> arguments) { return JsonAt(cluster_->endpoint(0), std::move(arguments)); }
+
+  // Asks again until it holds: nodes follow a change after a moment.
+  void AwaitTrue(const char* what, const std::function<bool()>& is_so) {
+    const absl::Time give_up = absl::Now() + kPatience;
+    while (!is_so()) {
+      ASSERT_LT(absl::Now(), give_up) << "never: " << what << "; the last answer: " << out_ << err_;
+      std::this_thread::yield();
+    }
+  }
+  // The opinion of each node about this buyer, until it ends with this exit status.
+  void AwaitOpinion(const std::vector<std::string>& buyer, int status) {
+    std::vector<std::string> arguments = {"door", "test", "--sku", "tv"};
+    arguments.insert(arguments.end(), buyer.begin(), buyer.end());
+    for (int node = 0; node < cluster_->nodes(); ++node) {
+      AwaitTrue("the node has the change", [&] { return RunCtlAt(cluster_->endpoint(node), arguments) == status; });
+    }
+  }
+
+  const ScratchDir scratch_{"ctl-door"};
+};
+
+TEST_F(TranchectlDoorTest, APolicyIsPreviewedSetAndMetAtEveryNode) {
+  OpenSale("tv", 10);
+  EXPECT_THAT(Table({"door", "show"}), Not(HasSubstr("tv")));
+  EXPECT_THAT(err_, HasSubstr("everybody may try"));
+  EXPECT_EQ(Run({"door", "set", "tv"}), 1) << "it says nothing";
+  EXPECT_EQ(Run({"door", "set", "tv", "--challenge", "12", "--yes"}), 1) << "a challenge earns a token";
+
+  EXPECT_THAT(Table({"door", "set", "tv", "--limit", "user=5/1s", "--limit", "address=100/1s,burst=100", "--token"}),
+              AllOf(ContainsRegex("policy +none -> set"), ContainsRegex("limit user +none -> 5/1s"),
+                    ContainsRegex("token +none -> default")));
+  EXPECT_THAT(err_, HasSubstr("--yes --expect-version 0"));
+  EXPECT_EQ(Json({"door", "show"})["policies"], json::array()) << "a preview changes nothing";
+  const json set = Json({"door", "set", "tv", "--limit", "user=5/1s", "--limit", "address=100/1s,burst=100", "--token",
+                         "--yes", "--expect-version", "0"});
+  EXPECT_TRUE(set["before"].is_null());
+  EXPECT_EQ(set["after"]["policy"]["limits"].size(), 2u);
+  EXPECT_EQ(Run({"door", "set", "tv", "--no-token", "--yes", "--expect-version", "0"}), 2);
+  EXPECT_THAT(err_, AllOf(HasSubstr("POLICY_CHANGED"), HasSubstr("preview again")));
+
+  AwaitOpinion({"--user", "alice"}, 1);
+  EXPECT_THAT(out_, AllOf(HasSubstr("policy of tv"), HasSubstr("PURCHASE_TOKEN_REQUIRED")));
+  const absl::Status refused = client_->Create({.sku = "tv", .user = "alice"}).status();
+  EXPECT_EQ(ReasonOf(refused), Reason::kPurchaseTokenRequired) << refused;
+  const auto entry = client_->EnterSale({.sku = "tv", .user = "alice"});
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  EXPECT_TRUE(entry->admitted);
+  ASSERT_NE(entry->purchase_token, "");
+  EXPECT_EQ(Run({"door", "test", "--sku", "tv", "--user", "alice", "--token", entry->purchase_token}), 0) << out_;
+  EXPECT_EQ(Run({"door", "test", "--sku", "tv", "--user", "bob", "--token", entry->purchase_token}), 1) << "it is hers";
+  EXPECT_THAT(out_, HasSubstr("PURCHASE_TOKEN_INVALID"));
+  const auto bought = client_->Create({.sku = "tv", .user = "alice", .purchase_token = entry->purchase_token});
+  EXPECT_TRUE(bought.ok()) << bought.status();
+
+  Table({"door", "set", "tv", "--token"});
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+  EXPECT_THAT(Table({"door", "set", "tv", "--no-token", "--no-limit", "address"}),
+              AllOf(ContainsRegex("token +default -> none"), ContainsRegex("limit address +100/1s,burst=100 -> none"),
+                    Not(HasSubstr("limit user"))));
+  const std::string path = scratch_.path() / "policy.json";
+  std::ofstream(path) << Json({"door", "show", "tv"})["policies"][0]["policy"].dump();
+  Table({"door", "set", "tv", "--policy", path});
+  EXPECT_THAT(err_, HasSubstr("nothing would change")) << "what is shown can be set";
+
+  EXPECT_THAT(Table({"door", "remove", "tv"}), ContainsRegex("policy +set -> none"));
+  ASSERT_EQ(Run({"door", "remove", "tv", "--yes"}), 0) << err_;
+  AwaitOpinion({"--user", "alice"}, 0);
+  EXPECT_THAT(Table({"audit", "--sku", "tv", "--limit", "5"}), ContainsRegex("front_policy"));
+  CheckLedger();
+}
+
+TEST_F(TranchectlDoorTest, ALotteryHasRoundsWhoseKeysAreTold) {
+  EXPECT_EQ(Run({"door", "round", "*", "--yes"}), 1) << "there is no lottery";
+  ASSERT_EQ(Run({"door", "set", "*", "--lottery", "10%", "--yes"}), 0) << err_;
+  EXPECT_EQ(Run({"door", "set", "*", "--lottery", "5%", "--yes"}), 2);
+  EXPECT_THAT(err_, AllOf(HasSubstr("LOTTERY_CANNOT_SHRINK"), HasSubstr("--new-round")));
+  EXPECT_EQ(Json({"door", "set", "*", "--lottery", "200000", "--yes"})["after"]["round"]["round"], "1");
+  EXPECT_EQ(Json({"door", "round", "*"})["preview"], true);
+  EXPECT_EQ(Json({"door", "round", "*", "--yes"})["after"]["round"]["round"], "2");
+  EXPECT_EQ(Json({"door", "set", "*", "--lottery", "5%", "--new-round", "--yes"})["after"]["round"]["round"], "3");
+  // They are told by the nodes, which follow after a moment.
+  AwaitTrue("three rounds", [&] { return Json({"door", "rounds", "*"})["rounds"].size() == 3; });
+  const json rounds = Json({"door", "rounds", "*"})["rounds"];
+  EXPECT_EQ(rounds[0]["round"], "3");
+  EXPECT_EQ(rounds[0].value("key", ""), "") << "it runs";
+  EXPECT_NE(rounds[2].value("key", ""), "");
+  EXPECT_EQ(rounds[2]["admitted_per_million"], 200'000);
+  EXPECT_THAT(Table({"door", "rounds", "*"}), ContainsRegex("3 +\\* +5% .*runs"));
+  ASSERT_EQ(Run({"door", "set", "tv", "--no-lottery"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("takes the place of all that \"*\" asks"));
+  EXPECT_THAT(Table({"door", "show", "tv"}), ContainsRegex("lottery +5%"));
+  EXPECT_THAT(err_, HasSubstr("no policy of its own"));
+}
+
+TEST_F(TranchectlDoorTest, AThousandEntriesAreImportedListedAndRemoved) {
+  OpenSale("tv", 10);
+  const std::string path = scratch_.path() / "bots.csv";
+  std::ofstream file(path);
+  for (int i = 0; i < 1000; ++i) file << "deny,user,bot-" << i << ",,seen on the forum\n";
+  file << "allow,address,203.0.113.0/24,24h\n";
+  file.close();
+  const json preview = Json({"door", "list", "import", path});
+  EXPECT_EQ(preview["added"], 1001);
+  EXPECT_EQ(preview["entries"], 1001);
+  EXPECT_EQ(Json({"door", "list"})["entries"], json::array()) << "a preview changes nothing";
+  const json done = Json({"door", "list", "import", path, "--yes"});
+  EXPECT_EQ(done["added"], 1001);
+  EXPECT_EQ(done["entries"], 1001);
+  EXPECT_EQ(Json({"door", "list", "--limit", "200000"})["entries"].size(), 1001u);
+  EXPECT_EQ(Json({"door", "list", "--limit", "5"})["entries"].size(), 5u);
+  EXPECT_THAT(Table({"door", "list", "--verdict", "allow"}),
+              AllOf(ContainsRegex("allow +address +203.0.113.0/24 +20"), Not(HasSubstr("bot-"))));
+  EXPECT_THAT(Table({"door", "list", "--user", "bot-7"}), ContainsRegex("deny +user +bot-7 +never +seen on the forum"));
+  Table({"door", "list", "remove", "--user", "nobody"});
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+
+  AwaitOpinion({"--user", "bot-7"}, 1);
+  EXPECT_THAT(out_, HasSubstr("DENIED"));
+  EXPECT_EQ(ReasonOf(client_->Create({.sku = "tv", .user = "bot-7"}).status()), Reason::kDenied);
+  EXPECT_EQ(Json({"door", "list", "add", "allow", "--user", "bot-7", "--reason", "a mistake", "--yes"})["replaced"], 1);
+  AwaitOpinion({"--user", "bot-7"}, 0);
+  EXPECT_THAT(Table({"audit", "--limit", "1"}), HasSubstr("a mistake"));
+
+  EXPECT_EQ(Json({"door", "list", "import", path, "--remove", "--yes"})["removed"], 1001);
+  AwaitOpinion({"--user", "bot-8"}, 0);
+  EXPECT_EQ(Run({"door", "list", "add", "deny", "--yes"}), 1) << "nobody is named";
+  EXPECT_EQ(Run({"door", "list", "add", "deny", "--address", "203.0.113.7/24", "--yes"}), 1)
+      << "bits behind its length";
+  std::ofstream(path) << "deny,user,carol\nforbid,user,dave\n";
+  EXPECT_EQ(Run({"door", "list", "import", path, "--yes"}), 1);
+  EXPECT_THAT(err_, HasSubstr("line 2: \"forbid\""));
+  EXPECT_EQ(Json({"door", "list"})["entries"], json::array()) << "a file with a fault does nothing";
+}
+
+TEST_F(TranchectlDoorTest, KeysAreRotatedOnceAndReplacedAtOnce) {
+  OpenSale("tv", 10);
+  ASSERT_EQ(Run({"door", "set", "tv", "--token", "--yes"}), 0) << err_;
+  AwaitOpinion({"--user", "alice"}, 1);
+  const auto entry = client_->EnterSale({.sku = "tv", .user = "alice"});
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  AwaitOpinion({"--user", "alice", "--token", entry->purchase_token}, 0);
+
+  EXPECT_THAT(Table({"door", "key", "show"}), AllOf(HasSubstr("next"), HasSubstr("current"), HasSubstr("previous")));
+  EXPECT_EQ(Run({"door", "key", "rotate", "--yes"}), 2) << "they were made a moment ago";
+  EXPECT_THAT(err_, AllOf(HasSubstr("KEY_ROTATED_RECENTLY"), HasSubstr("--replace-all")));
+  EXPECT_THAT(Table({"door", "key", "rotate", "--replace-all"}), HasSubstr("current -> gone"));
+  EXPECT_THAT(err_, AllOf(HasSubstr("worthless"), HasSubstr("--yes --expect-current")));
+  const json before = Json({"door", "key", "show"})["keys"];
+  EXPECT_EQ(Json({"door", "key", "rotate", "--replace-all", "--yes"})["rotated"], true);
+  EXPECT_NE(Json({"door", "key", "show"})["keys"], before);
+  std::string current;
+  for (const json& key : before) {
+    if (key["use"] == "USE_CURRENT") current = key["key_id"];
+  }
+  EXPECT_EQ(Run({"door", "key", "rotate", "--replace-all", "--yes", "--expect-current", current}), 2) << "a repetition";
+  AwaitOpinion({"--user", "alice", "--token", entry->purchase_token}, 1);
+  EXPECT_THAT(out_, HasSubstr("PURCHASE_TOKEN_INVALID"));
+  for (const std::string& log : {Table({"audit", "--limit", "20"}), Table({"door", "key", "show", "-o", "json"})}) {
+    EXPECT_THAT(log, Not(HasSubstr("secret")));
+  }
+}
+
+}  // namespace
+}  // namespace tranche::testing
