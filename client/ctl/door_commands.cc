@@ -181,11 +181,15 @@ void BeginRound(Session& session, const DoorPolicyFlags& flags) {
   request.set_new_lottery_round(true);
   request.set_expected_version(flags.expected_version >= 0 ? flags.expected_version : (*stored)->version());
   const bool done = ChangePolicy(session, std::move(request), flags.yes);
-  if (done)
-    session.err() << "The key of the round before is told now: `tranchectl door rounds " << flags.sku_id << "`\n";
+  if (!done) return;
+  session.err() << "The key of the round before is told now: `tranchectl door rounds "
+                << (flags.sku_id == kOfEverySku ? "SKU" : flags.sku_id) << "`\n";
 }
 
 void ShowRounds(Session& session, const std::string& sku_id) {
+  if (sku_id == kOfEverySku) {
+    return session.FailLocally("name a SKU: the rounds of '*' are told with those of each SKU");
+  }
   tranche::v1::ListLotteryRoundsRequest request;
   request.set_sku_id(sku_id);
   const auto rounds = session.FrontDoor(&FrontDoorService::Stub::ListLotteryRounds, request);
@@ -300,8 +304,9 @@ void AddDoorPolicyCommand(CLI::App* door, Session& session, const char* name, co
 
 void AddDoorRounds(CLI::App* door, Session& session) {
   auto sku_id = std::make_shared<std::string>();
-  CLI::App* rounds = door->add_subcommand("rounds", "The lottery's rounds, with what anybody needs to check a rank");
-  AddDoorSkuArgument(rounds, *sku_id);
+  CLI::App* rounds = door->add_subcommand(
+      "rounds", "A SKU's lottery rounds, also those of '*', with what anybody needs to check a rank");
+  AddSkuArgument(rounds, *sku_id);
   rounds->footer(
       "The key of a round is told when it has ended; until then only its hash (SHA-256), which buyers see, too.\n"
       "Example:\n  tranchectl door rounds tv -o wide");
