@@ -38,9 +38,9 @@ constexpr char kFooter[] =
     "\n"
     "What changes something shows it first and does it with --yes; every change is in the audit log.\n"
     "JSON output follows protobuf's mapping: 64-bit numbers are strings, so that no reader rounds them.\n"
-    "Exit status: 0 done; 1 wrong usage, or the output cannot be written; 2 the cluster refused, did not\n"
-    "answer, verify found a broken rule, or reconcile a difference; 3 verify could not tell,\n"
-    "or status found that something is wrong.";
+    "Exit status: 0 done; 1 wrong usage, or the output cannot be written, or door test found a refusal; 2 the\n"
+    "cluster refused, did not answer, verify found a broken rule, or reconcile a difference; 3 verify could\n"
+    "not tell, or status found that something is wrong.";
 
 // A command's help also shows the flags that every command has.
 class HelpWithGlobalFlags : public CLI::Formatter {

@@ -27,9 +27,27 @@ from page_commands import blocks, code_in_text, commands  # noqa: E402
 PAGE, MESSAGES_PAGE = "docs/clients.md", "docs/reservations.md"
 # What the page's commands are about; the tests have their own.
 EXAMPLE = "10.0.0.1:7400,10.0.0.2:7400 tv alice"
+# Where the page's program has defined all that it uses.
+BEGIN_OF_MAIN = "\ntry:\n    reservation = "
 # Debian's python3-grpcio is for no other interpreter than this one.
 ENVIRONMENT = {**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
 VERIFIED_TIMEOUT_S = 60
+
+
+def entering_program():
+    """The page's program, which enters the sale first and prints what it would tell the buyer's page."""
+    (program,) = blocks(PAGE, ("python",))
+    (enter,) = (block for block in blocks(PAGE, ("py",)) if "def enter(" in block)
+    definitions, main, _ = program.partition(BEGIN_OF_MAIN)
+    assert main, "the page's program has another form"
+    return f"""{definitions}
+{enter}
+import json
+told = enter(door_rpc.FrontDoorServiceStub(grpc.insecure_channel("ipv4:" + sys.argv[1])), *sys.argv[2:])
+if told.get("token"):
+    told["reserved"] = reserve(connect(sys.argv[1]), sys.argv[2], sys.argv[3], str(uuid.uuid4()), told["token"]).sku_id
+print(json.dumps(told))
+"""
 
 
 def prepare():
@@ -39,6 +57,7 @@ def prepare():
         (FOLDER / file).write_text(program)
     (operate,) = blocks(PAGE, ("python3",))
     (FOLDER / "operate.py").write_text(operate)
+    (FOLDER / "enter.py").write_text(entering_program())
     (FOLDER / "proto").symlink_to(ROOT / "proto")
     for_python, _for_go = blocks(PAGE)
     *stubs, python = commands(for_python)
@@ -56,6 +75,8 @@ import npm  # noqa: E402
 import tranchectl  # noqa: E402
 from google.protobuf import any_pb2  # noqa: E402
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
+from tranche.v1 import front_door_service_pb2 as door_pb  # noqa: E402
+from tranche.v1 import front_door_service_pb2_grpc as door_rpc  # noqa: E402
 from tranche.v1 import reservation_service_pb2 as pb  # noqa: E402
 from tranche.v1 import reservation_service_pb2_grpc as rpc  # noqa: E402
 
@@ -130,6 +151,60 @@ class WhenAnswersToNodeAreLost(WhenAnswersAreLost):
     program = NODE
 
 
+def enter(nodes, *words):
+    """What the page's function would tell the buyer's page."""
+    done = subprocess.run([sys.executable, "enter.py", nodes, *words], cwd=FOLDER, capture_output=True, text=True,
+                          timeout=60, check=False, env={**ENVIRONMENT, "PYTHONPATH": "gen"})
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+class EnteringASale(unittest.TestCase):
+    """Against a front door that answers as it was told."""
+
+    def enter(self, answer, *words):
+        requests = []
+
+        class Door(door_rpc.FrontDoorServiceServicer):
+            def EnterSale(self, request, context):  # noqa: N802 (gRPC's name)
+                requests.append(request)
+                if isinstance(answer, door_pb.EnterSaleResponse):
+                    return answer
+                context.set_trailing_metadata([("grpc-status-details-bin", answer.SerializeToString())])
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "as scripted")
+
+        server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=1))
+        door_rpc.add_FrontDoorServiceServicer_to_server(Door(), server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        self.addCleanup(server.stop, None)
+        told = enter(f"127.0.0.1:{port}", "tv", "alice", *words)
+        (request,) = requests
+        return told, request
+
+    def test_who_has_to_wait_is_told_how_long(self):
+        not_admitted = door_pb.EnterSaleResponse()
+        not_admitted.retry_after.FromMilliseconds(20500)
+        told, request = self.enter(not_admitted)
+        self.assertEqual(told, {"retry_after_s": 20.5})
+        self.assertEqual((request.sku_id, request.user_id, request.challenge_solution), ("tv", "alice", ""))
+
+    def test_a_rate_limit_is_passed_on_after_one_try(self):
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(700)
+        limited = status_pb2.Status(code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], details=[
+            packed(error_details_pb2.ErrorInfo(domain="tranche", reason="RATE_LIMITED")), packed(retry)])
+        told, _ = self.enter(limited)
+        self.assertEqual(told, {"retry_after_s": 0.7})
+
+    def test_a_challenge_goes_to_the_page_and_its_solution_comes_back(self):
+        asked = door_pb.EnterSaleResponse(admitted=True, challenge_problem="expired")
+        asked.challenge.altcha = "{}"
+        told, request = self.enter(asked, "solved")
+        self.assertEqual(told, {"challenge": "{}", "problem": "expired"})
+        self.assertEqual(request.challenge_solution, "solved")
+
+
 def write_certificates(folder):
     """An authority, and what it vouches for: a node and a shop."""
     def openssl(*words):
@@ -150,9 +225,8 @@ class OverTls(unittest.TestCase):
         folder.mkdir()
         write_certificates(folder)
         (folder / "shop.token").write_text("a-token\n")
-        (connect,) = blocks(PAGE, ("py",))
-        begin = "\ntry:\n    reservation = "
-        program = (FOLDER / "reserve.py").read_text()
+        (connect,) = (block for block in blocks(PAGE, ("py",)) if "def connect(" in block)
+        begin, program = BEGIN_OF_MAIN, (FOLDER / "reserve.py").read_text()
         self.assertIn(begin, program)
         connect = connect.replace("/etc/tranche/", f"{folder}/")
         (FOLDER / "reserve_secured.py").write_text(program.replace(begin, f"\n{connect}{begin}"))
@@ -216,6 +290,23 @@ class AgainstRealNodes(unittest.TestCase):
         self.assertEqual((entry["actor"], entry["reason"]), ("pricing-bot", "wrong price"))
         refused = reserve(PYTHON, self.nodes, "phone", "alice")
         self.assertRegex(refused.stderr, r"^SALE_PAUSED: .*'pause_reason': 'We are back soon.'")
+
+    def test_a_buyer_enters_a_sale_that_asks_for_a_token(self):
+        self.sell("ticket", 1)
+        self.assertEqual(enter(self.nodes, "ticket", "alice"), {"token": ""}, "there is no front door")
+        tranchectl.ctl(self.state, "door", "set", "ticket", "--token", "--yes")
+        # Each node has the policy a moment later, and then refuses a claim without a token.
+        deadline = time.monotonic() + VERIFIED_TIMEOUT_S
+        for node in self.nodes.split(","):
+            opinion = ("door", "test", "--sku", "ticket", "--user", "alice")
+            while subprocess.run([cluster.BIN / "tranchectl", "--endpoint", node, *opinion], check=False,
+                                 capture_output=True).returncode != 1:
+                self.assertLess(time.monotonic(), deadline, "the node has no policy")
+        refused = reserve(PYTHON, self.nodes, "ticket", "alice")
+        self.assertRegex(refused.stderr, "^PURCHASE_TOKEN_REQUIRED: ")
+        told = enter(self.nodes, "ticket", "alice")
+        self.assertNotEqual(told["token"], "")
+        self.assertEqual(told["reserved"], "ticket")
 
     def start(self, *command):
         log = open(FOLDER / f"{pathlib.Path(command[0]).name}.log", "w+b")
