@@ -1,5 +1,6 @@
 // tranchectl door show|set|remove|round|rounds|test; lists are in door_list_commands.cc, keys in door_key_commands.cc
 
+#include <cstdint>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -8,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/ctl/commands.h"

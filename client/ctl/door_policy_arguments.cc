@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "absl/algorithm/container.h"
