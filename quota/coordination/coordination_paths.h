@@ -16,10 +16,12 @@ inline constexpr char kSkusPath[] = "/skus";
 inline constexpr char kBalancerPath[] = "/balancer";
 inline constexpr char kDrainPath[] = "/drain";
 inline constexpr char kLedgerPath[] = "/ledger";
+// Its own data is the version of what the front door goes by (front_door_announcement.h); nothing lies below it.
+inline constexpr char kFrontDoorPath[] = "/frontdoor";
 
 // The first level: these always exist.
 inline constexpr const char* kFixedPaths[] = {kNodesPath,    kSlicesPath, kDemandPath, kSkusPath,
-                                              kBalancerPath, kDrainPath,  kLedgerPath};
+                                              kBalancerPath, kDrainPath,  kLedgerPath, kFrontDoorPath};
 
 std::string NodePath(storage::IncarnationId incarnation);
 std::string SlicesPath(storage::IncarnationId incarnation);

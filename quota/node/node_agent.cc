@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/front_door_announcement.h"
 #include "quota/coordination/incarnation_znodes.h"
 #include "quota/coordination/ledger_mark.h"
 #include "storage/base/log_event.h"
@@ -341,7 +342,15 @@ absl::Status NodeAgent::SyncAll(Coordination& session, SliceReader::Which which)
   absl::Status status = reader_.ReadHeld(session, incarnation, *skus, which);
   const absl::Status drain = drain_.Read(session, incarnation);
   status.Update(absl::IsNotFound(drain) ? RegisterAgain(session) : drain);
+  ReadFrontDoor(session);
   return status;
+}
+
+// A failure is no reason to read the slices again: the process also looks by itself.
+void NodeAgent::ReadFrontDoor(Coordination& session) {
+  const auto znode = session.Get(kFrontDoorPath, Watch::kYes);
+  if (znode.ok()) return host_->NoteFrontDoor(ReadFrontDoorVersion(znode->data));
+  if (absl::IsNotFound(znode.status())) session.EnsureFixedPaths().IgnoreError();
 }
 
 // Somebody wrote over it, and others would not find us by our name and address. If it fails, the next look tries again.
@@ -381,17 +390,20 @@ absl::Status NodeAgent::SyncChanged(Coordination& session, const std::set<std::s
   const IncarnationId incarnation = incarnation_.load();
   const std::string own_slices = SlicesPath(incarnation);
   std::vector<std::string> slices, skus;
-  bool others = false;
+  bool others = false, front_door = false;
   for (const std::string& path : changed) {
     if (absl::StartsWith(path, own_slices + "/")) {
       slices.push_back(LastName(path));
     } else if (absl::StartsWith(path, std::string(kSkusPath) + "/")) {
       skus.push_back(LastName(path));
+    } else if (path == kFrontDoorPath) {
+      front_door = true;
     } else {
       others = true;  // new and deleted slices, a lost registration, a request to drain
     }
   }
   absl::Status status = reader_.Read(session, incarnation, skus, slices);
+  if (front_door) ReadFrontDoor(session);
   if (others) status.Update(SyncAll(session, SliceReader::Which::kNew));
   return status;
 }

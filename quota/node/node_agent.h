@@ -110,6 +110,7 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
   absl::Status Sync(const Work& work);
   absl::Status SyncAll(Coordination& session, SliceReader::Which which);
   absl::Status SyncChanged(Coordination& session, const std::set<std::string>& changed);
+  void ReadFrontDoor(Coordination& session);
   absl::Status RegisterAgain(Coordination& session);
   void RestoreRegistration(Coordination& session, int32_t version);
 

@@ -1,6 +1,7 @@
 // What a node's agent asks of, and tells, its process.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ class NodeHost {
   virtual std::string WhyUnhealthy() { return {}; }
   // The flags whose files it cannot use as they are now, so that it goes on with what it read from them before.
   virtual std::vector<std::string> FaultyFiles() { return {}; }
+  // What the tree says that the version of the front door's data is (coordination/front_door_announcement.h); 0 if it
+  // says none. Told at every change, and again from time to time.
+  virtual void NoteFrontDoor(int64_t /*version*/) {}
 };
 
 }  // namespace tranche::quota

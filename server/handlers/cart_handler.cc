@@ -1,5 +1,6 @@
 #include "server/handlers/cart_handler.h"
 
+#include <algorithm>
 #include <string>
 #include <variant>
 
@@ -24,9 +25,21 @@ absl::StatusOr<ReservationClaim> CheckLine(const v1::CartLine& line, const std::
   if (line.quantity() < 1) {
     return FieldError(v1::ERROR_REASON_QUANTITY_INVALID, field + ".quantity", "must be at least 1");
   }
+  RETURN_IF_ERROR(CheckPurchaseToken(line.purchase_token(), field + ".purchase_token"));
   ReservationClaim claim{id, line.sku_id(), user_id, line.quantity()};
   claim.trace = CurrentTrace();
   return claim;
+}
+
+// Where no front door is, carts come without both, and cost nothing more.
+std::vector<quota::Visitor> VisitorsOf(const v1::CreateReservationsRequest& request, const std::string& address) {
+  const bool known = !address.empty() || std::any_of(request.lines().begin(), request.lines().end(),
+                                                     [](const auto& line) { return !line.purchase_token().empty(); });
+  std::vector<quota::Visitor> visitors;
+  if (!known) return visitors;
+  visitors.reserve(static_cast<size_t>(request.lines_size()));
+  for (const v1::CartLine& line : request.lines()) visitors.push_back({address, line.purchase_token()});
+  return visitors;
 }
 
 }  // namespace
@@ -55,7 +68,8 @@ absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservat
   return claims;
 }
 
-void CartHandler::Create(const v1::CreateReservationsRequest& request, absl::Time deadline, Done done) {
+void CartHandler::Create(const v1::CreateReservationsRequest& request, absl::Time deadline, Done done,
+                         const std::string& buyer_address) {
   absl::StatusOr<std::vector<ReservationClaim>> claims = CheckCart(request);
   if (!claims.ok()) {
     outcomes_.Refused(claims.status());
@@ -81,7 +95,8 @@ void CartHandler::Create(const v1::CreateReservationsRequest& request, absl::Tim
           }
           response.set_replayed(sold.replayed);
           done(std::move(response));
-        });
+        },
+        VisitorsOf(request, buyer_address));
 }
 
 }  // namespace tranche::server

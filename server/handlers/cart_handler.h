@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -27,16 +28,18 @@ absl::StatusOr<std::vector<storage::ReservationClaim>> CheckCart(const v1::Creat
 // Thread-safe. Outlived by its dependencies.
 class CartHandler {
  public:
-  // quota::CartSeller::Sell, or a stand-in for it.
+  // quota::CartSeller::Sell, or a stand-in for it. `visitors`: one for each line; empty if nothing is known of the
+  // buyer.
   using Sell = std::function<void(std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist,
-                                  quota::CartDone)>;
+                                  quota::CartDone, std::vector<quota::Visitor> visitors)>;
   // Called exactly once, inline or on another thread; must not block.
   using Done = absl::AnyInvocable<void(absl::StatusOr<v1::CreateReservationsResponse>)>;
 
   CartHandler(Sell sell, storage::Clock* clock) : sell_(std::move(sell)), clock_(clock) {}
 
-  // `request` is not used after Create returns.
-  void Create(const v1::CreateReservationsRequest& request, absl::Time deadline, Done done);
+  // `request` is not used after Create returns. `buyer_address`: "" if it is not known, or nobody asks.
+  void Create(const v1::CreateReservationsRequest& request, absl::Time deadline, Done done,
+              const std::string& buyer_address = {});
 
   // Until this is called, every cart is answered as if this node had no units, so callers go elsewhere.
   void StartServing() { serving_.store(true, std::memory_order_release); }

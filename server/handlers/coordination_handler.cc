@@ -134,7 +134,7 @@ class Walk {
 std::string RenderPayload(const std::string& path, const std::string& data) {
   if (data.empty()) return "";
   const bool of_leader = path == quota::LeaderPath() || absl::StartsWith(path, quota::LeaderPath(""));
-  if (of_leader && IsPlainUtf8(data)) return data;
+  if ((of_leader || path == quota::kFrontDoorPath) && IsPlainUtf8(data)) return data;
   const std::unique_ptr<google::protobuf::Message> message = PayloadType(Split(path));
   std::string json;
   google::protobuf::util::JsonPrintOptions options;

@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/admission/purchase_token.h"
 #include "server/errors.h"
 
 namespace tranche::server {
@@ -45,6 +46,11 @@ absl::Status CheckSkuId(absl::string_view sku_id, absl::string_view field) {
     return FieldError(v1::ERROR_REASON_SKU_ID_MALFORMED, field, "must be 1 to 64 characters of [A-Za-z0-9._-]");
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckPurchaseToken(absl::string_view token, absl::string_view field) {
+  if (token.size() <= kMaxPurchaseTokenBytes) return absl::OkStatus();
+  return InvalidField(field, absl::StrCat("must be at most ", kMaxPurchaseTokenBytes, " bytes"));
 }
 
 absl::StatusOr<int> CheckPageSize(int32_t page_size, int fallback) {

@@ -25,6 +25,9 @@ bool IsCurrency(absl::string_view text);
 // OK, or SKU_ID_REQUIRED / SKU_ID_MALFORMED about the field of this name.
 absl::Status CheckSkuId(absl::string_view sku_id, absl::string_view field = "sku_id");
 
+// OK, or FIELD_INVALID: no token is so long. What else is wrong with it, the front door says.
+absl::Status CheckPurchaseToken(absl::string_view token, absl::string_view field = "purchase_token");
+
 // Items per page: the default, and the most.
 inline constexpr int kDefaultPageSize = 100;
 inline constexpr int kLargestPageSize = 1000;

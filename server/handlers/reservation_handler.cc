@@ -27,6 +27,7 @@ absl::StatusOr<storage::ReservationClaim> CheckClaim(const v1::CreateReservation
   RETURN_IF_ERROR(CheckBuyer(request.user_id()));
   if (request.quantity() < 1) return FieldError(v1::ERROR_REASON_QUANTITY_INVALID, "quantity", "must be at least 1");
   RETURN_IF_ERROR(CheckOrderReference(request.order_reference()));
+  RETURN_IF_ERROR(CheckPurchaseToken(request.purchase_token()));
   return storage::ReservationClaim{
       id, request.sku_id(), request.user_id(), request.quantity(), request.order_reference(), CurrentTrace()};
 }
@@ -36,7 +37,8 @@ absl::StatusOr<storage::ReservationClaim> CheckClaim(const v1::CreateReservation
 ReservationHandler::ReservationHandler(Sell sell, storage::Books* books, storage::Clock* clock)
     : sell_(std::move(sell)), books_(books), clock_(clock) {}
 
-void ReservationHandler::Create(const v1::CreateReservationRequest& request, absl::Time deadline, CreateDone done) {
+void ReservationHandler::Create(const v1::CreateReservationRequest& request, absl::Time deadline, CreateDone done,
+                                std::string buyer_address) {
   absl::StatusOr<storage::ReservationClaim> claim = CheckClaim(request);
   if (!claim.ok()) {
     outcomes_.Refused(claim.status());
@@ -58,7 +60,8 @@ void ReservationHandler::Create(const v1::CreateReservationRequest& request, abs
           auto sold = std::get<quota::Sold>(std::move(result));
           outcomes_.Done(sold.replayed ? kReplayed : kCreated);
           done(std::move(sold));
-        });
+        },
+        {.address = std::move(buyer_address), .purchase_token = request.purchase_token()});
 }
 
 void ReservationHandler::Get(const v1::GetReservationRequest& request, GetDone done) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <string>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
@@ -26,15 +27,17 @@ inline constexpr size_t kMaxCreateBytes = 4096;
 class ReservationHandler {
  public:
   // quota::Seller::Sell, or a stand-in for it.
-  using Sell = std::function<void(storage::ReservationClaim, absl::Time deadline, bool may_exist, quota::SaleDone)>;
+  using Sell = std::function<void(storage::ReservationClaim, absl::Time deadline, bool may_exist, quota::SaleDone,
+                                  quota::Visitor)>;
   // Called exactly once, inline or on another thread; must not block.
   using CreateDone = absl::AnyInvocable<void(absl::StatusOr<quota::Sold>)>;
   using GetDone = absl::AnyInvocable<void(absl::StatusOr<storage::Reservation>)>;
 
   ReservationHandler(Sell sell, storage::Books* books, storage::Clock* clock);
 
-  // `request` is not used after these return.
-  void Create(const v1::CreateReservationRequest& request, absl::Time deadline, CreateDone done);
+  // `request` is not used after these return. `buyer_address`: "" if it is not known, or nobody asks.
+  void Create(const v1::CreateReservationRequest& request, absl::Time deadline, CreateDone done,
+              std::string buyer_address = {});
   void Get(const v1::GetReservationRequest& request, GetDone done);
 
   // Until this is called, every Create is answered as if this node had no units, so callers go elsewhere.

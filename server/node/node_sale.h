@@ -3,11 +3,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "quota/sale/cart_seller.h"
+#include "quota/sale/entry_check.h"
 #include "quota/sale/pool_taker.h"
+#include "quota/sale/sale_gate.h"
 #include "quota/sale/seller.h"
 #include "quota/sale/sku_directory.h"
 #include "quota/sale/waiting_room.h"
@@ -15,16 +19,24 @@
 #include "server/process/options.h"
 #include "server/process/periodic_task.h"
 #include "storage/books.h"
+#include "storage/clock.h"
 
 namespace tranche::server {
 
 // Thread-safe, except for ending. Outlived by its dependencies.
 class NodeSale {
  public:
-  NodeSale(const ServerOptions& options, quota::SliceTable* slices, storage::Books* books);
+  // `gate`: asked for each claim and cart. `parked`: how many wait at the gate, within the same bound as those who wait
+  // for units; it must not call this, except for waiting().
+  NodeSale(const ServerOptions& options, quota::SliceTable* slices, storage::Books* books, quota::SaleGate* gate,
+           std::function<size_t()> parked);
 
   quota::Seller& seller() { return seller_; }
   quota::CartSeller& carts() { return carts_; }
+  // See quota::CheckEntry.
+  void CheckEntry(const std::string& sku_id, quota::EntryChecked done) {
+    quota::CheckEntry(*slices_, directory_, *storage::Clock::Real(), sku_id, std::move(done));
+  }
   // How many requests wait for units of the SKU.
   int64_t waiting(const std::string& sku_id) const { return static_cast<int64_t>(room_.waiting(sku_id)); }
 
@@ -38,6 +50,7 @@ class NodeSale {
   void StopTasks() { overdue_task_.reset(); }
 
  private:
+  const quota::SliceTable* const slices_;
   quota::SkuDirectory directory_;
   quota::PoolTaker pools_;
   quota::WaitingRoom room_;

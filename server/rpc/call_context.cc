@@ -30,6 +30,7 @@ constexpr const char* kActorKeys[] = {"tranche-actor-bin", "tranche-actor"};
 constexpr const char* kReasonKeys[] = {"tranche-reason-bin", "tranche-reason"};
 constexpr char kTraceKey[] = "traceparent";
 constexpr char kRequestKey[] = "x-request-id";
+constexpr char kForwardedKey[] = "x-forwarded-for";
 constexpr size_t kMaxActorBytes = 128;
 constexpr size_t kMaxReasonBytes = 4 * storage::kMaxReasonChars;
 constexpr size_t kMaxRequestIdBytes = 128;
@@ -118,6 +119,16 @@ void CallContext::NoteDenial() const {
                            .caller = caller_ == nullptr ? AddressOfPeer(peer()) : caller_->name,
                            .actor = std::move(who.name),
                            .reason = std::move(who.reason)});
+}
+
+std::string CallContext::forwarded_for() const {
+  std::string list;
+  const auto [begin, end] = context_->client_metadata().equal_range(kForwardedKey);
+  for (auto header = begin; header != end; ++header) {
+    const absl::string_view value(header->second.data(), header->second.size());
+    absl::StrAppend(&list, list.empty() ? "" : ", ", value);
+  }
+  return list;
 }
 
 std::string CallContext::trace_id() const {

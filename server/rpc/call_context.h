@@ -58,6 +58,8 @@ class CallContext {
   storage::Actor actor() const;
   // As gRPC writes it, such as "ipv4:10.0.0.7:51234".
   std::string peer() const { return context_->peer(); }
+  // What the header x-forwarded-for says, as one list: several of them are joined in their order. "" if there is none.
+  std::string forwarded_for() const;
   // The caller's trace id; "" if they sent none, or a malformed one.
   std::string trace_id() const;
   // With the id of the header x-request-id, if that is 1 to 128 printable characters of ASCII without spaces. Null,

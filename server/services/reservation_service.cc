@@ -11,12 +11,12 @@ bool IsDecision(const absl::Status& refusal) {
   return absl::IsFailedPrecondition(refusal) || absl::IsResourceExhausted(refusal);
 }
 
-CallEntry CreateCall(CallPolicy policy, ReservationHandler* handler) {
+CallEntry CreateCall(CallPolicy policy, ReservationHandler* handler, const VisitorAddresses& visitors) {
   return InlineCall<v1::CreateReservationRequest, v1::CreateReservationResponse>(
-      policy, [handler](const CallContext& call, const v1::CreateReservationRequest& request,
-                        const Reply<v1::CreateReservationResponse>& reply) {
+      policy, [handler, visitors](const CallContext& call, const v1::CreateReservationRequest& request,
+                                  const Reply<v1::CreateReservationResponse>& reply) {
         const bool in_response = request.refusal_in_response();
-        handler->Create(request, call.deadline(), [handler, reply, in_response](absl::StatusOr<quota::Sold> sold) {
+        const auto answer = [handler, reply, in_response](absl::StatusOr<quota::Sold> sold) {
           if (!sold.ok()) {
             if (!in_response || !IsDecision(sold.status())) return reply.Finish(sold.status());
             *reply.response()->mutable_refusal() = ToRpcStatus(sold.status());
@@ -25,7 +25,16 @@ CallEntry CreateCall(CallPolicy policy, ReservationHandler* handler) {
           handler->Fill(sold->reservation, reply.response()->mutable_reservation());
           reply.response()->set_replayed(sold->replayed);
           reply.Finish(absl::OkStatus());
-        });
+        };
+        handler->Create(request, call.deadline(), answer, visitors.Of(call));
+      });
+}
+
+CallEntry CartCall(CallPolicy policy, CartHandler* handler, const VisitorAddresses& visitors) {
+  return InlineCall<v1::CreateReservationsRequest, v1::CreateReservationsResponse>(
+      policy, [handler, visitors](const CallContext& call, const v1::CreateReservationsRequest& request,
+                                  const Reply<v1::CreateReservationsResponse>& reply) {
+        handler->Create(request, call.deadline(), reply, visitors.Of(call));
       });
 }
 
@@ -66,8 +75,8 @@ std::vector<CallEntry> ReservationCalls(const ReservationHandlers& to, Reservati
   using enum CallKind;
   // A change names its reservation by an id that the caller chose, so repeating it changes nothing.
   return {
-      CreateCall({"CreateReservation", kClaim, kInline, kYes, kReservation}, to.reservation),
-      InlineCall({"CreateReservations", kClaim, kInline, kYes, kCart}, to.cart, &CartHandler::Create),
+      CreateCall({"CreateReservation", kClaim, kInline, kYes, kReservation}, to.reservation, to.visitors),
+      CartCall({"CreateReservations", kClaim, kInline, kYes, kCart}, to.cart, to.visitors),
       InlineCall({"ConfirmReservation", kPay, kInline, kYes, kConfirm}, to.change, &ChangeHandler::Confirm),
       InlineCall({"CancelReservation", kGiveBack, kInline, kYes, kCancel}, to.change, &ChangeHandler::Cancel),
       InlineCall({"ExtendReservation", kClaim, kInline, kYes, kExtend}, to.change, &ChangeHandler::Extend),
@@ -76,8 +85,8 @@ std::vector<CallEntry> ReservationCalls(const ReservationHandlers& to, Reservati
       LargeInlineCall({"ListReservations", kReadAll, kInline, kYes, kList}, to.list, &ListHandler::List),
       // Not counted: a watch has no deadline, and a stream's requests are counted one by one.
       WatchCall({"WatchReservation", kRead, kInline, kYes}, to.watch),
-      StreamCall({"StreamReservations", kPay, kInline, kYes}, {to.reservation, to.cart, to.change}, streams,
-                 stream_options),
+      StreamCall({"StreamReservations", kPay, kInline, kYes}, {to.reservation, to.cart, to.change, to.visitors},
+                 streams, stream_options),
   };
 }
 

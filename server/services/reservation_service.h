@@ -12,6 +12,7 @@
 #include "server/rpc/call_service.h"
 #include "server/services/reservation_stream.h"
 #include "server/services/reservation_stream_set.h"
+#include "server/services/visitor_addresses.h"
 
 namespace tranche::server {
 
@@ -21,6 +22,7 @@ struct ReservationHandlers {
   ChangeHandler* change = nullptr;
   ListHandler* list = nullptr;
   WatchHub* watch = nullptr;
+  VisitorAddresses visitors = {};
 };
 
 // `streams` keeps the open ones.

@@ -119,8 +119,19 @@ void ReservationStream::Admit() {
     ServeItem(
         handlers_, frame_, item,
         [self = shared_from_this(), sequence = item.sequence(), room](
-            absl::StatusOr<v1::StreamReservationsResult> result) { self->Decided(sequence, room, std::move(result)); });
+            absl::StatusOr<v1::StreamReservationsResult> result) { self->Decided(sequence, room, std::move(result)); },
+        BuyerAddress());
   }
+}
+
+// A stream may begin long before the front door has a policy.
+const std::string& ReservationStream::BuyerAddress() {
+  static const std::string* const nobody_asks = new std::string();
+  if (!buyer_address_.has_value()) {
+    if (!handlers_.visitors.wanted()) return *nobody_asks;
+    buyer_address_ = handlers_.visitors.Of(call_);
+  }
+  return *buyer_address_;
 }
 
 bool ReservationStream::BeginToAdmit() {

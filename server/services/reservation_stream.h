@@ -26,6 +26,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -89,6 +91,8 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
         options_(options),
         access_(call) {}
 
+  // For the front door. Looked for once, and not before it asks. By the thread that has set admitting_.
+  const std::string& BuyerAddress();
   // Admits what is in hand while there is room. By the thread that has set admitting_.
   void Admit() ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether the caller of this is to call Admit, without the lock.
@@ -123,6 +127,7 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
   grpc::ByteBuffer received_;
   // What was read last. Only for the thread that has set admitting_.
   RequestMessage message_;
+  std::optional<std::string> buyer_address_;  // likewise
   // What is being written; only while writing_.
   grpc::ByteBuffer sent_;
 

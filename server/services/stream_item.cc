@@ -38,17 +38,19 @@ auto Answering(const CallFrame& frame, CallKind kind, absl::Time deadline,
 }
 
 void ServeClaim(ReservationHandler* handler, const CallFrame& frame, const v1::CreateReservationRequest& request,
-                absl::Time deadline, ItemDone done) {
+                absl::Time deadline, ItemDone done, const std::string& buyer_address) {
   const OpenCall call = frame.open_calls->Begin(CallKind::kReservation, deadline);
-  handler->Create(request, deadline,
-                  [handler, &frame, call, done = std::move(done)](absl::StatusOr<quota::Sold> sold) mutable {
-                    frame.open_calls->End(call);
-                    if (!sold.ok()) return done(sold.status());
-                    StreamReservationsResult result;
-                    handler->Fill(sold->reservation, result.mutable_created()->mutable_reservation());
-                    result.mutable_created()->set_replayed(sold->replayed);
-                    done(std::move(result));
-                  });
+  handler->Create(
+      request, deadline,
+      [handler, &frame, call, done = std::move(done)](absl::StatusOr<quota::Sold> sold) mutable {
+        frame.open_calls->End(call);
+        if (!sold.ok()) return done(sold.status());
+        StreamReservationsResult result;
+        handler->Fill(sold->reservation, result.mutable_created()->mutable_reservation());
+        result.mutable_created()->set_replayed(sold->replayed);
+        done(std::move(result));
+      },
+      buyer_address);
 }
 
 }  // namespace
@@ -65,16 +67,17 @@ int64_t RoomOf(const StreamReservationsItem& item) {
 }
 
 void ServeItem(const StreamHandlers& handlers, const CallFrame& frame, const StreamReservationsItem& item,
-               ItemDone done) {
+               ItemDone done, const std::string& buyer_address) {
   const absl::StatusOr<absl::Time> deadline = DeadlineOfItem(frame, item);
   if (!deadline.ok()) return done(deadline.status());
   switch (item.request_case()) {
     case StreamReservationsItem::kCreate:
-      return ServeClaim(handlers.reservation, frame, item.create(), *deadline, std::move(done));
+      return ServeClaim(handlers.reservation, frame, item.create(), *deadline, std::move(done), buyer_address);
     case StreamReservationsItem::kCreateCart:
       return handlers.cart->Create(item.create_cart(), *deadline,
                                    Answering(frame, CallKind::kCart, *deadline,
-                                             &StreamReservationsResult::mutable_cart_created, std::move(done)));
+                                             &StreamReservationsResult::mutable_cart_created, std::move(done)),
+                                   buyer_address);
     case StreamReservationsItem::kConfirm:
       return handlers.change->Confirm(item.confirm(), *deadline,
                                       Answering(frame, CallKind::kConfirm, *deadline,

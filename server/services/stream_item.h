@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
@@ -10,6 +11,7 @@
 #include "server/handlers/change_handler.h"
 #include "server/handlers/reservation_handler.h"
 #include "server/rpc/call_frame.h"
+#include "server/services/visitor_addresses.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "tranche/v1/reservation_service.pb.h"
 
@@ -19,6 +21,7 @@ struct StreamHandlers {
   ReservationHandler* reservation = nullptr;
   CartHandler* cart = nullptr;
   ChangeHandler* change = nullptr;
+  VisitorAddresses visitors = {};
 };
 
 // Of the StreamBudget: how many reservations the answer may tell, which is at least one.
@@ -31,8 +34,8 @@ using ItemDone = absl::AnyInvocable<void(absl::StatusOr<v1::StreamReservationsRe
 // Calls `done` exactly once, inline or on another thread, with the result or with an error made by errors.h. The item's
 // deadline is its timeout, lowered to the frame's max_deadline, and it is counted as an open call of its kind until
 // then. Handlers and frame live until then; `item` is not used after this returns. Does not block, and `done` must not
-// either.
+// either. `buyer_address`: as for ReservationHandler::Create.
 void ServeItem(const StreamHandlers& handlers, const CallFrame& frame, const v1::StreamReservationsItem& item,
-               ItemDone done);
+               ItemDone done, const std::string& buyer_address = {});
 
 }  // namespace tranche::server

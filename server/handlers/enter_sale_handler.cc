@@ -1,0 +1,100 @@
+#include "server/handlers/enter_sale_handler.h"
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/admission/challenge.h"
+#include "server/errors.h"
+#include "server/handlers/field_checks.h"
+#include "server/handlers/reservation_messages.h"
+#include "server/proto_time.h"
+#include "storage/base/status_macros.h"
+
+namespace tranche::server {
+namespace {
+
+absl::Status CheckVisit(const v1::EnterSaleRequest& request) {
+  RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
+  RETURN_IF_ERROR(CheckBuyer(request.user_id()));
+  if (request.challenge_solution().size() <= kMaxSolutionBytes) return absl::OkStatus();
+  return InvalidField("challenge_solution", absl::StrCat("must be at most ", kMaxSolutionBytes, " bytes"));
+}
+
+v1::EnterSaleResponse ToEnterSaleResponse(const DoorEntry& entry) {
+  v1::EnterSaleResponse response;
+  response.set_admitted(entry.admitted);
+  if (!entry.purchase_token.empty()) {
+    response.set_purchase_token(entry.purchase_token);
+    *response.mutable_token_expire_time() = ToTimestamp(entry.token_expires_at);
+  }
+  if (!entry.challenge.empty()) {
+    response.mutable_challenge()->set_altcha(entry.challenge);
+    *response.mutable_challenge()->mutable_expire_time() = ToTimestamp(entry.challenge_expires_at);
+  }
+  response.set_challenge_problem(entry.challenge_problem);
+  if (entry.retry_after > absl::ZeroDuration()) *response.mutable_retry_after() = ToDuration(entry.retry_after);
+  if (entry.lottery.has_value()) {
+    v1::LotteryTicket* const ticket = response.mutable_lottery();
+    ticket->set_round(entry.lottery->round);
+    ticket->set_commitment(entry.lottery->commitment);
+    ticket->set_rank(entry.rank);
+    ticket->set_threshold(entry.lottery->threshold);
+  }
+  return response;
+}
+
+}  // namespace
+
+void EnterSaleHandler::Enter(const v1::EnterSaleRequest& request, absl::Time deadline,
+                             const std::string& buyer_address, Done done) {
+  absl::Status refused = CheckVisit(request);
+  if (refused.ok()) refused = MayServe(request.sku_id());
+  if (!refused.ok()) return done(std::move(refused));
+  Visit visit{.sku_id = request.sku_id(),
+              .user_id = request.user_id(),
+              .address = buyer_address,
+              .challenge_solution = request.challenge_solution(),
+              .deadline = deadline,
+              .done = std::move(done)};
+  check_(request.sku_id(), [this, visit = std::move(visit)](std::optional<quota::Refused> refused) mutable {
+    if (refused.has_value()) return visit.done(RefusalError(*refused, visit.sku_id));
+    AskDoor(std::move(visit));
+  });
+}
+
+absl::Status EnterSaleHandler::MayServe(const std::string& sku_id) const {
+  if (!serving_.load(std::memory_order_acquire)) {
+    return RefusalError({.refusal = storage::Refusal::kExhaustedHere}, sku_id);
+  }
+  if (!accepting_.load(std::memory_order_relaxed)) return RefusalError({.refusal = storage::Refusal::kDraining});
+  return absl::OkStatus();
+}
+
+void EnterSaleHandler::AskDoor(Visit visit) {
+  if (!door_->closed_to_some()) {
+    v1::EnterSaleResponse open;
+    open.set_admitted(true);
+    return visit.done(std::move(open));
+  }
+  const DoorEntry entry =
+      door_->Enter(visit.sku_id, visit.user_id, visit.address, visit.challenge_solution, clock_->Now());
+  if (entry.refused.has_value()) return visit.done(RefusalError(*entry.refused, visit.sku_id));
+  v1::EnterSaleResponse response = ToEnterSaleResponse(entry);
+  if (entry.wait <= absl::ZeroDuration()) return visit.done(std::move(response));
+  AnswerAfter(entry.wait, visit.deadline, visit.sku_id, std::move(response), std::move(visit.done));
+}
+
+void EnterSaleHandler::AnswerAfter(absl::Duration wait, absl::Time deadline, const std::string& sku_id,
+                                   v1::EnterSaleResponse response, Done done) {
+  const quota::Refused too_early{.refusal = storage::Refusal::kRateLimited, .retry_after = wait};
+  if (clock_->Now() + wait > deadline) return done(RefusalError(too_early, sku_id));
+  // Shared, so that it can still be called when too many wait.
+  auto answer = std::make_shared<Done>(std::move(done));
+  const bool parked =
+      door_->Park(wait, [answer, response = std::move(response)]() mutable { (*answer)(std::move(response)); });
+  if (!parked) (*answer)(RefusalError(too_early, sku_id));
+}
+
+}  // namespace tranche::server

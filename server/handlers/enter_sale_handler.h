@@ -1,0 +1,63 @@
+// FrontDoorService.EnterSale, without gRPC: checks a request against the API's limits, asks whether there is anything to
+// buy, then the front door, and translates what it says into the API's messages.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "quota/sale/entry_check.h"
+#include "server/admission/front_door.h"
+#include "storage/clock.h"
+#include "tranche/v1/front_door_service.pb.h"
+
+namespace tranche::server {
+
+// Thread-safe. Outlived by its dependencies.
+class EnterSaleHandler {
+ public:
+  // quota::CheckEntry, or a stand-in for it.
+  using CheckEntry = std::function<void(const std::string& sku_id, quota::EntryChecked done)>;
+  // Called exactly once, inline or on another thread; must not block.
+  using Done = absl::AnyInvocable<void(absl::StatusOr<v1::EnterSaleResponse>)>;
+
+  EnterSaleHandler(CheckEntry check, FrontDoor* door, storage::Clock* clock)
+      : check_(std::move(check)), door_(door), clock_(clock) {}
+
+  // `request` is not used after this returns. `buyer_address`: "" if it is not known. Who would have to wait for their
+  // turn until after the deadline is told so at once.
+  void Enter(const v1::EnterSaleRequest& request, absl::Time deadline, const std::string& buyer_address, Done done);
+
+  // Until this is called, callers are sent elsewhere, as those of claims are.
+  void StartServing() { serving_.store(true, std::memory_order_release); }
+  // While not accepting, every call is refused with DRAINING.
+  void SetAccepting(bool accepting) { accepting_.store(accepting, std::memory_order_relaxed); }
+
+ private:
+  struct Visit {
+    std::string sku_id;
+    std::string user_id;
+    std::string address;
+    std::string challenge_solution;
+    absl::Time deadline;
+    Done done;
+  };
+
+  absl::Status MayServe(const std::string& sku_id) const;
+  void AskDoor(Visit visit);
+  void AnswerAfter(absl::Duration wait, absl::Time deadline, const std::string& sku_id, v1::EnterSaleResponse response,
+                   Done done);
+
+  const CheckEntry check_;
+  FrontDoor* const door_;
+  storage::Clock* const clock_;
+  std::atomic<bool> serving_{false};
+  std::atomic<bool> accepting_{true};
+};
+
+}  // namespace tranche::server
