@@ -79,24 +79,25 @@ void CartHandler::Create(const v1::CreateReservationsRequest& request, absl::Tim
     outcomes_.Refused(storage::Refusal::kExhaustedHere);
     return done(RefusalError({.refusal = storage::Refusal::kExhaustedHere}));
   }
-  sell_(*std::move(claims), deadline, request.may_exist(),
-        [this, done = std::move(done)](quota::CartSale sale) mutable {
-          if (const auto* refused = std::get_if<quota::CartRefused>(&sale)) {
-            outcomes_.Refused(refused->refused.refusal);
-            absl::Status error = RefusalError(refused->refused, refused->sku_id);
-            if (refused->reservation_id.has_value()) error = WithReservationId(error, *refused->reservation_id);
-            return done(std::move(error));
-          }
-          const auto& sold = std::get<quota::CartSold>(sale);
-          outcomes_.Done(sold.replayed ? kReplayed : kCreated);
-          v1::CreateReservationsResponse response;
-          for (const storage::Reservation& reservation : sold.reservations) {
-            Fill(reservation, clock_->Now(), response.add_reservations());
-          }
-          response.set_replayed(sold.replayed);
-          done(std::move(response));
-        },
-        VisitorsOf(request, buyer_address));
+  sell_(
+      *std::move(claims), deadline, request.may_exist(),
+      [this, done = std::move(done)](quota::CartSale sale) mutable {
+        if (const auto* refused = std::get_if<quota::CartRefused>(&sale)) {
+          outcomes_.Refused(refused->refused.refusal);
+          absl::Status error = RefusalError(refused->refused, refused->sku_id);
+          if (refused->reservation_id.has_value()) error = WithReservationId(error, *refused->reservation_id);
+          return done(std::move(error));
+        }
+        const auto& sold = std::get<quota::CartSold>(sale);
+        outcomes_.Done(sold.replayed ? kReplayed : kCreated);
+        v1::CreateReservationsResponse response;
+        for (const storage::Reservation& reservation : sold.reservations) {
+          Fill(reservation, clock_->Now(), response.add_reservations());
+        }
+        response.set_replayed(sold.replayed);
+        done(std::move(response));
+      },
+      VisitorsOf(request, buyer_address));
 }
 
 }  // namespace tranche::server

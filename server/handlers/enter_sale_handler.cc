@@ -47,11 +47,11 @@ v1::EnterSaleResponse ToEnterSaleResponse(const DoorEntry& entry) {
 
 }  // namespace
 
-void EnterSaleHandler::Enter(const v1::EnterSaleRequest& request, absl::Time deadline,
-                             const std::string& buyer_address, Done done) {
-  absl::Status refused = CheckVisit(request);
-  if (refused.ok()) refused = MayServe(request.sku_id());
-  if (!refused.ok()) return done(std::move(refused));
+void EnterSaleHandler::Enter(const v1::EnterSaleRequest& request, absl::Time deadline, const std::string& buyer_address,
+                             Done done) {
+  absl::Status valid = CheckVisit(request);
+  if (valid.ok()) valid = MayServe(request.sku_id());
+  if (!valid.ok()) return done(std::move(valid));
   Visit visit{.sku_id = request.sku_id(),
               .user_id = request.user_id(),
               .address = buyer_address,

@@ -1,5 +1,5 @@
-// FrontDoorService.EnterSale, without gRPC: checks a request against the API's limits, asks whether there is anything to
-// buy, then the front door, and translates what it says into the API's messages.
+// FrontDoorService.EnterSale, without gRPC: checks a request against the API's limits, asks whether there is anything
+// to buy, then the front door, and translates what it says into the API's messages.
 #pragma once
 
 #include <atomic>

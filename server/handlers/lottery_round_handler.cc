@@ -50,20 +50,20 @@ void LotteryRoundHandler::List(const v1::ListLotteryRoundsRequest& request, absl
 }
 
 void LotteryRoundHandler::AddRoundsOfEverySku(const std::string& sku_id, Rounds own, Done done) {
-  rounds_.Get(storage::kEverySku, [sku_id, rounds = std::move(own),
-                                   done = std::move(done)](const RoundCache::Found& of_every_sku) mutable {
-    if (!of_every_sku.ok()) return done(LedgerError(of_every_sku.status(), sku_id, Repeatable::kYes));
-    const Rounds others = RoundsIn(*of_every_sku);
-    rounds.insert(rounds.end(), others.begin(), others.end());
-    std::stable_sort(rounds.begin(), rounds.end(),
-                     [](const auto& a, const auto& b) { return a.started_at > b.started_at; });
-    v1::ListLotteryRoundsResponse response;
-    for (const storage::LotteryRound& round : rounds) {
-      if (response.rounds_size() == storage::kMaxRoundsTold) break;
-      FillForBuyers(round, response.add_rounds());
-    }
-    done(std::move(response));
-  });
+  rounds_.Get(storage::kEverySku,
+              [sku_id, rounds = std::move(own), done = std::move(done)](const RoundCache::Found& of_every_sku) mutable {
+                if (!of_every_sku.ok()) return done(LedgerError(of_every_sku.status(), sku_id, Repeatable::kYes));
+                const Rounds others = RoundsIn(*of_every_sku);
+                rounds.insert(rounds.end(), others.begin(), others.end());
+                std::stable_sort(rounds.begin(), rounds.end(),
+                                 [](const auto& a, const auto& b) { return a.started_at > b.started_at; });
+                v1::ListLotteryRoundsResponse response;
+                for (const storage::LotteryRound& round : rounds) {
+                  if (response.rounds_size() == storage::kMaxRoundsTold) break;
+                  FillForBuyers(round, response.add_rounds());
+                }
+                done(std::move(response));
+              });
 }
 
 }  // namespace tranche::server

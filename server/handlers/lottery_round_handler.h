@@ -25,8 +25,8 @@ class LotteryRoundHandler {
   // `read` reads the rounds of the policy that the key names, the newest first.
   LotteryRoundHandler(RoundCache::Read read, storage::Clock* clock);
 
-  // The rounds of the SKU's own policy and of that of all SKUs, the newest first: of a sale that is over, the policy may
-  // be gone. `request` is not used after this returns. The cache bounds how long it takes, so it needs no deadline.
+  // The rounds of the SKU's own policy and of that of all SKUs, the newest first: of a sale that is over, the policy
+  // may be gone. `request` is not used after this returns. The cache bounds how long it takes, so it needs no deadline.
   void List(const v1::ListLotteryRoundsRequest& request, absl::Time deadline, Done done);
 
  private:

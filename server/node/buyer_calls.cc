@@ -62,17 +62,22 @@ ReservationStreamOptions ToStreamOptions(const ServerOptions& options) {
 }  // namespace
 
 BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger,
-                       NodeSale* sale, CallMetrics* metrics, AccessLog* access_log, AccessControl* access)
+                       NodeSale* sale, NodeDoor* door, CallMetrics* metrics, AccessLog* access_log,
+                       AccessControl* access)
     : access_(access),
       unread_timeout_(absl::Milliseconds(options.unread_timeout_ms)),
+      visitors_(door->gate(), options.trusted_proxies),
       reservations_(
-          [sale](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
-            sale->seller().Sell(std::move(claim), deadline, may_exist, std::move(done));
+          [sale](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done,
+                 quota::Visitor visitor) {
+            sale->seller().Sell(std::move(claim), deadline, may_exist, std::move(done), std::move(visitor));
           },
           ledger->books(), storage::Clock::Real()),
       carts_(
           [sale](std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist,
-                 quota::CartDone done) { sale->carts().Sell(std::move(lines), deadline, may_exist, std::move(done)); },
+                 quota::CartDone done, std::vector<quota::Visitor> visitors) {
+            sale->carts().Sell(std::move(lines), deadline, may_exist, std::move(done), std::move(visitors));
+          },
           storage::Clock::Real()),
       changes_(ledger->books(), slices, storage::Clock::Real()),
       lists_(ledger->books(), storage::Clock::Real()),
@@ -83,20 +88,27 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
                  ledger->ListSkus(after, CatalogHandler::kLargestPage + 1, std::move(done));
                },
                storage::Clock::Real()),
+      enter_([sale](const std::string& sku_id, quota::EntryChecked done) { sale->CheckEntry(sku_id, std::move(done)); },
+             &door->door(), storage::Clock::Real()),
+      rounds_([ledger](const std::string& policy_sku_id,
+                       auto done) { ledger->ListLotteryRounds(policy_sku_id, std::move(done)); },
+              storage::Clock::Real()),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
-      served_(options, handlers(), &catalog_, FrameOf(options, &open_calls_, metrics, access_log, access)),
+      served_(options, handlers(), &catalog_, front_door_handlers(),
+              FrameOf(options, &open_calls_, metrics, access_log, access)),
       served_to_operators_(HasOwnAdminAddress(options)
-                               ? std::make_unique<Served>(options, handlers(), &catalog_,
+                               ? std::make_unique<Served>(options, handlers(), &catalog_, front_door_handlers(),
                                                           FrameOf(options, &open_calls_, metrics, access_log, access))
                                : nullptr),
       check_streams_task_(std::min(kCheckStreams, absl::Milliseconds(options.unread_timeout_ms) / 4),
                           [this] { CheckStreams(); }) {}
 
 BuyerCalls::Served::Served(const ServerOptions& options, const ReservationHandlers& handlers, CatalogHandler* catalog,
-                           CallFrame frame)
+                           const FrontDoorHandlers& front_door, CallFrame frame)
     : answers(AnswerLimitsOf(options), storage::Clock::Real()),
       reservations(handlers, (frame.answers = &answers, frame), ToStreamOptions(options)),
-      catalog_service(MakeCatalogService(catalog, frame)) {}
+      catalog_service(MakeCatalogService(catalog, frame)),
+      front_door_service(MakeFrontDoorService(front_door, frame)) {}
 
 std::vector<grpc::Service*> BuyerCalls::services_for_operators() {
   return served_to_operators_ == nullptr ? std::vector<grpc::Service*>() : served_to_operators_->services();
@@ -138,10 +150,12 @@ void BuyerCalls::CheckStreams() {
 void BuyerCalls::StartServing() {
   reservations_.StartServing();
   carts_.StartServing();
+  enter_.StartServing();
 }
 
 void BuyerCalls::SetAccepting(bool accepting) {
   changes_.SetAccepting(accepting);
+  enter_.SetAccepting(accepting);
   watch_hub_.SetAccepting(accepting);
 }
 

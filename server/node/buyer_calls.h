@@ -1,4 +1,5 @@
-// The calls of ReservationService and CatalogService on a front node: their handlers and the services.
+// The calls of ReservationService, CatalogService and FrontDoorService on a front node: their handlers and the
+// services.
 #pragma once
 
 #include <grpcpp/impl/service_type.h>
@@ -13,9 +14,12 @@
 #include "server/handlers/cart_handler.h"
 #include "server/handlers/catalog_handler.h"
 #include "server/handlers/change_handler.h"
+#include "server/handlers/enter_sale_handler.h"
 #include "server/handlers/list_handler.h"
+#include "server/handlers/lottery_round_handler.h"
 #include "server/handlers/reservation_handler.h"
 #include "server/handlers/watch_hub.h"
+#include "server/node/node_door.h"
 #include "server/node/node_ledger.h"
 #include "server/node/node_sale.h"
 #include "server/process/options.h"
@@ -24,7 +28,9 @@
 #include "server/rpc/answer_budget.h"
 #include "server/rpc/call_metrics.h"
 #include "server/rpc/open_calls.h"
+#include "server/services/front_door_service.h"
 #include "server/services/reservation_service.h"
+#include "server/services/visitor_addresses.h"
 
 namespace tranche::server {
 
@@ -34,7 +40,7 @@ class BuyerCalls {
   // `metrics` may be null: then calls are not counted by method; so may `access_log`: then they have no lines; and so
   // may `access`: then everybody may make every call.
   BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger, NodeSale* sale,
-             CallMetrics* metrics, AccessLog* access_log, AccessControl* access);
+             NodeDoor* door, CallMetrics* metrics, AccessLog* access_log, AccessControl* access);
 
   std::vector<grpc::Service*> services() { return served_.services(); }
   // The same calls for those who connect where operators do, if that is an address of its own. Their streams and unread
@@ -42,7 +48,7 @@ class BuyerCalls {
   std::vector<grpc::Service*> services_for_operators();
   OpenCalls& open_calls() { return open_calls_; }
   // For operators' changes of reservations, which are the same ones.
-  ReservationHandlers handlers() { return {&reservations_, &carts_, &changes_, &lists_, &watch_hub_}; }
+  ReservationHandlers handlers() { return {&reservations_, &carts_, &changes_, &lists_, &watch_hub_, visitors_}; }
   // Of all streams.
   int open_streams();
   int64_t unread_answers();
@@ -62,14 +68,19 @@ class BuyerCalls {
  private:
   // What one gRPC server serves: gRPC takes a service for one server only.
   struct Served {
-    Served(const ServerOptions& options, const ReservationHandlers& handlers, CatalogHandler* catalog, CallFrame frame);
-    std::vector<grpc::Service*> services() { return {reservations.service(), catalog_service.get()}; }
+    Served(const ServerOptions& options, const ReservationHandlers& handlers, CatalogHandler* catalog,
+           const FrontDoorHandlers& front_door, CallFrame frame);
+    std::vector<grpc::Service*> services() {
+      return {reservations.service(), catalog_service.get(), front_door_service.get()};
+    }
 
     AnswerBudget answers;
     ReservationServiceImpl reservations;
     std::unique_ptr<grpc::Service> catalog_service;
+    std::unique_ptr<grpc::Service> front_door_service;
   };
 
+  FrontDoorHandlers front_door_handlers() { return {&enter_, &rounds_, visitors_}; }
   // Of streams and watches: what has room again goes on, and what may not go on ends.
   void CheckStreams();
 
@@ -77,12 +88,15 @@ class BuyerCalls {
   const absl::Duration unread_timeout_;
   uint64_t checked_generation_ = 0;  // of the access file, when the watches were checked last
   absl::Time check_again_at_ = absl::InfiniteFuture();
+  const VisitorAddresses visitors_;
   ReservationHandler reservations_;
   CartHandler carts_;
   ChangeHandler changes_;
   ListHandler lists_;
   WatchHub watch_hub_;
   CatalogHandler catalog_;
+  EnterSaleHandler enter_;
+  LotteryRoundHandler rounds_;
   OpenCalls open_calls_;
   Served served_;
   const std::unique_ptr<Served> served_to_operators_;  // null: they connect where buyers do

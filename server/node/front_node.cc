@@ -15,6 +15,7 @@
 #include "quota/node/node_host.h"
 #include "server/node/buyer_calls.h"
 #include "server/node/node_access.h"
+#include "server/node/node_door.h"
 #include "server/node/node_ledger.h"
 #include "server/node/node_metrics.h"
 #include "server/node/node_sale.h"
@@ -85,13 +86,15 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
       : end_requested_(std::move(end_requested)),
         ledger_(options, [this](storage::IncarnationId id) { slices_.NoteIncarnationEnded(id); }),
         connector_(ToZookeeperOptions(options.backends)),
-        sale_(options, &slices_, ledger_.books()),
+        door_(
+            options, &ledger_, this, [this] { return Incarnation(); }, [this] { return sale_.waiting(); }),
+        sale_(options, &slices_, ledger_.books(), door_.gate(), [this] { return door_.waiting(); }),
         access_log_(MakeAccessLog(options)),
         access_(options.access_file.empty()
                     ? nullptr
                     : std::make_unique<NodeAccess>(options.access_file, AccessPlace(options), &ledger_.stock())),
         call_metrics_(options.metrics.listen.empty() ? nullptr : std::make_unique<CallMetrics>(storage::Clock::Real())),
-        buyer_calls_(options, &slices_, &ledger_, &sale_, call_metrics_.get(), access_log_.get(), control()),
+        buyer_calls_(options, &slices_, &ledger_, &sale_, &door_, call_metrics_.get(), access_log_.get(), control()),
         operator_calls_(options, &ledger_, this, buyer_calls_.handlers(), &slices_, call_metrics_.get(),
                         access_log_.get(), control()) {}
 
@@ -100,6 +103,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     ledger_.GiveUpAfter(absl::ZeroDuration());
     if (grpc_.server != nullptr) EndCalls(absl::ZeroDuration());
     metrics_.reset();
+    // It uses the agent's session and the ledger.
+    door_.StopThreads();
     std::unique_ptr<quota::NodeAgent> agent;
     {
       absl::MutexLock lock(&mutex_);
@@ -117,8 +122,10 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     // Before the others, so that a supervisor hears that the process lives while it waits for others.
     if (!options.metrics.listen.empty()) RETURN_IF_ERROR(StartMetrics(options.metrics));
     RETURN_IF_ERROR(ledger_.Start(options.backends));
+    RETURN_IF_ERROR(door_.Start());
     RETURN_IF_ERROR(StartCalls(options));
     RETURN_IF_ERROR(StartAgent(options));
+    door_.LookSoon();
     buyer_calls_.StartServing();
     absl::MutexLock lock(&mutex_);
     serving_ = true;
@@ -131,6 +138,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     ledger_.GiveUpAfter(timeout);
     NoteStopping();
     SetAccepting(false);
+    door_.EndTurns();
     buyer_calls_.StopStreams();
     ledger_.DrainClaims(deadline);
     const bool carts_decided = sale_.carts().AwaitAnswered(std::max(absl::ZeroDuration(), deadline - absl::Now()));
@@ -169,7 +177,9 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     return flags;
   }
 
-  // SessionSource: for admin calls, which may come before the agent exists.
+  void NoteFrontDoor(int64_t version) override { door_.NoteAnnounced(version); }
+
+  // SessionSource: for admin calls and the front door, which may come before the agent exists.
   std::shared_ptr<quota::Coordination> Session() override {
     quota::NodeAgent* agent = Agent();
     return agent == nullptr ? nullptr : agent->Session();
@@ -186,6 +196,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     ASSIGN_OR_RETURN(metrics_, NodeMetrics::Start(options, {.slices = &slices_,
                                                             .ledger = &ledger_,
                                                             .sale = &sale_,
+                                                            .door = &door_,
                                                             .buyer_calls = &buyer_calls_,
                                                             .operator_calls = &operator_calls_,
                                                             .calls = call_metrics_.get(),
@@ -331,12 +342,14 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   // that answer run until every call has its answer.
   void EndCalls(absl::Duration timeout) {
     SetAccepting(false);
+    door_.EndTurns();
     ledger_.RefuseWaiting();
     ShutDownServers(timeout);
     // It looks at what ends from here on.
     metrics_.reset();
     // Nobody waits any more, so nothing below uses the executors.
     sale_.StopTasks();
+    door_.StopThreads();
     buyer_calls_.StopThreads();
     operator_calls_.StopThreads();
     if (access_ != nullptr) access_->StopThreads();
@@ -362,11 +375,18 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     return agent_.get();
   }
 
+  // kPool before the agent exists.
+  storage::IncarnationId Incarnation() {
+    const quota::NodeAgent* const agent = Agent();
+    return agent == nullptr ? storage::kPool : agent->incarnation();
+  }
+
   const EndRequested end_requested_;
   std::unique_ptr<ServedCertificates> certificates_;  // null: plain text; set once, before anything is served
   quota::SliceTable slices_;
   NodeLedger ledger_;
   quota::ZookeeperConnector connector_;
+  NodeDoor door_;
   NodeSale sale_;
   const std::unique_ptr<AccessLog> access_log_;      // null: off
   const std::unique_ptr<NodeAccess> access_;         // null: everybody may call everything

@@ -130,6 +130,13 @@ void NodeLedger::ListSkus(const std::string& after, int limit,
       *list_executor_, [this, after, limit] { return stock_.ListSkus(after, limit); }, std::move(done));
 }
 
+void NodeLedger::ListLotteryRounds(const std::string& policy_sku_id,
+                                   absl::AnyInvocable<void(absl::StatusOr<std::vector<storage::LotteryRound>>)> done) {
+  storage::RunOn(
+      *list_executor_, [this, policy_sku_id] { return shards_.home().front->ListLotteryRounds(policy_sku_id); },
+      std::move(done));
+}
+
 bool NodeLedger::Idle() const {
   const storage::ShardList all = shards_.All();
   return std::all_of(all.begin(), all.end(), [](const auto& shard) {

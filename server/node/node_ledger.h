@@ -18,6 +18,7 @@
 #include "server/process/periodic_task.h"
 #include "server/process/shard_check.h"
 #include "storage/bounded_executor.h"
+#include "storage/ledger/front_ledger.h"
 #include "storage/postgres/connection_limits.h"
 #include "storage/shards/routing_outbox_ledger.h"
 #include "storage/shards/routing_payment_ledger.h"
@@ -50,6 +51,10 @@ class NodeLedger {
   // The first `limit` SKUs after the id, for callers that must not block; see SkuLedger::ListSkus.
   void ListSkus(const std::string& after, int limit,
                 absl::AnyInvocable<void(absl::StatusOr<std::vector<storage::Sku>>)> done);
+
+  // See FrontLedger::ListLotteryRounds, likewise.
+  void ListLotteryRounds(const std::string& policy_sku_id,
+                         absl::AnyInvocable<void(absl::StatusOr<std::vector<storage::LotteryRound>>)> done);
 
   // Calls that wait for one of the threads that all shards share. Not after StopExecutors.
   size_t queued_late_payments() const { return late_payment_executor_->queued(); }

@@ -12,16 +12,17 @@ namespace tranche::server {
 NodeMetrics::NodeMetrics(const MetricsOptions& options, NodeMetricsParts parts)
     : parts_(std::move(parts)),
       sale_(parts_.slices, parts_.sale, parts_.buyer_calls, parts_.agent, static_cast<size_t>(options.skus)),
+      front_door_(parts_.door),
       ledger_(parts_.ledger) {}
 
 absl::StatusOr<std::unique_ptr<NodeMetrics>> NodeMetrics::Start(const MetricsOptions& options, NodeMetricsParts parts) {
   std::unique_ptr<NodeMetrics> node(new NodeMetrics(options, std::move(parts)));
   NodeMetrics* const shown = node.get();
-  ASSIGN_OR_RETURN(
-      node->door_,
-      MetricsDoor::Start(
-          options, {shown, &shown->sale_, &shown->ledger_, shown->parts_.ledger->clock_offsets(), shown->parts_.calls},
-          [shown] { return shown->Ready(); }, shown->parts_.certificates));
+  ASSIGN_OR_RETURN(node->door_, MetricsDoor::Start(
+                                    options,
+                                    {shown, &shown->sale_, &shown->front_door_, &shown->ledger_,
+                                     shown->parts_.ledger->clock_offsets(), shown->parts_.calls},
+                                    [shown] { return shown->Ready(); }, shown->parts_.certificates));
   return node;
 }
 

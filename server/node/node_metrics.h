@@ -10,8 +10,10 @@
 #include "server/metrics/metric_set.h"
 #include "server/metrics/metrics_door.h"
 #include "server/node/buyer_calls.h"
+#include "server/node/door_metrics.h"
 #include "server/node/ledger_metrics.h"
 #include "server/node/node_access.h"
+#include "server/node/node_door.h"
 #include "server/node/node_ledger.h"
 #include "server/node/node_sale.h"
 #include "server/node/operator_calls.h"
@@ -32,6 +34,7 @@ struct NodeMetricsParts {
   const quota::SliceTable* slices = nullptr;
   NodeLedger* ledger = nullptr;
   const NodeSale* sale = nullptr;
+  const NodeDoor* door = nullptr;
   BuyerCalls* buyer_calls = nullptr;
   const OperatorCalls* operator_calls = nullptr;
   CallMetrics* calls = nullptr;
@@ -59,6 +62,7 @@ class NodeMetrics final : public MetricSource {
 
   const NodeMetricsParts parts_;
   SaleMetrics sale_;
+  DoorMetrics front_door_;
   LedgerMetrics ledger_;
   std::unique_ptr<MetricsDoor> door_;  // last: it uses the others
 };

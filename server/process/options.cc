@@ -374,7 +374,8 @@ void AddSelling(Parser& parser, ServerOptions* options) {
   parser.AddNumber("exhausted-wait-ms", &options->exhausted_wait_ms, 0, 5000, "MS",
                    "How long a request waits at most for units on their way to this node; 0: not at all");
   parser.AddNumber("max-waiting", &options->max_waiting, 0, 100000, "N",
-                   "Most requests that wait so at once; more are refused with EXHAUSTED_HERE");
+                   "Most requests that wait so, or for their turn at a rate limit, at once; more are refused with "
+                   "EXHAUSTED_HERE, or RATE_LIMITED");
   parser.AddNumber("default-deadline-ms", &options->default_deadline_ms, 0, 600000, "MS",
                    "Deadline of reservation calls that carry none; 0 refuses them with DEADLINE_REQUIRED");
   parser.AddNumber("max-deadline-ms", &options->max_deadline_ms, 1, 600000, "MS",
@@ -385,6 +386,19 @@ void AddSelling(Parser& parser, ServerOptions* options) {
   parser.AddNumber(
       "blocking-queue", &options->blocking_queue, 1, 100000, "N",
       "Most carts and such reads waiting for a thread, and most late payments; more are refused with OVERLOADED");
+}
+
+void AddFrontDoor(Parser& parser, ServerOptions* options) {
+  parser.Group("Front door");
+  parser.AddNumber(
+      "trusted-proxies", &options->trusted_proxies, 0, 10, "N",
+      "How many entries of the header x-forwarded-for are believed, from the right: each of so many proxies "
+      "before this node adds the address that it was called from. The leftmost of them is the buyer's, for "
+      "limits and lists by address. A shop that calls for its buyers sends the buyer's address there: 1. "
+      "0: callers are the buyers");
+  parser.AddNumber("door-memory-mib", &options->door_memory_mib, 1, 4096, "MIB",
+                   "Memory for rate limits, taken when the first one is set: one MiB has room for about 55,000 buyers, "
+                   "networks and tokens at once; more share limits");
 }
 
 void AddStreams(Parser& parser, ServerOptions* options) {
@@ -519,6 +533,7 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
   AddListening(parser, options);
   AddAccess(parser, options);
   AddSelling(parser, options);
+  AddFrontDoor(parser, options);
   AddStreams(parser, options);
   AddLimits(parser, options);
   AddLog(parser, options);

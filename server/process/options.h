@@ -53,6 +53,8 @@ struct ServerOptions {
   int max_queue = 16384;
   int exhausted_wait_ms = 100;
   int max_waiting = 1000;
+  int trusted_proxies = 0;  // of the entries of x-forwarded-for, from the right
+  int door_memory_mib = 64;
   // Of databases that an operator may add as shards: HOST,HOST. "": those of --postgres.
   std::string shard_hosts;
   int default_deadline_ms = 2000;  // 0: refuse calls without a deadline

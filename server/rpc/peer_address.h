@@ -11,7 +11,4 @@ namespace tranche::server {
 // kind of peer than an IP address is returned as it is.
 std::string AddressOfPeer(absl::string_view peer);
 
-// The IP address alone, without brackets and zone: "10.0.0.7", "2001:db8::7". "" for another kind of peer.
-std::string IpOfPeer(absl::string_view peer);
-
 }  // namespace tranche::server

@@ -1,0 +1,97 @@
+#include "server/node/door_metrics.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "storage/clock.h"
+
+namespace tranche::server {
+namespace {
+
+bool IsLimit(DoorCheck check) { return check >= DoorCheck::kLimitUser && check <= DoorCheck::kLimitSku; }
+
+double Of(const std::atomic<uint64_t>& count) { return static_cast<double>(count.load(std::memory_order_relaxed)); }
+
+void AddChecks(const DoorCounts& counts, MetricSet* metrics) {
+  for (int i = 0; i < kDoorChecks; ++i) {
+    const auto check = static_cast<DoorCheck>(i);
+    const auto add = [&](const char* verdict, const std::atomic<uint64_t>& count) {
+      metrics->AddCounter("tranche_door_checks_total", "Tries that a check of the front door refused, or made wait.",
+                          Of(count), {{"check", std::string(DoorCheckName(check))}, {"verdict", verdict}});
+    };
+    add("refused", counts.refused[static_cast<size_t>(i)]);
+    if (IsLimit(check)) add("waited", counts.waited[static_cast<size_t>(i)]);
+  }
+  metrics->AddCounter("tranche_door_admitted_total", "Tries that a policy of the front door let in.",
+                      Of(counts.admitted));
+  metrics->AddCounter("tranche_door_waiting_full_total",
+                      "Tries that were refused because too many wait, here and for units.", Of(counts.parked_full));
+}
+
+void AddTokens(const DoorCounts& counts, MetricSet* metrics) {
+  metrics->AddCounter("tranche_door_tokens_issued_total", "Purchase tokens that were given out.",
+                      Of(counts.tokens_issued));
+  const auto add = [&](const char* outcome, const std::atomic<uint64_t>& count) {
+    metrics->AddCounter("tranche_door_challenges_total",
+                        "Challenges that were given out, and solutions that were taken, or not.", Of(count),
+                        {{"outcome", outcome}});
+  };
+  add("issued", counts.challenges_issued);
+  add("solved", counts.challenges_solved);
+  add("refused", counts.challenges_refused);
+}
+
+void AddState(const DoorState& state, MetricSet* metrics) {
+  const auto unreadable = std::count_if(state.policies.begin(), state.policies.end(),
+                                        [](const auto& policy) { return !policy.second->unreadable.empty(); });
+  metrics->AddGauge("tranche_door_policies", "Policies of the front door, that of all SKUs too.",
+                    static_cast<double>(state.policies.size()));
+  metrics->AddGauge("tranche_door_access_entries", "Entries of the list of who is always let in, or never.",
+                    static_cast<double>(state.access->size()));
+  const auto add = [&](const char* kind, size_t count) {
+    metrics->AddGauge("tranche_door_unreadable",
+                      "What this version of the server cannot read of the front door's data.",
+                      static_cast<double>(count), {{"kind", kind}});
+  };
+  add("policy", static_cast<size_t>(unreadable));
+  add("access_entry", state.access->unreadable());
+}
+
+void AddTable(const RateTable& table, absl::Time now, MetricSet* metrics) {
+  metrics->AddGauge("tranche_door_table_slots", "Keys that the table of rate limits has room for.",
+                    static_cast<double>(table.slots()));
+  metrics->AddGauge("tranche_door_table_load", "The part of them that is in use, from 0 to 1; from a sample.",
+                    table.load(now));
+  metrics->AddCounter("tranche_door_table_shared_total",
+                      "Tries that a bucket decided which several keys share, because the table was full.",
+                      static_cast<double>(table.shared()));
+}
+
+}  // namespace
+
+void AddDoorMetrics(const DoorFigures& figures, absl::Time now, MetricSet* metrics) {
+  metrics->AddGauge("tranche_door_state_age_seconds",
+                    "Time since this node knew all that the ledger had for the front door.",
+                    absl::ToDoubleSeconds(figures.age));
+  const std::shared_ptr<const DoorState> state = figures.door->state();
+  if (state->open() && state->access->unreadable() == 0) return;
+  metrics->AddCounter("tranche_door_failed_looks_total", "Looks at the front door's data in the ledger that failed.",
+                      static_cast<double>(figures.failed_looks));
+  AddState(*state, metrics);
+  AddChecks(figures.door->counts(), metrics);
+  AddTokens(figures.door->counts(), metrics);
+  metrics->AddGauge("tranche_door_waiting", "Tries that wait for their turn at a rate limit.",
+                    static_cast<double>(figures.waiting));
+  if (const RateTable* const table = figures.door->table(); table != nullptr) AddTable(*table, now, metrics);
+}
+
+void DoorMetrics::Collect(MetricSet* metrics) {
+  AddDoorMetrics(
+      {.door = &door_->door(), .age = door_->age(), .failed_looks = door_->failed_looks(), .waiting = door_->waiting()},
+      storage::Clock::Real()->Now(), metrics);
+}
+
+}  // namespace tranche::server

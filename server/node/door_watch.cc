@@ -1,0 +1,189 @@
+#include "server/node/door_watch.h"
+
+#include <algorithm>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/random/random.h"
+#include "glog/logging.h"
+#include "quota/coordination/coordination_paths.h"
+#include "storage/base/log_event.h"
+#include "storage/base/status_macros.h"
+
+namespace tranche::server {
+namespace {
+
+using storage::FrontChanges;
+
+// What a node knows before it has read anything: nobody has asked it yet.
+std::shared_ptr<const DoorState> EmptyDoor() {
+  auto state = std::make_shared<DoorState>();
+  state->access = std::make_shared<const AccessLists>();
+  state->keys = std::make_shared<const FrontKeys>();
+  return state;
+}
+
+std::shared_ptr<const AccessLists> NewAccess(const DoorState& known, const FrontChanges& changes) {
+  // A list may have 200,000 entries: it is copied only if some of them change.
+  if (!changes.complete && changes.entries.empty()) return known.access;
+  auto access = changes.complete ? std::make_shared<AccessLists>() : std::make_shared<AccessLists>(*known.access);
+  access->Apply(changes.entries);
+  return access;
+}
+
+void SetPolicy(const storage::FrontPolicyRow& row, DoorState* state) {
+  if (row.document.empty()) {
+    state->policies.erase(row.sku_id);
+    return;
+  }
+  auto policy = std::make_shared<const DoorPolicy>(CompilePolicy(row));
+  LOG_IF(WARNING, !policy->unreadable.empty())
+      << "the front door's policy of " << row.sku_id << " cannot be read by this version (" << policy->unreadable
+      << "): its buyers are sent to other nodes";
+  state->policies.insert_or_assign(row.sku_id, std::move(policy));
+}
+
+std::shared_ptr<const DoorState> NewState(const DoorState& known, const FrontChanges& changes) {
+  auto state = std::make_shared<DoorState>();
+  state->version = changes.version;
+  state->access = NewAccess(known, changes);
+  state->keys = std::make_shared<const FrontKeys>(changes.keys);
+  if (!changes.complete) state->policies = known.policies;
+  for (const storage::FrontPolicyRow& row : changes.policies) SetPolicy(row, state.get());
+  return state;
+}
+
+}  // namespace
+
+DoorWatch::DoorWatch(storage::FrontLedger* ledger, FrontDoor* door, quota::SessionSource* sessions,
+                     std::function<storage::IncarnationId()> self, storage::Clock* clock)
+    : ledger_(ledger),
+      door_(door),
+      sessions_(sessions),
+      self_(std::move(self)),
+      clock_(clock),
+      known_at_us_(absl::ToUnixMicros(clock->Now())),
+      state_(EmptyDoor()) {}
+
+DoorWatch::~DoorWatch() { StopThread(); }
+
+absl::Status DoorWatch::Begin() {
+  const absl::Time began_at = clock_->Now();
+  ASSIGN_OR_RETURN(const FrontChanges changes, ReadChanges());
+  Apply(changes);
+  known_at_us_.store(absl::ToUnixMicros(began_at), std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+void DoorWatch::StartThread() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void DoorWatch::StopThread() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void DoorWatch::NoteAnnounced(int64_t version) {
+  absl::MutexLock lock(&mutex_);
+  if (announced_ == version) return;
+  announced_ = version;
+  look_wanted_ = true;
+}
+
+void DoorWatch::LookSoon() {
+  absl::MutexLock lock(&mutex_);
+  look_wanted_ = true;
+}
+
+bool DoorWatch::look_wanted() const {
+  absl::MutexLock lock(&mutex_);
+  return look_wanted_;
+}
+
+absl::Duration DoorWatch::age() const {
+  const absl::Time known_at = absl::FromUnixMicros(known_at_us_.load(std::memory_order_relaxed));
+  return std::max(absl::ZeroDuration(), clock_->Now() - known_at);
+}
+
+void DoorWatch::Run() {
+  absl::BitGen random;
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || look_wanted_; };
+      mutex_.AwaitWithTimeout(absl::Condition(&wanted), kLookEvery * absl::Uniform(random, kLeastPause, kMostPause));
+      if (stopping_) return;
+    }
+    Look();
+  }
+}
+
+void DoorWatch::Look() {
+  {
+    absl::MutexLock lock(&mutex_);
+    look_wanted_ = false;
+  }
+  const absl::Time began_at = clock_->Now();
+  if (const absl::Status followed = Follow(); followed.ok()) {
+    known_at_us_.store(absl::ToUnixMicros(began_at), std::memory_order_relaxed);
+  } else {
+    failures_.fetch_add(1, std::memory_order_relaxed);
+    LOG_EVERY_T(WARNING, 60) << "the front door's policies, keys and access list cannot be read, so those of "
+                             << absl::FormatDuration(absl::Trunc(age(), absl::Seconds(1)))
+                             << " ago hold: " << followed.message();
+  }
+  FindHomes();
+}
+
+absl::Status DoorWatch::Follow() {
+  ASSIGN_OR_RETURN(const storage::FrontVersion version, ledger_->ReadFrontVersion());
+  if (version == state_->version) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const FrontChanges changes, ReadChanges());
+  Apply(changes);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<FrontChanges> DoorWatch::ReadChanges() {
+  const storage::FrontVersion known = state_->version;
+  ASSIGN_OR_RETURN(FrontChanges changes, ledger_->ReadFrontChanges(known, std::nullopt));
+  while (changes.next.has_value()) {
+    ASSIGN_OR_RETURN(FrontChanges page, ledger_->ReadFrontChanges(known, changes.next));
+    // The ledger was restored, or has forgotten what it had then: the pages do not belong together.
+    if (page.complete != changes.complete) return absl::AbortedError("the ledger's history changed while it was read");
+    std::move(page.entries.begin(), page.entries.end(), std::back_inserter(changes.entries));
+    changes.next = std::move(page.next);
+  }
+  return changes;
+}
+
+void DoorWatch::Apply(const FrontChanges& changes) {
+  state_ = NewState(*state_, changes);
+  door_->SetState(state_);
+  LogEvent("door.loaded", {{"version", state_->version.number},
+                           {"policies", static_cast<int64_t>(state_->policies.size())},
+                           {"access_entries", static_cast<int64_t>(state_->access->size())}});
+}
+
+// Only limits need them, and in a large cluster the list is long. If it cannot be read, the last one holds.
+void DoorWatch::FindHomes() {
+  const storage::IncarnationId self = self_();
+  if (state_->policies.empty() || self == storage::kPool) return;
+  const std::shared_ptr<quota::Coordination> session = sessions_->Session();
+  if (session == nullptr) return;
+  const auto names = session->List(quota::kNodesPath, quota::Watch::kNo);
+  if (!names.ok()) return;
+  std::vector<storage::IncarnationId> nodes;
+  for (const std::string& name : *names) {
+    if (const storage::IncarnationId node = quota::ParseIncarnation(name); node != storage::kPool)
+      nodes.push_back(node);
+  }
+  door_->SetHomes(std::make_shared<const Homes>(self, nodes));
+}
+
+}  // namespace tranche::server

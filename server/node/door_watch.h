@@ -1,0 +1,99 @@
+// Keeps a node's copy of what the front door goes by: policies, keys and the access list, which are in home's ledger;
+// and which nodes there are.
+//
+//   ReadFrontVersion, every 5 s and at each change that is announced -> if it is another one: ReadFrontChanges, all
+//   pages -> applied to a copy of the state -> FrontDoor::SetState
+//
+// A claim never waits for any of this: a look that fails leaves the door as it is. So while the ledger is away, the
+// last policies hold.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "quota/coordination/announcer.h"
+#include "server/admission/front_door.h"
+#include "storage/clock.h"
+#include "storage/ledger/front_ledger.h"
+#include "storage/ledger/incarnation_id.h"
+
+namespace tranche::server {
+
+// Thread-safe, except for starting and ending.
+class DoorWatch {
+ public:
+  // Between two looks at the ledger, if nothing is announced: one row of one table for each node.
+  static constexpr absl::Duration kLookEvery = absl::Seconds(5);
+  // The least and the most of it, so that the nodes of a cluster do not look all at once.
+  static constexpr double kLeastPause = 0.8;
+  static constexpr double kMostPause = 1.2;
+
+  // `self`: the node's incarnation, kPool while it has none. All are called on this object's thread, and outlive it, or
+  // StopThread.
+  DoorWatch(storage::FrontLedger* ledger, FrontDoor* door, quota::SessionSource* sessions,
+            std::function<storage::IncarnationId()> self, storage::Clock* clock);
+  ~DoorWatch();
+  DoorWatch(const DoorWatch&) = delete;
+  DoorWatch& operator=(const DoorWatch&) = delete;
+
+  // Reads everything. Blocks; fails with the ledger's error. Call it before the door is asked.
+  absl::Status Begin();
+  // From now on a thread of its own looks. After Begin.
+  void StartThread();
+  // Waits for a look that is under way. Afterwards it looks no more.
+  void StopThread();
+
+  // What the tree says that the ledger's version is: another one than it said before is a reason to look at once. Does
+  // not block.
+  void NoteAnnounced(int64_t version);
+
+  // Looks at once, for some other reason. Does not block.
+  void LookSoon();
+
+  // One look. Without the thread, its owner calls it, as the tests do.
+  void Look();
+  // Has something been announced since the last look began?
+  bool look_wanted() const;
+
+  // Since the door knew all that the ledger had.
+  absl::Duration age() const;
+  // Looks that have failed.
+  uint64_t failures() const { return failures_.load(std::memory_order_relaxed); }
+
+ private:
+  void Run();
+  absl::Status Follow();
+  // What has changed since the state that is known, with the entries of all pages.
+  absl::StatusOr<storage::FrontChanges> ReadChanges();
+  void Apply(const storage::FrontChanges& changes);
+  void FindHomes();
+
+  storage::FrontLedger* const ledger_;
+  FrontDoor* const door_;
+  quota::SessionSource* const sessions_;
+  const std::function<storage::IncarnationId()> self_;
+  storage::Clock* const clock_;
+
+  std::atomic<int64_t> known_at_us_{0};  // since 1970
+  std::atomic<uint64_t> failures_{0};
+  // Only where Look runs.
+  std::shared_ptr<const DoorState> state_;
+
+  mutable absl::Mutex mutex_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool look_wanted_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<int64_t> announced_ ABSL_GUARDED_BY(mutex_);
+  std::thread thread_;  // last: it uses the others
+};
+
+}  // namespace tranche::server

@@ -1,0 +1,41 @@
+#include "server/node/node_door.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "storage/clock.h"
+
+namespace tranche::server {
+namespace {
+
+// How precisely the end of a wait for a turn is kept.
+constexpr absl::Duration kTurnGranularity = absl::Milliseconds(10);
+
+size_t DoorTableBytes(const ServerOptions& options) { return static_cast<size_t>(options.door_memory_mib) << 20; }
+
+}  // namespace
+
+NodeDoor::NodeDoor(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
+                   std::function<storage::IncarnationId()> self, std::function<size_t()> waiting_for_units)
+    : turns_(storage::Clock::Real(), static_cast<size_t>(options.max_waiting), std::move(waiting_for_units)),
+      door_(DoorTableBytes(options), &turns_),
+      watch_(ledger->shards().home().front, &door_, sessions, std::move(self), storage::Clock::Real()),
+      turns_task_(std::make_unique<PeriodicTask>(kTurnGranularity, [this] { turns_.CallDue(); })) {}
+
+absl::Status NodeDoor::Start() {
+  if (const absl::Status read = watch_.Begin(); !read.ok()) {
+    return absl::Status(read.code(), absl::StrCat("what the front door goes by cannot be read from the database: ",
+                                                  std::string(read.message())));
+  }
+  watch_.StartThread();
+  return absl::OkStatus();
+}
+
+void NodeDoor::StopThreads() {
+  watch_.StopThread();
+  turns_.End();
+  turns_task_.reset();
+}
+
+}  // namespace tranche::server
