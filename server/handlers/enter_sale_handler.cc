@@ -81,20 +81,19 @@ void EnterSaleHandler::AskDoor(Visit visit) {
   const DoorEntry entry =
       door_->Enter(visit.sku_id, visit.user_id, visit.address, visit.challenge_solution, clock_->Now());
   if (entry.refused.has_value()) return visit.done(RefusalError(*entry.refused, visit.sku_id));
-  v1::EnterSaleResponse response = ToEnterSaleResponse(entry);
-  if (entry.wait <= absl::ZeroDuration()) return visit.done(std::move(response));
-  AnswerAfter(entry.wait, visit.deadline, visit.sku_id, std::move(response), std::move(visit.done));
+  if (entry.wait <= absl::ZeroDuration()) return visit.done(ToEnterSaleResponse(entry));
+  AnswerAfterWait(entry, std::move(visit));
 }
 
-void EnterSaleHandler::AnswerAfter(absl::Duration wait, absl::Time deadline, const std::string& sku_id,
-                                   v1::EnterSaleResponse response, Done done) {
-  const quota::Refused too_early{.refusal = storage::Refusal::kRateLimited, .retry_after = wait};
-  if (clock_->Now() + wait > deadline) return done(RefusalError(too_early, sku_id));
+void EnterSaleHandler::AnswerAfterWait(const DoorEntry& entry, Visit visit) {
+  const absl::Status too_early = RefusalError(
+      {.refusal = storage::Refusal::kRateLimited, .retry_after = entry.wait, .about = entry.waits_for}, visit.sku_id);
+  if (clock_->Now() + entry.wait > visit.deadline) return visit.done(too_early);
   // Shared, so that it can still be called when too many wait.
-  auto answer = std::make_shared<Done>(std::move(done));
-  const bool parked =
-      door_->Park(wait, [answer, response = std::move(response)]() mutable { (*answer)(std::move(response)); });
-  if (!parked) (*answer)(RefusalError(too_early, sku_id));
+  auto done = std::make_shared<Done>(std::move(visit.done));
+  const bool parked = door_->Park(
+      entry.wait, [done, response = ToEnterSaleResponse(entry)]() mutable { (*done)(std::move(response)); });
+  if (!parked) (*done)(too_early);
 }
 
 }  // namespace tranche::server

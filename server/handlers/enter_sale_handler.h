@@ -50,8 +50,7 @@ class EnterSaleHandler {
 
   absl::Status MayServe(const std::string& sku_id) const;
   void AskDoor(Visit visit);
-  void AnswerAfter(absl::Duration wait, absl::Time deadline, const std::string& sku_id, v1::EnterSaleResponse response,
-                   Done done);
+  void AnswerAfterWait(const DoorEntry& entry, Visit visit);
 
   const CheckEntry check_;
   FrontDoor* const door_;

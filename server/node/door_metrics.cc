@@ -13,30 +13,33 @@ namespace {
 
 bool IsLimit(DoorCheck check) { return check >= DoorCheck::kLimitUser && check <= DoorCheck::kLimitSku; }
 
-double Of(const std::atomic<uint64_t>& count) { return static_cast<double>(count.load(std::memory_order_relaxed)); }
+double Counted(const std::atomic<uint64_t>& count) {
+  return static_cast<double>(count.load(std::memory_order_relaxed));
+}
 
 void AddChecks(const DoorCounts& counts, MetricSet* metrics) {
   for (int i = 0; i < kDoorChecks; ++i) {
     const auto check = static_cast<DoorCheck>(i);
     const auto add = [&](const char* verdict, const std::atomic<uint64_t>& count) {
       metrics->AddCounter("tranche_door_checks_total", "Tries that a check of the front door refused, or made wait.",
-                          Of(count), {{"check", std::string(DoorCheckName(check))}, {"verdict", verdict}});
+                          Counted(count), {{"check", std::string(DoorCheckName(check))}, {"verdict", verdict}});
     };
     add("refused", counts.refused[static_cast<size_t>(i)]);
     if (IsLimit(check)) add("waited", counts.waited[static_cast<size_t>(i)]);
   }
   metrics->AddCounter("tranche_door_admitted_total", "Tries that a policy of the front door let in.",
-                      Of(counts.admitted));
+                      Counted(counts.admitted));
   metrics->AddCounter("tranche_door_waiting_full_total",
-                      "Tries that were refused because too many wait, here and for units.", Of(counts.parked_full));
+                      "Tries that were refused because too many wait, here and for units.",
+                      Counted(counts.parked_full));
 }
 
 void AddTokens(const DoorCounts& counts, MetricSet* metrics) {
   metrics->AddCounter("tranche_door_tokens_issued_total", "Purchase tokens that were given out.",
-                      Of(counts.tokens_issued));
+                      Counted(counts.tokens_issued));
   const auto add = [&](const char* outcome, const std::atomic<uint64_t>& count) {
     metrics->AddCounter("tranche_door_challenges_total",
-                        "Challenges that were given out, and solutions that were taken, or not.", Of(count),
+                        "Challenges that were given out, and solutions that were taken, or not.", Counted(count),
                         {{"outcome", outcome}});
   };
   add("issued", counts.challenges_issued);

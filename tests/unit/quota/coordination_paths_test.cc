@@ -18,6 +18,7 @@ TEST(CoordinationPaths, LieBelowTheFixedFirstLevel) {
   EXPECT_EQ(DemandPath(7), "/demand/7");
   EXPECT_EQ(DrainPath(7), "/drain/7");
   EXPECT_EQ(LeaderPath(), "/balancer/leader");
+  EXPECT_EQ(std::string(kFrontDoorPath), "/frontdoor");
 }
 
 // The FNV authors' test vectors: "" is 811c9dc5, "a" e40c292c, "foobar" bf9cf968. Any other client must find the same.

@@ -85,6 +85,7 @@ class NodeAgentTest : public ::testing::Test, public NodeHost {
   bool LedgerAnswers() override { return ledger_answers_; }
   std::string WhyUnhealthy() override { return unhealthy_; }
   std::vector<std::string> FaultyFiles() override { return faulty_files_; }
+  void NoteFrontDoor(int64_t version) override { front_door_ = version; }
 
   bool draining_ = false;
   int drain_calls_ = 0;
@@ -93,6 +94,7 @@ class NodeAgentTest : public ::testing::Test, public NodeHost {
   bool ledger_answers_ = true;
   std::string unhealthy_;
   std::vector<std::string> faulty_files_;
+  int64_t front_door_ = -1;  // nothing was told yet
 
   storage::FakeClock clock_;
   storage::FakeLedger ledger_{&clock_};

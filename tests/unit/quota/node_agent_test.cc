@@ -6,6 +6,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
+#include "quota/coordination/front_door_announcement.h"
 #include "tests/unit/quota/node_agent_fixture.h"
 
 namespace tranche::quota {
@@ -175,6 +176,31 @@ TEST_F(BegunNodeAgentTest, ADeletedTreeIsRestoredAroundTheSameIncarnation) {
   EXPECT_EQ(Free(), 3) << "what is announced from now on is followed";
   const DemandReport served = *Demand();
   for (const auto& sku : served.skus()) EXPECT_EQ(sku.wanted(), 0);
+}
+
+TEST_F(BegunNodeAgentTest, ItsProcessHearsOfEachVersionOfTheFrontDoor) {
+  EXPECT_EQ(front_door_, 0) << "none is announced";
+  for (const int64_t version : {7, 8, 12}) {
+    ASSERT_TRUE(AnnounceFrontDoor(tree(), version).ok());
+    Turns();
+    EXPECT_EQ(front_door_, version);
+  }
+  ASSERT_TRUE(tree().Set(kFrontDoorPath, "garbage", kAnyVersion).ok());
+  Turns();
+  EXPECT_EQ(front_door_, 0);
+  ASSERT_TRUE(AnnounceFrontDoor(tree(), 13).ok());
+  Turns();
+  EXPECT_EQ(front_door_, 13);
+}
+
+TEST_F(BegunNodeAgentTest, ItHearsOfTheFrontDoorInItsNextSessionToo) {
+  ASSERT_TRUE(AnnounceFrontDoor(tree(), 7).ok());
+  Turns();
+  zookeeper_.ExpireSession(agent_.Session()->SessionId());
+  Turns();
+  ASSERT_TRUE(AnnounceFrontDoor(tree(), 8).ok());
+  Turns();
+  EXPECT_EQ(front_door_, 8);
 }
 
 TEST_F(BegunNodeAgentTest, EveryFixedFolderThatIsMissingIsMadeAgain) {

@@ -222,8 +222,8 @@ class AuditedCallsTest : public AdminHandlersTest {
   Books books_{&ledger_};
   quota::SliceTable slices_;
   quota::CartSale sale_ = quota::CartSold{};
-  ReservationHandler reads_{[](auto, auto, auto, auto done) { done(quota::Refused{}); }, &books_, &clock_};
-  CartHandler carts_{[this](auto, auto, auto, quota::CartDone done) { done(sale_); }, &clock_};
+  ReservationHandler reads_{[](auto, auto, auto, auto done, auto) { done(quota::Refused{}); }, &books_, &clock_};
+  CartHandler carts_{[this](auto, auto, auto, quota::CartDone done, auto) { done(sale_); }, &clock_};
   ChangeHandler changes_{&books_, &slices_, &clock_};
   AuditedChangeHandler reservations_{&reads_, &carts_, &changes_, [this](const std::string&) { return &ledger_; },
                                      &clock_};

@@ -11,6 +11,7 @@
 #include "server/rpc/call_service.h"
 #include "server/services/admin_service.h"
 #include "server/services/catalog_service.h"
+#include "server/services/front_door_service.h"
 #include "server/services/reservation_service.h"
 
 namespace tranche::server {
@@ -28,6 +29,7 @@ TEST(CallTable, EveryMethodIsThereOnce) {
   EXPECT_THAT(FaultsOf(AdminCalls({}), Service("AdminService")), IsEmpty());
   EXPECT_THAT(FaultsOf(ReservationCalls({}, nullptr, {}), Service("ReservationService")), IsEmpty());
   EXPECT_THAT(FaultsOf(CatalogCalls(nullptr), Service("CatalogService")), IsEmpty());
+  EXPECT_THAT(FaultsOf(FrontDoorCalls({}), Service("FrontDoorService")), IsEmpty());
 }
 
 TEST(CallTable, FaultsAreNamed) {
@@ -84,6 +86,7 @@ std::vector<CallEntry> AllCalls() {
   std::vector<CallEntry> entries = AdminCalls({});
   for (CallEntry& entry : ReservationCalls({}, nullptr, {})) entries.push_back(std::move(entry));
   for (CallEntry& entry : CatalogCalls(nullptr)) entries.push_back(std::move(entry));
+  for (CallEntry& entry : FrontDoorCalls({})) entries.push_back(std::move(entry));
   return entries;
 }
 
@@ -124,6 +127,7 @@ TEST(CallTable, WhatMayBeRefusedAfterItsWorkOnlyReads) {
 TEST(CallTable, BuyersCallsRunInline) {
   std::vector<CallEntry> entries = ReservationCalls({}, nullptr, {});
   for (CallEntry& entry : CatalogCalls(nullptr)) entries.push_back(std::move(entry));
+  for (CallEntry& entry : FrontDoorCalls({})) entries.push_back(std::move(entry));
   for (const CallEntry& entry : entries) {
     EXPECT_EQ(entry.policy.runs_on, RunsOn::kInline) << entry.policy.method;
     EXPECT_FALSE(entry.blocks) << entry.policy.method;

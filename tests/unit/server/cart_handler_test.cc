@@ -48,10 +48,13 @@ class CartHandlerTest : public ::testing::Test {
   storage::FakeClock clock_;
   quota::CartSale answer_ = quota::CartSold{};
   std::optional<std::vector<storage::ReservationClaim>> lines_;
+  std::vector<quota::Visitor> visitors_;
   bool may_exist_ = false;
   CartHandler handler_{
-      [this](std::vector<storage::ReservationClaim> lines, absl::Time, bool may_exist, quota::CartDone done) {
+      [this](std::vector<storage::ReservationClaim> lines, absl::Time, bool may_exist, quota::CartDone done,
+             std::vector<quota::Visitor> visitors) {
         lines_ = std::move(lines);
+        visitors_ = std::move(visitors);
         may_exist_ = may_exist;
         done(answer_);
       },
@@ -79,6 +82,26 @@ TEST_F(CartHandlerTest, PassesAGoodCartOn) {
   EXPECT_TRUE(may_exist_);
 }
 
+TEST_F(CartHandlerTest, WhereTheBuyerIsAndEachLinesTokenGoToTheSeller) {
+  v1::CreateReservationsRequest request = Cart();
+  request.mutable_lines(1)->set_purchase_token("token-1");
+  bool answered = false;
+  handler_.Create(
+      request, clock_.Now() + absl::Seconds(2),
+      [&](absl::StatusOr<v1::CreateReservationsResponse> response) { answered = response.ok(); }, "203.0.113.7");
+  EXPECT_TRUE(answered);
+  ASSERT_EQ(visitors_.size(), 2u);
+  EXPECT_EQ(visitors_[0].address, "203.0.113.7");
+  EXPECT_EQ(visitors_[0].purchase_token, "");
+  EXPECT_EQ(visitors_[1].address, "203.0.113.7");
+  EXPECT_EQ(visitors_[1].purchase_token, "token-1");
+  EXPECT_TRUE(Create(request).ok());
+  ASSERT_EQ(visitors_.size(), 2u) << "a token alone is told, too";
+  EXPECT_EQ(visitors_[1].purchase_token, "token-1");
+  EXPECT_TRUE(Create(Cart()).ok());
+  EXPECT_TRUE(visitors_.empty()) << "nothing is known of the buyer";
+}
+
 TEST_F(CartHandlerTest, EveryBadFieldIsNamed) {
   struct Case {
     const char* reason;
@@ -94,6 +117,8 @@ TEST_F(CartHandlerTest, EveryBadFieldIsNamed) {
       {"FIELD_INVALID", "lines[1].reservation_id", [](auto& r) { r.mutable_lines(1)->set_reservation_id(LineId(0)); }},
       {"SKU_ID_MALFORMED", "lines[0].sku_id", [](auto& r) { r.mutable_lines(0)->set_sku_id("a/b"); }},
       {"QUANTITY_INVALID", "lines[0].quantity", [](auto& r) { r.mutable_lines(0)->set_quantity(0); }},
+      {"FIELD_INVALID", "lines[1].purchase_token",
+       [](auto& r) { r.mutable_lines(1)->set_purchase_token(std::string(513, 't')); }},
       {"MESSAGE_TOO_LARGE", "request", [](auto& r) { r.set_user_id(std::string(20000, 'u')); }},
   };
   for (const Case& bad : cases) {
@@ -134,7 +159,7 @@ TEST_F(CartHandlerTest, EveryCartIsCountedByItsOutcome) {
 }
 
 TEST_F(CartHandlerTest, ANodeThatIsNotReadySendsCallersElsewhere) {
-  CartHandler starting([](auto, auto, auto, auto) { FAIL() << "sold before it was ready"; }, &clock_);
+  CartHandler starting([](auto, auto, auto, auto, auto) { FAIL() << "sold before it was ready"; }, &clock_);
   EXPECT_EQ(ReasonOf(Create(Cart(), starting).status()), "EXHAUSTED_HERE");
 }
 

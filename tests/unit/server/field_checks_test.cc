@@ -8,6 +8,14 @@
 namespace tranche::server {
 namespace {
 
+TEST(FieldChecksTest, PurchaseTokensHaveALimitedLength) {
+  EXPECT_TRUE(CheckPurchaseToken("").ok());
+  EXPECT_TRUE(CheckPurchaseToken(std::string(512, 't')).ok());
+  const absl::Status error = CheckPurchaseToken(std::string(513, 't'), "lines[3].purchase_token");
+  EXPECT_EQ(ReasonOf(error), "FIELD_INVALID");
+  EXPECT_EQ(MetadataOf(error, "field"), "lines[3].purchase_token");
+}
+
 TEST(FieldChecksTest, SkuIds) {
   EXPECT_TRUE(IsSkuId("tv"));
   EXPECT_TRUE(IsSkuId("A-z_0.9"));

@@ -31,8 +31,10 @@ class ReservationHandlerTest : public ::testing::Test {
     executor_ = std::make_unique<storage::BoundedExecutor>(1, queue);
     shard_ = std::make_unique<tranche::testing::OneShard>(&ledger_, executor_.get(), &clock_);
     handler_ = std::make_unique<ReservationHandler>(
-        [this](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
+        [this](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done,
+               quota::Visitor visitor) {
           claim_ = std::move(claim);
+          visitor_ = std::move(visitor);
           deadline_ = deadline;
           may_exist_ = may_exist;
           done(answer_);
@@ -83,6 +85,7 @@ class ReservationHandlerTest : public ::testing::Test {
   std::unique_ptr<ReservationHandler> handler_;
   quota::SaleResult answer_ = quota::Sold{};
   std::optional<storage::ReservationClaim> claim_;
+  quota::Visitor visitor_;
   absl::Time deadline_;
   bool may_exist_ = false;
 };
@@ -180,8 +183,23 @@ TEST_F(ReservationHandlerTest, ARefusalNamesTheSkuThatWasAskedFor) {
   }
 }
 
+TEST_F(ReservationHandlerTest, WhereTheBuyerIsAndTheirTokenGoToTheSeller) {
+  v1::CreateReservationRequest request = GoodRequest();
+  request.set_purchase_token(std::string(512, 't'));
+  handler_->Create(
+      request, clock_.Now() + absl::Seconds(1), [](absl::StatusOr<quota::Sold>) {}, "203.0.113.7");
+  EXPECT_EQ(visitor_.address, "203.0.113.7");
+  EXPECT_EQ(visitor_.purchase_token, request.purchase_token());
+  claim_.reset();
+  request.set_purchase_token(std::string(513, 't'));
+  const absl::Status error = CreateError(request);
+  EXPECT_EQ(ReasonOf(error), "FIELD_INVALID");
+  EXPECT_EQ(MetadataOf(error, "field"), "purchase_token");
+  EXPECT_FALSE(claim_.has_value()) << "it reached the seller";
+}
+
 TEST_F(ReservationHandlerTest, ANodeThatIsNotReadySendsCallersElsewhere) {
-  ReservationHandler starting([](auto, auto, auto, auto) { FAIL() << "sold before it was ready"; }, shard_->books(),
+  ReservationHandler starting([](auto, auto, auto, auto, auto) { FAIL() << "sold before it was ready"; }, shard_->books(),
                               &clock_);
   absl::Status error;
   starting.Create(GoodRequest(), clock_.Now() + absl::Seconds(1),

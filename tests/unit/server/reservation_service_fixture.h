@@ -4,16 +4,19 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "quota/sale/sale_gate.h"
 #include "server/process/periodic_task.h"
 #include "server/services/reservation_service.h"
 #include "storage/bounded_executor.h"
@@ -45,10 +48,10 @@ class AnsweringBooks : public tranche::testing::StubBooks {
 // Keeps the claims that arrive until the test decides them.
 class HeldSales {
  public:
-  void Sell(storage::ReservationClaim claim, absl::Time deadline, quota::SaleDone done) {
+  void Sell(storage::ReservationClaim claim, absl::Time deadline, quota::SaleDone done, quota::Visitor visitor) {
     absl::MutexLock lock(&mutex_);
     ++arrived_;
-    held_.push_back({std::move(claim), deadline, std::move(done)});
+    held_.push_back({std::move(claim), deadline, std::move(done), std::move(visitor)});
     most_held_ = std::max(most_held_, held_.size());
   }
 
@@ -79,6 +82,10 @@ class HeldSales {
     absl::MutexLock lock(&mutex_);
     return held_.back().claim.user_id;
   }
+  quota::Visitor last_visitor() {
+    absl::MutexLock lock(&mutex_);
+    return held_.back().visitor;
+  }
   size_t most_held() {
     absl::MutexLock lock(&mutex_);
     return most_held_;
@@ -89,6 +96,7 @@ class HeldSales {
     storage::ReservationClaim claim;
     absl::Time deadline;
     quota::SaleDone done;
+    quota::Visitor visitor;
   };
 
   void Decide(bool last) {
@@ -110,6 +118,18 @@ class HeldSales {
   std::vector<Held> held_ ABSL_GUARDED_BY(mutex_);
   int arrived_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t most_held_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+// A front door that only says whether it may keep somebody out: handlers ask that before they look for the buyer.
+class SwitchedGate : public quota::SaleGate {
+ public:
+  bool closed_to_some() const override { return closed_; }
+  quota::GateVerdict Check(absl::Span<const quota::GateLine>, absl::Time) override { return {}; }
+  bool Park(absl::Duration, absl::AnyInvocable<void()>) override { return false; }
+  void Close() { closed_ = true; }
+
+ private:
+  std::atomic<bool> closed_{false};
 };
 
 // The one reservation that is watched.
@@ -153,7 +173,8 @@ class ReservationServiceTest : public ::testing::Test {
     handler_.StartServing();
     cart_handler_.StartServing();
     service_ = std::make_unique<ReservationServiceImpl>(
-        ReservationHandlers{&handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_},
+        ReservationHandlers{&handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_,
+                            VisitorAddresses(&gate_, /*trusted_proxies=*/1)},
         CallFrame{.clock = storage::Clock::Real(),
                   .deadlines = CallDeadlines{},
                   .open_calls = &calls_,
@@ -199,13 +220,17 @@ class ReservationServiceTest : public ::testing::Test {
   storage::FakeLedger ledger_{&clock_};
   storage::BoundedExecutor executor_{1, 4};
   tranche::testing::OneShard shard_{&ledger_, &executor_, &clock_};
-  ReservationHandler handler_{[this](storage::ReservationClaim claim, absl::Time deadline, bool, quota::SaleDone done) {
-                                if (claim.sku_id == "dry")
-                                  return done(quota::Refused{.refusal = storage::Refusal::kExhaustedHere});
-                                sales_.Sell(std::move(claim), deadline, std::move(done));
-                              },
-                              shard_.books(), storage::Clock::Real()};
-  CartHandler cart_handler_{[](std::vector<storage::ReservationClaim> lines, absl::Time, bool, quota::CartDone done) {
+  SwitchedGate gate_;
+  ReservationHandler handler_{
+      [this](storage::ReservationClaim claim, absl::Time deadline, bool, quota::SaleDone done, quota::Visitor visitor) {
+        if (claim.sku_id == "dry") return done(quota::Refused{.refusal = storage::Refusal::kExhaustedHere});
+        sales_.Sell(std::move(claim), deadline, std::move(done), std::move(visitor));
+      },
+      shard_.books(), storage::Clock::Real()};
+  std::vector<quota::Visitor> cart_visitors_;
+  CartHandler cart_handler_{[this](std::vector<storage::ReservationClaim> lines, absl::Time, bool, quota::CartDone done,
+                                   std::vector<quota::Visitor> visitors) {
+                              cart_visitors_ = std::move(visitors);
                               quota::CartSold sold;
                               sold.reservations.resize(lines.size());
                               done(sold);

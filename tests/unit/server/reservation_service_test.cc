@@ -40,6 +40,64 @@ TEST_F(ReservationServiceTest, ACallWithoutDeadlineIsRefused) {
   EXPECT_EQ(ReasonOnWire(status), "DEADLINE_REQUIRED");
 }
 
+TEST_F(ReservationServiceTest, TheBuyersAddressIsLookedForOnlyWhileTheFrontDoorAsks) {
+  StartServer(8);
+  const auto address_of_claim = [this](int number) {
+    auto context = Context();
+    context->AddMetadata("x-forwarded-for", "198.51.100.1, 203.0.113.7");
+    v1::CreateReservationResponse response;
+    std::thread caller([&] { EXPECT_TRUE(stub_->CreateReservation(context.get(), Request(), &response).ok()); });
+    const bool arrived = sales_.AwaitArrived(number);
+    const std::string address = arrived ? sales_.last_visitor().address : "";
+    if (arrived) sales_.DecideFirst();
+    caller.join();
+    return address;
+  };
+  EXPECT_EQ(address_of_claim(1), "");
+  gate_.Close();
+  EXPECT_EQ(address_of_claim(2), "203.0.113.7") << "what the last of the proxies has added";
+}
+
+TEST_F(ReservationServiceTest, TheRequestsOfAStreamHaveItsCallersAddress) {
+  StartServer(8);
+  auto context = Context();
+  context->AddMetadata("x-forwarded-for", "203.0.113.7");
+  const auto stream = stub_->StreamReservations(context.get());
+  ASSERT_TRUE(stream->Write(Item(1)));
+  ASSERT_TRUE(sales_.AwaitArrived(1));
+  EXPECT_EQ(sales_.last_visitor().address, "");
+  gate_.Close();
+  v1::StreamReservationsRequest item = Item(2);
+  item.mutable_create()->set_purchase_token("token");
+  ASSERT_TRUE(stream->Write(item));
+  ASSERT_TRUE(sales_.AwaitArrived(2));
+  EXPECT_EQ(sales_.last_visitor().address, "203.0.113.7") << "also of a stream that began before";
+  EXPECT_EQ(sales_.last_visitor().purchase_token, "token");
+  sales_.DecideFirst();
+  sales_.DecideFirst();
+  stream->WritesDone();
+  v1::StreamReservationsResponse response;
+  while (stream->Read(&response)) {
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ReservationServiceTest, ACartHasItsCallersAddress) {
+  StartServer(8);
+  gate_.Close();
+  auto context = Context();
+  v1::CreateReservationsRequest cart;
+  cart.set_user_id("u1");
+  v1::CartLine* const line = cart.add_lines();
+  line->set_reservation_id(Request().reservation_id());
+  line->set_sku_id("tv");
+  line->set_quantity(1);
+  v1::CreateReservationsResponse response;
+  ASSERT_TRUE(stub_->CreateReservations(context.get(), cart, &response).ok());
+  ASSERT_EQ(cart_visitors_.size(), 1u);
+  EXPECT_EQ(cart_visitors_[0].address, "127.0.0.1") << "without the header: the peer";
+}
+
 TEST_F(ReservationServiceTest, AClaimIsDecidedAlsoWhenItsCallerHasGone) {
   StartServer(8);
   auto context = Context();

@@ -18,6 +18,7 @@
 #include "server/access/permission.h"
 #include "server/services/admin_service.h"
 #include "server/services/catalog_service.h"
+#include "server/services/front_door_service.h"
 #include "server/services/reservation_service.h"
 #include "storage/base/access_policy.h"
 
@@ -41,6 +42,8 @@ const std::map<std::string, std::string> kExpected = {
     {"ReservationService.StreamReservations", " S    "},
     {"CatalogService.GetSku", "sSrvoa"},
     {"CatalogService.ListSkus", "sSrvoa"},
+    {"FrontDoorService.EnterSale", "sS    "},
+    {"FrontDoorService.ListLotteryRounds", "sSrvoa"},
     {"AdminService.CreateSku", "    oa"},
     {"AdminService.ListSkus", "  rvoa"},
     {"AdminService.GetSku", "  rvoa"},
@@ -101,6 +104,7 @@ std::map<std::string, Permission> AllMethods() {
   add("AdminService", AdminCalls({}));
   add("ReservationService", ReservationCalls({}, nullptr, {}));
   add("CatalogService", CatalogCalls(nullptr));
+  add("FrontDoorService", FrontDoorCalls({}));
   return methods;
 }
 

@@ -1,0 +1,208 @@
+#include "server/handlers/enter_sale_handler.h"
+
+#include <gmock/gmock.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "server/admission/purchase_token.h"
+#include "server/proto_time.h"
+#include "tests/unit/server/door_fixture.h"
+#include "tests/unit/server/error_matchers.h"
+
+namespace tranche::server {
+namespace {
+
+using ::testing::HasSubstr;
+
+class EnterSaleHandlerTest : public ::testing::Test {
+ protected:
+  EnterSaleHandlerTest() { handler_.StartServing(); }
+
+  using Answer = std::optional<absl::StatusOr<v1::EnterSaleResponse>>;
+
+  static v1::EnterSaleRequest Request(const std::string& user = "alice") {
+    v1::EnterSaleRequest request;
+    request.set_sku_id("tv");
+    request.set_user_id(user);
+    return request;
+  }
+  // The answer appears there.
+  std::shared_ptr<Answer> Begin(const v1::EnterSaleRequest& request, absl::Duration timeout = absl::Seconds(2),
+                                const std::string& address = "") {
+    auto answer = std::make_shared<Answer>();
+    handler_.Enter(request, clock_.Now() + timeout, address, [answer](absl::StatusOr<v1::EnterSaleResponse> response) {
+      EXPECT_FALSE(answer->has_value()) << "answered twice";
+      *answer = std::move(response);
+    });
+    return answer;
+  }
+  absl::StatusOr<v1::EnterSaleResponse> Enter(const v1::EnterSaleRequest& request) {
+    return Begin(request)->value_or(absl::InternalError("not answered"));
+  }
+
+  storage::FakeClock clock_;
+  DoorOfTest door_{&clock_, /*max_waiting=*/1};
+  std::optional<quota::Refused> sale_says_;
+  EnterSaleHandler handler_{[this](const std::string& sku_id, quota::EntryChecked done) {
+                              EXPECT_EQ(sku_id, "tv");
+                              done(sale_says_);
+                            },
+                            &door_.door(), &clock_};
+};
+
+TEST_F(EnterSaleHandlerTest, EveryBadFieldIsNamed) {
+  struct Case {
+    const char* reason;
+    const char* field;
+    void (*spoil)(v1::EnterSaleRequest&);
+  };
+  const Case cases[] = {
+      {"SKU_ID_REQUIRED", "sku_id", [](auto& r) { r.clear_sku_id(); }},
+      {"SKU_ID_MALFORMED", "sku_id", [](auto& r) { r.set_sku_id("*"); }},
+      {"USER_ID_REQUIRED", "user_id", [](auto& r) { r.clear_user_id(); }},
+      {"FIELD_INVALID", "challenge_solution", [](auto& r) { r.set_challenge_solution(std::string(4097, 's')); }},
+  };
+  for (const Case& bad : cases) {
+    v1::EnterSaleRequest request = Request();
+    bad.spoil(request);
+    const absl::Status error = Enter(request).status();
+    EXPECT_EQ(ReasonOf(error), bad.reason) << error;
+    EXPECT_EQ(MetadataOf(error, "field"), bad.field) << error;
+  }
+}
+
+TEST_F(EnterSaleHandlerTest, WithoutAPolicyEverybodyIsAdmitted) {
+  const auto entered = Enter(Request());
+  ASSERT_TRUE(entered.ok()) << entered.status();
+  EXPECT_TRUE(entered->admitted());
+  EXPECT_EQ(entered->purchase_token(), "");
+  EXPECT_FALSE(entered->has_lottery());
+  EXPECT_FALSE(entered->has_retry_after());
+}
+
+TEST_F(EnterSaleHandlerTest, WhatTheSaleSaysComesBeforeTheDoorAndCostsNoTry) {
+  door_.Set("tv", LimitByUser(1, absl::Hours(1)));
+  sale_says_ = quota::Refused{.refusal = storage::Refusal::kSoldOut};
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(ReasonOf(Enter(Request()).status()), "SOLD_OUT");
+  sale_says_.reset();
+  EXPECT_TRUE(Enter(Request()).ok());
+  EXPECT_EQ(ReasonOf(Enter(Request()).status()), "RATE_LIMITED");
+}
+
+TEST_F(EnterSaleHandlerTest, WhoIsAdmittedGetsATokenForThisSkuAndBuyer) {
+  v1::FrontPolicy policy;
+  policy.mutable_purchase_token()->mutable_lifetime()->set_seconds(60);
+  door_.Set("tv", policy);
+  const auto entered = Enter(Request());
+  ASSERT_TRUE(entered.ok()) << entered.status();
+  EXPECT_TRUE(entered->admitted());
+  const auto problem = [&](const char* sku, const char* user) {
+    return ReadPurchaseToken(door_.keys(), entered->purchase_token(), sku, user, clock_.Now()).problem;
+  };
+  EXPECT_EQ(problem("tv", "alice"), TokenProblem::kNone);
+  EXPECT_EQ(problem("tv", "bob"), TokenProblem::kNotForThis);
+  EXPECT_EQ(problem("radio", "alice"), TokenProblem::kNotForThis);
+  const absl::Duration good_for = *FromTimestamp(entered->token_expire_time()) - clock_.Now();
+  EXPECT_GT(good_for, absl::Seconds(50));
+  EXPECT_LE(good_for, absl::Seconds(60));
+}
+
+TEST_F(EnterSaleHandlerTest, WhoIsNotAdmittedIsToldTheirRankAndWhenToComeAgain) {
+  v1::FrontPolicy policy;
+  policy.mutable_lottery()->set_admitted_per_million(1);
+  policy.mutable_purchase_token();
+  const storage::LotteryRound round = DoorOfTest::Round(3, 1);
+  door_.Set("tv", policy, round);
+  const auto entered = Enter(Request());
+  ASSERT_TRUE(entered.ok()) << entered.status();
+  EXPECT_FALSE(entered->admitted()) << "one of a million would be";
+  EXPECT_EQ(entered->purchase_token(), "");
+  EXPECT_GT(*FromDuration(entered->retry_after()), absl::ZeroDuration());
+  ASSERT_TRUE(entered->has_lottery());
+  EXPECT_EQ(entered->lottery().round(), 3);
+  EXPECT_EQ(entered->lottery().commitment(), round.commitment);
+  EXPECT_EQ(entered->lottery().rank(), Rank(round.key, "tv", 3, "alice"));
+  EXPECT_EQ(entered->lottery().threshold(), Threshold(1));
+  EXPECT_THAT(entered->SerializeAsString(), ::testing::Not(HasSubstr(round.key)));
+}
+
+TEST_F(EnterSaleHandlerTest, WhoMustSolveAChallengeGetsNoTokenYet) {
+  v1::FrontPolicy policy;
+  policy.mutable_purchase_token();
+  policy.mutable_challenge()->set_bits(8);
+  door_.Set("tv", policy);
+  v1::EnterSaleRequest request = Request();
+  const auto first = Enter(request);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_TRUE(first->admitted());
+  EXPECT_EQ(first->purchase_token(), "");
+  EXPECT_NE(first->challenge().altcha(), "");
+  EXPECT_GT(*FromTimestamp(first->challenge().expire_time()), clock_.Now());
+  EXPECT_EQ(first->challenge_problem(), "");
+  request.set_challenge_solution("not a solution");
+  const auto second = Enter(request);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->purchase_token(), "");
+  EXPECT_EQ(second->challenge_problem(), "unreadable");
+  EXPECT_NE(second->challenge().altcha(), "") << "another one";
+}
+
+TEST_F(EnterSaleHandlerTest, WhoIsOnTheListOrAtSuchAnAddressIsDenied) {
+  door_.SetAccess({DenyUser("mallory"), DenyAddress("203.0.113.0/24")});
+  EXPECT_EQ(ReasonOf(Enter(Request("mallory")).status()), "DENIED");
+  EXPECT_TRUE(Enter(Request("alice")).ok());
+  EXPECT_EQ(ReasonOf((*Begin(Request("alice"), absl::Seconds(2), "203.0.113.7"))->status()), "DENIED");
+}
+
+TEST_F(EnterSaleHandlerTest, WhoIsTooEarlyIsAnsweredWhenTheirTurnComes) {
+  door_.Set("tv", LimitByUser(1, absl::Seconds(1), /*max_wait=*/absl::Seconds(2)));
+  EXPECT_TRUE(Enter(Request()).ok());
+  const auto waits = Begin(Request());
+  EXPECT_FALSE(waits->has_value());
+  door_.turns().CallDue();
+  EXPECT_FALSE(waits->has_value());
+  clock_.AdvanceBy(absl::Seconds(1));
+  door_.turns().CallDue();
+  ASSERT_TRUE(waits->has_value());
+  EXPECT_TRUE((*waits)->ok()) << (*waits)->status();
+}
+
+TEST_F(EnterSaleHandlerTest, WhoseTurnWouldComeAfterTheDeadlineIsToldAtOnce) {
+  door_.Set("tv", LimitByUser(1, absl::Seconds(1), /*max_wait=*/absl::Seconds(2)));
+  EXPECT_TRUE(Enter(Request()).ok());
+  const auto refused = Begin(Request(), /*timeout=*/absl::Milliseconds(500));
+  ASSERT_TRUE(refused->has_value());
+  EXPECT_EQ(ReasonOf((*refused)->status()), "RATE_LIMITED");
+  EXPECT_EQ(RetryDelay((*refused)->status()), absl::Seconds(1));
+}
+
+TEST_F(EnterSaleHandlerTest, WhenTooManyWaitTheNextIsToldAtOnce) {
+  door_.Set("tv", LimitByUser(1, absl::Seconds(1), /*max_wait=*/absl::Seconds(2)));
+  for (const char* user : {"alice", "bob"}) EXPECT_TRUE(Enter(Request(user)).ok());
+  const auto waits = Begin(Request("alice"));
+  EXPECT_FALSE(waits->has_value());
+  const auto refused = Begin(Request("bob"));
+  ASSERT_TRUE(refused->has_value());
+  EXPECT_EQ(ReasonOf((*refused)->status()), "RATE_LIMITED");
+  door_.turns().End();
+  EXPECT_TRUE(waits->has_value());
+}
+
+TEST_F(EnterSaleHandlerTest, ANodeThatDrainsOrIsNotReadySendsCallersElsewhere) {
+  handler_.SetAccepting(false);
+  EXPECT_EQ(ReasonOf(Enter(Request()).status()), "DRAINING");
+  handler_.SetAccepting(true);
+  EXPECT_TRUE(Enter(Request()).ok());
+  EnterSaleHandler starting([](const std::string&, quota::EntryChecked) { FAIL() << "asked before it was ready"; },
+                            &door_.door(), &clock_);
+  absl::Status error;
+  starting.Enter(Request(), clock_.Now() + absl::Seconds(1), "",
+                 [&](absl::StatusOr<v1::EnterSaleResponse> response) { error = response.status(); });
+  EXPECT_EQ(ReasonOf(error), "EXHAUSTED_HERE");
+}
+
+}  // namespace
+}  // namespace tranche::server
