@@ -54,8 +54,12 @@ class DoorOfTest {
   // The policy of the SKU, or of all ("*"), beside those that were set before. `round`: of its lottery.
   void Set(const std::string& sku_id, const v1::FrontPolicy& policy,
            std::optional<storage::LotteryRound> round = std::nullopt) {
-    storage::FrontPolicyRow row{.sku_id = sku_id, .document = ToDocument(policy), .version = ++version_};
+    storage::FrontPolicyRow row;
+    row.sku_id = sku_id;
+    row.document = ToDocument(policy);
+    row.version = ++version_;
     row.round = std::move(round);
+    if (row.round.has_value()) row.round->policy_sku_id = sku_id;
     SetCompiled(CompilePolicy(row));
   }
   void SetCompiled(DoorPolicy policy) {

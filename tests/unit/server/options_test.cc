@@ -120,6 +120,17 @@ TEST_F(OptionsTest, MetricsAreOffUnlessTheyHaveAnAddress) {
   EXPECT_EQ(worker.metrics.listen, "[::1]:9100");
 }
 
+TEST_F(OptionsTest, TheFrontDoorTrustsNoProxyUnlessItIsTold) {
+  ASSERT_EQ(Parse({}), std::nullopt);
+  EXPECT_EQ(options_.trusted_proxies, 0);
+  EXPECT_EQ(options_.door_memory_mib, 64);
+  ASSERT_EQ(Parse({"--trusted-proxies", "2", "--door-memory-mib", "4096"}), std::nullopt) << err_.str();
+  EXPECT_EQ(options_.trusted_proxies, 2);
+  EXPECT_EQ(options_.door_memory_mib, 4096);
+  for (const char* bad : {"-1", "11", "one"}) EXPECT_FALSE(Complaint({"--trusted-proxies", bad}).empty()) << bad;
+  for (const char* bad : {"0", "4097"}) EXPECT_FALSE(Complaint({"--door-memory-mib", bad}).empty()) << bad;
+}
+
 TEST_F(OptionsTest, TlsNeedsACertificateWithItsKey) {
   ASSERT_EQ(Parse({}), std::nullopt);
   EXPECT_FALSE(options_.tls.enabled());

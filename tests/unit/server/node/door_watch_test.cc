@@ -1,0 +1,291 @@
+// How a node's front door follows the ledger.
+#include "server/node/door_watch.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "quota/coordination/coordination_paths.h"
+#include "quota/fake/fake_coordination.h"
+#include "storage/fake/fake_front_ledger.h"
+#include "tests/support/sessions.h"
+#include "tests/unit/server/door_fixture.h"
+
+namespace tranche::server {
+namespace {
+
+using storage::AccessSubject;
+using storage::FrontChanges;
+using storage::FrontVersion;
+
+constexpr char kActor[] = "test";
+
+// Another ledger's answers to a node, or none; it counts the node's questions.
+class WatchedLedger : public storage::FrontLedger {
+ public:
+  explicit WatchedLedger(storage::FrontLedger* ledger) : ledger_(ledger) {}
+
+  // As a restore does it: from now on the answers are those of another history.
+  void Become(storage::FrontLedger* ledger) { ledger_ = ledger; }
+  void Fail(bool fails) { fails_ = fails; }
+  // The page after so many.
+  void FailAfterPages(int pages) { pages_left_ = pages; }
+  void NotifyOfLooks(absl::Notification* looked) { looked_ = looked; }
+  int reads() const { return reads_; }
+
+  absl::StatusOr<FrontVersion> ReadFrontVersion() override {
+    if (looked_ != nullptr && !looked_->HasBeenNotified()) looked_->Notify();
+    if (fails_) return absl::UnavailableError("down");
+    return ledger_->ReadFrontVersion();
+  }
+  absl::StatusOr<FrontChanges> ReadFrontChanges(const FrontVersion& known,
+                                                const std::optional<AccessSubject>& after) override {
+    ++reads_;
+    if (fails_ || (pages_left_.has_value() && (*pages_left_)-- <= 0)) return absl::UnavailableError("down");
+    return ledger_->ReadFrontChanges(known, after);
+  }
+
+  absl::StatusOr<std::vector<storage::FrontPolicyRow>> ListFrontPolicies(const std::string&) override { return No(); }
+  absl::StatusOr<storage::FrontPolicyRow> SetFrontPolicy(const storage::FrontPolicyChange&, bool,
+                                                         const storage::Actor&) override {
+    return No();
+  }
+  absl::StatusOr<std::vector<storage::LotteryRound>> ListLotteryRounds(const std::string&) override { return No(); }
+  absl::StatusOr<std::vector<storage::FrontKey>> ListFrontKeys() override { return No(); }
+  absl::StatusOr<std::vector<storage::FrontKey>> RotateFrontKeys(const storage::KeyRotation&, bool,
+                                                                 const storage::Actor&) override {
+    return No();
+  }
+  absl::StatusOr<storage::AccessCounts> AddAccessEntries(absl::Span<const storage::AccessEntry>, bool,
+                                                         const storage::Actor&) override {
+    return No();
+  }
+  absl::StatusOr<storage::AccessCounts> RemoveAccessEntries(absl::Span<const AccessSubject>, bool,
+                                                            const storage::Actor&) override {
+    return No();
+  }
+  absl::StatusOr<storage::AccessPage> ListAccessEntries(const storage::AccessFilter&,
+                                                        const std::optional<AccessSubject>&, int) override {
+    return No();
+  }
+
+ private:
+  static absl::Status No() { return absl::UnimplementedError("a node asks no such thing"); }
+
+  storage::FrontLedger* ledger_;
+  bool fails_ = false;
+  std::optional<int> pages_left_;
+  absl::Notification* looked_ = nullptr;
+  int reads_ = 0;
+};
+
+class DoorWatchTest : public ::testing::Test {
+ protected:
+  void SetPolicy(storage::FrontLedger& ledger, const std::string& sku_id, const std::string& document) {
+    storage::FrontPolicyChange change;
+    change.sku_id = sku_id;
+    change.document = document;
+    const auto set = ledger.SetFrontPolicy(change, /*preview=*/false, kActor);
+    ASSERT_TRUE(set.ok()) << set.status();
+  }
+  void SetPolicy(const std::string& sku_id, const v1::FrontPolicy& policy) {
+    SetPolicy(ledger_, sku_id, ToDocument(policy));
+  }
+  void Deny(int first, int count) {
+    std::vector<storage::AccessEntry> entries;
+    for (int i = first; i < first + count; ++i) entries.push_back(DenyUser(absl::StrCat("user-", i)));
+    const auto added = ledger_.AddAccessEntries(entries, /*preview=*/false, kActor);
+    ASSERT_TRUE(added.ok()) << added.status();
+  }
+  AccessVerdict VerdictOn(const std::string& user_id) {
+    return door_.door().state()->access->Find(user_id, "", clock_.Now());
+  }
+  void Begin() {
+    const absl::Status begun = watch_.Begin();
+    ASSERT_TRUE(begun.ok()) << begun;
+  }
+  size_t policies() { return door_.door().state()->policies.size(); }
+
+  storage::FakeClock clock_;
+  storage::FakeFrontLedger ledger_{&clock_};
+  WatchedLedger watched_{&ledger_};
+  DoorOfTest door_{&clock_};
+  quota::FakeZookeeper zookeeper_;
+  quota::FakeConnector connector_{&zookeeper_};
+  tranche::testing::DeafObserver observer_;
+  tranche::testing::FixedSession sessions_;
+  storage::IncarnationId self_ = storage::kPool;
+  DoorWatch watch_{&watched_, &door_.door(), &sessions_, [this] { return self_; }, &clock_};
+};
+
+TEST_F(DoorWatchTest, EverythingIsReadBeforeAnybodyIsAsked) {
+  SetPolicy("tv", LimitByUser(5, absl::Seconds(1)));
+  for (int first : {0, 1000, 2000}) Deny(first, first == 2000 ? 500 : 1000);
+  EXPECT_FALSE(door_.door().closed_to_some());
+  Begin();
+  EXPECT_TRUE(door_.door().closed_to_some());
+  EXPECT_EQ(policies(), 1u);
+  EXPECT_EQ(door_.door().state()->access->size(), 2500u) << "of all pages";
+  EXPECT_EQ(VerdictOn("user-2499"), AccessVerdict::kDeny);
+  EXPECT_NE(door_.door().state()->keys->current(), nullptr);
+}
+
+TEST_F(DoorWatchTest, WithoutTheLedgerNothingBegins) {
+  watched_.Fail(true);
+  EXPECT_TRUE(absl::IsUnavailable(watch_.Begin()));
+}
+
+TEST_F(DoorWatchTest, ChangesAreSeenAtTheNextLook) {
+  Begin();
+  EXPECT_FALSE(door_.door().closed_to_some());
+  SetPolicy("tv", LimitByUser(5, absl::Seconds(1)));
+  SetPolicy("*", LimitByUser(1, absl::Seconds(1)));
+  watch_.Look();
+  EXPECT_EQ(policies(), 2u);
+  SetPolicy(ledger_, "tv", "");
+  watch_.Look();
+  EXPECT_EQ(policies(), 1u);
+  EXPECT_EQ(door_.door().state()->policies.count("*"), 1u) << "the other one stays";
+  SetPolicy(ledger_, "*", "");
+  watch_.Look();
+  EXPECT_FALSE(door_.door().closed_to_some());
+}
+
+TEST_F(DoorWatchTest, EntriesComeAndGo) {
+  Deny(0, 3);
+  Begin();
+  Deny(3, 1);
+  const std::vector<AccessSubject> removed = {{AccessSubject::Kind::kUser, "user-1"}};
+  ASSERT_TRUE(ledger_.RemoveAccessEntries(removed, /*preview=*/false, kActor).ok());
+  watch_.Look();
+  EXPECT_EQ(door_.door().state()->access->size(), 3u);
+  EXPECT_EQ(VerdictOn("user-0"), AccessVerdict::kDeny) << "what did not change";
+  EXPECT_EQ(VerdictOn("user-1"), AccessVerdict::kNone);
+  EXPECT_EQ(VerdictOn("user-3"), AccessVerdict::kDeny);
+}
+
+TEST_F(DoorWatchTest, ALookThatFindsNoOtherVersionReadsNothingMore) {
+  Begin();
+  const int reads = watched_.reads();
+  for (int i = 0; i < 3; ++i) watch_.Look();
+  EXPECT_EQ(watched_.reads(), reads);
+}
+
+TEST_F(DoorWatchTest, WhileTheLedgerIsAwayTheLastStateHolds) {
+  SetPolicy("tv", LimitByUser(5, absl::Seconds(1)));
+  Begin();
+  watched_.Fail(true);
+  clock_.AdvanceBy(absl::Seconds(90));
+  watch_.Look();
+  EXPECT_EQ(policies(), 1u);
+  EXPECT_EQ(watch_.age(), absl::Seconds(90));
+  EXPECT_EQ(watch_.failures(), 1u);
+  watched_.Fail(false);
+  watch_.Look();
+  EXPECT_EQ(watch_.age(), absl::ZeroDuration());
+  EXPECT_EQ(watch_.failures(), 1u);
+}
+
+TEST_F(DoorWatchTest, PagesThatAreNotAllReadChangeNothing) {
+  Begin();
+  Deny(0, 1000);
+  Deny(1000, 1000);
+  watched_.FailAfterPages(1);
+  watch_.Look();
+  EXPECT_EQ(door_.door().state()->access->size(), 0u) << "half a list would let in whom the other half denies";
+  EXPECT_EQ(watch_.failures(), 1u);
+  watched_.FailAfterPages(1000);
+  watch_.Look();
+  EXPECT_EQ(door_.door().state()->access->size(), 2000u);
+}
+
+TEST_F(DoorWatchTest, ALedgerThatWasRestoredIsReadAnew) {
+  SetPolicy("tv", LimitByUser(5, absl::Seconds(1)));
+  SetPolicy("radio", LimitByUser(5, absl::Seconds(1)));
+  Deny(0, 10);
+  Begin();
+  storage::FakeFrontLedger older(&clock_);
+  SetPolicy(older, "lamp", ToDocument(LimitByUser(1, absl::Seconds(1))));
+  watched_.Become(&older);
+  watch_.Look();
+  EXPECT_EQ(policies(), 1u);
+  EXPECT_EQ(door_.door().state()->policies.count("lamp"), 1u);
+  EXPECT_EQ(door_.door().state()->access->size(), 0u);
+}
+
+TEST_F(DoorWatchTest, APolicyThatCannotBeReadIsKnownToBeThere) {
+  SetPolicy(ledger_, "tv", R"({"aNewerPart": {}})");
+  Begin();
+  EXPECT_TRUE(door_.door().closed_to_some());
+  ASSERT_EQ(policies(), 1u);
+  EXPECT_NE(door_.door().state()->PolicyOf("tv")->unreadable, "");
+}
+
+TEST_F(DoorWatchTest, AnotherVersionThatIsAnnouncedIsAReasonToLook) {
+  Begin();
+  EXPECT_FALSE(watch_.look_wanted());
+  watch_.NoteAnnounced(7);
+  EXPECT_TRUE(watch_.look_wanted());
+  watch_.Look();
+  EXPECT_FALSE(watch_.look_wanted());
+  watch_.NoteAnnounced(7);
+  EXPECT_FALSE(watch_.look_wanted()) << "the agent tells it again and again";
+  watch_.NoteAnnounced(6);
+  EXPECT_TRUE(watch_.look_wanted()) << "as after a restore";
+}
+
+TEST_F(DoorWatchTest, ItsThreadLooksWhenSomethingIsAnnounced) {
+  Begin();
+  SetPolicy("tv", LimitByUser(5, absl::Seconds(1)));
+  absl::Notification looked;
+  watched_.NotifyOfLooks(&looked);
+  watch_.StartThread();
+  watch_.NoteAnnounced(1);
+  // Sooner than it would look by itself.
+  EXPECT_TRUE(looked.WaitForNotificationWithTimeout(DoorWatch::kLookEvery * DoorWatch::kLeastPause / 2));
+  watch_.StopThread();
+  EXPECT_TRUE(door_.door().closed_to_some()) << "the look that had begun was finished";
+}
+
+TEST_F(DoorWatchTest, LimitsAreSharedWithTheNodesThatLive) {
+  SetPolicy("tv", LimitByUser(2, absl::Hours(1)));
+  Begin();
+  int buyers = 0;
+  // Of 64 buyers who try twice at once, how many may: all at their home, one try each elsewhere.
+  const auto served_twice = [&] {
+    int served = 0;
+    for (int i = 0; i < 64; ++i) {
+      const std::string user = absl::StrCat("buyer-", ++buyers);
+      (void)door_.door().Enter("tv", user, "", "", clock_.Now());
+      served += door_.door().Enter("tv", user, "", "", clock_.Now()).refused.has_value() ? 0 : 1;
+    }
+    return served;
+  };
+  watch_.Look();
+  EXPECT_EQ(served_twice(), 64) << "as long as it knows no others";
+  sessions_.session = *connector_.Connect(&observer_);
+  self_ = 1;
+  for (const char* node : {"/nodes/1", "/nodes/2"}) {
+    ASSERT_TRUE(sessions_.session->Create(node, "", quota::CreateMode::kEphemeral).ok());
+  }
+  watch_.Look();
+  const int at_home = served_twice();
+  EXPECT_GT(at_home, 0);
+  EXPECT_LT(at_home, 64);
+  zookeeper_.SetDown(true);
+  watch_.Look();
+  EXPECT_LT(served_twice(), 64) << "while ZooKeeper is away, the last list holds";
+  zookeeper_.SetDown(false);
+  ASSERT_TRUE(sessions_.session->Delete("/nodes/2", quota::kAnyVersion).ok());
+  watch_.Look();
+  EXPECT_EQ(served_twice(), 64) << "it is alone again";
+}
+
+}  // namespace
+}  // namespace tranche::server
