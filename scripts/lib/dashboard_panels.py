@@ -66,6 +66,14 @@ FRONT_NODES = (
         ("max by (instance) (tranche_access_file_faulty)", "{{instance}} access file"),
         ("max by (job, instance) (tranche_tls_files_faulty)", "{{job}} {{instance}} TLS"))),
     rate("Calls that are denied", "tranche_denied_calls_total", ("reason", "grpc_service", "grpc_method")),
+    rate("Front door: tries refused or made to wait", "tranche_door_checks_total", ("check", "verdict")),
+    Panel("Front door: tries let in, tokens, challenges", "reqps", (
+        ("sum(rate(tranche_door_admitted_total[$__rate_interval]))", "let in"),
+        ("sum(rate(tranche_door_tokens_issued_total[$__rate_interval]))", "tokens"),
+        ("sum by (outcome) (rate(tranche_door_challenges_total[$__rate_interval]))", "challenges {{outcome}}"))),
+    gauge("Front door: tries that wait for their turn", "tranche_door_waiting", ("instance",)),
+    gauge("Front door: use of the table of limits", "tranche_door_table_load", ("instance",), "percentunit", of="max"),
+    gauge("Front door: age of its rules", "tranche_door_state_age_seconds", ("instance",), "s", of="max"),
     one("CPU", "short", 'rate(process_cpu_seconds_total{job="tranched"}[$__rate_interval])', "{{instance}}"),
     one("Memory", "bytes", 'process_resident_memory_bytes{job="tranched"}', "{{instance}}"),
 )

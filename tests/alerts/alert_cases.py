@@ -39,6 +39,9 @@ def of_node(node):
         series("tranche_tls_certificate_expires_timestamp_seconds", node): steady(90 * DAY_S),
         series("tranche_tls_files_faulty", node): steady(0),
         series("tranche_access_file_faulty", node): steady(0),
+        series("tranche_door_state_age_seconds", node): steady(4),
+        series("tranche_door_unreadable", node, kind="policy"): steady(0),
+        series("tranche_door_unreadable", node, kind="access_entry"): steady(0),
         # A shop asks for streams now and then, somebody tries what they may not.
         denied(node, "ROLE_MISSING", method="StreamReservations"): steady(0.2),
         denied(node, "CALLER_UNKNOWN", "AdminService", "GetStatus"): steady(0.1),
@@ -206,5 +209,10 @@ CASES = [
          at_each_node(lambda node: denied(node, "ROLE_MISSING"), 0, 0.5), {"reason": "ROLE_MISSING"}, 390),
     Case("TrancheCallsDenied", "of one kind there has been none before",
          {denied("node3", "CALLER_UNKNOWN"): during(GONE, 20)}, {"reason": "CALLER_UNKNOWN"}, 330),
+    Case("TrancheDoorUnread", "a node does not read its rules",
+         {series("tranche_door_state_age_seconds", "node2"): during(4, 100)}, {"instance": "node2"}, 90),
+    Case("TrancheDoorUnreadable", "an older node does not know a new part of a policy",
+         {series("tranche_door_unreadable", "node3", kind="policy"): during(0, 1)},
+         {"instance": "node3", "kind": "policy"}, 90),
     Case("TrancheHealthUnread", "", at_worker("tranche_ledger_health_read_age_seconds", 70, 5), HOME, 90),
 ]

@@ -50,15 +50,14 @@ class CartHandlerTest : public ::testing::Test {
   std::optional<std::vector<storage::ReservationClaim>> lines_;
   std::vector<quota::Visitor> visitors_;
   bool may_exist_ = false;
-  CartHandler handler_{
-      [this](std::vector<storage::ReservationClaim> lines, absl::Time, bool may_exist, quota::CartDone done,
-             std::vector<quota::Visitor> visitors) {
-        lines_ = std::move(lines);
-        visitors_ = std::move(visitors);
-        may_exist_ = may_exist;
-        done(answer_);
-      },
-      &clock_};
+  CartHandler handler_{[this](std::vector<storage::ReservationClaim> lines, absl::Time, bool may_exist,
+                              quota::CartDone done, std::vector<quota::Visitor> visitors) {
+                         lines_ = std::move(lines);
+                         visitors_ = std::move(visitors);
+                         may_exist_ = may_exist;
+                         done(answer_);
+                       },
+                       &clock_};
 };
 
 TEST_F(CartHandlerTest, PassesAGoodCartOn) {

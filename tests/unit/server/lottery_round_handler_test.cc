@@ -44,7 +44,7 @@ class LotteryRoundHandlerTest : public ::testing::Test {
   std::map<std::string, LotteryRoundHandler::Rounds> stored_;
   bool fails_ = false;
   int reads_ = 0;
-  LotteryRoundHandler handler_{[this](const std::string& policy_sku_id, LotteryRoundHandler::RoundCache::ReadDone done) {
+  LotteryRoundHandler handler_{[this](const std::string& policy_sku_id, auto done) {
                                  ++reads_;
                                  if (fails_) return done(absl::UnavailableError("down"));
                                  done(stored_[policy_sku_id]);

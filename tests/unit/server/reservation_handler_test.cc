@@ -199,8 +199,8 @@ TEST_F(ReservationHandlerTest, WhereTheBuyerIsAndTheirTokenGoToTheSeller) {
 }
 
 TEST_F(ReservationHandlerTest, ANodeThatIsNotReadySendsCallersElsewhere) {
-  ReservationHandler starting([](auto, auto, auto, auto, auto) { FAIL() << "sold before it was ready"; }, shard_->books(),
-                              &clock_);
+  const auto sell_too_early = [](auto, auto, auto, auto, auto) { FAIL() << "sold before it was ready"; };
+  ReservationHandler starting(sell_too_early, shard_->books(), &clock_);
   absl::Status error;
   starting.Create(GoodRequest(), clock_.Now() + absl::Seconds(1),
                   [&](absl::StatusOr<quota::Sold> sold) { error = sold.status(); });
