@@ -17,14 +17,6 @@ namespace {
 
 using storage::FrontChanges;
 
-// What a node knows before it has read anything: nobody has asked it yet.
-std::shared_ptr<const DoorState> EmptyDoor() {
-  auto state = std::make_shared<DoorState>();
-  state->access = std::make_shared<const AccessLists>();
-  state->keys = std::make_shared<const FrontKeys>();
-  return state;
-}
-
 std::shared_ptr<const AccessLists> NewAccess(const DoorState& known, const FrontChanges& changes) {
   // A list may have 200,000 entries: it is copied only if some of them change.
   if (!changes.complete && changes.entries.empty()) return known.access;
@@ -65,7 +57,7 @@ DoorWatch::DoorWatch(storage::FrontLedger* ledger, FrontDoor* door, quota::Sessi
       self_(std::move(self)),
       clock_(clock),
       known_at_us_(absl::ToUnixMicros(clock->Now())),
-      state_(EmptyDoor()) {}
+      state_(door->state()) {}
 
 DoorWatch::~DoorWatch() { StopThread(); }
 
