@@ -1,0 +1,202 @@
+"""A buyer's whole way through the front door, in Python and with nothing but its standard library besides gRPC: the
+challenge, the token, the claim and the payment, and after the round the rank that was drawn.
+
+    enter_sale_test.py BIN_DIR
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import uuid
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCRATCH = tempfile.TemporaryDirectory(prefix="tranche-enter-sale-")  # goes with the process
+os.environ["TRANCHE_BIN"] = sys.argv.pop(1)
+sys.path.insert(0, str(ROOT / "scripts" / "lib"))
+
+CALL_TIMEOUT_S = 10
+PATIENCE_S = 60
+SKU = "tv"
+
+
+def make_stubs(folder):
+    """gRPC's Python of the API."""
+    folder.mkdir()
+    files = [f"google/rpc/{name}.proto" for name in ("status", "error_details")]
+    files += [str(file.relative_to(ROOT / "proto")) for file in (ROOT / "proto" / "tranche" / "v1").glob("*.proto")]
+    subprocess.run(["protoc", "-I", "proto", f"--python_out={folder}", f"--grpc_python_out={folder}",
+                    "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin", *files], cwd=ROOT, check=True)
+    sys.path.insert(0, str(folder))
+
+
+make_stubs(pathlib.Path(SCRATCH.name) / "gen")
+import cluster  # noqa: E402
+import grpc  # noqa: E402
+import tranchectl  # noqa: E402
+from google.rpc import error_details_pb2, status_pb2  # noqa: E402
+from tranche.v1 import front_door_service_pb2 as door  # noqa: E402
+from tranche.v1 import front_door_service_pb2_grpc as door_rpc  # noqa: E402
+from tranche.v1 import reservation_service_pb2 as reservations  # noqa: E402
+from tranche.v1 import reservation_service_pb2_grpc as reservations_rpc  # noqa: E402
+
+
+def solve(altcha):
+    """What the widget sends for a challenge: it tries counters until the derived key begins as asked."""
+    challenge = json.loads(altcha)
+    asked = challenge["parameters"]
+    assert asked["algorithm"] == "PBKDF2/SHA-256", asked
+    nonce, salt = bytes.fromhex(asked["nonce"]), bytes.fromhex(asked["salt"])
+    for counter in range(2**32):
+        password = nonce + counter.to_bytes(4, "big")
+        key = hashlib.pbkdf2_hmac("sha256", password, salt, asked["cost"], asked["keyLength"]).hex()
+        if key.startswith(asked["keyPrefix"]):
+            solution = {"counter": counter, "derivedKey": key}
+            return base64.b64encode(json.dumps({"challenge": challenge, "solution": solution}).encode()).decode()
+    raise AssertionError("no counter solves it")
+
+
+def rank(key, policy_sku, round_number, user):
+    """As docs/front-door.md has it."""
+    def behind_its_length(part):
+        return len(part).to_bytes(4, "big") + part
+
+    parts = (b"tranche-rank-v1", policy_sku.encode(), round_number.to_bytes(8, "big"), user.encode())
+    message = b"".join(behind_its_length(part) for part in parts)
+    return int.from_bytes(hmac.digest(key, message, "sha256")[:8], "big")
+
+
+def reason_of(error):
+    """The reason of an error's ErrorInfo, and its metadata."""
+    for name, value in error.trailing_metadata():
+        if name == "grpc-status-details-bin":
+            for detail in status_pb2.Status.FromString(value).details:
+                info = error_details_pb2.ErrorInfo()
+                if detail.Unpack(info):
+                    return info.reason, dict(info.metadata)
+    return "", {}
+
+
+class EnterSale(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = cluster.make_scratch_folder("enter-sale")
+        cls.addClassCleanup(cluster.remove, folder)
+        process, cls.state = cluster.start(folder, folder / "state.json", 2, 1, keep=False)
+        cls.addClassCleanup(cluster.stop, process.pid, process)
+        tranchectl.create_sku(cls.state, SKU, 100, 49900, "EUR")
+        tranchectl.wait_until_announced(cls.state, [SKU])
+
+    def setUp(self):
+        self.doors, self.counters = [], []
+        for node in self.state["nodes"]:
+            channel = grpc.insecure_channel(node["endpoint"])
+            self.addCleanup(channel.close)
+            self.doors.append(door_rpc.FrontDoorServiceStub(channel))
+            self.counters.append(reservations_rpc.ReservationServiceStub(channel))
+        self.addCleanup(self.ctl, "door", "remove", SKU, "--yes")
+
+    def ctl(self, *words):
+        return tranchectl.ctl(self.state, *words)
+
+    def enter(self, user, node=0, solution=""):
+        return self.doors[node].EnterSale(
+            door.EnterSaleRequest(sku_id=SKU, user_id=user, challenge_solution=solution), timeout=CALL_TIMEOUT_S)
+
+    def claim(self, user, node=0, token=""):
+        request = reservations.CreateReservationRequest(
+            reservation_id=str(uuid.uuid4()), sku_id=SKU, user_id=user, quantity=1, purchase_token=token)
+        return self.counters[node].CreateReservation(request, timeout=CALL_TIMEOUT_S).reservation
+
+    def refusal_of(self, *args, **kwargs):
+        with self.assertRaises(grpc.RpcError) as refused:
+            self.claim(*args, **kwargs)
+        return reason_of(refused.exception)
+
+    def until(self, holds, what):
+        deadline = time.monotonic() + PATIENCE_S
+        while not holds():
+            self.assertLess(time.monotonic(), deadline, what)
+            time.sleep(0.02)
+
+    def await_everywhere(self, asked, what):
+        """Until an answer to EnterSale is so at each node. Nobody claims by this name."""
+        for node in range(len(self.doors)):
+            self.until(lambda node=node: asked(self.enter("nobody", node)), what)
+
+    def test_challenge_token_claim_payment(self):
+        self.ctl("door", "set", SKU, "--token", "--challenge", "8", "--yes")
+        self.await_everywhere(lambda entered: entered.HasField("challenge"), "no challenge")
+        self.assertEqual(self.refusal_of("alice")[0], "PURCHASE_TOKEN_REQUIRED")
+        first = self.enter("alice")
+        self.assertTrue(first.admitted)
+        self.assertEqual((first.purchase_token, first.challenge_problem), ("", ""))
+
+        solution = solve(first.challenge.altcha)
+        other = self.enter("bob", 1, solution)
+        self.assertEqual(other.purchase_token, "", "alice's work earns bob a token")
+        self.assertNotEqual(other.challenge_problem, "")
+        self.assertTrue(other.HasField("challenge"), "who is not believed gets another challenge")
+        # Any node takes what another one has asked.
+        entered = self.enter("alice", 1, solution)
+        self.assertEqual(entered.challenge_problem, "")
+        self.assertNotEqual(entered.purchase_token, "")
+        self.assertGreater(entered.token_expire_time.ToSeconds(), time.time())
+
+        self.assertEqual(self.refusal_of("bob", token=entered.purchase_token)[0], "PURCHASE_TOKEN_INVALID")
+        held = self.claim("alice", token=entered.purchase_token)
+        paid = self.counters[1].ConfirmReservation(reservations.ConfirmReservationRequest(
+            reservation_id=held.reservation_id, payment_reference="pay-1", amount_minor=held.amount_minor,
+            currency=held.currency), timeout=CALL_TIMEOUT_S)
+        self.assertEqual(paid.outcome, reservations.CONFIRM_OUTCOME_CONFIRMED)
+
+    def test_a_wrong_solution_earns_nothing(self):
+        self.ctl("door", "set", SKU, "--token", "--challenge", "8", "--yes")
+        self.await_everywhere(lambda entered: entered.HasField("challenge"), "no challenge")
+        solved = json.loads(base64.b64decode(solve(self.enter("carol").challenge.altcha)))
+        wrong = json.loads(json.dumps(solved))
+        wrong["solution"] = {"counter": solved["solution"]["counter"] + 1, "derivedKey": "00" * 32}
+        easier = json.loads(json.dumps(solved))
+        easier["challenge"]["parameters"]["cost"] = 1
+        texts = [base64.b64encode(json.dumps(one).encode()).decode() for one in (wrong, easier)]
+        for text in ("%", "e30=", *texts):
+            answer = self.enter("carol", solution=text)
+            self.assertEqual(answer.purchase_token, "", text)
+            self.assertNotEqual(answer.challenge_problem, "", text)
+
+    def test_a_loser_recomputes_the_rank(self):
+        self.ctl("door", "set", SKU, "--lottery", "50%", "--yes")
+        self.await_everywhere(lambda entered: entered.HasField("lottery"), "no lottery")
+        tickets = {f"user-{number}": self.enter(f"user-{number}", number % 2) for number in range(100)}
+        for user, ticket in tickets.items():
+            self.assertEqual(ticket.admitted, ticket.lottery.rank < ticket.lottery.threshold)
+            if ticket.admitted:
+                self.claim(user)
+            else:
+                self.assertEqual(self.refusal_of(user)[0], "NOT_ADMITTED")
+        self.assertTrue(0 < sum(ticket.admitted for ticket in tickets.values()) < 100)
+
+        self.ctl("door", "round", SKU, "--yes")
+        drawn = tickets["user-0"].lottery
+        self.until(lambda: self.round(drawn.round).key, "the key is not told")
+        ended = self.round(drawn.round)
+        self.assertEqual(hashlib.sha256(ended.key).digest(), drawn.commitment)
+        for user, ticket in tickets.items():
+            self.assertEqual(rank(ended.key, ended.policy_sku_id, ended.round, user), ticket.lottery.rank, user)
+
+    def round(self, number):
+        rounds = self.doors[0].ListLotteryRounds(door.ListLotteryRoundsRequest(sku_id=SKU),
+                                                 timeout=CALL_TIMEOUT_S).rounds
+        (found,) = [one for one in rounds if one.round == number]
+        return found
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
