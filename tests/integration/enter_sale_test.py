@@ -161,11 +161,11 @@ class EnterSale(unittest.TestCase):
         self.ctl("door", "set", SKU, "--token", "--challenge", "8", "--yes")
         self.await_everywhere(lambda entered: entered.HasField("challenge"), "no challenge")
         solved = json.loads(base64.b64decode(solve(self.enter("carol").challenge.altcha)))
-        wrong = json.loads(json.dumps(solved))
+        wrong, easier, longer = (json.loads(json.dumps(solved)) for _ in range(3))
         wrong["solution"] = {"counter": solved["solution"]["counter"] + 1, "derivedKey": "00" * 32}
-        easier = json.loads(json.dumps(solved))
-        easier["challenge"]["parameters"]["cost"] = 1
-        texts = [base64.b64encode(json.dumps(one).encode()).decode() for one in (wrong, easier)]
+        easier["challenge"]["parameters"]["data"]["bits"] -= 4
+        longer["challenge"]["parameters"]["expiresAt"] += 1000
+        texts = [base64.b64encode(json.dumps(one).encode()).decode() for one in (wrong, easier, longer)]
         for text in ("%", "e30=", *texts):
             answer = self.enter("carol", solution=text)
             self.assertEqual(answer.purchase_token, "", text)

@@ -5,11 +5,14 @@
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/front_door_fixture.h"
+#include "tests/support/mini_postgres.h"
 
 namespace tranche::testing {
 namespace {
 
 using ::testing::PrintToString;
+
+constexpr char kPolicyOfTheFuture[] = R"(UPDATE tranche.front_policy SET document = '{"aPartOfTheFuture":{}}')";
 
 class FrontDoorFaultTest : public FrontDoorFixture {
  protected:
@@ -70,6 +73,27 @@ TEST_F(FrontDoorFaultTest, WithoutZookeeperAChangeIsFoundByTheNodesThemselves) {
   ASSERT_TRUE(cluster_->zookeeper().Start().ok());
   RemovePolicy();
   AwaitClaims("");
+}
+
+// As after a roll back: a newer version has stored it. To let everybody in would be wrong, and to let nobody in, too.
+TEST_F(FrontDoorFaultTest, ANodeThatCannotReadAPolicySendsBuyersElsewhere) {
+  SetPolicy(TokenPolicy());
+  const absl::Status changed = ExecuteSql(cluster_->postgres().dsn(), kPolicyOfTheFuture);
+  ASSERT_TRUE(changed.ok()) << changed;
+  const absl::Status restarted = cluster_->RestartNode(0);
+  ASSERT_TRUE(restarted.ok()) << restarted;
+  const DoorAnswer elsewhere = Claim(0, {.user = "alice"});
+  EXPECT_EQ(elsewhere.code, grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(elsewhere.reason, "EXHAUSTED_HERE");
+  EXPECT_EQ(Claim(1, {.user = "alice"}).reason, "PURCHASE_TOKEN_REQUIRED");
+
+  v1::ListFrontPoliciesRequest request;
+  v1::ListFrontPoliciesResponse response;
+  const grpc::Status listed = nodes_[0].admin->ListFrontPolicies(Context().get(), request, &response);
+  ASSERT_TRUE(listed.ok()) << listed.error_message();
+  ASSERT_EQ(response.policies_size(), 1);
+  EXPECT_FALSE(response.policies(0).has_policy());
+  EXPECT_NE(response.policies(0).unreadable(), "");
 }
 
 // The restored history makes as many changes as the nodes know of: the number alone would not tell.

@@ -377,6 +377,27 @@ TEST_F(FrontDoorTest, WhenAllKeysAreReplacedOldTokensAreWorthless) {
   for (int node = 0; node < kDoorNodes; ++node) EXPECT_TRUE(Claim(node, {.user = "alice", .token = fresh}).ok());
 }
 
+TEST_F(FrontDoorTest, TheSdkEntersAndClaimsAndTellsWhatIsRefused) {
+  SetPolicy(TokenPolicy());
+  EXPECT_EQ(ReasonOf(client_->Create({.sku = "tv", .user = "alice"}).status()), Reason::kPurchaseTokenRequired);
+  const auto entry = client_->EnterSale({.sku = "tv", .user = "alice"});
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  EXPECT_TRUE(entry->admitted);
+  EXPECT_GT(entry->token_expire_time, absl::Now());
+  const auto bought = client_->Create({.sku = "tv", .user = "alice", .purchase_token = entry->purchase_token});
+  EXPECT_TRUE(bought.ok()) << bought.status();
+  const auto stolen = client_->Create({.sku = "tv", .user = "bob", .purchase_token = entry->purchase_token});
+  EXPECT_EQ(ReasonOf(stolen.status()), Reason::kPurchaseTokenInvalid) << stolen.status();
+
+  SetPolicy(LimitPolicy(v1::RateLimit::KEY_USER, 1, absl::Minutes(1), 1));
+  absl::Status limited;
+  // Each node gives one.
+  for (int i = 0; limited.ok() && i <= kDoorNodes; ++i)
+    limited = client_->EnterSale({.sku = "tv", .user = "carol"}).status();
+  EXPECT_EQ(ReasonOf(limited), Reason::kRateLimited) << limited;
+  EXPECT_GT(RetryDelayOf(limited).value_or(absl::ZeroDuration()), absl::Seconds(30));
+}
+
 TEST_F(FrontDoorTest, ACartNeedsTheTokenOfEachOfItsLines) {
   OpenSale("radio", 100);
   SetPolicy(TokenPolicy());
