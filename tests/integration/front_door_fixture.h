@@ -1,6 +1,8 @@
 // Four nodes with a front door, and what buyers and operators ask of it.
 #pragma once
 
+#include <grpcpp/grpcpp.h>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -11,7 +13,6 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "grpcpp/grpcpp.h"
 #include "tests/integration/sale_fixture.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
 #include "tranche/v1/front_door_service.grpc.pb.h"

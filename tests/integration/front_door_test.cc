@@ -299,7 +299,7 @@ TEST_F(FrontDoorTest, ATokenIsForOneBuyerAtEveryNode) {
       const DoorAnswer answer = Claim(node, bad);
       EXPECT_EQ(answer.code, grpc::StatusCode::FAILED_PRECONDITION);
       EXPECT_EQ(answer.reason, "PURCHASE_TOKEN_INVALID");
-      EXPECT_THAT(answer.metadata["problem"], Not(IsEmpty()));
+      EXPECT_THAT(answer.metadata.at("problem"), Not(IsEmpty()));
     }
   }
 }
