@@ -1,6 +1,8 @@
 #include "storage/ledger/ledger_error.h"
 
 #include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 
 namespace tranche::storage {
 namespace {
@@ -14,11 +16,26 @@ constexpr char kSkuMovingUrl[] = "tranche/sku-moving";
 constexpr char kShardUrl[] = "tranche/shard";
 constexpr char kNoSuchShardUrl[] = "tranche/no-such-shard";
 constexpr char kRetryTransactionUrl[] = "tranche/retry-transaction";
+constexpr char kLotteryShrinksUrl[] = "tranche/lottery-shrinks";
+constexpr char kKeyRotatedRecentlyUrl[] = "tranche/key-rotated-recently";
 
 absl::Status Marked(absl::StatusCode code, absl::string_view detail, const char* url) {
   absl::Status status(code, detail);
   status.SetPayload(url, absl::Cord("1"));
   return status;
+}
+
+absl::Status WithNumber(const std::string& detail, const char* url, int64_t number) {
+  absl::Status status = absl::FailedPreconditionError(detail);
+  status.SetPayload(url, absl::Cord(absl::StrCat(number)));
+  return status;
+}
+
+std::optional<int64_t> NumberOf(const absl::Status& status, const char* url) {
+  const auto payload = status.GetPayload(url);
+  int64_t number = 0;
+  if (!payload.has_value() || !absl::SimpleAtoi(std::string(*payload), &number)) return std::nullopt;
+  return number;
 }
 
 }  // namespace
@@ -92,5 +109,28 @@ absl::Status NoSuchShardError(absl::string_view shard) {
 }
 
 bool IsNoSuchShard(const absl::Status& status) { return status.GetPayload(kNoSuchShardUrl).has_value(); }
+
+absl::Status LotteryShrinksError(int32_t admitted_per_million) {
+  return WithNumber(absl::StrCat("the round that runs admits ", admitted_per_million, " of a million already"),
+                    kLotteryShrinksUrl, admitted_per_million);
+}
+
+std::optional<int32_t> LotteryShrinksTo(const absl::Status& status) {
+  const std::optional<int64_t> admitted = NumberOf(status, kLotteryShrinksUrl);
+  if (!admitted.has_value()) return std::nullopt;
+  return static_cast<int32_t>(*admitted);
+}
+
+absl::Status KeyRotatedRecentlyError(absl::Duration wait) {
+  return WithNumber(absl::StrCat("the current key is new; it can be rotated in ",
+                                 absl::FormatDuration(absl::Ceil(wait, absl::Seconds(1)))),
+                    kKeyRotatedRecentlyUrl, absl::ToInt64Microseconds(wait));
+}
+
+std::optional<absl::Duration> KeyRotatedRecently(const absl::Status& status) {
+  const std::optional<int64_t> wait_us = NumberOf(status, kKeyRotatedRecentlyUrl);
+  if (!wait_us.has_value()) return std::nullopt;
+  return absl::Microseconds(*wait_us);
+}
 
 }  // namespace tranche::storage

@@ -63,6 +63,7 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
       payment_ledger_(&call_pool_),
       whereabouts_ledger_(&call_pool_),
       health_ledger_(&call_pool_),
+      front_ledger_(&call_pool_),
       claims_(std::make_unique<CommitPipeline>(&commit_ledger_, Clock::Real(), options.pipeline)),
       changes_(std::make_unique<ChangePipeline>(&change_ledger_, Clock::Real(), options.pipeline)),
       executor_(std::make_unique<BoundedExecutor>(options.blocking_threads, options.blocking_queue)),
@@ -78,6 +79,7 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
   payments = &payment_ledger_;
   whereabouts = &whereabouts_ledger_;
   health = &health_ledger_;
+  front = &front_ledger_;
   claims = claims_.get();
   changes = changes_.get();
   carts = carts_.get();

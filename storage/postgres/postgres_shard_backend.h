@@ -12,6 +12,7 @@
 #include "storage/postgres/connection_limits.h"
 #include "storage/postgres/connection_pool.h"
 #include "storage/postgres/connection_share.h"
+#include "storage/postgres/postgres_front_ledger.h"
 #include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
@@ -73,6 +74,7 @@ class PostgresShardBackend : public ShardBackend {
   PostgresPaymentLedger payment_ledger_;
   PostgresSkuMoveLedger whereabouts_ledger_;
   PostgresHealthLedger health_ledger_;
+  PostgresFrontLedger front_ledger_;
   std::unique_ptr<CommitPipeline> claims_;
   std::unique_ptr<ChangePipeline> changes_;
   std::unique_ptr<CartPipeline> carts_;  // outlives the executor's tasks

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "storage/executor.h"
+#include "storage/ledger/front_ledger.h"
 #include "storage/ledger/health_ledger.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/ledger/lifecycle_ledger.h"
@@ -75,6 +76,8 @@ class ShardBackend {
   PaymentLedger* payments = nullptr;
   WhereaboutsLedger* whereabouts = nullptr;
   HealthLedger* health = nullptr;
+  // Only home's is used.
+  FrontLedger* front = nullptr;
   CommitPipeline* claims = nullptr;
   ChangePipeline* changes = nullptr;
   CartPipeline* carts = nullptr;
