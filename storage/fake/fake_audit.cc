@@ -65,6 +65,11 @@ void FakeLedger::Audit(const Actor& actor, const char* action, const std::string
             .nodes = {}});
 }
 
+void FakeLedger::AddAuditEntry(AuditEntry entry) {
+  absl::MutexLock lock(&mutex_);
+  AddEntry(std::move(entry));
+}
+
 int64_t FakeLedger::AddEntry(AuditEntry entry) {
   entry.id = next_audit_++;
   std::vector<IncarnationId> ids = Numbers(entry.before);

@@ -110,6 +110,9 @@ class FakeLedger : public ReservationLedger,
   absl::StatusOr<std::vector<GoneIncarnation>> GoneIncarnations(absl::Span<const IncarnationId> serving) override;
   absl::StatusOr<std::vector<SkuHolds>> CountHolds(absl::Span<const std::string> sku_ids) override;
 
+  // Puts an entry into the audit log, as another fake's changes do: its id is set here.
+  void AddAuditEntry(AuditEntry entry);
+
   // Faults. They apply to calls in the order in which these arrive.
 
   // The next `calls` calls of any method return kUnavailable and do nothing.

@@ -188,12 +188,11 @@ absl::StatusOr<FrontChanges> PostgresFrontLedger::ReadFrontChanges(const FrontVe
                                                            since.parameter())));
     ASSIGN_OR_RETURN(changes.keys, ReadFrontKeys(Repeat::kRead, Call(*pool_, Repeat::kRead, "list_front_keys")));
   }
-  ASSIGN_OR_RETURN(
-      AccessPage page,
-      ReadAccessPage(Call(*pool_, Repeat::kRead, "read_access_changes", since.parameter(),
-                          after.has_value() ? KindName(after->kind) : "",
-                          after.has_value() ? after->value : std::string(), kMaxAccessBatch + 1),
-                     kMaxAccessBatch));
+  ASSIGN_OR_RETURN(AccessPage page,
+                   ReadAccessPage(Call(*pool_, Repeat::kRead, "read_access_changes", since.parameter(),
+                                       after.has_value() ? KindName(after->kind) : "",
+                                       after.has_value() ? after->value : std::string(), kMaxAccessBatch + 1),
+                                  kMaxAccessBatch));
   changes.entries = std::move(page.entries);
   changes.next = std::move(page.next);
   return changes;
@@ -211,9 +210,9 @@ absl::StatusOr<FrontPolicyRow> PostgresFrontLedger::SetFrontPolicy(const FrontPo
   const Repeat repeat = RepeatOf(preview, change.new_round ? Repeat::kNever : Repeat::kIfAnswerLost);
   const NullableNumber admitted(change.admitted_per_million);
   const NullableNumber expected(change.expected_version);
-  ASSIGN_OR_RETURN(const auto rows, ChangeFrontDoor(*pool_, preview, repeat, "set_front_policy", change.sku_id,
-                                                    OrNull(change.document), admitted.parameter(), change.new_round,
-                                                    expected.parameter(), actor.ForLedger()));
+  ASSIGN_OR_RETURN(const auto rows,
+                   ChangeFrontDoor(*pool_, preview, repeat, "set_front_policy", change.sku_id, OrNull(change.document),
+                                   admitted.parameter(), change.new_round, expected.parameter(), actor.ForLedger()));
   ASSIGN_OR_RETURN(const std::string outcome, ReadFrontOutcome(repeat, rows));
   ASSIGN_OR_RETURN(auto policies, ReadFrontPolicies(repeat, rows));
   FrontPolicyRow& policy = policies.front();
@@ -238,9 +237,9 @@ absl::StatusOr<FrontPolicyRow> PostgresFrontLedger::SetFrontPolicy(const FrontPo
 }
 
 absl::StatusOr<std::vector<LotteryRound>> PostgresFrontLedger::ListLotteryRounds(const std::string& policy_sku_id) {
-  return ReadFrontRows<LotteryRound>(
-      Repeat::kRead, Call(*pool_, Repeat::kRead, "list_lottery_rounds", policy_sku_id, kMaxRoundsTold), "commitment",
-      kLotteryRoundTable);
+  return ReadFrontRows<LotteryRound>(Repeat::kRead,
+                                     Call(*pool_, Repeat::kRead, "list_lottery_rounds", policy_sku_id, kMaxRoundsTold),
+                                     "commitment", kLotteryRoundTable);
 }
 
 absl::StatusOr<std::vector<FrontKey>> PostgresFrontLedger::ListFrontKeys() {
@@ -256,9 +255,8 @@ absl::StatusOr<std::vector<FrontKey>> PostgresFrontLedger::RotateFrontKeys(const
                                                     expected.parameter(), actor.ForLedger()));
   ASSIGN_OR_RETURN(const std::string outcome, ReadFrontOutcome(repeat, rows));
   if (outcome == "TOO_SOON") {
-    ASSIGN_OR_RETURN(const int64_t wait_us, ReadAnswer(repeat, [&] {
-                       return rows.at(0).at(ColumnOf(rows, "wait_us")).as<int64_t>();
-                     }));
+    ASSIGN_OR_RETURN(const int64_t wait_us,
+                     ReadAnswer(repeat, [&] { return rows.at(0).at(ColumnOf(rows, "wait_us")).as<int64_t>(); }));
     return KeyRotatedRecentlyError(absl::Microseconds(wait_us));
   }
   ASSIGN_OR_RETURN(auto keys, ReadFrontKeys(repeat, rows));
@@ -288,11 +286,10 @@ absl::StatusOr<AccessCounts> PostgresFrontLedger::AddAccessEntries(absl::Span<co
     }
     reasons.AddText(entry.reason);
   }
-  ASSIGN_OR_RETURN(
-      const auto rows,
-      ChangeFrontDoor(*pool_, preview, repeat, "add_access_entries", std::move(subjects.kinds).Finish(),
-                      std::move(subjects.values).Finish(), std::move(allow).Finish(), std::move(expires).Finish(),
-                      std::move(reasons).Finish(), actor.ForLedger()));
+  ASSIGN_OR_RETURN(const auto rows,
+                   ChangeFrontDoor(*pool_, preview, repeat, "add_access_entries", std::move(subjects.kinds).Finish(),
+                                   std::move(subjects.values).Finish(), std::move(allow).Finish(),
+                                   std::move(expires).Finish(), std::move(reasons).Finish(), actor.ForLedger()));
   ASSIGN_OR_RETURN(const std::string outcome, ReadFrontOutcome(repeat, rows));
   ASSIGN_OR_RETURN(const AccessCounts counts, ReadAccessCounts(repeat, rows));
   if (outcome == "FULL") {
@@ -307,9 +304,9 @@ absl::StatusOr<AccessCounts> PostgresFrontLedger::RemoveAccessEntries(absl::Span
   const Repeat repeat = RepeatOf(preview, Repeat::kIfAnswerLost);
   SubjectLiterals literals;
   for (const AccessSubject& subject : subjects) literals.Add(subject);
-  ASSIGN_OR_RETURN(const auto rows, ChangeFrontDoor(*pool_, preview, repeat, "remove_access_entries",
-                                                    std::move(literals.kinds).Finish(),
-                                                    std::move(literals.values).Finish(), actor.ForLedger()));
+  ASSIGN_OR_RETURN(const auto rows,
+                   ChangeFrontDoor(*pool_, preview, repeat, "remove_access_entries", std::move(literals.kinds).Finish(),
+                                   std::move(literals.values).Finish(), actor.ForLedger()));
   return ReadAccessCounts(repeat, rows);
 }
 
@@ -319,10 +316,10 @@ absl::StatusOr<AccessPage> PostgresFrontLedger::ListAccessEntries(const AccessFi
   const char* const allow = !filter.allow.has_value() ? nullptr : *filter.allow ? "t" : "f";
   const char* const kind = filter.subject.has_value() ? KindName(filter.subject->kind) : nullptr;
   const char* const value = filter.subject.has_value() ? filter.subject->value.c_str() : nullptr;
-  return ReadAccessPage(Call(*pool_, Repeat::kRead, "list_access_entries", allow, kind, value,
-                             after.has_value() ? KindName(after->kind) : "",
-                             after.has_value() ? after->value : std::string(), limit + 1),
-                        static_cast<size_t>(limit));
+  return ReadAccessPage(
+      Call(*pool_, Repeat::kRead, "list_access_entries", allow, kind, value,
+           after.has_value() ? KindName(after->kind) : "", after.has_value() ? after->value : std::string(), limit + 1),
+      static_cast<size_t>(limit));
 }
 
 }  // namespace tranche::storage
