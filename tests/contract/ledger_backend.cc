@@ -2,11 +2,17 @@
 
 #include <atomic>
 #include <pqxx/pqxx>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "glog/logging.h"
+#include "storage/fake/fake_front_ledger.h"
 #include "storage/fake/fake_ledger.h"
 #include "storage/fake/fake_outbox.h"
 #include "storage/postgres/connection_pool.h"
+#include "storage/postgres/postgres_front_ledger.h"
 #include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
@@ -35,12 +41,24 @@ class FakeBackend : public LedgerBackend {
   UpkeepLedger& upkeep() override { return ledger_; }
   OutboxLedger& outbox() override { return outbox_; }
   HealthLedger& health() override { return ledger_; }
+  FrontLedger& front() override { return front_; }
   void LetPass(absl::Duration duration) override { clock_.AdvanceBy(duration); }
+  void CountFrontChanges(int64_t changes) override { front_.CountChanges(changes); }
+  void FillAccessList() override {
+    for (int first = 1; first <= kMaxAccessEntries; first += kMaxAccessBatch) {
+      std::vector<AccessEntry> batch;
+      for (int i = first; i < first + kMaxAccessBatch; ++i) {
+        batch.push_back({.subject = {AccessSubject::Kind::kUser, absl::StrCat("u", i)}});
+      }
+      CHECK(front_.AddAccessEntries(batch, /*preview=*/false, "test").ok());
+    }
+  }
 
  private:
   AdvancedClock clock_;
   FakeOutbox outbox_{&clock_};
   FakeLedger ledger_{&clock_, &outbox_};
+  FakeFrontLedger front_{&clock_, &ledger_};
 };
 
 // Connects as the servers do, so that missing rights fail here too.
@@ -52,6 +70,7 @@ class PostgresBackend : public LedgerBackend {
   UpkeepLedger& upkeep() override { return upkeep_; }
   OutboxLedger& outbox() override { return outbox_; }
   HealthLedger& health() override { return health_; }
+  FrontLedger& front() override { return front_; }
 
   // The database's clock is the machine's, so this moves everything into the past instead.
   void LetPass(absl::Duration duration) override {
@@ -76,6 +95,31 @@ class PostgresBackend : public LedgerBackend {
         "UPDATE tranche.heartbeat SET started_at = started_at - $1 * interval '1 us', "
         "beat_at = beat_at - $1 * interval '1 us', ended_at = ended_at - $1 * interval '1 us'",
         us);
+    transaction.exec_params("UPDATE tranche.front_key SET since = since - $1 * interval '1 us'", us);
+    transaction.exec_params("UPDATE tranche.access_entry SET expires_at = expires_at - $1 * interval '1 us'", us);
+    transaction.commit();
+  }
+
+  void CountFrontChanges(int64_t changes) override {
+    pqxx::connection connection(database_.owner_dsn());
+    pqxx::work transaction(connection);
+    transaction.exec_params(
+        "INSERT INTO tranche.front_change (version) "
+        "SELECT d.version + i FROM tranche.front_door d, generate_series(1, $1::bigint) AS i",
+        changes);
+    transaction.exec(
+        "UPDATE tranche.front_door SET version = c.version, stamp = c.stamp "
+        "FROM (SELECT version, stamp FROM tranche.front_change ORDER BY version DESC LIMIT 1) AS c");
+    transaction.commit();
+  }
+
+  void FillAccessList() override {
+    pqxx::connection connection(database_.owner_dsn());
+    pqxx::work transaction(connection);
+    transaction.exec_params(
+        "INSERT INTO tranche.access_entry (kind, value, allow, reason, version, changed_at, changed_by) "
+        "SELECT 'BUYER', 'u' || i, false, '', 1, now(), 'test' FROM generate_series(1, $1::integer) AS i",
+        kMaxAccessEntries);
     transaction.commit();
   }
 
@@ -94,6 +138,7 @@ class PostgresBackend : public LedgerBackend {
   PostgresUpkeepLedger upkeep_{&pool_};
   PostgresOutboxLedger outbox_{&pool_};
   PostgresHealthLedger health_{&pool_};
+  PostgresFrontLedger front_{&pool_};
 };
 
 }  // namespace

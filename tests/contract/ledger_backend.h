@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "storage/ledger/front_ledger.h"
 #include "storage/ledger/health_ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "storage/ledger/outbox_ledger.h"
@@ -24,9 +25,14 @@ class LedgerBackend {
   virtual UpkeepLedger& upkeep() = 0;
   virtual OutboxLedger& outbox() = 0;
   virtual HealthLedger& health() = 0;
+  virtual FrontLedger& front() = 0;
 
-  // Lets this much time pass for reservations, messages, late payments and heartbeats.
+  // Lets this much time pass for reservations, messages, late payments, heartbeats and the front door.
   virtual void LetPass(absl::Duration duration) = 0;
+  // As if so many other changes of the front door had been made.
+  virtual void CountFrontChanges(int64_t changes) = 0;
+  // As if somebody had added kMaxAccessEntries entries to an empty access list, about users "u1", "u2", ...
+  virtual void FillAccessList() = 0;
 
   static std::unique_ptr<LedgerBackend> Fake();
   static std::unique_ptr<LedgerBackend> Postgres();

@@ -44,7 +44,10 @@ class LedgerContractTest : public ::testing::TestWithParam<LedgerKind> {
   UpkeepLedger& upkeep() { return backend_->upkeep(); }
   OutboxLedger& outbox() { return backend_->outbox(); }
   HealthLedger& health() { return backend_->health(); }
+  FrontLedger& front() { return backend_->front(); }
   void LetPass(absl::Duration duration) { backend_->LetPass(duration); }
+  void CountFrontChanges(int64_t changes) { backend_->CountFrontChanges(changes); }
+  void FillAccessList() { backend_->FillAccessList(); }
 
   void ExpectConserved() {
     const auto report = stock().Verify("");

@@ -38,6 +38,18 @@ TEST(LedgerError, UnsettledIsAnUnknownCommitOfALedgerThatIsUp) {
   EXPECT_TRUE(LedgerIsUp(UnsettledCommitError("no standby")));
 }
 
+TEST(LedgerError, RefusalsOfTheFrontDoorKeepTheirNumbers) {
+  const absl::Status shrinks = LotteryShrinksError(250'000);
+  EXPECT_EQ(shrinks.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(LotteryShrinksTo(shrinks), 250'000);
+  EXPECT_FALSE(KeyRotatedRecently(shrinks).has_value());
+  const absl::Status recent = KeyRotatedRecentlyError(absl::Milliseconds(1500));
+  EXPECT_EQ(recent.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(KeyRotatedRecently(recent), absl::Milliseconds(1500));
+  EXPECT_FALSE(LotteryShrinksTo(recent).has_value());
+  EXPECT_FALSE(LotteryShrinksTo(absl::FailedPreconditionError("something else")).has_value());
+}
+
 TEST(LedgerError, TheCodeAloneMarksNothing) {
   EXPECT_FALSE(IsUnknownCommit(absl::UnavailableError("down")));
   EXPECT_FALSE(LedgerIsUp(absl::UnavailableError("down")));
