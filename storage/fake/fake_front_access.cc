@@ -37,7 +37,7 @@ std::string FakeFrontLedger::NameOf(const AccessSubject& subject) {
 }
 
 bool FakeFrontLedger::IsLive(const StoredEntry& stored) const {
-  return !stored.entry.removed && stored.entry.expires_at.value_or(absl::InfiniteFuture()) > DatabaseNow();
+  return !stored.entry.removed && (!stored.entry.expires_at.has_value() || *stored.entry.expires_at > DatabaseNow());
 }
 
 int32_t FakeFrontLedger::CountLive() const {
