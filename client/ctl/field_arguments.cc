@@ -8,6 +8,7 @@ namespace {
 constexpr FieldArgument kArguments[] = {
     {"address", "--address"},
     {"amount_minor", "--amount"},
+    {"buyer_address", "--buyer-address"},
     {"close_time", "--closes-at"},
     {"currency", "--currency"},
     {"expected_current_id", "--expect-current"},
@@ -61,8 +62,8 @@ constexpr FieldArgument kArguments[] = {
 absl::Span<const FieldArgument> FieldArguments() { return kArguments; }
 
 std::string ArgumentOf(absl::string_view field) {
-  // Each line of a cart is one argument: "lines[2].quantity".
-  if (absl::StartsWith(field, "lines")) return "LINE";
+  // Each line of a cart is one argument, but they have one token: "lines[2].quantity", "lines[0].purchase_token".
+  if (absl::StartsWith(field, "lines")) return absl::EndsWith(field, ".purchase_token") ? "--purchase-token" : "LINE";
   for (const FieldArgument& known : kArguments) {
     if (known.field == field) return std::string(known.argument);
   }

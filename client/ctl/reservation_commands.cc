@@ -64,6 +64,8 @@ struct ReservationFlags {
   std::vector<std::string> lines;
   std::string user;
   std::string order_reference;
+  std::string purchase_token;
+  std::string buyer_address;
 };
 
 void CreateReservation(Session& session, const ReservationFlags& flags) {
@@ -71,6 +73,7 @@ void CreateReservation(Session& session, const ReservationFlags& flags) {
   tranche::v1::CreateReservationsRequest& request = *change.mutable_create();
   request.set_user_id(flags.user);
   request.set_order_reference(flags.order_reference);
+  request.set_buyer_address(flags.buyer_address);
   for (const std::string& text : flags.lines) {
     const absl::StatusOr<SkuQuantity> parsed = ParseSkuQuantity(text);
     if (!parsed.ok()) return session.FailLocally(parsed.status().message());
@@ -78,6 +81,7 @@ void CreateReservation(Session& session, const ReservationFlags& flags) {
     line->set_reservation_id(MakeUuidV7());
     line->set_sku_id(parsed->sku);
     line->set_quantity(parsed->quantity);
+    line->set_purchase_token(flags.purchase_token);
   }
   const auto response = session.Admin(&AdminService::Stub::ChangeReservation, change);
   if (!response.ok()) return session.FailRemotely(response.status());
@@ -95,10 +99,15 @@ void AddCreateReservation(CLI::App* reservation, Session& session) {
   create->add_option("--user", flags->user, "The buyer")->required();
   create->add_option("--order-reference", flags->order_reference,
                      "What the shop calls the order; stays with the reservation (at most 128 bytes)");
+  create->add_option("--purchase-token", flags->purchase_token,
+                     "From EnterSale, if the front door asks for one; for all lines");
+  create->add_option("--buyer-address", flags->buyer_address,
+                     "The buyer's IP address, for limits and lists by address. Without it, those do not count");
   create->footer(
       "Examples:\n"
       "  tranchectl reservation create --user alice tv\n"
       "  tranchectl reservation create --user alice --order-reference A-1017 tv\n"
+      "  tranchectl reservation create --user alice --purchase-token \"$TOKEN\" --buyer-address 203.0.113.7 tv\n"
       "  tranchectl reservation create --user alice tv=1 cable=2 -o json | jq -r .reservations[].reservation_id");
   create->callback([&session, flags] { CreateReservation(session, *flags); });
 }

@@ -108,6 +108,7 @@ tranche::v1::CreateReservationRequest ToProto(CreateReservation request) {
   message.set_quantity(request.quantity);
   message.set_order_reference(std::move(request.order_reference));
   message.set_purchase_token(std::move(request.purchase_token));
+  message.set_buyer_address(std::move(request.buyer_address));
   return message;
 }
 
@@ -115,6 +116,7 @@ tranche::v1::CreateReservationsRequest ToProto(CreateCart cart) {
   tranche::v1::CreateReservationsRequest message;
   message.set_user_id(std::move(cart.user));
   message.set_order_reference(std::move(cart.order_reference));
+  message.set_buyer_address(std::move(cart.buyer_address));
   for (CartLine& line : cart.lines) {
     tranche::v1::CartLine* added = message.add_lines();
     added->set_reservation_id(std::move(line.reservation_id));
@@ -179,6 +181,7 @@ tranche::v1::EnterSaleRequest ToProto(EnterSale request) {
   message.set_sku_id(std::move(request.sku));
   message.set_user_id(std::move(request.user));
   message.set_challenge_solution(std::move(request.challenge_solution));
+  message.set_buyer_address(std::move(request.buyer_address));
   return message;
 }
 

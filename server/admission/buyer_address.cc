@@ -93,6 +93,11 @@ std::string ToText(const IpAddress& address) {
   return text;
 }
 
+std::string PlainAddress(absl::string_view text) {
+  const std::optional<IpAddress> address = ParseIpAddress(text);
+  return address.has_value() ? ToText(*address) : "";
+}
+
 std::string BuyerAddress(absl::string_view peer, absl::string_view forwarded_for, int hops) {
   if (hops > 0) {
     const std::optional<absl::string_view> entry = EntryFromRight(forwarded_for, hops);

@@ -20,6 +20,8 @@ struct IpAddress {
 std::optional<IpAddress> ParseIpAddress(absl::string_view text);
 // "203.0.113.7", also for a mapped one; RFC 5952 for IPv6.
 std::string ToText(const IpAddress& address);
+// An address that is written in any way, as ToText writes it. "" for what is no address, such as "".
+std::string PlainAddress(absl::string_view text);
 
 // The buyer's address as text in its one form: `hops` proxies are trusted, so it is the entry that far from the right
 // of the forwarding header (X-Forwarded-For: "client, proxy1, proxy2", also given as several headers in order), counted

@@ -51,6 +51,7 @@ absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservat
   }
   RETURN_IF_ERROR(CheckBuyer(request.user_id()));
   RETURN_IF_ERROR(CheckOrderReference(request.order_reference()));
+  RETURN_IF_ERROR(CheckBuyerAddress(request.buyer_address()));
   if (request.lines().empty() || request.lines_size() > storage::kMaxCartLines) {
     return InvalidField("lines", absl::StrCat("must be 1 to ", storage::kMaxCartLines));
   }

@@ -37,7 +37,7 @@ class CartHandler {
 
   CartHandler(Sell sell, storage::Clock* clock) : sell_(std::move(sell)), clock_(clock) {}
 
-  // `request` is not used after Create returns. `buyer_address`: "" if it is not known, or nobody asks.
+  // `request` is not used after Create returns. `buyer_address`: as for ReservationHandler::Create.
   void Create(const v1::CreateReservationsRequest& request, absl::Time deadline, Done done,
               const std::string& buyer_address = {});
 

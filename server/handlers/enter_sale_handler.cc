@@ -18,6 +18,7 @@ namespace {
 absl::Status CheckVisit(const v1::EnterSaleRequest& request) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   RETURN_IF_ERROR(CheckBuyer(request.user_id()));
+  RETURN_IF_ERROR(CheckBuyerAddress(request.buyer_address()));
   if (request.challenge_solution().size() <= kMaxSolutionBytes) return absl::OkStatus();
   return InvalidField("challenge_solution", absl::StrCat("must be at most ", kMaxSolutionBytes, " bytes"));
 }

@@ -29,8 +29,8 @@ class EnterSaleHandler {
   EnterSaleHandler(CheckEntry check, FrontDoor* door, storage::Clock* clock)
       : check_(std::move(check)), door_(door), clock_(clock) {}
 
-  // `request` is not used after this returns. `buyer_address`: "" if it is not known. Who would have to wait for their
-  // turn until after the deadline is told so at once.
+  // `request` is not used after this returns. `buyer_address`: as for ReservationHandler::Create. Who would have to
+  // wait for their turn until after the deadline is told so at once.
   void Enter(const v1::EnterSaleRequest& request, absl::Time deadline, const std::string& buyer_address, Done done);
 
   // Until this is called, callers are sent elsewhere, as those of claims are.

@@ -1,7 +1,6 @@
 #include "server/handlers/explain_admission_handler.h"
 
 #include <memory>
-#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -39,14 +38,6 @@ v1::AdmissionCheck CheckToMessage(const DoorOpinion& opinion, const std::string&
   return message;
 }
 
-// The address in its one form, as it is of a buyer; "" for none.
-absl::StatusOr<std::string> ReadBuyerAddress(const std::string& address) {
-  if (address.empty()) return std::string();
-  const std::optional<IpAddress> parsed = ParseIpAddress(address);
-  if (!parsed.has_value()) return InvalidField("address", "must be an IP address without a port, or absent");
-  return ToText(*parsed);
-}
-
 absl::Status CheckTokenLength(const std::string& purchase_token) {
   if (purchase_token.size() <= kMaxPurchaseTokenBytes) return absl::OkStatus();
   return InvalidField("purchase_token", absl::StrCat("must be at most ", kMaxPurchaseTokenBytes, " bytes"));
@@ -58,8 +49,10 @@ absl::StatusOr<v1::ExplainAdmissionResponse> ExplainAdmissionHandler::Explain(
     const v1::ExplainAdmissionRequest& request) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   RETURN_IF_ERROR(CheckBuyer(request.user_id()));
-  ASSIGN_OR_RETURN(const std::string address, ReadBuyerAddress(request.address()));
+  RETURN_IF_ERROR(CheckBuyerAddress(request.address(), "address"));
   RETURN_IF_ERROR(CheckTokenLength(request.purchase_token()));
+  // As a buyer's address reaches the door.
+  const std::string address = PlainAddress(request.address());
   v1::ExplainAdmissionResponse response;
   response.set_node(node_());
   // Before the door's state, which may only get newer: it is never said to be fresher than it is.

@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/admission/buyer_address.h"
 #include "server/admission/purchase_token.h"
 #include "server/errors.h"
 
@@ -51,6 +52,11 @@ absl::Status CheckSkuId(absl::string_view sku_id, absl::string_view field) {
 absl::Status CheckPurchaseToken(absl::string_view token, absl::string_view field) {
   if (token.size() <= kMaxPurchaseTokenBytes) return absl::OkStatus();
   return InvalidField(field, absl::StrCat("must be at most ", kMaxPurchaseTokenBytes, " bytes"));
+}
+
+absl::Status CheckBuyerAddress(absl::string_view address, absl::string_view field) {
+  if (address.empty() || ParseIpAddress(address).has_value()) return absl::OkStatus();
+  return InvalidField(field, "must be an IP address without a port, or absent");
 }
 
 absl::StatusOr<int> CheckPageSize(int32_t page_size, int fallback) {

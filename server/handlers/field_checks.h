@@ -28,6 +28,9 @@ absl::Status CheckSkuId(absl::string_view sku_id, absl::string_view field = "sku
 // OK, or FIELD_INVALID: no token is so long. What else is wrong with it, the front door says.
 absl::Status CheckPurchaseToken(absl::string_view token, absl::string_view field = "purchase_token");
 
+// OK also for none. Otherwise FIELD_INVALID: it must be an IP address alone.
+absl::Status CheckBuyerAddress(absl::string_view address, absl::string_view field = "buyer_address");
+
 // Items per page: the default, and the most.
 inline constexpr int kDefaultPageSize = 100;
 inline constexpr int kLargestPageSize = 1000;

@@ -28,6 +28,7 @@ absl::StatusOr<storage::ReservationClaim> CheckClaim(const v1::CreateReservation
   if (request.quantity() < 1) return FieldError(v1::ERROR_REASON_QUANTITY_INVALID, "quantity", "must be at least 1");
   RETURN_IF_ERROR(CheckOrderReference(request.order_reference()));
   RETURN_IF_ERROR(CheckPurchaseToken(request.purchase_token()));
+  RETURN_IF_ERROR(CheckBuyerAddress(request.buyer_address()));
   return storage::ReservationClaim{
       id, request.sku_id(), request.user_id(), request.quantity(), request.order_reference(), CurrentTrace()};
 }

@@ -35,7 +35,8 @@ class ReservationHandler {
 
   ReservationHandler(Sell sell, storage::Books* books, storage::Clock* clock);
 
-  // `request` is not used after these return. `buyer_address`: "" if it is not known, or nobody asks.
+  // `request` is not used after these return. `buyer_address`: "" if it is not known, or nobody asks. The request's own
+  // is only checked: VisitorAddresses says whether it counts.
   void Create(const v1::CreateReservationRequest& request, absl::Time deadline, CreateDone done,
               std::string buyer_address = {});
   void Get(const v1::GetReservationRequest& request, GetDone done);

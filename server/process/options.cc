@@ -395,6 +395,7 @@ void AddFrontDoor(Parser& parser, ServerOptions* options) {
       "How many entries of the header x-forwarded-for are believed, from the right: each of so many proxies "
       "before this node adds the address that it was called from. The leftmost of them is the buyer's, for "
       "limits and lists by address. A shop that calls for its buyers sends the buyer's address there: 1. "
+      "From 1 on, the field buyer_address of a request is believed, too, and counts before the header. "
       "0: callers are the buyers");
   parser.AddNumber("door-memory-mib", &options->door_memory_mib, 1, 4096, "MIB",
                    "Memory for rate limits, taken when the first one is set: one MiB has room for about 55,000 buyers, "

@@ -9,7 +9,7 @@ CallEntry EnterCall(CallPolicy policy, EnterSaleHandler* handler, const VisitorA
   return InlineCall<v1::EnterSaleRequest, v1::EnterSaleResponse>(
       policy, [handler, visitors](const CallContext& call, const v1::EnterSaleRequest& request,
                                   const Reply<v1::EnterSaleResponse>& reply) {
-        handler->Enter(request, call.deadline(), visitors.Of(call), reply);
+        handler->Enter(request, call.deadline(), visitors.Of(call, request.buyer_address()), reply);
       });
 }
 

@@ -26,7 +26,7 @@ CallEntry CreateCall(CallPolicy policy, ReservationHandler* handler, const Visit
           reply.response()->set_replayed(sold->replayed);
           reply.Finish(absl::OkStatus());
         };
-        handler->Create(request, call.deadline(), answer, visitors.Of(call));
+        handler->Create(request, call.deadline(), answer, visitors.Of(call, request.buyer_address()));
       });
 }
 
@@ -34,7 +34,7 @@ CallEntry CartCall(CallPolicy policy, CartHandler* handler, const VisitorAddress
   return InlineCall<v1::CreateReservationsRequest, v1::CreateReservationsResponse>(
       policy, [handler, visitors](const CallContext& call, const v1::CreateReservationsRequest& request,
                                   const Reply<v1::CreateReservationsResponse>& reply) {
-        handler->Create(request, call.deadline(), reply, visitors.Of(call));
+        handler->Create(request, call.deadline(), reply, visitors.Of(call, request.buyer_address()));
       });
 }
 

@@ -38,7 +38,7 @@ auto Answering(const CallFrame& frame, CallKind kind, absl::Time deadline,
 }
 
 void ServeClaim(ReservationHandler* handler, const CallFrame& frame, const v1::CreateReservationRequest& request,
-                absl::Time deadline, ItemDone done, const std::string& buyer_address) {
+                absl::Time deadline, ItemDone done, std::string buyer_address) {
   const OpenCall call = frame.open_calls->Begin(CallKind::kReservation, deadline);
   handler->Create(
       request, deadline,
@@ -50,7 +50,7 @@ void ServeClaim(ReservationHandler* handler, const CallFrame& frame, const v1::C
         result.mutable_created()->set_replayed(sold->replayed);
         done(std::move(result));
       },
-      buyer_address);
+      std::move(buyer_address));
 }
 
 }  // namespace
@@ -67,17 +67,18 @@ int64_t RoomOf(const StreamReservationsItem& item) {
 }
 
 void ServeItem(const StreamHandlers& handlers, const CallFrame& frame, const StreamReservationsItem& item,
-               ItemDone done, const std::string& buyer_address) {
+               ItemDone done, const std::string& of_call) {
   const absl::StatusOr<absl::Time> deadline = DeadlineOfItem(frame, item);
   if (!deadline.ok()) return done(deadline.status());
   switch (item.request_case()) {
     case StreamReservationsItem::kCreate:
-      return ServeClaim(handlers.reservation, frame, item.create(), *deadline, std::move(done), buyer_address);
+      return ServeClaim(handlers.reservation, frame, item.create(), *deadline, std::move(done),
+                        handlers.visitors.OfRequest(item.create().buyer_address(), of_call));
     case StreamReservationsItem::kCreateCart:
       return handlers.cart->Create(item.create_cart(), *deadline,
                                    Answering(frame, CallKind::kCart, *deadline,
                                              &StreamReservationsResult::mutable_cart_created, std::move(done)),
-                                   buyer_address);
+                                   handlers.visitors.OfRequest(item.create_cart().buyer_address(), of_call));
     case StreamReservationsItem::kConfirm:
       return handlers.change->Confirm(item.confirm(), *deadline,
                                       Answering(frame, CallKind::kConfirm, *deadline,

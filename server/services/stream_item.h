@@ -34,8 +34,8 @@ using ItemDone = absl::AnyInvocable<void(absl::StatusOr<v1::StreamReservationsRe
 // Calls `done` exactly once, inline or on another thread, with the result or with an error made by errors.h. The item's
 // deadline is its timeout, lowered to the frame's max_deadline, and it is counted as an open call of its kind until
 // then. Handlers and frame live until then; `item` is not used after this returns. Does not block, and `done` must not
-// either. `buyer_address`: as for ReservationHandler::Create.
+// either. `of_call`: the buyer's address, as VisitorAddresses says of the call; an item may state another.
 void ServeItem(const StreamHandlers& handlers, const CallFrame& frame, const v1::StreamReservationsItem& item,
-               ItemDone done, const std::string& buyer_address = {});
+               ItemDone done, const std::string& of_call = {});
 
 }  // namespace tranche::server

@@ -398,6 +398,27 @@ TEST_F(FrontDoorTest, TheSdkEntersAndClaimsAndTellsWhatIsRefused) {
   EXPECT_GT(RetryDelayOf(limited).value_or(absl::ZeroDuration()), absl::Seconds(30));
 }
 
+TEST_F(FrontDoorTest, TheSdkSaysWhereEachBuyerIs) {
+  AddEntry(v1::AccessEntry::VERDICT_DENY, "", "203.0.113.0/24");
+  AwaitEverywhere("the list is known", [this](int node) {
+    return Claim(node, {.user = NextUser(), .forwarded_for = "203.0.113.7"}).reason == "DENIED";
+  });
+  const auto reason_at = [this](const std::string& address) {
+    return ReasonOf(client_->Create({.sku = "tv", .user = NextUser(), .buyer_address = address}).status());
+  };
+  EXPECT_EQ(reason_at("203.0.113.7"), Reason::kDenied);
+  EXPECT_EQ(reason_at("203.0.113.7:80"), Reason::kFieldInvalid);
+  for (const char* address : {"198.51.100.1", ""}) {
+    const auto bought = client_->Create({.sku = "tv", .user = NextUser(), .buyer_address = address});
+    EXPECT_TRUE(bought.ok()) << bought.status();
+  }
+  const auto cart =
+      client_->CreateCart({.user = NextUser(), .lines = {{.sku = "tv"}}, .buyer_address = "::ffff:203.0.113.7"});
+  EXPECT_EQ(ReasonOf(cart.status()), Reason::kDenied) << cart.status();
+  const auto entry = client_->EnterSale({.sku = "tv", .user = NextUser(), .buyer_address = "203.0.113.7"});
+  EXPECT_EQ(ReasonOf(entry.status()), Reason::kDenied) << entry.status();
+}
+
 TEST_F(FrontDoorTest, ACartNeedsTheTokenOfEachOfItsLines) {
   OpenSale("radio", 100);
   SetPolicy(TokenPolicy());

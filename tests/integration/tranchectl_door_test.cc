@@ -112,6 +112,30 @@ TEST_F(TranchectlDoorTest, APolicyIsPreviewedSetAndMetAtEveryNode) {
   CheckLedger();
 }
 
+TEST_F(TranchectlDoorTest, AnOperatorReservesWithTheBuyersTokenAndAddress) {
+  OpenSale("tv", 10);
+  WaitUntilShared("tv", 10);
+  ASSERT_EQ(Run({"door", "list", "add", "deny", "--address", "203.0.113.0/24", "--yes"}), 0) << err_;
+  AwaitOpinion({"--user", "alice", "--address", "203.0.113.7"}, 1);
+  ASSERT_EQ(Run({"door", "set", "tv", "--token", "--yes"}), 0) << err_;
+  AwaitOpinion({"--user", "alice"}, 1);
+  const auto entry = client_->EnterSale({.sku = "tv", .user = "alice"});
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  const auto reserve = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> arguments = {"reservation", "create", "--user", "alice", "tv"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    return Run(arguments);
+  };
+  EXPECT_NE(reserve({}), 0);
+  EXPECT_THAT(err_, HasSubstr("PURCHASE_TOKEN_REQUIRED"));
+  EXPECT_NE(reserve({"--purchase-token", entry->purchase_token, "--buyer-address", "203.0.113.7"}), 0);
+  EXPECT_THAT(err_, HasSubstr("DENIED"));
+  EXPECT_NE(reserve({"--buyer-address", "at home"}), 0);
+  EXPECT_THAT(err_, HasSubstr("correct --buyer-address"));
+  EXPECT_EQ(reserve({"--purchase-token", entry->purchase_token, "--buyer-address", "198.51.100.1"}), 0) << err_;
+  CheckLedger();
+}
+
 TEST_F(TranchectlDoorTest, ALotteryHasRoundsWhoseKeysAreTold) {
   EXPECT_EQ(Run({"door", "round", "*", "--yes"}), 1) << "there is no lottery";
   ASSERT_EQ(Run({"door", "set", "*", "--lottery", "10%", "--yes"}), 0) << err_;

@@ -15,6 +15,8 @@ struct EnterSale {
   std::string user = {};
   // The challenge of an earlier answer, solved: what the ALTCHA widget gives, unchanged.
   std::string challenge_solution = {};
+  // As in CreateReservation.
+  std::string buyer_address = {};
 };
 
 // Where a buyer is in a SKU's lottery.

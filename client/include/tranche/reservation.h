@@ -62,6 +62,9 @@ struct CreateReservation {
   std::string order_reference = {};
   // From EnterSale, for SKUs whose front door asks for one: at most 512 bytes. A repeated claim may have another one.
   std::string purchase_token = {};
+  // Where the buyer is, for limits and lists by address: an IP address without a port. Empty: not known, and the front
+  // door sees where this process is. Counts only at nodes that believe their callers (see reservation_service.proto).
+  std::string buyer_address = {};
 };
 
 // Several SKUs for one buyer: all of them or none.
@@ -81,6 +84,8 @@ struct CreateCart {
   bool retry_of_unknown = false;
   // As in CreateReservation, for all lines.
   std::string order_reference = {};
+  // As in CreateReservation.
+  std::string buyer_address = {};
 };
 struct Cart {
   std::vector<Reservation> reservations;  // in the order of the lines

@@ -183,6 +183,25 @@ TEST_F(ClientFrontDoorTest, EachLineOfACartHasItsOwnToken) {
   EXPECT_EQ(script_.cart.requests[0].lines(1).purchase_token(), "");
 }
 
+TEST_F(ClientFrontDoorTest, WhereTheBuyerIsGoesAlong) {
+  Open(1);
+  ASSERT_TRUE(
+      Run(&Connection::EnterSale, EnterSale{.sku = "tv", .user = "alice", .buyer_address = "203.0.113.7"}).ok());
+  ASSERT_EQ(script_.enter_sale.requests.size(), 1u);
+  EXPECT_EQ(script_.enter_sale.requests[0].buyer_address(), "203.0.113.7");
+  ASSERT_TRUE(
+      Run(&Connection::Create,
+          CreateReservation{.sku = "tv", .user = "alice", .reservation_id = kClaimId, .buyer_address = "2001:db8::7"})
+          .ok());
+  ASSERT_EQ(script_.creates.size(), 1u);
+  EXPECT_EQ(script_.creates[0].request.buyer_address(), "2001:db8::7");
+  ASSERT_TRUE(Run(&Connection::CreateCart,
+                  tranche::CreateCart{.user = "alice", .lines = {{.sku = "tv"}}, .buyer_address = "203.0.113.8"})
+                  .ok());
+  ASSERT_EQ(script_.cart.requests.size(), 1u);
+  EXPECT_EQ(script_.cart.requests[0].buyer_address(), "203.0.113.8");
+}
+
 // Of a stream, which may break.
 struct UncountedWindow final : StreamWindow {
   void OnAnswered(int room) override {}
@@ -194,14 +213,20 @@ TEST_F(ClientFrontDoorTest, StreamsCarryTheTokenAndSoDoTheCallsAfterThem) {
   const absl::Time deadline = scheduler_->Now() + absl::Seconds(10);
   UncountedWindow window;
   CreateOnStream claim(deadline, deadline,
-                       {.sku = "tv", .user = "alice", .reservation_id = kClaimId, .purchase_token = "a-token"},
+                       {.sku = "tv",
+                        .user = "alice",
+                        .reservation_id = kClaimId,
+                        .purchase_token = "a-token",
+                        .buyer_address = "203.0.113.7"},
                        [](const absl::StatusOr<Reservation>& answer) { EXPECT_TRUE(answer.ok()); });
   tranche::v1::StreamReservationsItem item;
   claim.Write(&item);
   EXPECT_EQ(item.create().purchase_token(), "a-token");
+  EXPECT_EQ(item.create().buyer_address(), "203.0.113.7");
   claim.ContinueAsCall(*connection_, /*outcome_unknown=*/true, &window);
   ASSERT_EQ(script_.creates.size(), 1u);
   EXPECT_EQ(script_.creates[0].request.purchase_token(), "a-token");
+  EXPECT_EQ(script_.creates[0].request.buyer_address(), "203.0.113.7");
 
   CartOnStream cart(deadline, deadline,
                     {.user = "alice", .lines = {{.sku = "tv", .reservation_id = kClaimId, .purchase_token = "of-tv"}}},

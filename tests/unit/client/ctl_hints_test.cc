@@ -73,6 +73,8 @@ TEST(HintsTest, SpeakOfAmountsAsTheToolDoes) {
 TEST(HintsTest, NameTheArgumentInsteadOfTheField) {
   EXPECT_EQ(Hint("FIELD_INVALID", {{"field", "sku.slots_per_slice"}}), "correct --slots");
   EXPECT_EQ(Hint("FIELD_INVALID", {{"field", "to"}}), "correct --to");
+  EXPECT_EQ(Hint("FIELD_INVALID", {{"field", "buyer_address"}}), "correct --buyer-address");
+  EXPECT_EQ(Hint("FIELD_INVALID", {{"field", "lines[0].purchase_token"}}), "correct --purchase-token");
   EXPECT_EQ(Hint("FIELD_INVALID", {{"field", "key.revision"}}), "correct MESSAGE");
   EXPECT_EQ(Hint("QUANTITY_INVALID", {{"field", "lines[2].quantity"}}), "correct LINE");
   EXPECT_EQ(Hint("RESERVATION_ID_MALFORMED", {{"field", "reservation_id"}}), "correct ID");

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "server/handlers/audited_change_handler.h"
@@ -223,7 +224,12 @@ class AuditedCallsTest : public AdminHandlersTest {
   quota::SliceTable slices_;
   quota::CartSale sale_ = quota::CartSold{};
   ReservationHandler reads_{[](auto, auto, auto, auto done, auto) { done(quota::Refused{}); }, &books_, &clock_};
-  CartHandler carts_{[this](auto, auto, auto, quota::CartDone done, auto) { done(sale_); }, &clock_};
+  std::vector<quota::Visitor> visitors_;
+  CartHandler carts_{[this](auto, auto, auto, quota::CartDone done, std::vector<quota::Visitor> visitors) {
+                       visitors_ = std::move(visitors);
+                       done(sale_);
+                     },
+                     &clock_};
   ChangeHandler changes_{&books_, &slices_, &clock_};
   AuditedChangeHandler reservations_{&reads_, &carts_, &changes_, [this](const std::string&) { return &ledger_; },
                                      &clock_};
@@ -366,6 +372,22 @@ TEST_F(AuditedCallsTest, ACartHasAnEntryForEachSku) {
   sale_ = quota::CartRefused{.refused = {.refusal = storage::Refusal::kSoldOut}, .sku_id = "tv"};
   EXPECT_EQ(ReasonOf(Change(Cart({"tv"})).status()), "SOLD_OUT");
   EXPECT_THAT(Newest().after, HasSubstr(R"("error":"SOLD_OUT")"));
+}
+
+TEST_F(AuditedCallsTest, ACartSaysWhereTheBuyerIsAndTheLogTellsNoToken) {
+  v1::ChangeReservationRequest request = Cart({"tv"});
+  request.mutable_create()->set_buyer_address("::ffff:203.0.113.7");
+  request.mutable_create()->mutable_lines(0)->set_purchase_token("a-secret");
+  ASSERT_TRUE(Change(request).ok());
+  ASSERT_EQ(visitors_.size(), 1u);
+  EXPECT_EQ(visitors_[0].address, "203.0.113.7");
+  EXPECT_EQ(visitors_[0].purchase_token, "a-secret");
+  for (const storage::AuditEntry& entry : Log()) {
+    EXPECT_THAT(entry.before, ::testing::Not(HasSubstr("a-secret")));
+    EXPECT_THAT(entry.after, ::testing::Not(HasSubstr("a-secret")));
+  }
+  request.mutable_create()->set_buyer_address("at home");
+  EXPECT_EQ(ReasonOf(Change(request).status()), "FIELD_INVALID");
 }
 
 // The second entry may be there or not; of the cart nothing was done.

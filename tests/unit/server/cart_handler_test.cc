@@ -118,6 +118,7 @@ TEST_F(CartHandlerTest, EveryBadFieldIsNamed) {
       {"QUANTITY_INVALID", "lines[0].quantity", [](auto& r) { r.mutable_lines(0)->set_quantity(0); }},
       {"FIELD_INVALID", "lines[1].purchase_token",
        [](auto& r) { r.mutable_lines(1)->set_purchase_token(std::string(513, 't')); }},
+      {"FIELD_INVALID", "buyer_address", [](auto& r) { r.set_buyer_address("203.0.113.0/24"); }},
       {"MESSAGE_TOO_LARGE", "request", [](auto& r) { r.set_user_id(std::string(20000, 'u')); }},
   };
   for (const Case& bad : cases) {

@@ -63,6 +63,7 @@ TEST_F(EnterSaleHandlerTest, EveryBadFieldIsNamed) {
       {"SKU_ID_REQUIRED", "sku_id", [](auto& r) { r.clear_sku_id(); }},
       {"SKU_ID_MALFORMED", "sku_id", [](auto& r) { r.set_sku_id("*"); }},
       {"USER_ID_REQUIRED", "user_id", [](auto& r) { r.clear_user_id(); }},
+      {"FIELD_INVALID", "buyer_address", [](auto& r) { r.set_buyer_address("alice"); }},
       {"FIELD_INVALID", "challenge_solution", [](auto& r) { r.set_challenge_solution(std::string(4097, 's')); }},
   };
   for (const Case& bad : cases) {

@@ -16,6 +16,22 @@ TEST(FieldChecksTest, PurchaseTokensHaveALimitedLength) {
   EXPECT_EQ(MetadataOf(error, "field"), "lines[3].purchase_token");
 }
 
+TEST(FieldChecksTest, ABuyersAddressIsAnAddressAloneOrAbsent) {
+  for (const char* good :
+       {"", "203.0.113.7", "::ffff:203.0.113.7", "2001:DB8::7", "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"}) {
+    EXPECT_TRUE(CheckBuyerAddress(good).ok()) << good;
+  }
+  for (const char* bad : {" ", "alice", "203.0.113.7:80", "203.0.113.07", "[::1]", "::1%eth0", "203.0.113.0/24",
+                          "203.0.113.7, 198.51.100.1", "203.0.113.7\n"}) {
+    const absl::Status error = CheckBuyerAddress(bad);
+    EXPECT_EQ(ReasonOf(error), "FIELD_INVALID") << bad;
+    EXPECT_EQ(MetadataOf(error, "field"), "buyer_address") << bad;
+  }
+  EXPECT_EQ(ReasonOf(CheckBuyerAddress(std::string(5000, '1'))), "FIELD_INVALID");
+  EXPECT_EQ(ReasonOf(CheckBuyerAddress(absl::string_view("203.0.113.7\0", 12))), "FIELD_INVALID");
+  EXPECT_EQ(MetadataOf(CheckBuyerAddress("alice", "address"), "field"), "address");
+}
+
 TEST(FieldChecksTest, SkuIds) {
   EXPECT_TRUE(IsSkuId("tv"));
   EXPECT_TRUE(IsSkuId("A-z_0.9"));

@@ -25,8 +25,9 @@ class FrontDoorServiceTest : public ::testing::Test {
     context->set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(60)));
     return context;
   }
-  grpc::Status Enter(grpc::ClientContext& context) {
+  grpc::Status Enter(grpc::ClientContext& context, const std::string& buyer_address = "") {
     v1::EnterSaleRequest request;
+    request.set_buyer_address(buyer_address);
     request.set_sku_id("tv");
     request.set_user_id("alice");
     return stub_->EnterSale(&context, request, &entered_);
@@ -66,6 +67,16 @@ TEST_F(FrontDoorServiceTest, WhoIsAtADeniedAddressIsKeptOut) {
   EXPECT_EQ(ReasonOnWire(denied), "DENIED");
   const auto direct = Context();
   EXPECT_TRUE(Enter(*direct).ok()) << "the peer's address is another";
+}
+
+TEST_F(FrontDoorServiceTest, WhereTheShopSaysThatABuyerIsCountsBeforeTheHeader) {
+  door_.SetAccess({DenyAddress("203.0.113.0/24")});
+  const auto named = Context();
+  named->AddMetadata("x-forwarded-for", "198.51.100.1");
+  EXPECT_EQ(ReasonOnWire(Enter(*named, "203.0.113.7")), "DENIED");
+  const auto elsewhere = Context();
+  elsewhere->AddMetadata("x-forwarded-for", "203.0.113.7");
+  EXPECT_TRUE(Enter(*elsewhere, "198.51.100.1").ok());
 }
 
 TEST_F(FrontDoorServiceTest, TooManyTriesAreRefusedWithATime) {

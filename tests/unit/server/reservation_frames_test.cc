@@ -102,6 +102,38 @@ TEST_F(ReservationFramesTest, AFrameIsAnsweredInFewMessages) {
   EXPECT_EQ(answers.single, 0);
 }
 
+TEST_F(ReservationFramesTest, EachItemMaySayWhereItsBuyerIs) {
+  StartServer(8);
+  gate_.Close();
+  const auto context = Context();
+  context->AddMetadata("x-forwarded-for", "198.51.100.1");
+  const auto stream = stub_->StreamReservations(context.get());
+  v1::StreamReservationsRequest frame;
+  *frame.add_items() = ItemOfFrame(1);
+  frame.mutable_items(0)->mutable_create()->set_buyer_address("203.0.113.7 ");
+  v1::StreamReservationsItem* const cart = frame.add_items();
+  cart->set_sequence(2);
+  cart->mutable_create_cart()->set_user_id("u2");
+  cart->mutable_create_cart()->set_buyer_address("203.0.113.7");
+  v1::CartLine* const line = cart->mutable_create_cart()->add_lines();
+  line->set_reservation_id(Request().reservation_id());
+  line->set_sku_id("tv");
+  line->set_quantity(1);
+  *frame.add_items() = ItemOfFrame(3);
+  frame.mutable_items(2)->mutable_create()->set_buyer_address("203.0.113.8");
+  ASSERT_TRUE(stream->Write(frame));
+  ASSERT_TRUE(stream->WritesDone());
+  ASSERT_TRUE(sales_.AwaitArrived(1));
+  EXPECT_EQ(sales_.last_visitor().address, "203.0.113.8");
+  sales_.DecideFirst();
+  const FrameAnswers answers = ReadAll(*stream);
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(answers.outcomes.at(1), "FIELD_INVALID") << "of this item alone";
+  EXPECT_EQ(answers.outcomes.at(3), "u3");
+  ASSERT_EQ(cart_visitors_.size(), 1u);
+  EXPECT_EQ(cart_visitors_[0].address, "203.0.113.7");
+}
+
 TEST_F(ReservationFramesTest, ClaimsOfAFrameAreAnsweredInTheOrderOfDecision) {
   StartServer(8);
   const auto context = Context();

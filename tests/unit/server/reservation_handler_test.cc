@@ -124,6 +124,7 @@ TEST_F(ReservationHandlerTest, EveryBadFieldHasItsOwnReason) {
       {"USER_ID_MALFORMED", "user_id", [](auto& r) { r.set_user_id(std::string(129, 'u')); }},
       {"QUANTITY_INVALID", "quantity", [](auto& r) { r.set_quantity(0); }},
       {"QUANTITY_INVALID", "quantity", [](auto& r) { r.set_quantity(-1); }},
+      {"FIELD_INVALID", "buyer_address", [](auto& r) { r.set_buyer_address("203.0.113.7:80"); }},
       {"MESSAGE_TOO_LARGE", "request", [](auto& r) { r.set_user_id(std::string(5000, 'u')); }},
   };
   for (const Case& bad : cases) {

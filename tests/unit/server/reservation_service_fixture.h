@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -174,7 +175,7 @@ class ReservationServiceTest : public ::testing::Test {
     cart_handler_.StartServing();
     service_ = std::make_unique<ReservationServiceImpl>(
         ReservationHandlers{&handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_,
-                            VisitorAddresses(&gate_, /*trusted_proxies=*/1)},
+                            VisitorAddresses(&gate_, trusted_proxies_)},
         CallFrame{.clock = storage::Clock::Real(),
                   .deadlines = CallDeadlines{},
                   .open_calls = &calls_,
@@ -215,12 +216,28 @@ class ReservationServiceTest : public ::testing::Test {
     return context;
   }
 
+  // What the seller is told of the first claim, whose header names a buyer, too.
+  std::string AddressOfClaimThatStates(const std::string& buyer_address) {
+    const auto context = Context();
+    context->AddMetadata("x-forwarded-for", "198.51.100.1");
+    v1::CreateReservationRequest request = Request();
+    request.set_buyer_address(buyer_address);
+    v1::CreateReservationResponse response;
+    std::thread caller([&] { EXPECT_TRUE(stub_->CreateReservation(context.get(), request, &response).ok()); });
+    const bool arrived = sales_.AwaitArrived(1);
+    const std::string address = arrived ? sales_.last_visitor().address : "none arrived";
+    if (arrived) sales_.DecideFirst();
+    caller.join();
+    return address;
+  }
+
   HeldSales sales_;
   storage::FakeClock clock_;
   storage::FakeLedger ledger_{&clock_};
   storage::BoundedExecutor executor_{1, 4};
   tranche::testing::OneShard shard_{&ledger_, &executor_, &clock_};
   SwitchedGate gate_;
+  int trusted_proxies_ = 1;
   ReservationHandler handler_{
       [this](storage::ReservationClaim claim, absl::Time deadline, bool, quota::SaleDone done, quota::Visitor visitor) {
         if (claim.sku_id == "dry") return done(quota::Refused{.refusal = storage::Refusal::kExhaustedHere});

@@ -58,6 +58,66 @@ TEST_F(ReservationServiceTest, TheBuyersAddressIsLookedForOnlyWhileTheFrontDoorA
   EXPECT_EQ(address_of_claim(2), "203.0.113.7") << "what the last of the proxies has added";
 }
 
+TEST_F(ReservationServiceTest, ABuyersAddressInAClaimCountsBeforeTheHeader) {
+  StartServer(8);
+  gate_.Close();
+  EXPECT_EQ(AddressOfClaimThatStates("2001:DB8:0:0::7"), "2001:db8::7");
+}
+
+TEST_F(ReservationServiceTest, ABuyersAddressInAClaimOfWhoIsNotBelievedDoesNotCount) {
+  trusted_proxies_ = 0;
+  StartServer(8);
+  gate_.Close();
+  EXPECT_EQ(AddressOfClaimThatStates("203.0.113.7"), "127.0.0.1");
+}
+
+TEST_F(ReservationServiceTest, ABuyersAddressIsNotLookedAtWhileTheFrontDoorDoesNotAsk) {
+  StartServer(8);
+  EXPECT_EQ(AddressOfClaimThatStates("203.0.113.7"), "");
+}
+
+TEST_F(ReservationServiceTest, EachRequestOfAStreamMaySayWhereItsBuyerIs) {
+  StartServer(8);
+  gate_.Close();
+  auto context = Context();
+  context->AddMetadata("x-forwarded-for", "198.51.100.1");
+  const auto stream = stub_->StreamReservations(context.get());
+  v1::StreamReservationsRequest item = Item(1);
+  item.mutable_create()->set_buyer_address("203.0.113.7");
+  ASSERT_TRUE(stream->Write(item));
+  ASSERT_TRUE(sales_.AwaitArrived(1));
+  EXPECT_EQ(sales_.last_visitor().address, "203.0.113.7");
+  ASSERT_TRUE(stream->Write(Item(2)));
+  ASSERT_TRUE(sales_.AwaitArrived(2));
+  EXPECT_EQ(sales_.last_visitor().address, "198.51.100.1") << "what is said of one buyer is not true of the next";
+  sales_.DecideFirst();
+  sales_.DecideFirst();
+  stream->WritesDone();
+  v1::StreamReservationsResponse response;
+  while (stream->Read(&response)) {
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ReservationServiceTest, AStreamOfCallersWhoAreNotBelievedHasTheirAddress) {
+  trusted_proxies_ = 0;
+  StartServer(8);
+  gate_.Close();
+  auto context = Context();
+  const auto stream = stub_->StreamReservations(context.get());
+  v1::StreamReservationsRequest item = Item(1);
+  item.mutable_create()->set_buyer_address("203.0.113.7");
+  ASSERT_TRUE(stream->Write(item));
+  ASSERT_TRUE(sales_.AwaitArrived(1));
+  EXPECT_EQ(sales_.last_visitor().address, "127.0.0.1");
+  sales_.DecideFirst();
+  stream->WritesDone();
+  v1::StreamReservationsResponse response;
+  while (stream->Read(&response)) {
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
 TEST_F(ReservationServiceTest, TheRequestsOfAStreamHaveItsCallersAddress) {
   StartServer(8);
   auto context = Context();
@@ -82,7 +142,7 @@ TEST_F(ReservationServiceTest, TheRequestsOfAStreamHaveItsCallersAddress) {
   EXPECT_TRUE(stream->Finish().ok());
 }
 
-TEST_F(ReservationServiceTest, ACartHasItsCallersAddress) {
+TEST_F(ReservationServiceTest, ACartHasItsCallersAddressOrTheOneThatItStates) {
   StartServer(8);
   gate_.Close();
   auto context = Context();
@@ -96,6 +156,11 @@ TEST_F(ReservationServiceTest, ACartHasItsCallersAddress) {
   ASSERT_TRUE(stub_->CreateReservations(context.get(), cart, &response).ok());
   ASSERT_EQ(cart_visitors_.size(), 1u);
   EXPECT_EQ(cart_visitors_[0].address, "127.0.0.1") << "without the header: the peer";
+  cart.set_buyer_address("203.0.113.7");
+  auto again = Context();
+  ASSERT_TRUE(stub_->CreateReservations(again.get(), cart, &response).ok());
+  ASSERT_EQ(cart_visitors_.size(), 1u);
+  EXPECT_EQ(cart_visitors_[0].address, "203.0.113.7");
 }
 
 TEST_F(ReservationServiceTest, AClaimIsDecidedAlsoWhenItsCallerHasGone) {

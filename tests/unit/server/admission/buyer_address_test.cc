@@ -26,6 +26,14 @@ TEST(BuyerAddressTest, AnAddressHasOneForm) {
   EXPECT_EQ(FormOf("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 }
 
+TEST(BuyerAddressTest, AnAddressInAnyWritingIsBroughtToItsOneForm) {
+  EXPECT_EQ(PlainAddress("203.0.113.7"), "203.0.113.7");
+  EXPECT_EQ(PlainAddress("::FFFF:203.0.113.7"), "203.0.113.7");
+  EXPECT_EQ(PlainAddress("2001:DB8:0:0:0:0:0:7"), "2001:db8::7");
+  EXPECT_EQ(PlainAddress(""), "");
+  EXPECT_EQ(PlainAddress("203.0.113.7:80"), "");
+}
+
 TEST(BuyerAddressTest, OnlyMappedAddressesAreIpv4) {
   EXPECT_TRUE(ParseIpAddress("203.0.113.7")->is_v4());
   EXPECT_TRUE(ParseIpAddress("::ffff:203.0.113.7")->is_v4());
