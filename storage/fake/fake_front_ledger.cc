@@ -44,6 +44,11 @@ std::string KeysJson(const std::vector<FrontKey>& keys) {
                       ", \"previous\": ", KeyWith(keys, FrontKey::Use::kPrevious)->id, "}");
 }
 
+// 0: the policy has no lottery then.
+int32_t AdmittedBy(const FrontPolicyChange& change) {
+  return change.document.empty() ? 0 : change.admitted_per_million.value_or(0);
+}
+
 }  // namespace
 
 FakeFrontLedger::FakeFrontLedger(Clock* clock, FakeLedger* audit) : clock_(clock), audit_(audit) {
@@ -199,24 +204,24 @@ absl::Status FakeFrontLedger::CheckPolicy(const FrontPolicyChange& change) {
 }
 
 bool FakeFrontLedger::ChangeRound(State& state, const FrontPolicyChange& change, bool preview, const Actor& actor) {
-  const std::optional<int32_t> admitted = change.document.empty() ? std::nullopt : change.admitted_per_million;
+  const int32_t admitted = AdmittedBy(change);
   LotteryRound* const runs = RunningRound(state, change.sku_id);
   std::string before = "{}";
   if (runs != nullptr) {
-    if (admitted.has_value() && !change.new_round) {
-      runs->admitted_per_million = *admitted;
+    if (admitted > 0 && !change.new_round) {
+      runs->admitted_per_million = admitted;
       return false;
     }
     before = RoundJson(*runs);
     runs->ended_at = DatabaseNow();
   }
-  if (!admitted.has_value()) return false;
+  if (admitted == 0) return false;
   std::vector<LotteryRound>& rounds = state.rounds[change.sku_id];
   LotteryRound round{.policy_sku_id = change.sku_id,
                      .number = rounds.empty() ? 1 : rounds.back().number + 1,
                      .key = preview ? "" : RandomKey(),
                      .commitment = "",
-                     .admitted_per_million = *admitted,
+                     .admitted_per_million = admitted,
                      .started_at = DatabaseNow()};
   if (!preview) {
     round.commitment = Sha256(round.key);
@@ -249,10 +254,9 @@ absl::StatusOr<FrontPolicyRow> FakeFrontLedger::SetFrontPolicy(const FrontPolicy
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   const FrontPolicyRow before = Row(state_, change.sku_id);
-  const std::optional<int32_t> runs =
-      before.round.has_value() ? std::optional(before.round->admitted_per_million) : std::nullopt;
-  const std::optional<int32_t> admitted = change.document.empty() ? std::nullopt : change.admitted_per_million;
-  if (before.document == change.document && runs == admitted && !(change.new_round && admitted.has_value())) {
+  const int32_t runs = before.round.has_value() ? before.round->admitted_per_million : 0;
+  const int32_t admitted = AdmittedBy(change);
+  if (before.document == change.document && runs == admitted && !(change.new_round && admitted > 0)) {
     return before;
   }
   RETURN_IF_ERROR(CheckPolicy(change));
