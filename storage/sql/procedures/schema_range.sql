@@ -1,9 +1,15 @@
 -- The schema's version, and that of the oldest servers that it serves: servers of a version need its schema or a newer one, and
 -- ask here at their start. A migration after which servers from before it fail raises the second number.
+--
+-- Servers from before schema 20 know no front door and would let everybody in, so they are not served while there is one: a
+-- policy, or an entry of the access list whose time is not over.
 CREATE OR REPLACE FUNCTION tranche.schema_range()
 RETURNS TABLE (version integer, oldest_server integer)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 AS $$
-  SELECT schema_version(), 9
+  SELECT schema_version(),
+         CASE WHEN EXISTS (SELECT FROM front_policy p WHERE p.document IS NOT NULL)
+                OR EXISTS (SELECT FROM access_entry e WHERE NOT e.removed AND (e.expires_at IS NULL OR e.expires_at > now()))
+              THEN 20 ELSE 9 END
 $$;

@@ -1,0 +1,29 @@
+-- Which servers the schema serves: those that know no front door only while there is none.
+\ir helpers.psql
+SELECT no_plan();
+
+CREATE FUNCTION oldest() RETURNS integer LANGUAGE sql AS $$ SELECT oldest_server FROM tranche.schema_range() $$;
+CREATE FUNCTION put(p_document text) RETURNS text LANGUAGE sql AS
+$$ SELECT outcome FROM tranche.set_front_policy('*', p_document, NULL, false, NULL, 'alice') $$;
+CREATE FUNCTION deny(p_user text) RETURNS text LANGUAGE sql AS
+$$ SELECT outcome FROM tranche.add_access_entries('{BUYER}', ARRAY[p_user], '{f}', '{NULL}', '{why}', false, 'alice') $$;
+
+SELECT cmp_ok((SELECT version FROM tranche.schema_range()), '>=', 20);
+SELECT is(oldest(), 9, 'everybody may try');
+SELECT is(put('{}'), 'DONE');
+SELECT is(oldest(), 20, 'they would let everybody in');
+SELECT is(put(NULL), 'DONE');
+SELECT is(oldest(), 9, 'what was removed counts no more');
+SELECT is(deny('u1'), 'DONE');
+SELECT is(deny('u2'), 'DONE');
+SELECT is(oldest(), 20, 'they would let in whom the list denies');
+SELECT is((SELECT removed FROM tranche.remove_access_entries('{BUYER}', '{u1}', false, 'alice')), 1::bigint);
+SELECT is(oldest(), 20);
+UPDATE tranche.access_entry SET expires_at = now() - interval '1 second' WHERE value = 'u2';
+SELECT is(oldest(), 9, 'the time of the last one is over');
+
+-- Servers ask themselves.
+SET ROLE tranche_node;
+SELECT lives_ok('SELECT * FROM tranche.schema_range()');
+RESET ROLE;
+SELECT * FROM finish();
