@@ -13,7 +13,7 @@
 namespace tranche::storage {
 namespace {
 
-constexpr int64_t kChangesKept = 10'000;
+constexpr int64_t kChangesKept = 1'000;
 constexpr int64_t kRoundsKept = kMaxRoundsTold;
 
 std::string Sha256(const std::string& text) {
@@ -79,6 +79,11 @@ int FakeFrontLedger::calls() const {
   return calls_;
 }
 
+size_t FakeFrontLedger::stored() const {
+  absl::MutexLock lock(&mutex_);
+  return state_.policies.size() + state_.entries.size();
+}
+
 void FakeFrontLedger::CountChanges(int64_t changes) {
   absl::MutexLock lock(&mutex_);
   for (int64_t i = 0; i < changes; ++i) {
@@ -139,7 +144,10 @@ absl::StatusOr<FrontChanges> FakeFrontLedger::ReadFrontChanges(const FrontVersio
   FrontChanges changes;
   changes.version = {.number = state_.changes.rbegin()->first, .stamp = state_.changes.rbegin()->second};
   const auto found = state_.changes.find(known.number);
-  changes.complete = found == state_.changes.end() || found->second != known.stamp;
+  changes.complete = found == state_.changes.end() || found->second != known.stamp ||
+                     std::count_if(state_.entries.begin(), state_.entries.end(), [&known](const auto& entry) {
+                       return entry.second.version > known.number;
+                     }) > kMaxEntriesTold;
   if (!after.has_value()) {
     changes.keys = state_.keys;
     for (const auto& [sku_id, policy] : state_.policies) {

@@ -2,6 +2,7 @@
 // both.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -49,6 +50,8 @@ class FakeFrontLedger : public FrontLedger {
   void FailNext(int calls);
   // How many calls of FrontLedger's methods there were, failed ones included.
   int calls() const;
+  // Policies and access entries, also those that are kept only to tell readers that they are removed.
+  size_t stored() const;
   // As if so many other changes had been made.
   void CountChanges(int64_t changes);
 

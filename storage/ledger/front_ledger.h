@@ -28,6 +28,8 @@ inline constexpr int kMaxFrontPolicies = 10'000;
 inline constexpr int kMaxAccessEntries = 200'000;
 // In one change, and in one page of a read.
 inline constexpr int kMaxAccessBatch = 1'000;
+// What has changed since; a reader that has missed more entries is told everything.
+inline constexpr int kMaxEntriesTold = 5'000;
 inline constexpr int kMaxRoundsTold = 100;
 // Of a front key and of a lottery round's key.
 inline constexpr size_t kFrontKeyBytes = 32;
@@ -145,9 +147,11 @@ class FrontLedger {
 
   // One row of one table: nodes ask every few seconds.
   virtual absl::StatusOr<FrontVersion> ReadFrontVersion() = 0;
-  // What has changed since `known`, all if it is not of this history or too old. `after`: the next page of the entries
-  // of the same read; its `version` and `complete` are those of the first page as long as the caller passes the same
-  // `known`, except that the version may have grown: keep the first page's.
+  // What has changed since `known`; all if it is not of this history, or 1,000 changes ago, or kMaxEntriesTold entries
+  // have changed since. `after`: the next page of the entries of the same read, for the same `known`. Its version may
+  // have grown: keep the first page's, and the next read tells what was missed. If its `complete` is not that of the
+  // first page, so much has changed meanwhile that the pages do not belong together: begin again, without a `known`,
+  // which is always complete. Entries and keys of a kind that this version does not know are left out.
   virtual absl::StatusOr<FrontChanges> ReadFrontChanges(const FrontVersion& known,
                                                         const std::optional<AccessSubject>& after) = 0;
 

@@ -4,6 +4,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "glog/logging.h"
 #include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/postgres/answer.h"
@@ -15,7 +16,28 @@
 namespace tranche::storage {
 namespace {
 
-const char* KindName(AccessSubject::Kind kind) { return kind == AccessSubject::Kind::kUser ? "BUYER" : "NETWORK"; }
+// In the order of the ledger, by bytes.
+constexpr char kUserKind[] = "BUYER";
+constexpr char kAddressKind[] = "NETWORK";
+
+const char* KindName(AccessSubject::Kind kind) { return kind == AccessSubject::Kind::kUser ? kUserKind : kAddressKind; }
+
+bool IsKnownKind(absl::string_view kind) { return kind == kUserKind || kind == kAddressKind; }
+bool IsKnownUse(absl::string_view use) { return use == "NEXT" || use == "CURRENT" || use == "PREVIOUS"; }
+
+// What only a newer version knows is left out: without it the rest still holds, and a node that read nothing would not
+// start.
+constexpr char kPassedOver[] = ", which this version does not know: such ones are passed over";
+
+// From where a page goes on after this entry; nullopt: nowhere, since what follows is not known either.
+std::optional<AccessSubject> GoOnAfter(absl::string_view kind, absl::string_view value) {
+  if (kind == kUserKind) return AccessSubject{AccessSubject::Kind::kUser, std::string(value)};
+  if (kind == kAddressKind) return AccessSubject{AccessSubject::Kind::kAddress, std::string(value)};
+  // No value is empty, so this is before the first of the next kind that is known.
+  if (kind < kUserKind) return AccessSubject{AccessSubject::Kind::kUser, ""};
+  if (kind < kAddressKind) return AccessSubject{AccessSubject::Kind::kAddress, ""};
+  return std::nullopt;
+}
 
 // Keys and hashes come as hexadecimal text.
 std::string SecretOf(const pqxx::field& field) {
@@ -61,7 +83,6 @@ constexpr Column<FrontKey> kFrontKeyTable[] = {
     {"use",
      [](const pqxx::field& field, FrontKey* to) {
        const bool next = TextOf(field) == "NEXT", current = TextOf(field) == "CURRENT";
-       RequireOfAnswer(next || current || TextOf(field) == "PREVIOUS", "the use of a key is known");
        to->use = next ? FrontKey::Use::kNext : current ? FrontKey::Use::kCurrent : FrontKey::Use::kPrevious;
      }},
     {"since_us", [](const pqxx::field& field, FrontKey* to) { to->since = TimeOf(field); }},
@@ -71,9 +92,7 @@ constexpr Column<FrontKey> kFrontKeyTable[] = {
 constexpr Column<AccessEntry> kAccessEntryTable[] = {
     {"kind",
      [](const pqxx::field& field, AccessEntry* to) {
-       const bool user = TextOf(field) == "BUYER";
-       RequireOfAnswer(user || TextOf(field) == "NETWORK", "the kind of an access entry is known");
-       to->subject.kind = user ? AccessSubject::Kind::kUser : AccessSubject::Kind::kAddress;
+       to->subject.kind = TextOf(field) == kUserKind ? AccessSubject::Kind::kUser : AccessSubject::Kind::kAddress;
      }},
     {"value", [](const pqxx::field& field, AccessEntry* to) { to->subject.value = field.c_str(); }},
     {"allow", [](const pqxx::field& field, AccessEntry* to) { to->allow = field.as<bool>(); }},
@@ -114,18 +133,47 @@ absl::StatusOr<std::vector<FrontPolicyRow>> ReadFrontPolicies(Repeat repeat, con
   return policies;
 }
 
+// Those with a use that this version knows.
 absl::StatusOr<std::vector<FrontKey>> ReadFrontKeys(Repeat repeat, const absl::StatusOr<pqxx::result>& rows) {
-  return ReadFrontRows<FrontKey>(repeat, rows, "secret", kFrontKeyTable);
+  if (!rows.ok()) return rows.status();
+  return ReadAnswer(repeat, [&] {
+    const ColumnIndex use = ColumnOf(*rows, "use");
+    ColumnOf(*rows, "secret");
+    const Columns<FrontKey> columns(*rows, kFrontKeyTable);
+    std::vector<FrontKey> keys;
+    for (const pqxx::row& row : *rows) {
+      if (const auto name = TextOf(row.at(use)); IsKnownUse(name)) {
+        keys.push_back(columns.Read(row));
+      } else {
+        LOG_FIRST_N(WARNING, 1) << "the front door has a key for the use " << std::string(name) << kPassedOver;
+      }
+    }
+    return keys;
+  });
 }
 
-// A page of at most `limit` entries, of rows that are one more if there is another page.
+// A page of at most `limit` entries, of rows that are one more if there is another page. Entries of a kind that this
+// version does not know are left out.
 absl::StatusOr<AccessPage> ReadAccessPage(const absl::StatusOr<pqxx::result>& rows, size_t limit) {
-  AccessPage page;
-  ASSIGN_OR_RETURN(page.entries, ReadFrontRows<AccessEntry>(Repeat::kRead, rows, "value", kAccessEntryTable));
-  if (page.entries.size() <= limit) return page;
-  page.entries.resize(limit);
-  page.next = page.entries.back().subject;
-  return page;
+  if (!rows.ok()) return rows.status();
+  return ReadAnswer(Repeat::kRead, [&] {
+    const ColumnIndex kind = ColumnOf(*rows, "kind"), value = ColumnOf(*rows, "value");
+    const Columns<AccessEntry> columns(*rows, kAccessEntryTable);
+    AccessPage page;
+    size_t read = 0;
+    for (const pqxx::row& row : *rows) {
+      if (read++ == limit) break;
+      const absl::string_view name = TextOf(row.at(kind));
+      if (IsKnownKind(name)) {
+        page.entries.push_back(columns.Read(row));
+      } else {
+        LOG_FIRST_N(WARNING, 1) << "the access list has an entry of the kind " << std::string(name) << kPassedOver;
+      }
+      if (read == limit) page.next = GoOnAfter(name, TextOf(row.at(value)));
+    }
+    if (read <= limit) page.next.reset();  // there is no further row
+    return page;
+  });
 }
 
 // The column `outcome` of the first row, which every change of the front door answers that may be refused.
@@ -141,7 +189,8 @@ absl::StatusOr<AccessCounts> ReadAccessCounts(Repeat repeat, const pqxx::result&
   });
 }
 
-// A preview makes the change and takes it back: it leaves no doubt.
+// A preview makes the change and takes it back: it leaves no doubt. (Procedures of the access list have previews of
+// their own, which lock nothing: an import asks for many.)
 template <typename... Args>
 absl::StatusOr<pqxx::result> ChangeFrontDoor(ConnectionPool& pool, bool preview, Repeat repeat, const char* procedure,
                                              const Args&... args) {
@@ -287,9 +336,9 @@ absl::StatusOr<AccessCounts> PostgresFrontLedger::AddAccessEntries(absl::Span<co
     reasons.AddText(entry.reason);
   }
   ASSIGN_OR_RETURN(const auto rows,
-                   ChangeFrontDoor(*pool_, preview, repeat, "add_access_entries", std::move(subjects.kinds).Finish(),
-                                   std::move(subjects.values).Finish(), std::move(allow).Finish(),
-                                   std::move(expires).Finish(), std::move(reasons).Finish(), actor.ForLedger()));
+                   Call(*pool_, repeat, "add_access_entries", std::move(subjects.kinds).Finish(),
+                        std::move(subjects.values).Finish(), std::move(allow).Finish(), std::move(expires).Finish(),
+                        std::move(reasons).Finish(), preview, actor.ForLedger()));
   ASSIGN_OR_RETURN(const std::string outcome, ReadFrontOutcome(repeat, rows));
   ASSIGN_OR_RETURN(const AccessCounts counts, ReadAccessCounts(repeat, rows));
   if (outcome == "FULL") {
@@ -304,9 +353,8 @@ absl::StatusOr<AccessCounts> PostgresFrontLedger::RemoveAccessEntries(absl::Span
   const Repeat repeat = RepeatOf(preview, Repeat::kIfAnswerLost);
   SubjectLiterals literals;
   for (const AccessSubject& subject : subjects) literals.Add(subject);
-  ASSIGN_OR_RETURN(const auto rows,
-                   ChangeFrontDoor(*pool_, preview, repeat, "remove_access_entries", std::move(literals.kinds).Finish(),
-                                   std::move(literals.values).Finish(), actor.ForLedger()));
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, repeat, "remove_access_entries", std::move(literals.kinds).Finish(),
+                                         std::move(literals.values).Finish(), preview, actor.ForLedger()));
   return ReadAccessCounts(repeat, rows);
 }
 

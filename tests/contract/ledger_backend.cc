@@ -44,6 +44,7 @@ class FakeBackend : public LedgerBackend {
   FrontLedger& front() override { return front_; }
   void LetPass(absl::Duration duration) override { clock_.AdvanceBy(duration); }
   void CountFrontChanges(int64_t changes) override { front_.CountChanges(changes); }
+  int64_t StoredFrontRows() override { return static_cast<int64_t>(front_.stored()); }
   void FillAccessList() override {
     for (int first = 1; first <= kMaxAccessEntries; first += kMaxAccessBatch) {
       std::vector<AccessEntry> batch;
@@ -111,6 +112,14 @@ class PostgresBackend : public LedgerBackend {
         "UPDATE tranche.front_door SET version = c.version, stamp = c.stamp "
         "FROM (SELECT version, stamp FROM tranche.front_change ORDER BY version DESC LIMIT 1) AS c");
     transaction.commit();
+  }
+
+  int64_t StoredFrontRows() override {
+    pqxx::connection connection(database_.owner_dsn());
+    pqxx::nontransaction transaction(connection);
+    return transaction
+        .exec1("SELECT (SELECT count(*) FROM tranche.front_policy) + (SELECT count(*) FROM tranche.access_entry)")[0]
+        .as<int64_t>();
   }
 
   void FillAccessList() override {

@@ -1,6 +1,7 @@
 // The ledgers that the contract is checked on.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -31,6 +32,8 @@ class LedgerBackend {
   virtual void LetPass(absl::Duration duration) = 0;
   // As if so many other changes of the front door had been made.
   virtual void CountFrontChanges(int64_t changes) = 0;
+  // Policies and access entries, also those that are kept only to tell readers that they are removed.
+  virtual int64_t StoredFrontRows() = 0;
   // As if somebody had added kMaxAccessEntries entries to an empty access list, about users "u1", "u2", ...
   virtual void FillAccessList() = 0;
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -47,6 +48,7 @@ class LedgerContractTest : public ::testing::TestWithParam<LedgerKind> {
   FrontLedger& front() { return backend_->front(); }
   void LetPass(absl::Duration duration) { backend_->LetPass(duration); }
   void CountFrontChanges(int64_t changes) { backend_->CountFrontChanges(changes); }
+  int64_t StoredFrontRows() { return backend_->StoredFrontRows(); }
   void FillAccessList() { backend_->FillAccessList(); }
 
   void ExpectConserved() {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <pqxx/pqxx>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "storage/ledger/ledger_error.h"
 #include "storage/postgres/connection_pool.h"
 #include "storage/postgres/migrator.h"
+#include "storage/postgres/postgres_front_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
@@ -338,6 +340,38 @@ TEST_F(AnotherVersionTest, AnAnswerOfAnotherKindFailsItsCall) {
   Ask("SELECT 'another'", SalesChanges(), IsUnknownCommit);
   Ask("SELECT 'another'", OtherChanges(), IsUnknownCommit);
   Ask("SELECT 'another'", Reads(), absl::IsInternal);
+}
+
+// Kinds before, between and behind those that this version knows, each more than a page.
+constexpr char kDoorOfTheFuture[] = R"(
+  ALTER TABLE tranche.access_entry DROP CONSTRAINT access_entry_kind_check;
+  ALTER TABLE tranche.front_key DROP CONSTRAINT front_key_use_check;
+  INSERT INTO tranche.front_key (key_id, use, secret, since) VALUES (9, 'FALLBACK', decode(repeat('ab', 32), 'hex'), now());
+  INSERT INTO tranche.access_entry (kind, value, allow, reason, version, changed_at, changed_by)
+  SELECT k, 'v' || i, false, '', 1, now(), 'x'
+  FROM unnest(ARRAY['ASN', 'BUYER', 'COUNTRY', 'NETWORK', 'SESSION']) AS k, generate_series(1, 1500) AS i)";
+
+// Otherwise no node of this version would start.
+TEST_F(AnotherVersionTest, WhatOnlyANewerVersionKnowsOfTheFrontDoorIsLeftOut) {
+  ASSERT_TRUE(ExecuteSql(database_.owner_dsn(), kDoorOfTheFuture).ok());
+  ConnectionPool pool(PoolOptions{.dsn = database_.node_dsn()});
+  PostgresFrontLedger ledger(&pool);
+  std::set<std::string> users, addresses;
+  std::optional<AccessSubject> after;
+  do {
+    const auto page = ledger.ReadFrontChanges({}, after);
+    ASSERT_TRUE(page.ok()) << page.status();
+    if (!after.has_value()) {
+      EXPECT_EQ(page->keys.size(), 3u);
+    }
+    for (const AccessEntry& entry : page->entries) {
+      const bool user = entry.subject.kind == AccessSubject::Kind::kUser;
+      EXPECT_TRUE((user ? users : addresses).insert(entry.subject.value).second) << "told twice";
+    }
+    after = page->next;
+  } while (after.has_value());
+  EXPECT_EQ(users.size(), 1500u);
+  EXPECT_EQ(addresses.size(), 1500u);
 }
 
 // For some calls that is an answer. None ends the process or says that the database is down.

@@ -3,15 +3,15 @@ SELECT no_plan();
 
 -- 'outcome added replaced unchanged entries' of a change about buyers.
 CREATE FUNCTION add(p_users text[], p_allow boolean DEFAULT false, p_expires_us bigint DEFAULT NULL, p_reason text DEFAULT 'why',
-                    p_kind text DEFAULT 'BUYER') RETURNS text LANGUAGE sql AS
+                    p_kind text DEFAULT 'BUYER', p_preview boolean DEFAULT false) RETURNS text LANGUAGE sql AS
 $$ SELECT concat_ws(' ', outcome, added, replaced, unchanged, entries)
    FROM tranche.add_access_entries(array_fill(p_kind, ARRAY[cardinality(p_users)]), p_users,
                                    array_fill(p_allow, ARRAY[cardinality(p_users)]),
                                    array_fill(p_expires_us, ARRAY[cardinality(p_users)]),
-                                   array_fill(p_reason, ARRAY[cardinality(p_users)]), 'alice') $$;
+                                   array_fill(p_reason, ARRAY[cardinality(p_users)]), p_preview, 'alice') $$;
 CREATE FUNCTION remove(VARIADIC p_users text[]) RETURNS text LANGUAGE sql AS
 $$ SELECT concat_ws(' ', removed, entries)
-   FROM tranche.remove_access_entries(array_fill('BUYER'::text, ARRAY[cardinality(p_users)]), p_users, E'bob\nreason') $$;
+   FROM tranche.remove_access_entries(array_fill('BUYER'::text, ARRAY[cardinality(p_users)]), p_users, false, E'bob\nreason') $$;
 -- 'value value! ...' of what has changed since, ! where it was removed; of all if NULL.
 CREATE FUNCTION changes(p_since bigint) RETURNS text LANGUAGE sql AS
 $$ SELECT string_agg(value || CASE WHEN removed THEN '!' ELSE '' END, ' ') FROM tranche.read_access_changes(p_since, '', '', 100) $$;
@@ -31,6 +31,13 @@ SELECT is(remove('u2', 'none', 'u2'), '1 3');
 SELECT is(remove('u2'), '0 3');
 SELECT is(changes(NULL), 'u1 u3 10.0.0.0/8');
 SELECT is(changes(5), 'u2!');
+SELECT is(door(), 6::bigint);
+SELECT is(add('{u1,u4}', true, p_preview => true), 'DONE 1 1 0 4', 'a preview says what would be');
+SELECT is((SELECT concat_ws(' ', removed, entries)
+           FROM tranche.remove_access_entries('{BUYER,BUYER}', '{u1,none}', true, 'bob')), '1 2');
+SELECT is(changes(NULL), 'u1 u3 10.0.0.0/8', 'and changes nothing');
+SELECT is(door(), 6::bigint, 'it takes no version');
+SELECT is((SELECT count(*) FROM tranche.audit_log), 5::bigint, 'nor is it audited');
 SELECT is(add('{u2}', true), 'DONE 1 0 0 4', 'again');
 SELECT is(add('{}'), 'DONE 0 0 0 4');
 SELECT throws_ok($$ SELECT add('{u1,u1}') $$, '22023');
@@ -74,6 +81,7 @@ INSERT INTO tranche.access_entry (kind, value, allow, reason, version, changed_a
 SELECT 'BUYER', 'x' || i, false, '', 1, now(), 'x' FROM generate_series(1, 199994) AS i;
 ANALYZE tranche.access_entry;
 SELECT is(add('{m1,m2}'), 'FULL 0 0 0 199999');
+SELECT is(add('{m1,m2}', p_preview => true), 'FULL 0 0 0 199999');
 SELECT is(add('{m1,u1}', true), 'DONE 1 1 0 200000');
 SELECT is(add('{m2,u1}', true), 'FULL 0 0 0 200000');
 SELECT is(add('{u1}'), 'DONE 0 1 0 200000', 'no more than before');
@@ -85,4 +93,14 @@ SELECT cmp_ok(rows_read('access_entry', $$ SELECT * FROM tranche.list_access_ent
 SELECT cmp_ok(rows_read('access_entry', $$ SELECT * FROM tranche.list_access_entries(NULL, 'BUYER', 'x77', '', '', 10) $$), '<=', 10::bigint);
 SELECT cmp_ok(rows_read('access_entry', $$ SELECT * FROM tranche.read_access_changes(NULL, 'BUYER', 'x5', 10) $$), '<=', 40::bigint);
 SELECT cmp_ok(rows_read('access_entry', format($$ SELECT * FROM tranche.read_access_changes(%s, '', '', 1001) $$, door() - 1)), '<=', 10::bigint);
+
+-- Who has missed up to 5000 changed entries is told these, others all; counting more costs no more.
+SELECT tranche.next_front_version() AS known \gset
+SELECT stamp FROM tranche.read_front_version() \gset
+UPDATE tranche.access_entry SET version = :known + 1 WHERE kind = 'BUYER' AND value IN (SELECT 'x' || i FROM generate_series(1, 5000) AS i);
+SELECT is((SELECT complete FROM tranche.compare_front_version(:known, :'stamp')), false);
+UPDATE tranche.access_entry SET version = :known + 1 WHERE kind = 'BUYER' AND value = 'x5001';
+SELECT is((SELECT complete FROM tranche.compare_front_version(:known, :'stamp')), true);
+UPDATE tranche.access_entry SET version = :known + 1 WHERE kind = 'BUYER' AND value LIKE 'x7____';
+SELECT cmp_ok(rows_read('access_entry', format($$ SELECT * FROM tranche.compare_front_version(%s, %L) $$, :known, :'stamp')), '<=', 5001::bigint);
 SELECT * FROM finish();

@@ -27,25 +27,25 @@ SELECT is((SELECT complete FROM tranche.compare_front_version(1, 'no uuid')), tr
 SELECT is((SELECT complete FROM tranche.compare_front_version(2, :'stamp')), true, 'not there yet');
 SELECT is((SELECT complete FROM tranche.compare_front_version(0, '')), true, 'knows nothing');
 
--- The newest 10,000 changes are kept.
-INSERT INTO tranche.front_change (version) SELECT generate_series(2, 10050);
-UPDATE tranche.front_door SET version = 10050;
-SELECT is(tranche.next_front_version(), 10051::bigint);
-SELECT is((SELECT count(*) FROM tranche.front_change), 10000::bigint);
+-- The newest 1,000 changes are kept.
+INSERT INTO tranche.front_change (version) SELECT generate_series(2, 1050);
+UPDATE tranche.front_door SET version = 1050;
+SELECT is(tranche.next_front_version(), 1051::bigint);
+SELECT is((SELECT count(*) FROM tranche.front_change), 1000::bigint);
 SELECT is((SELECT min(version) FROM tranche.front_change), 52::bigint);
 SELECT is((SELECT complete FROM tranche.compare_front_version(1, :'stamp')), true, 'too old');
 SELECT is((SELECT d.stamp = c.stamp FROM tranche.front_door d JOIN tranche.front_change c ON c.version = d.version), true);
-SELECT is((SELECT count(DISTINCT stamp) FROM tranche.front_change), 10000::bigint, 'each has a stamp of its own');
+SELECT is((SELECT count(DISTINCT stamp) FROM tranche.front_change), 1000::bigint, 'each has a stamp of its own');
 
 -- Step by step; and with them what was removed before them.
-INSERT INTO tranche.front_change (version) SELECT generate_series(10052, 10551);
-UPDATE tranche.front_door SET version = 10551;
+INSERT INTO tranche.front_change (version) SELECT generate_series(1052, 1551);
+UPDATE tranche.front_door SET version = 1551;
 INSERT INTO tranche.front_policy (sku_id, document, version, changed_at, changed_by) VALUES
   ('gone', NULL, 100, now(), 'x'), ('gone-later', NULL, 200, now(), 'x'), ('there', '{}', 100, now(), 'x');
 INSERT INTO tranche.access_entry (kind, value, allow, reason, version, removed, changed_at, changed_by) VALUES
   ('BUYER', 'gone', false, '', 100, true, now(), 'x'), ('BUYER', 'gone-later', false, '', 200, true, now(), 'x'),
   ('BUYER', 'there', false, '', 100, false, now(), 'x');
-SELECT is(tranche.next_front_version(), 10552::bigint);
+SELECT is(tranche.next_front_version(), 1552::bigint);
 SELECT is((SELECT min(version) FROM tranche.front_change), 152::bigint, '100 at a time');
 SELECT is((SELECT string_agg(sku_id, ' ' ORDER BY sku_id) FROM tranche.front_policy), 'gone-later there');
 SELECT is((SELECT string_agg(value, ' ' ORDER BY value) FROM tranche.access_entry), 'gone-later there');

@@ -17,7 +17,7 @@ SELECT is((SELECT version FROM tranche.read_front_version()), 3::bigint);
 -- Who expects what was there before learns of the change that came first.
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', $$ SELECT version::text FROM tranche.set_front_policy('tv', '{"a": 1}', 5, true, 2, 'alice') $$), '4');
-SELECT send('b', $$ SELECT count(*)::text FROM tranche.add_access_entries('{BUYER}', '{u1}', '{t}', '{NULL}', '{""}', 'bob') $$);
+SELECT send('b', $$ SELECT count(*)::text FROM tranche.add_access_entries('{BUYER}', '{u1}', '{t}', '{NULL}', '{""}', false, 'bob') $$);
 SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), '1');
@@ -31,5 +31,17 @@ SELECT is(blocks(:'c_pid'), true);
 SELECT dblink_exec('a', 'ROLLBACK');
 SELECT is(receive('c'), '6');
 SELECT is((SELECT count(*) FROM tranche.front_change), 6::bigint);
+
+-- Who would wait for a change that does not end fails instead; a preview of the list does not wait.
+SELECT dblink_exec('a', 'BEGIN');
+SELECT is(ask('a', $$ SELECT version::text FROM tranche.set_front_policy('tv', '{"a": 3}', 5, false, 6, 'alice') $$), '7');
+SELECT is((SELECT added FROM tranche.add_access_entries('{BUYER}', '{u2}', '{t}', '{NULL}', '{""}', true, 'bob')), 1::bigint);
+SELECT is((SELECT removed FROM tranche.remove_access_entries('{BUYER}', '{u1}', true, 'bob')), 1::bigint);
+SELECT throws_ok($$ SELECT tranche.remove_access_entries('{BUYER}', '{u1}', false, 'carol') $$, '55P03');
+SELECT is_empty($$ SELECT p.proname FROM pg_proc p
+                   WHERE p.proname IN ('set_front_policy', 'rotate_front_keys', 'add_access_entries', 'remove_access_entries')
+                     AND NOT 'lock_timeout=2s' = ANY (p.proconfig) $$, 'each of them');
+SELECT dblink_exec('a', 'ROLLBACK');
+SELECT is((SELECT version FROM tranche.read_front_version()), 6::bigint);
 SELECT is((SELECT count(*) FROM tranche.front_round WHERE ended_at IS NULL), 1::bigint);
 SELECT * FROM finish();

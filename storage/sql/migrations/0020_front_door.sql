@@ -10,7 +10,7 @@ CREATE TABLE tranche.front_door (
   stamp    uuid NOT NULL
 );
 
--- The changes that a reader can go on from: the newest 10,000 (procedures/next_front_version.sql). The stamp is random, so that a
+-- The changes that a reader can go on from: the newest 1,000 (procedures/next_front_version.sql). The stamp is random, so that a
 -- reader notices a restore: what has its version then has another stamp.
 CREATE TABLE tranche.front_change (
   version    bigint PRIMARY KEY,

@@ -1,14 +1,17 @@
 -- Adds entries to the front door's access list, at most 1000, of distinct subjects; what is there about a subject is replaced. The
 -- arrays are parallel. Counts what it did, and the entries that there are then. `outcome` is DONE, or FULL if there would be more than
--- 200,000; then it changes nothing. Entries that are there already as they should be change and audit nothing.
+-- 200,000; then it changes nothing. Entries that are there already as they should be change and audit nothing. If p_preview, it
+-- only counts what it would do.
 --
 -- Entries whose time is over count as not there. Each call that changes something also marks some of them as removed, so that
 -- readers forget them: twice as many as it may add.
 CREATE OR REPLACE FUNCTION tranche.add_access_entries(p_kinds text[], p_values text[], p_allow boolean[], p_expires_us bigint[],
-                                                      p_reasons text[], p_actor text)
+                                                      p_reasons text[], p_preview boolean, p_actor text)
 RETURNS TABLE (outcome text, added bigint, replaced bigint, unchanged bigint, entries bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
+-- A change that waits for a synchronous standby has the door locked: rather fail than hold a connection for as long.
+SET lock_timeout = '2s'
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -27,7 +30,10 @@ BEGIN
      OR cardinality(p_kinds) <> (SELECT count(DISTINCT (u.kind, u.value)) FROM unnest(p_kinds, p_values) AS u (kind, value)) THEN
     RAISE EXCEPTION 'at most % entries, of distinct subjects', c_batch USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  PERFORM FROM front_door FOR UPDATE;
+  -- Who only looks locks nothing.
+  IF NOT p_preview THEN
+    PERFORM FROM front_door FOR UPDATE;
+  END IF;
   v_now := clock_timestamp();
   v_before := count_access_entries(v_now);
   SELECT count(*) FILTER (WHERE NOT x.there), count(*) FILTER (WHERE x.there AND x.differs),
@@ -46,7 +52,7 @@ BEGIN
     RETURN QUERY SELECT 'FULL'::text, 0::bigint, 0::bigint, 0::bigint, v_before;
     RETURN;
   END IF;
-  IF v_changed IS NOT NULL THEN
+  IF v_changed IS NOT NULL AND NOT p_preview THEN
     v_version := next_front_version();
     INSERT INTO access_entry AS e (kind, value, allow, expires_at, reason, version, removed, changed_at, changed_by)
     SELECT u.kind, u.value, u.allow, 'epoch'::timestamptz + u.expires_us * interval '1 microsecond', u.reason, v_version, false, v_now,

@@ -1,6 +1,6 @@
 -- Counts a change of the front door, and returns its version. The caller has locked front_door's row before it looked at anything.
 --
--- Forgets changes but for the newest 10,000, and what readers who know one of these need not be told any more: entries and policies
+-- Forgets changes but for the newest 1,000, and what readers who know one of these need not be told any more: entries and policies
 -- that were removed before. Of each so many at a time, that it keeps up with changes: one of these marks at most 3000 entries as removed.
 CREATE OR REPLACE FUNCTION tranche.next_front_version()
 RETURNS bigint
@@ -9,7 +9,7 @@ SET search_path = tranche, pg_temp
 SET enable_seqscan = off
 AS $$
 DECLARE
-  c_kept    constant bigint := 10000;
+  c_kept    constant bigint := 1000;
   v_version bigint;
   v_oldest  bigint;
 BEGIN

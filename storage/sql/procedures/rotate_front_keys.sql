@@ -6,6 +6,8 @@ CREATE OR REPLACE FUNCTION tranche.rotate_front_keys(p_replace_all boolean, p_ex
 RETURNS TABLE (outcome text, wait_us bigint, key_id bigint, use text, since_us bigint, secret text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
+-- A change that waits for a synchronous standby has the door locked: rather fail than hold a connection for as long.
+SET lock_timeout = '2s'
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -12,6 +12,8 @@ RETURNS TABLE (outcome text, round_begun boolean, sku_id text, document text, ve
                round_number bigint, round_key text, round_commitment text, round_admitted integer, round_started_us bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
+-- A change that waits for a synchronous standby has the door locked: rather fail than hold a connection for as long.
+SET lock_timeout = '2s'
 AS $$
 #variable_conflict use_column
 DECLARE
