@@ -23,7 +23,7 @@ absl::Status AnnounceFrontDoor(Coordination& session, int64_t version) {
     present = session.Get(kFrontDoorPath, Watch::kNo);
   }
   if (!present.ok()) return present.status();
-  if (ReadFrontDoorVersion(present->data) >= version) return absl::OkStatus();
+  if (ReadFrontDoorVersion(present->data) == version) return absl::OkStatus();
   return session.Set(kFrontDoorPath, absl::StrCat(version), kAnyVersion);
 }
 

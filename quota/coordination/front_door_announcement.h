@@ -15,8 +15,9 @@ namespace tranche::quota {
 // The version that the znode's data says; 0 if it says none.
 int64_t ReadFrontDoorVersion(const std::string& data);
 
-// Writes the version if it is larger than what stands there, or what stands there is none. If somebody else writes at
-// the same time, the later one stays, whichever it is: nodes look at each change. Fails with the session's error.
+// Writes the version, unless it stands there already. A smaller one than what stands there is written, too: a restore
+// takes the ledger's version back. If somebody else writes at the same time, the later one stays, whichever it is:
+// nodes look at each change. Fails with the session's error.
 absl::Status AnnounceFrontDoor(Coordination& session, int64_t version);
 
 }  // namespace tranche::quota
