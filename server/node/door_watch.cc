@@ -98,6 +98,16 @@ bool DoorWatch::look_wanted() const {
   return look_wanted_;
 }
 
+absl::Duration DoorWatch::rest() const {
+  absl::MutexLock lock(&mutex_);
+  return Rest();
+}
+
+// Never longer than it was meant to be, should the clock be set back.
+absl::Duration DoorWatch::Rest() const {
+  return std::clamp(rest_until_ - clock_->Now(), absl::ZeroDuration(), kRestAfterChange);
+}
+
 absl::Duration DoorWatch::age() const {
   const absl::Time known_at = absl::FromUnixMicros(known_at_us_.load(std::memory_order_relaxed));
   return std::max(absl::ZeroDuration(), clock_->Now() - known_at);
@@ -109,7 +119,10 @@ void DoorWatch::Run() {
     {
       absl::MutexLock lock(&mutex_);
       const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || look_wanted_; };
-      mutex_.AwaitWithTimeout(absl::Condition(&wanted), kLookEvery * absl::Uniform(random, kLeastPause, kMostPause));
+      const absl::Duration pause = kLookEvery * absl::Uniform(random, kLeastPause, kMostPause);
+      const absl::Duration rest = Rest();
+      mutex_.AwaitWithTimeout(absl::Condition(&stopping_), rest);
+      mutex_.AwaitWithTimeout(absl::Condition(&wanted), pause - rest);
       if (stopping_) return;
     }
     Look();
@@ -138,15 +151,22 @@ absl::Status DoorWatch::Follow() {
   if (version == state_->version) return absl::OkStatus();
   ASSIGN_OR_RETURN(const FrontChanges changes, ReadChanges());
   Apply(changes);
+  absl::MutexLock lock(&mutex_);
+  rest_until_ = clock_->Now() + kRestAfterChange;
   return absl::OkStatus();
 }
 
 absl::StatusOr<FrontChanges> DoorWatch::ReadChanges() {
-  const storage::FrontVersion known = state_->version;
+  absl::StatusOr<FrontChanges> changes = ReadPages(state_->version);
+  // Who knows nothing is told everything, on each page.
+  return absl::IsAborted(changes.status()) ? ReadPages({}) : std::move(changes);
+}
+
+absl::StatusOr<FrontChanges> DoorWatch::ReadPages(const storage::FrontVersion& known) {
   ASSIGN_OR_RETURN(FrontChanges changes, ledger_->ReadFrontChanges(known, std::nullopt));
   while (changes.next.has_value()) {
     ASSIGN_OR_RETURN(FrontChanges page, ledger_->ReadFrontChanges(known, changes.next));
-    // The ledger was restored, or has forgotten what it had then: the pages do not belong together.
+    // The ledger was restored, or so much has changed meanwhile that it tells everything now.
     if (page.complete != changes.complete) return absl::AbortedError("the ledger's history changed while it was read");
     std::move(page.entries.begin(), page.entries.end(), std::back_inserter(changes.entries));
     changes.next = std::move(page.next);

@@ -1,7 +1,7 @@
 // Keeps a node's copy of what the front door goes by: policies, keys and the access list, which are in home's ledger;
 // and which nodes there are.
 //
-//   ReadFrontVersion, every 5 s and at each change that is announced -> if it is another one: ReadFrontChanges, all
+//   ReadFrontVersion, every 5 s and when a change is announced -> if it is another one: ReadFrontChanges, all
 //   pages -> applied to a copy of the state -> FrontDoor::SetState
 //
 // A claim never waits for any of this: a look that fails leaves the door as it is. So while the ledger is away, the
@@ -37,6 +37,9 @@ class DoorWatch {
   // The least and the most of it, so that the nodes of a cluster do not look all at once.
   static constexpr double kLeastPause = 0.8;
   static constexpr double kMostPause = 1.2;
+  // After a look that found a change, until the next one. An import of a list is many changes, and with each of them
+  // every node would copy its list.
+  static constexpr absl::Duration kRestAfterChange = absl::Milliseconds(300);
 
   // `self`: the node's incarnation, kPool while it has none. All are called on this object's thread, and outlive it, or
   // StopThread.
@@ -53,8 +56,8 @@ class DoorWatch {
   // Waits for a look that is under way. Afterwards it looks no more.
   void StopThread();
 
-  // What the tree says that the ledger's version is: another one than it said before is a reason to look at once. Does
-  // not block.
+  // What the tree says that the ledger's version is: another one than it said before is a reason to look, at once or
+  // after rest(). Does not block.
   void NoteAnnounced(int64_t version);
 
   // Looks at once, for some other reason. Does not block.
@@ -64,6 +67,8 @@ class DoorWatch {
   void Look();
   // Has something been announced since the last look began?
   bool look_wanted() const;
+  // For how long its thread does not look yet, whatever is announced; zero after a quiet time.
+  absl::Duration rest() const;
 
   // Since the door knew all that the ledger had.
   absl::Duration age() const;
@@ -72,9 +77,12 @@ class DoorWatch {
 
  private:
   void Run();
+  absl::Duration Rest() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Follow();
   // What has changed since the state that is known, with the entries of all pages.
   absl::StatusOr<storage::FrontChanges> ReadChanges();
+  // kAborted: the pages do not belong together.
+  absl::StatusOr<storage::FrontChanges> ReadPages(const storage::FrontVersion& known);
   void Apply(const storage::FrontChanges& changes);
   void FindHomes();
 
@@ -92,6 +100,7 @@ class DoorWatch {
   mutable absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool look_wanted_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Time rest_until_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   std::optional<int64_t> announced_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;  // last: it uses the others
 };

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/fake/fake_coordination.h"
 #include "storage/fake/fake_front_ledger.h"
@@ -34,17 +36,23 @@ class WatchedLedger : public storage::FrontLedger {
   void Fail(bool fails) { fails_ = fails; }
   // The page after so many.
   void FailAfterPages(int pages) { pages_left_ = pages; }
-  void NotifyOfLooks(absl::Notification* looked) { looked_ = looked; }
+  // Called when a look begins, on its thread.
+  void OnLook(std::function<void()> look) { on_look_ = std::move(look); }
+  // Called before this page, the first being 1.
+  void BeforePage(int page, std::function<void()> what) {
+    before_page_ = reads_ + page;
+    before_ = std::move(what);
+  }
   int reads() const { return reads_; }
 
   absl::StatusOr<FrontVersion> ReadFrontVersion() override {
-    if (looked_ != nullptr && !looked_->HasBeenNotified()) looked_->Notify();
+    if (on_look_) on_look_();
     if (fails_) return absl::UnavailableError("down");
     return ledger_->ReadFrontVersion();
   }
   absl::StatusOr<FrontChanges> ReadFrontChanges(const FrontVersion& known,
                                                 const std::optional<AccessSubject>& after) override {
-    ++reads_;
+    if (++reads_ == before_page_) before_();
     if (fails_ || (pages_left_.has_value() && (*pages_left_)-- <= 0)) return absl::UnavailableError("down");
     return ledger_->ReadFrontChanges(known, after);
   }
@@ -79,7 +87,8 @@ class WatchedLedger : public storage::FrontLedger {
   storage::FrontLedger* const ledger_;
   bool fails_ = false;
   std::optional<int> pages_left_;
-  absl::Notification* looked_ = nullptr;
+  std::function<void()> on_look_, before_;
+  int before_page_ = 0;
   int reads_ = 0;
 };
 
@@ -240,7 +249,9 @@ TEST_F(DoorWatchTest, ItsThreadLooksWhenSomethingIsAnnounced) {
   Begin();
   SetPolicy("tv", LimitByUser(5, absl::Seconds(1)));
   absl::Notification looked;
-  watched_.NotifyOfLooks(&looked);
+  watched_.OnLook([&] {
+    if (!looked.HasBeenNotified()) looked.Notify();
+  });
   watch_.StartThread();
   watch_.NoteAnnounced(1);
   // Sooner than it would look by itself.
@@ -248,6 +259,61 @@ TEST_F(DoorWatchTest, ItsThreadLooksWhenSomethingIsAnnounced) {
       looked.WaitForNotificationWithTimeout(DoorWatch::kLookEvery * DoorWatch::kLeastPause - absl::Milliseconds(500)));
   watch_.StopThread();
   EXPECT_TRUE(door_.door().closed_to_some()) << "the look that had begun was finished";
+}
+
+TEST_F(DoorWatchTest, AfterALookThatFoundAChangeItRests) {
+  Begin();
+  watch_.Look();
+  EXPECT_EQ(watch_.rest(), absl::ZeroDuration()) << "it found nothing";
+  SetPolicy("tv", LimitByUser(5, absl::Seconds(1)));
+  watch_.Look();
+  EXPECT_EQ(watch_.rest(), DoorWatch::kRestAfterChange);
+  clock_.AdvanceBy(DoorWatch::kRestAfterChange - absl::Milliseconds(1));
+  EXPECT_EQ(watch_.rest(), absl::Milliseconds(1));
+  clock_.AdvanceBy(absl::Seconds(1));
+  EXPECT_EQ(watch_.rest(), absl::ZeroDuration());
+  SetPolicy("tv", LimitByUser(6, absl::Seconds(1)));
+  watched_.Fail(true);
+  watch_.Look();
+  EXPECT_EQ(watch_.rest(), absl::ZeroDuration()) << "it has read nothing";
+}
+
+// As while a list is imported: each change is announced.
+TEST_F(DoorWatchTest, ItsThreadDoesNotLookForEachOfManyChanges) {
+  Begin();
+  SetPolicy("tv", LimitByUser(5, absl::Seconds(1)));
+  std::vector<absl::Time> looks;
+  absl::Notification twice;
+  watched_.OnLook([&] {
+    looks.push_back(absl::Now());
+    if (looks.size() == 1) watch_.NoteAnnounced(2);
+    if (looks.size() == 2) twice.Notify();
+  });
+  watch_.NoteAnnounced(1);
+  const absl::Time began_at = absl::Now();
+  watch_.StartThread();
+  ASSERT_TRUE(twice.WaitForNotificationWithTimeout(absl::Seconds(60)));
+  watch_.StopThread();
+  EXPECT_LT(looks[0] - began_at, DoorWatch::kLookEvery * DoorWatch::kLeastPause) << "the first one at once";
+  EXPECT_GE(looks[1] - looks[0], DoorWatch::kRestAfterChange - absl::Milliseconds(10));
+}
+
+// The ledger tells everything instead of so many changes, from the second page on.
+TEST_F(DoorWatchTest, PagesThatDoNotBelongTogetherAreReadAnew) {
+  SetPolicy("tv", LimitByUser(5, absl::Seconds(1)));
+  Begin();
+  SetDocument("tv", "");
+  Deny(0, 1000);
+  Deny(1000, 1000);
+  watched_.BeforePage(2, [this] {
+    ledger_.CountChanges(1'001);
+    SetPolicy("lamp", LimitByUser(1, absl::Seconds(1)));
+  });
+  watch_.Look();
+  EXPECT_EQ(watch_.failures(), 0u);
+  EXPECT_EQ(door_.door().state()->access->size(), 2000u);
+  EXPECT_EQ(door_.door().state()->policies.count("lamp"), 1u);
+  EXPECT_EQ(door_.door().state()->policies.count("tv"), 0u);
 }
 
 TEST_F(DoorWatchTest, LimitsAreSharedWithTheNodesThatLive) {
