@@ -85,6 +85,7 @@ TEST_F(FrontDoorFaultTest, ANodeThatCannotReadAPolicySendsBuyersElsewhere) {
   const DoorAnswer elsewhere = Claim(0, {.user = "alice"});
   EXPECT_EQ(elsewhere.code, grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(elsewhere.reason, "EXHAUSTED_HERE");
+  EXPECT_EQ(Enter(0, "alice").reason, "EXHAUSTED_HERE") << "who enters, too";
   EXPECT_EQ(Claim(1, {.user = "alice"}).reason, "PURCHASE_TOKEN_REQUIRED");
 
   v1::ListFrontPoliciesRequest request;
@@ -96,7 +97,8 @@ TEST_F(FrontDoorFaultTest, ANodeThatCannotReadAPolicySendsBuyersElsewhere) {
   EXPECT_NE(response.policies(0).unreadable(), "");
 }
 
-// The restored history makes as many changes as the nodes know of: the number alone would not tell.
+// A node that looks between the restore and the next change finds a smaller number than it knows; one that does not
+// look finds the number that it knows, with another stamp. Either way it reads everything anew.
 TEST_F(FrontDoorFaultTest, AfterARestoreTheDoorIsWhatTheLedgerSays) {
   SaveDoor();
   StorePolicy(TokenPolicy());
