@@ -177,7 +177,7 @@ bool CartSeller::LetIn(const CartPtr& cart) {
   }
   cart->let_in = true;
   if (verdict.wait <= absl::ZeroDuration()) return true;
-  WaitAtGate(cart, verdict);
+  WaitAtGate(cart, verdict.wait);
   return false;
 }
 
@@ -188,19 +188,16 @@ GateVerdict CartSeller::AskGate(const Cart& cart) {
   for (size_t i = 0; i < cart.lines.size(); ++i) {
     lines.push_back({&cart.lines[i], cart.visitors.empty() ? &unknown : &cart.visitors[i]});
   }
-  return gate_->Check(lines, clock_->Now());
+  return gate_->Check(lines, clock_->Now(), cart.deadline);
 }
 
 // As in Seller::WaitAtGate.
-void CartSeller::WaitAtGate(const CartPtr& cart, const GateVerdict& verdict) {
-  const CartRefused too_long{
-      Refused{.refusal = Refusal::kRateLimited, .retry_after = verdict.wait, .about = verdict.waits_for}, ""};
-  if (clock_->Now() + verdict.wait >= cart->deadline) return Refuse(cart, too_long);
-  const bool parked = gate_->Park(verdict.wait, [this, cart] {
+void CartSeller::WaitAtGate(const CartPtr& cart, absl::Duration wait) {
+  const bool parked = gate_->Park(wait, [this, cart] {
     if (clock_->Now() < cart->deadline) return Start(cart);
     Refuse(cart, RefusedAs(Refusal::kDeadlinePassed));
   });
-  if (!parked) Refuse(cart, too_long);
+  if (!parked) cart->done(RefusedAs(Refusal::kDraining));
 }
 
 void CartSeller::EnterRoom(const CartPtr& cart) {

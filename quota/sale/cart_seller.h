@@ -95,7 +95,7 @@ class CartSeller {
   // Asks the gate, if it was not asked yet. False: the cart waits there, or was refused.
   bool LetIn(const CartPtr& cart);
   GateVerdict AskGate(const Cart& cart);
-  void WaitAtGate(const CartPtr& cart, const GateVerdict& verdict);
+  void WaitAtGate(const CartPtr& cart, absl::Duration wait);
 
   // The incarnation that all slices of the cart must belong to: one transaction belongs to one. Slices of two only meet
   // while the node begins a new one.

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <optional>
-#include <string>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
@@ -24,10 +23,8 @@ struct GateVerdict {
   std::optional<Refused> refused;
   // Of the line at fault; 0 if no single one is.
   size_t line = 0;
-  // Let in after this time.
+  // Let in after this time, which ends before the deadline: call Park with it.
   absl::Duration wait = absl::ZeroDuration();
-  // Which limit makes it wait, as Refused::about has it.
-  std::string waits_for = {};
 };
 
 // Thread-safe.
@@ -38,11 +35,13 @@ class SaleGate {
   // False: nobody is refused or counted now, so Check need not be asked. One load.
   virtual bool closed_to_some() const = 0;
 
-  // Counts the try. Of a cart, all lines are one buyer's. Does not block and makes no I/O.
-  virtual GateVerdict Check(absl::Span<const GateLine> lines, absl::Time now) = 0;
+  // Counts the try if the answer lets it in. Of a cart, all lines are one buyer's. Whoever would have to wait until
+  // `deadline` or longer, or finds too many waiting, is refused with kRateLimited, and has used up no try: so who comes
+  // again when they are told to is let in. Does not block and makes no I/O.
+  virtual GateVerdict Check(absl::Span<const GateLine> lines, absl::Time now, absl::Time deadline) = 0;
 
-  // Calls `go_on` once, on another thread, after `wait`, or earlier when the gate ends. It must not block. Otherwise
-  // returns false, and does not call it: too many wait, here and for units.
+  // Calls `go_on` once, on another thread, after `wait`, or earlier when the gate ends. It must not block. False: the
+  // gate has ended, and drops it.
   virtual bool Park(absl::Duration wait, absl::AnyInvocable<void()> go_on) = 0;
 };
 

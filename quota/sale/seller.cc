@@ -90,29 +90,27 @@ void Seller::SellFrom(const std::shared_ptr<Slice>& slice, const SkuTerms& terms
 bool Seller::LetIn(SaleRequest& request) {
   if (gate_ == nullptr || request.let_in || !gate_->closed_to_some()) return true;
   const GateLine line{&request.claim, &request.visitor};
-  const GateVerdict verdict = gate_->Check(absl::MakeConstSpan(&line, 1), clock_->Now());
+  const GateVerdict verdict = gate_->Check(absl::MakeConstSpan(&line, 1), clock_->Now(), request.deadline);
   if (verdict.refused.has_value()) {
     Refuse(std::move(request), *verdict.refused);
     return false;
   }
   request.let_in = true;
   if (verdict.wait <= absl::ZeroDuration()) return true;
-  WaitAtGate(std::move(request), verdict);
+  WaitAtGate(std::move(request), verdict.wait);
   return false;
 }
 
-void Seller::WaitAtGate(SaleRequest request, const GateVerdict& verdict) {
-  const Refused too_long{.refusal = Refusal::kRateLimited, .retry_after = verdict.wait, .about = verdict.waits_for};
-  // At its deadline nobody hears the answer any more.
-  if (clock_->Now() + verdict.wait >= request.deadline) return Refuse(std::move(request), too_long);
+void Seller::WaitAtGate(SaleRequest request, absl::Duration wait) {
   // Shared, because the gate drops what it does not take.
   auto waiting = std::make_shared<SaleRequest>(std::move(request));
-  const bool parked = gate_->Park(verdict.wait, [this, waiting] {
+  const bool parked = gate_->Park(wait, [this, waiting] {
     // The gate may be late. The sale may have changed: nothing that was known before the wait counts.
     if (clock_->Now() < waiting->deadline) return Start(std::move(*waiting));
     Refuse(std::move(*waiting), Refused{.refusal = Refusal::kDeadlinePassed});
   });
-  if (!parked) Refuse(std::move(*waiting), too_long);
+  // The gate ends with the node.
+  if (!parked) waiting->done(Refused{.refusal = Refusal::kDraining});
 }
 
 // The node holds nothing of the SKU: the ledger knows whether it exists and on what terms. If it has unsold units, this

@@ -57,7 +57,7 @@ class Seller {
   void SellFrom(const std::shared_ptr<Slice>& slice, const SkuTerms& terms, SaleRequest request);
   // Asks the gate, if it was not asked yet. False: the claim waits there or is refused, and `request` is used up.
   bool LetIn(SaleRequest& request);
-  void WaitAtGate(SaleRequest request, const GateVerdict& verdict);
+  void WaitAtGate(SaleRequest request, absl::Duration wait);
   void WaitForUnits(const std::shared_ptr<Slice>& slice, const SkuTerms& terms, SaleRequest request);
   // Nobody has as many units.
   void RefuseAsShort(const std::shared_ptr<Slice>& slice, const SkuTerms& terms, SaleRequest request, Refused refused);

@@ -21,12 +21,13 @@ GateVerdict DoorPassage::Go(DoorCounts& counts) {
   if (asked_.empty()) return {};
   if (std::optional<Stop> stop = CheckAll(access)) {
     counts.Refused(stop->check);
+    if (stop->no_room) counts.parked_full.fetch_add(1, std::memory_order_relaxed);
     return {.refused = std::move(stop->refused), .line = stop->line};
   }
   counts.admitted.fetch_add(1, std::memory_order_relaxed);
   if (tries_.wait() == absl::ZeroDuration()) return {};
   tries_.CountWaits(counts);
-  return {.refused = std::nullopt, .wait = tries_.wait(), .waits_for = std::string(RateKeyName(tries_.slowest()))};
+  return {.refused = std::nullopt, .wait = tries_.wait()};
 }
 
 std::optional<DoorPassage::Stop> DoorPassage::CheckAll(AccessVerdict access) {
@@ -67,7 +68,8 @@ std::optional<DoorPassage::Stop> DoorPassage::TakeTries() {
     const std::optional<LimitTries::Refusal> refusal =
         tries_.Take(*asked_[i].policy, {line.claim->user_id, line.visitor->address, token_ids});
     if (!refusal.has_value()) continue;
-    return Stop{CheckOfLimit(refusal->kind), RateLimited(refusal->kind, refusal->retry_after), asked_[i].first_line};
+    return Stop{CheckOfLimit(refusal->kind), RateLimited(refusal->kind, refusal->retry_after), asked_[i].first_line,
+                refusal->no_room};
   }
   return std::nullopt;
 }

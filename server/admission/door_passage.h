@@ -17,12 +17,12 @@
 
 namespace tranche::server {
 
-// Of one thread, for one use. Outlived by the view and the lines.
+// Of one thread, for one use. Outlived by the view, the lines and the queue.
 class DoorPassage {
  public:
   // `lines`: at least one, all of one buyer at one address.
-  DoorPassage(const DoorView& view, absl::Span<const quota::GateLine> lines, absl::Time now)
-      : view_(view), lines_(lines), now_(now), tries_(view, now) {}
+  DoorPassage(const DoorView& view, absl::Span<const quota::GateLine> lines, absl::Time now, WaitBounds bounds)
+      : view_(view), lines_(lines), now_(now), tries_(view, now, bounds) {}
 
   // The verdict, and its counts. A try that is refused is counted by no limit.
   quota::GateVerdict Go(DoorCounts& counts);
@@ -43,6 +43,7 @@ class DoorPassage {
     DoorCheck check;
     quota::Refused refused;
     size_t line = 0;
+    bool no_room = false;  // too many wait
   };
 
   std::optional<Stop> CheckAll(AccessVerdict access);

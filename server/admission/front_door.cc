@@ -6,7 +6,6 @@
 #include "server/admission/challenge.h"
 #include "server/admission/door_passage.h"
 #include "server/admission/door_refusals.h"
-#include "server/admission/limit_tries.h"
 #include "server/admission/lottery.h"
 #include "server/admission/purchase_token.h"
 
@@ -66,16 +65,14 @@ void FrontDoor::Publish(std::shared_ptr<const DoorState> state, std::shared_ptr<
 
 std::shared_ptr<const DoorState> FrontDoor::state() const { return view_.load()->state; }
 
-quota::GateVerdict FrontDoor::Check(absl::Span<const quota::GateLine> lines, absl::Time now) {
+quota::GateVerdict FrontDoor::Check(absl::Span<const quota::GateLine> lines, absl::Time now, absl::Time deadline) {
   if (lines.empty()) return {};
   const std::shared_ptr<const DoorView> view = view_.load();
-  return DoorPassage(*view, lines, now).Go(counts_);
+  return DoorPassage(*view, lines, now, {deadline, turns_}).Go(counts_);
 }
 
 bool FrontDoor::Park(absl::Duration wait, absl::AnyInvocable<void()> go_on) {
-  if (turns_->Park(clock_->Now() + wait, std::move(go_on))) return true;
-  counts_.parked_full.fetch_add(1, std::memory_order_relaxed);
-  return false;
+  return turns_->Park(clock_->Now() + wait, std::move(go_on));
 }
 
 DoorEntry FrontDoor::RefusedEntry(DoorCheck check, quota::Refused refused) {
@@ -83,8 +80,13 @@ DoorEntry FrontDoor::RefusedEntry(DoorCheck check, quota::Refused refused) {
   return {.refused = std::move(refused)};
 }
 
+DoorEntry FrontDoor::RefusedEntry(const LimitTries::Refusal& refusal) {
+  if (refusal.no_room) counts_.parked_full.fetch_add(1, std::memory_order_relaxed);
+  return RefusedEntry(CheckOfLimit(refusal.kind), RateLimited(refusal.kind, refusal.retry_after));
+}
+
 DoorEntry FrontDoor::Enter(absl::string_view sku_id, absl::string_view user_id, absl::string_view address,
-                           absl::string_view challenge_solution, absl::Time now) {
+                           absl::string_view challenge_solution, absl::Time now, absl::Time deadline) {
   const std::shared_ptr<const DoorView> view = view_.load();
   const AccessVerdict access = view->state->access->Find(user_id, address, now);
   if (access == AccessVerdict::kDeny) return RefusedEntry(DoorCheck::kAccessList, DeniedAtTheDoor());
@@ -92,13 +94,11 @@ DoorEntry FrontDoor::Enter(absl::string_view sku_id, absl::string_view user_id, 
   if (policy == nullptr) return {};
   if (!policy->unreadable.empty()) return RefusedEntry(DoorCheck::kPolicy, NotJudgedHere());
   const bool listed = access == AccessVerdict::kAllow;
-  LimitTries tries(*view, now);
+  LimitTries tries(*view, now, {deadline, turns_});
   if (!listed) {
     const auto no_token_ids = [] { return std::vector<std::string>(); };
     const auto refusal = tries.Take(*policy, {user_id, address, no_token_ids});
-    if (refusal.has_value()) {
-      return RefusedEntry(CheckOfLimit(refusal->kind), RateLimited(refusal->kind, refusal->retry_after));
-    }
+    if (refusal.has_value()) return RefusedEntry(*refusal);
   }
   DoorEntry entry;
   entry.admitted = Draw(*policy, user_id, &entry) || listed;
@@ -121,7 +121,6 @@ DoorEntry FrontDoor::Enter(absl::string_view sku_id, absl::string_view user_id, 
   if (tries.wait() > absl::ZeroDuration()) {
     tries.CountWaits(counts_);
     entry.wait = tries.wait();
-    entry.waits_for = std::string(RateKeyName(tries.slowest()));
   }
   return entry;
 }

@@ -29,6 +29,7 @@
 #include "server/admission/door_state.h"
 #include "server/admission/front_policy.h"
 #include "server/admission/homes.h"
+#include "server/admission/limit_tries.h"
 #include "server/admission/rate_key.h"
 #include "server/admission/rate_table.h"
 #include "server/admission/turn_queue.h"
@@ -39,8 +40,7 @@ namespace tranche::server {
 // What EnterSale is answered.
 struct DoorEntry {
   std::optional<quota::Refused> refused = {};  // then nothing else is set
-  absl::Duration wait = absl::ZeroDuration();  // go on with this answer after that
-  std::string waits_for = {};                  // which limit makes it wait, as Refused::about has it
+  absl::Duration wait = absl::ZeroDuration();  // go on with this answer after that: call Park with it
   bool admitted = true;
   std::string purchase_token = {};  // "": none is asked for, or it is not earned yet
   absl::Time token_expires_at = absl::InfinitePast();
@@ -68,13 +68,13 @@ class FrontDoor : public quota::SaleGate {
 
   // SaleGate.
   bool closed_to_some() const override { return closed_to_some_.load(std::memory_order_acquire); }
-  quota::GateVerdict Check(absl::Span<const quota::GateLine> lines, absl::Time now) override;
+  quota::GateVerdict Check(absl::Span<const quota::GateLine> lines, absl::Time now, absl::Time deadline) override;
   bool Park(absl::Duration wait, absl::AnyInvocable<void()> go_on) override;
 
   // One try, like a claim; then the lottery, the challenge and the token. Does not check terms or units. A solution is
-  // only looked at where the policy asks for one; verifying it takes about 0.1 ms.
+  // only looked at where the policy asks for one; verifying it takes about 0.1 ms. `deadline`: as for Check.
   DoorEntry Enter(absl::string_view sku_id, absl::string_view user_id, absl::string_view address,
-                  absl::string_view challenge_solution, absl::Time now);
+                  absl::string_view challenge_solution, absl::Time now, absl::Time deadline);
 
   // All checks, in their order. Counts no try.
   std::vector<DoorOpinion> Explain(absl::string_view sku_id, absl::string_view user_id, absl::string_view address,
@@ -88,6 +88,7 @@ class FrontDoor : public quota::SaleGate {
   void Publish(std::shared_ptr<const DoorState> state, std::shared_ptr<const Homes> homes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   DoorEntry RefusedEntry(DoorCheck check, quota::Refused refused);
+  DoorEntry RefusedEntry(const LimitTries::Refusal& refusal);
   // Of an admitted buyer: true if the policy's challenge is solved, or there is none; otherwise the entry has one.
   bool EarnsToken(const DoorView& view, const DoorPolicy& policy, absl::string_view sku_id, absl::string_view user_id,
                   absl::string_view solution, absl::Time now, DoorEntry* entry);

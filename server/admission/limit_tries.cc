@@ -46,9 +46,17 @@ std::optional<LimitTries::Refusal> LimitTries::TakeAt(const DoorPolicy& policy, 
   return std::nullopt;
 }
 
+std::optional<LimitTries::Refusal> LimitTries::CheckWait() const {
+  if (now_ + wait_ >= bounds_.deadline) return Refusal{slowest_, wait_};
+  if (!bounds_.turns->HasRoom()) return Refusal{slowest_, wait_, /*no_room=*/true};
+  return std::nullopt;
+}
+
 std::optional<LimitTries::Refusal> LimitTries::Take(const DoorPolicy& policy, const LimitSubjects& subjects) {
   for (const DoorLimit& limit : policy.limits) {
-    const std::optional<Refusal> refusal = TakeAt(policy, limit, subjects);
+    const absl::Duration waited_before = wait_;
+    std::optional<Refusal> refusal = TakeAt(policy, limit, subjects);
+    if (!refusal.has_value() && wait_ > waited_before) refusal = CheckWait();
     if (!refusal.has_value()) continue;
     GiveBack();
     return refusal;

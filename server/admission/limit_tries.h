@@ -13,6 +13,7 @@
 #include "server/admission/front_policy.h"
 #include "server/admission/rate_key.h"
 #include "server/admission/rate_table.h"
+#include "server/admission/turn_queue.h"
 
 namespace tranche::server {
 
@@ -24,24 +25,30 @@ struct LimitSubjects {
   absl::FunctionRef<std::vector<std::string>()> token_ids;
 };
 
-// Of one thread. Outlived by the view.
+// For whom a wait is no answer.
+struct WaitBounds {
+  absl::Time deadline;               // of the call: nobody hears an answer then any more
+  const TurnQueue* turns = nullptr;  // where they would wait
+};
+
+// Of one thread. Outlived by the view and the queue.
 class LimitTries {
  public:
-  LimitTries(const DoorView& view, absl::Time now) : view_(view), now_(now) {}
+  LimitTries(const DoorView& view, absl::Time now, WaitBounds bounds) : view_(view), now_(now), bounds_(bounds) {}
 
   struct Refusal {
     RateKeyKind kind = RateKeyKind::kUser;
     absl::Duration retry_after;
+    bool no_room = false;  // it might wait, but too many do
   };
-  // Counts the try at each limit of the policy. If one refuses, nothing is counted any more, also of earlier policies.
+  // Counts the try at each limit of the policy. If one refuses, or makes it wait for longer than it can, nothing is
+  // counted any more, also of earlier policies: a try that stayed counted would put off the buyer's next one each time.
   std::optional<Refusal> Take(const DoorPolicy& policy, const LimitSubjects& subjects);
   // A later check has refused: takes all back.
   void GiveBack();
 
   // Go on after that: the longest of all waits.
   absl::Duration wait() const { return wait_; }
-  // The limit that makes it.
-  RateKeyKind slowest() const { return slowest_; }
   // Counts the limits that make wait.
   void CountWaits(DoorCounts& counts) const;
 
@@ -52,14 +59,17 @@ class LimitTries {
   };
 
   std::optional<Refusal> TakeOne(const DoorPolicy& policy, const DoorLimit& limit, absl::string_view subject);
+  // Why the wait that is known by now cannot be.
+  std::optional<Refusal> CheckWait() const;
   std::optional<Refusal> TakeAt(const DoorPolicy& policy, const DoorLimit& limit, const LimitSubjects& subjects);
 
   const DoorView& view_;
   const absl::Time now_;
+  const WaitBounds bounds_;
   absl::InlinedVector<Counted, 4> counted_;
   absl::InlinedVector<RateKeyKind, 4> made_wait_;
   absl::Duration wait_ = absl::ZeroDuration();
-  RateKeyKind slowest_ = RateKeyKind::kUser;
+  RateKeyKind slowest_ = RateKeyKind::kUser;  // the limit that makes it
 };
 
 // What this node's part of the limit would say to a try now. Changes nothing.

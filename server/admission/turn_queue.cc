@@ -14,10 +14,11 @@ bool TurnQueue::IsLater(const Turn& a, const Turn& b) {
   return a.until != b.until ? a.until > b.until : a.number > b.number;
 }
 
+bool TurnQueue::HasRoom() const { return waiting() + (others_ ? others_() : 0) < max_waiting_; }
+
 bool TurnQueue::Park(absl::Time until, absl::AnyInvocable<void()> go_on) {
-  const size_t elsewhere = others_ ? others_() : 0;
   absl::MutexLock lock(&mutex_);
-  if (ended_ || turns_.size() + elsewhere >= max_waiting_) return false;
+  if (ended_) return false;
   turns_.push_back({until, ++last_number_, std::move(go_on)});
   std::push_heap(turns_.begin(), turns_.end(), IsLater);
   size_.store(turns_.size(), std::memory_order_relaxed);

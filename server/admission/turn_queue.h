@@ -19,15 +19,18 @@ namespace tranche::server {
 class TurnQueue {
  public:
   // `others` tells how many wait elsewhere within the same bound of `max_waiting`; it must not block, and may be empty
-  // if nobody does. What waits at both places at once may exceed the bound by as many as come at the same moment.
+  // if nobody does. What waits may exceed the bound by as many as come at the same moment.
   TurnQueue(storage::Clock* clock, size_t max_waiting, std::function<size_t()> others);
   // Calls all that wait.
   ~TurnQueue();
   TurnQueue(const TurnQueue&) = delete;
   TurnQueue& operator=(const TurnQueue&) = delete;
 
-  // Keeps `go_on` until CallDue or End calls it, once, without a lock, so that it may park again. False: too many wait,
-  // or the queue has ended; `go_on` is dropped.
+  // False: too many wait. Ask before something is counted for whoever is to wait; Park does not ask, so that nobody who
+  // was counted is turned away.
+  bool HasRoom() const;
+  // Keeps `go_on` until CallDue or End calls it, once, without a lock, so that it may park again. False: the queue has
+  // ended; `go_on` is dropped.
   bool Park(absl::Time until, absl::AnyInvocable<void()> go_on);
   // Calls those whose time has come, in the order of their times. Call it every 10 ms from one thread. Costs one load
   // when none waits.

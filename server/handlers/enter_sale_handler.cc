@@ -80,21 +80,22 @@ void EnterSaleHandler::AskDoor(Visit visit) {
     return visit.done(std::move(open));
   }
   const DoorEntry entry =
-      door_->Enter(visit.sku_id, visit.user_id, visit.address, visit.challenge_solution, clock_->Now());
+      door_->Enter(visit.sku_id, visit.user_id, visit.address, visit.challenge_solution, clock_->Now(), visit.deadline);
   if (entry.refused.has_value()) return visit.done(RefusalError(*entry.refused, visit.sku_id));
   if (entry.wait <= absl::ZeroDuration()) return visit.done(ToEnterSaleResponse(entry));
   AnswerAfterWait(entry, std::move(visit));
 }
 
 void EnterSaleHandler::AnswerAfterWait(const DoorEntry& entry, Visit visit) {
-  const absl::Status too_early = RefusalError(
-      {.refusal = storage::Refusal::kRateLimited, .retry_after = entry.wait, .about = entry.waits_for}, visit.sku_id);
-  if (clock_->Now() + entry.wait > visit.deadline) return visit.done(too_early);
-  // Shared, so that it can still be called when too many wait.
+  // Shared, so that it can still be called when the door has ended.
   auto done = std::make_shared<Done>(std::move(visit.done));
-  const bool parked = door_->Park(
-      entry.wait, [done, response = ToEnterSaleResponse(entry)]() mutable { (*done)(std::move(response)); });
-  if (!parked) (*done)(too_early);
+  const bool parked =
+      door_->Park(entry.wait, [this, done, sku_id = visit.sku_id, response = ToEnterSaleResponse(entry)]() mutable {
+        // A node that ends calls those who wait before their time has come.
+        if (absl::Status may = MayServe(sku_id); !may.ok()) return (*done)(std::move(may));
+        (*done)(std::move(response));
+      });
+  if (!parked) (*done)(RefusalError({.refusal = storage::Refusal::kDraining}));
 }
 
 }  // namespace tranche::server

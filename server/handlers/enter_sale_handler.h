@@ -30,7 +30,8 @@ class EnterSaleHandler {
       : check_(std::move(check)), door_(door), clock_(clock) {}
 
   // `request` is not used after this returns. `buyer_address`: as for ReservationHandler::Create. Who would have to
-  // wait for their turn until after the deadline is told so at once.
+  // wait for their turn until the deadline or longer is told so at once, and who still waits when the node stops
+  // accepting is refused with DRAINING.
   void Enter(const v1::EnterSaleRequest& request, absl::Time deadline, const std::string& buyer_address, Done done);
 
   // Until this is called, callers are sent elsewhere, as those of claims are.

@@ -234,7 +234,7 @@ class OpenDoor {
 
   quota::GateVerdict Enter(size_t which) {
     const quota::GateLine line = {&claims_[which % claims_.size()], &visitors_[which % claims_.size()]};
-    return door_.Check(absl::MakeConstSpan(&line, 1), kStart);
+    return door_.Check(absl::MakeConstSpan(&line, 1), kStart, absl::InfiniteFuture());
   }
   // As a seller does.
   quota::GateVerdict EnterIfClosed(size_t which) {

@@ -141,25 +141,23 @@ TEST_F(CartGateTest, ADrainingNodeSendsAwayWhoHasWaited) {
   EXPECT_EQ(Free("tv"), 1);
 }
 
-TEST_F(CartGateTest, NobodyWaitsLongerThanTheirDeadline) {
+TEST_F(CartGateTest, WhoIsCalledAfterTheirDeadlineIsToldSo) {
   Give("tv", 1);
   WaitAtGate(absl::Milliseconds(300));
-  const Refused refused = RefusedAs(SellCart({ClaimOf("tv")}, false, clock_.Now() + absl::Milliseconds(300))).refused;
-  EXPECT_EQ(refused.refusal, Refusal::kRateLimited);
-  EXPECT_EQ(refused.retry_after, absl::Milliseconds(300));
-  EXPECT_EQ(refused.about, "user");
-  EXPECT_TRUE(gate_.parked.empty());
-  const CartAnswer late = SellCart({ClaimOf("tv")}, false, clock_.Now() + absl::Milliseconds(301));
+  const absl::Time deadline = clock_.Now() + absl::Milliseconds(301);
+  const CartAnswer late = SellCart({ClaimOf("tv")}, false, deadline);
+  EXPECT_EQ(gate_.deadline, deadline);
   TimePasses(absl::Milliseconds(301));
   gate_.CallParked();
   EXPECT_EQ(RefusedAs(late).refused.refusal, Refusal::kDeadlinePassed);
 }
 
-TEST_F(CartGateTest, IfTooManyWaitACartIsRefused) {
+TEST_F(CartGateTest, AtAGateThatHasEndedNobodyWaits) {
   Give("tv", 1);
   WaitAtGate(absl::Seconds(1));
-  gate_.full = true;
-  EXPECT_EQ(RefusedAs(SellCart({ClaimOf("tv")})).refused.refusal, Refusal::kRateLimited);
+  gate_.ended = true;
+  EXPECT_EQ(RefusedAs(SellCart({ClaimOf("tv")})).refused.refusal, Refusal::kDraining);
+  EXPECT_EQ(Free("tv"), 1);
 }
 
 }  // namespace

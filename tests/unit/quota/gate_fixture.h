@@ -29,15 +29,16 @@ class FakeGate : public SaleGate {
   };
 
   bool closed_to_some() const override { return closed; }
-  GateVerdict Check(absl::Span<const GateLine> lines, absl::Time) override {
+  GateVerdict Check(absl::Span<const GateLine> lines, absl::Time, absl::Time until) override {
     ++checks;
+    deadline = until;
     asked.clear();
     for (const GateLine& line : lines) asked.push_back({line.claim->sku_id, line.claim->user_id, *line.visitor});
     if (on_check) on_check();
     return verdict;
   }
   bool Park(absl::Duration wait, absl::AnyInvocable<void()> go_on) override {
-    if (full) return false;
+    if (ended) return false;
     waits.push_back(wait);
     parked.push_back(std::move(go_on));
     return true;
@@ -48,11 +49,12 @@ class FakeGate : public SaleGate {
   }
 
   bool closed = true;
-  bool full = false;
+  bool ended = false;
   GateVerdict verdict;
   std::function<void()> on_check;
   int checks = 0;
   std::vector<Asked> asked;  // by the last Check
+  absl::Time deadline = absl::InfinitePast();
   std::vector<absl::Duration> waits;
   std::vector<absl::AnyInvocable<void()>> parked;
 };
@@ -176,7 +178,7 @@ class GateFixture : public ::testing::Test {
   void RefuseAtGate(Refusal refusal, size_t line = 0) {
     gate_.verdict = {.refused = Refused{.refusal = refusal}, .line = line};
   }
-  void WaitAtGate(absl::Duration wait) { gate_.verdict = {.refused = std::nullopt, .wait = wait, .waits_for = "user"}; }
+  void WaitAtGate(absl::Duration wait) { gate_.verdict = {.refused = std::nullopt, .wait = wait}; }
   Slice& slice(const std::string& sku_id) { return *slices_.Find(sku_id); }
   int64_t Free(const std::string& sku_id) { return slice(sku_id).counter().free(); }
 

@@ -178,6 +178,9 @@ TEST_F(EnterSaleHandlerTest, WhoseTurnWouldComeAfterTheDeadlineIsToldAtOnce) {
   ASSERT_TRUE(refused->has_value());
   EXPECT_EQ(ReasonOf((*refused)->status()), "RATE_LIMITED");
   EXPECT_GE(RetryDelay((*refused)->status()), absl::Milliseconds(900));
+  clock_.AdvanceBy(absl::Seconds(1));
+  const auto entered = Begin(Request(), /*timeout=*/absl::Milliseconds(500));
+  EXPECT_TRUE(entered->has_value() && (*entered)->ok()) << "who comes as they are told is let in";
 }
 
 TEST_F(EnterSaleHandlerTest, WhenTooManyWaitTheNextIsToldAtOnce) {
@@ -188,8 +191,28 @@ TEST_F(EnterSaleHandlerTest, WhenTooManyWaitTheNextIsToldAtOnce) {
   const auto refused = Begin(Request("bob"));
   ASSERT_TRUE(refused->has_value());
   EXPECT_EQ(ReasonOf((*refused)->status()), "RATE_LIMITED");
-  door_.turns().End();
+  clock_.AdvanceBy(absl::Seconds(1));
+  EXPECT_TRUE(Enter(Request("bob")).ok()) << "no try was used up";
+  door_.turns().CallDue();
   EXPECT_TRUE(waits->has_value());
+}
+
+TEST_F(EnterSaleHandlerTest, WhoWaitsWhenTheNodeEndsIsSentElsewhere) {
+  v1::FrontPolicy policy = LimitByUser(1, absl::Seconds(1), /*max_wait=*/absl::Seconds(2));
+  policy.mutable_purchase_token();
+  door_.Set("tv", policy);
+  EXPECT_TRUE(Enter(Request()).ok());
+  const auto waits = Begin(Request());
+  EXPECT_FALSE(waits->has_value());
+  handler_.SetAccepting(false);
+  door_.turns().End();
+  ASSERT_TRUE(waits->has_value());
+  EXPECT_EQ(ReasonOf((*waits)->status()), "DRAINING");
+  handler_.SetAccepting(true);
+  clock_.AdvanceBy(absl::Seconds(1));
+  const auto ended = Begin(Request());
+  ASSERT_TRUE(ended->has_value());
+  EXPECT_EQ(ReasonOf((*ended)->status()), "DRAINING") << "where nobody can wait any more";
 }
 
 TEST_F(EnterSaleHandlerTest, ANodeThatDrainsOrIsNotReadySendsCallersElsewhere) {

@@ -125,7 +125,7 @@ class HeldSales {
 class SwitchedGate : public quota::SaleGate {
  public:
   bool closed_to_some() const override { return closed_; }
-  quota::GateVerdict Check(absl::Span<const quota::GateLine>, absl::Time) override { return {}; }
+  quota::GateVerdict Check(absl::Span<const quota::GateLine>, absl::Time, absl::Time) override { return {}; }
   bool Park(absl::Duration, absl::AnyInvocable<void()>) override { return false; }
   void Close() { closed_ = true; }
 

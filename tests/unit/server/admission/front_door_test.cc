@@ -110,7 +110,7 @@ class FrontDoorTest : public ::testing::Test {
       visitors.push_back({address, line.token});
       lines.push_back({&claims.back(), &visitors.back()});
     }
-    return door_.Check(lines, now_);
+    return door_.Check(lines, now_, now_ + time_);
   }
   GateVerdict Try(const std::string& user, const std::string& sku_id = "tv", const std::string& address = kAtHome,
                   const std::string& token = "") {
@@ -127,7 +127,7 @@ class FrontDoorTest : public ::testing::Test {
     return MakePurchaseToken(*keys_, sku_id, user, absl::Minutes(2), now_).text;
   }
   DoorEntry Enter(const std::string& user, const std::string& solution = "") {
-    return door_.Enter("tv", user, kAtHome, solution, now_);
+    return door_.Enter("tv", user, kAtHome, solution, now_, now_ + time_);
   }
   uint64_t RefusedBy(DoorCheck check) const { return door_.counts().refused[static_cast<size_t>(check)].load(); }
   uint64_t WaitedAt(DoorCheck check) const { return door_.counts().waited[static_cast<size_t>(check)].load(); }
@@ -136,6 +136,7 @@ class FrontDoorTest : public ::testing::Test {
   storage::FakeClock clock_{now_};
   TurnQueue turns_{&clock_, 1, [] { return size_t{0}; }};
   FrontDoor door_{1 << 20, &turns_, &clock_};
+  absl::Duration time_ = absl::Minutes(1);  // from a call to its deadline
   std::shared_ptr<const FrontKeys> keys_;
   const std::string round_key_ = std::string(storage::kFrontKeyBytes, 'r');
   int64_t version_ = 0;
@@ -248,7 +249,6 @@ TEST_F(FrontDoorTest, WhoMayWaitIsTakenAndToldHowLong) {
   const GateVerdict verdict = Try("alice");
   EXPECT_EQ(RefusalOf(verdict), Refusal::kNone);
   EXPECT_EQ(verdict.wait, absl::Seconds(2)) << "the longest of all";
-  EXPECT_EQ(verdict.waits_for, "user");
   EXPECT_EQ(WaitedAt(DoorCheck::kLimitUser), 1u);
   EXPECT_EQ(WaitedAt(DoorCheck::kLimitSku), 1u);
   EXPECT_EQ(AboutOf(Try("alice")), "user") << "four seconds are too long";
@@ -377,14 +377,14 @@ TEST_F(FrontDoorTest, AwayFromTheirHomeABuyerHasAShareOfTheLimit) {
 TEST_F(FrontDoorTest, WaitsAreTheTurnQueues) {
   bool called = false;
   EXPECT_TRUE(door_.Park(absl::Milliseconds(500), [&] { called = true; }));
-  EXPECT_FALSE(door_.Park(absl::Milliseconds(500), [] { FAIL() << "it was not taken"; }));
-  EXPECT_EQ(door_.counts().parked_full.load(), 1u);
   clock_.AdvanceBy(absl::Milliseconds(499));
   turns_.CallDue();
   EXPECT_FALSE(called);
   clock_.AdvanceBy(absl::Milliseconds(1));
   turns_.CallDue();
   EXPECT_TRUE(called);
+  turns_.End();
+  EXPECT_FALSE(door_.Park(absl::Milliseconds(500), [] { FAIL() << "it was not taken"; }));
 }
 
 TEST_F(FrontDoorTest, WithoutAPolicyThereIsNothingToDoBeforeAClaim) {
@@ -471,8 +471,61 @@ TEST_F(FrontDoorTest, WhoEntersTooEarlyMayWait) {
   EXPECT_EQ(Enter("alice").wait, absl::ZeroDuration());
   const DoorEntry entry = Enter("alice");
   EXPECT_EQ(entry.wait, absl::Seconds(1));
-  EXPECT_EQ(entry.waits_for, "user");
   EXPECT_NE(entry.purchase_token, "");
+}
+
+// Otherwise each try would put off the next one, and the buyer would never be let in.
+TEST_F(FrontDoorTest, WhoHasNoTimeToWaitIsLetInWhenTheyComeAsTheyAreTold) {
+  SetPolicy("tv", R"({"limits":[{"key":"KEY_USER","tries":1,"per":"2s","max_wait":"3s"}],"purchase_token":{}})");
+  const std::string token = TokenFor("alice");
+  time_ = absl::Seconds(1);
+  EXPECT_FALSE(Enter("alice").refused.has_value());
+  for (int i = 0; i < 5; ++i) {
+    const GateVerdict verdict = Try("alice", "tv", kAtHome, token);
+    EXPECT_EQ(RefusalOf(verdict), Refusal::kRateLimited);
+    EXPECT_EQ(AboutOf(verdict), "user");
+    ASSERT_EQ(verdict.refused->retry_after, absl::Seconds(2)) << "no try has been counted";
+  }
+  const DoorEntry entry = Enter("alice");
+  ASSERT_TRUE(entry.refused.has_value());
+  EXPECT_EQ(entry.refused->refusal, Refusal::kRateLimited);
+  EXPECT_EQ(entry.purchase_token, "");
+  EXPECT_EQ(door_.counts().tokens_issued.load(), 1u) << "only that of the first time";
+  now_ += entry.refused->retry_after;
+  const GateVerdict verdict = Try("alice", "tv", kAtHome, token);
+  EXPECT_EQ(RefusalOf(verdict), Refusal::kNone);
+  EXPECT_EQ(verdict.wait, absl::ZeroDuration());
+  EXPECT_EQ(WaitedAt(DoorCheck::kLimitUser), 0u);
+}
+
+TEST_F(FrontDoorTest, AWaitEndsBeforeTheDeadline) {
+  SetPolicy("tv", R"({"limits":[{"key":"KEY_USER","tries":1,"per":"2s","max_wait":"2s"}]})");
+  EXPECT_EQ(RefusalOf(Try("alice")), Refusal::kNone);
+  time_ = absl::Seconds(2);
+  EXPECT_EQ(RefusalOf(Try("alice")), Refusal::kRateLimited) << "nobody hears an answer at the deadline";
+  time_ = absl::Milliseconds(2001);
+  EXPECT_EQ(Try("alice").wait, absl::Seconds(2));
+}
+
+TEST_F(FrontDoorTest, WhoFindsTooManyWaitingHasLostNoTry) {
+  SetPolicy("tv", R"({"limits":[{"key":"KEY_USER","tries":1,"per":"2s","max_wait":"2s"}],"purchase_token":{}})");
+  const std::string token = TokenFor("alice");
+  EXPECT_EQ(RefusalOf(Try("alice", "tv", kAtHome, token)), Refusal::kNone);
+  ASSERT_TRUE(door_.Park(absl::Hours(1), [] {})) << "the only place";
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(RefusalOf(Try("alice", "tv", kAtHome, token)), Refusal::kRateLimited);
+    EXPECT_EQ(Enter("alice").refused->retry_after, absl::Seconds(2));
+  }
+  EXPECT_EQ(door_.counts().parked_full.load(), 10u);
+  EXPECT_EQ(RefusedBy(DoorCheck::kLimitUser), 10u);
+  EXPECT_EQ(door_.counts().tokens_issued.load(), 0u);
+  EXPECT_EQ(RefusalOf(Try("bob", "tv", kAtHome, TokenFor("bob"))), Refusal::kNone)
+      << "who need not wait needs no place";
+  turns_.End();
+  now_ += absl::Seconds(2);
+  const GateVerdict verdict = Try("alice", "tv", kAtHome, token);
+  EXPECT_EQ(RefusalOf(verdict), Refusal::kNone);
+  EXPECT_EQ(verdict.wait, absl::ZeroDuration());
 }
 
 TEST_F(FrontDoorTest, WhoIsDeniedDoesNotEnter) {

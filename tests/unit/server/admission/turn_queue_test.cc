@@ -55,31 +55,43 @@ TEST_F(TurnQueueTest, AtTheSameTimeWhoCameFirstGoesFirst) {
 
 TEST_F(TurnQueueTest, SharesItsBoundWithThoseWhoWaitElsewhere) {
   elsewhere_ = 3;
+  EXPECT_TRUE(queue_.HasRoom());
   EXPECT_TRUE(Park(absl::Seconds(1), "a"));
+  EXPECT_TRUE(queue_.HasRoom());
   EXPECT_TRUE(Park(absl::Seconds(1), "b"));
-  EXPECT_FALSE(Park(absl::Seconds(1), "c"));
+  EXPECT_FALSE(queue_.HasRoom());
   elsewhere_ = 2;
-  EXPECT_TRUE(Park(absl::Seconds(1), "d"));
-  EXPECT_FALSE(Park(absl::Seconds(1), "e"));
+  EXPECT_TRUE(queue_.HasRoom());
   clock_.AdvanceBy(absl::Seconds(1));
   queue_.CallDue();
-  EXPECT_EQ(called_, "abd");
-  EXPECT_TRUE(Park(absl::Seconds(1), "f"));
+  elsewhere_ = 5;
+  EXPECT_FALSE(queue_.HasRoom());
+  elsewhere_ = 4;
+  EXPECT_TRUE(queue_.HasRoom());
+}
+
+// Two may have asked whether there is room for one, and both are counted by then.
+TEST_F(TurnQueueTest, NobodyIsTurnedAwayWhoHasAsked) {
+  elsewhere_ = 5;
+  EXPECT_TRUE(Park(absl::Seconds(1), "a"));
+  clock_.AdvanceBy(absl::Seconds(1));
+  queue_.CallDue();
+  EXPECT_EQ(called_, "a");
 }
 
 TEST_F(TurnQueueTest, WhatIsRefusedIsDroppedAndNotCalled) {
-  elsewhere_ = 5;
+  queue_.End();
   const auto kept = std::make_shared<int>(0);
   EXPECT_FALSE(queue_.Park(clock_.Now(), [kept] { ++*kept; }));
   EXPECT_EQ(kept.use_count(), 1);
-  queue_.End();
   EXPECT_EQ(*kept, 0);
 }
 
 TEST_F(TurnQueueTest, WithoutAnywhereElseItsBoundIsItsOwn) {
   TurnQueue queue(&clock_, 1, {});
+  EXPECT_TRUE(queue.HasRoom());
   EXPECT_TRUE(queue.Park(clock_.Now(), [] {}));
-  EXPECT_FALSE(queue.Park(clock_.Now(), [] {}));
+  EXPECT_FALSE(queue.HasRoom());
 }
 
 // Such as a claim that waits for its next limit: the lock is not held.
@@ -123,7 +135,7 @@ TEST_F(TurnQueueTest, WhoeverEndsItCallsAll) {
 TEST_F(TurnQueueTest, ManyThreadsParkAndEachIsCalledOnce) {
   constexpr int kThreads = 4;
   constexpr int kTurns = 2'000;
-  TurnQueue queue(&clock_, kThreads * kTurns / 2, {});
+  TurnQueue queue(&clock_, kThreads * kTurns, {});
   std::atomic<int> parked{0};
   std::atomic<int> called{0};
   std::vector<std::thread> threads;
@@ -138,7 +150,7 @@ TEST_F(TurnQueueTest, ManyThreadsParkAndEachIsCalledOnce) {
   }
   for (int round = 0; round < 200; ++round) queue.CallDue();
   for (std::thread& thread : threads) thread.join();
-  EXPECT_GE(parked.load(), kThreads * kTurns / 2);
+  EXPECT_EQ(parked.load(), kThreads * kTurns);
   EXPECT_LT(called.load(), parked.load());
   queue.End();
   EXPECT_EQ(called.load(), parked.load());

@@ -21,7 +21,9 @@ using ::testing::Optional;
 class DoorMetricsTest : public ::testing::Test, private MetricSource {
  protected:
   MetricValues Shown() { return MetricValues(*this); }
-  void Enter(const std::string& user) { (void)door_.door().Enter("tv", user, "", "", clock_.Now()); }
+  void Enter(const std::string& user) {
+    (void)door_.door().Enter("tv", user, "", "", clock_.Now(), absl::InfiniteFuture());
+  }
 
   storage::FakeClock clock_;
   DoorOfTest door_{&clock_};

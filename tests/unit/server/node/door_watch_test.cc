@@ -325,8 +325,9 @@ TEST_F(DoorWatchTest, LimitsAreSharedWithTheNodesThatLive) {
     int served = 0;
     for (int i = 0; i < 64; ++i) {
       const std::string user = absl::StrCat("buyer-", ++buyers);
-      (void)door_.door().Enter("tv", user, "", "", clock_.Now());
-      served += door_.door().Enter("tv", user, "", "", clock_.Now()).refused.has_value() ? 0 : 1;
+      const auto enter = [&] { return door_.door().Enter("tv", user, "", "", clock_.Now(), absl::InfiniteFuture()); };
+      (void)enter();
+      served += enter().refused.has_value() ? 0 : 1;
     }
     return served;
   };
