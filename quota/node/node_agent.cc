@@ -348,9 +348,12 @@ absl::Status NodeAgent::SyncAll(Coordination& session, SliceReader::Which which)
 
 // A failure is no reason to read the slices again: the process also looks by itself.
 void NodeAgent::ReadFrontDoor(Coordination& session) {
-  const auto znode = session.Get(kFrontDoorPath, Watch::kYes);
-  if (znode.ok()) return host_->NoteFrontDoor(ReadFrontDoorVersion(znode->data));
-  if (absl::IsNotFound(znode.status())) session.EnsureFixedPaths().IgnoreError();
+  auto znode = session.Get(kFrontDoorPath, Watch::kYes);
+  if (absl::IsNotFound(znode.status()) && session.EnsureFixedPaths().ok()) {
+    // A znode that is not there is not watched.
+    znode = session.Get(kFrontDoorPath, Watch::kYes);
+  }
+  if (znode.ok()) host_->NoteFrontDoor(ReadFrontDoorVersion(znode->data));
 }
 
 // Somebody wrote over it, and others would not find us by our name and address. If it fails, the next look tries again.

@@ -88,11 +88,6 @@ void DoorWatch::NoteAnnounced(int64_t version) {
   look_wanted_ = true;
 }
 
-void DoorWatch::LookSoon() {
-  absl::MutexLock lock(&mutex_);
-  look_wanted_ = true;
-}
-
 bool DoorWatch::look_wanted() const {
   absl::MutexLock lock(&mutex_);
   return look_wanted_;
@@ -143,7 +138,7 @@ void DoorWatch::Look() {
                              << absl::FormatDuration(absl::Trunc(age(), absl::Seconds(1)))
                              << " ago hold: " << followed.message();
   }
-  FindHomes();
+  if (!state_->policies.empty() || looks_++ % kLooksForHomes == 0) FindHomes();
 }
 
 absl::Status DoorWatch::Follow() {
@@ -175,17 +170,19 @@ absl::StatusOr<FrontChanges> DoorWatch::ReadPages(const storage::FrontVersion& k
 }
 
 void DoorWatch::Apply(const FrontChanges& changes) {
-  state_ = NewState(*state_, changes);
+  std::shared_ptr<const DoorState> state = NewState(*state_, changes);
+  // Before the first limits count: a node that knows of no others lets each key have all of them.
+  if (state_->policies.empty() && !state->policies.empty()) FindHomes();
+  state_ = std::move(state);
   door_->SetState(state_);
   LogEvent("door.loaded", {{"version", state_->version.number},
                            {"policies", static_cast<int64_t>(state_->policies.size())},
                            {"access_entries", static_cast<int64_t>(state_->access->size())}});
 }
 
-// Only limits need them, and in a large cluster the list is long. If it cannot be read, the last one holds.
 void DoorWatch::FindHomes() {
   const storage::IncarnationId self = self_();
-  if (state_->policies.empty() || self == storage::kPool) return;
+  if (self == storage::kPool) return;
   const std::shared_ptr<quota::Coordination> session = sessions_->Session();
   if (session == nullptr) return;
   const auto names = session->List(quota::kNodesPath, quota::Watch::kNo);

@@ -40,6 +40,9 @@ class DoorWatch {
   // After a look that found a change, until the next one. An import of a list is many changes, and with each of them
   // every node would copy its list.
   static constexpr absl::Duration kRestAfterChange = absl::Milliseconds(300);
+  // Nodes need each other only for limits. Without a policy their list, which is long in a large cluster, is read at
+  // one look of so many: if the first policy comes while ZooKeeper is away, it is shared with those who were there.
+  static constexpr int kLooksForHomes = 4;
 
   // `self`: the node's incarnation, kPool while it has none. All are called on this object's thread, and outlive it, or
   // StopThread.
@@ -60,15 +63,17 @@ class DoorWatch {
   // after rest(). Does not block.
   void NoteAnnounced(int64_t version);
 
-  // Looks at once, for some other reason. Does not block.
-  void LookSoon();
-
   // One look. Without the thread, its owner calls it, as the tests do.
   void Look();
   // Has something been announced since the last look began?
   bool look_wanted() const;
   // For how long its thread does not look yet, whatever is announced; zero after a quiet time.
   absl::Duration rest() const;
+
+  // Tells the door which nodes live. Blocks. If they cannot be read, or the node has no incarnation yet, those that it
+  // knows stay. Looks do it, too; call it before the node serves, so that it does not count for itself alone until
+  // then.
+  void FindHomes();
 
   // Since the door knew all that the ledger had.
   absl::Duration age() const;
@@ -84,7 +89,6 @@ class DoorWatch {
   // kAborted: the pages do not belong together.
   absl::StatusOr<storage::FrontChanges> ReadPages(const storage::FrontVersion& known);
   void Apply(const storage::FrontChanges& changes);
-  void FindHomes();
 
   storage::FrontLedger* const ledger_;
   FrontDoor* const door_;
@@ -96,6 +100,7 @@ class DoorWatch {
   std::atomic<uint64_t> failures_{0};
   // Only where Look runs.
   std::shared_ptr<const DoorState> state_;
+  int looks_ = 0;
 
   mutable absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

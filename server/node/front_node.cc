@@ -126,7 +126,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     RETURN_IF_ERROR(door_.Start());
     RETURN_IF_ERROR(StartCalls(options));
     RETURN_IF_ERROR(StartAgent(options));
-    door_.LookSoon();
+    door_.FindHomes();
     buyer_calls_.StartServing();
     absl::MutexLock lock(&mutex_);
     serving_ = true;

@@ -193,6 +193,18 @@ TEST_F(BegunNodeAgentTest, ItsProcessHearsOfEachVersionOfTheFrontDoor) {
   EXPECT_EQ(front_door_, 13);
 }
 
+TEST_F(BegunNodeAgentTest, ItHearsOfTheFrontDoorAlsoAfterItsZnodeWasDeleted) {
+  ASSERT_TRUE(AnnounceFrontDoor(tree(), 7).ok());
+  Turns();
+  ASSERT_TRUE(tree().Delete(kFrontDoorPath, kAnyVersion).ok());
+  Turns();
+  EXPECT_TRUE(other_.Exists(kFrontDoorPath));
+  EXPECT_EQ(front_door_, 0);
+  ASSERT_TRUE(AnnounceFrontDoor(tree(), 8).ok());
+  Turns();
+  EXPECT_EQ(front_door_, 8) << "at once, not at the next look at everything";
+}
+
 TEST_F(BegunNodeAgentTest, ItHearsOfTheFrontDoorInItsNextSessionToo) {
   ASSERT_TRUE(AnnounceFrontDoor(tree(), 7).ok());
   Turns();

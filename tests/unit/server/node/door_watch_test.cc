@@ -26,7 +26,7 @@ using storage::AccessSubject;
 using storage::FrontChanges;
 using storage::FrontVersion;
 
-constexpr char kActor[] = "test";
+constexpr char kOperator[] = "test";
 
 // Another ledger's answers to a node, or none; it counts the node's questions.
 class WatchedLedger : public storage::FrontLedger {
@@ -99,14 +99,14 @@ class DoorWatchTest : public ::testing::Test {
     storage::FrontPolicyChange change;
     change.sku_id = sku_id;
     change.document = document;
-    const auto set = ledger_.SetFrontPolicy(change, /*preview=*/false, kActor);
+    const auto set = ledger_.SetFrontPolicy(change, /*preview=*/false, kOperator);
     ASSERT_TRUE(set.ok()) << set.status();
   }
   void SetPolicy(const std::string& sku_id, const v1::FrontPolicy& policy) { SetDocument(sku_id, ToDocument(policy)); }
   void Deny(int first, int count) {
     std::vector<storage::AccessEntry> entries;
     for (int i = first; i < first + count; ++i) entries.push_back(DenyUser(absl::StrCat("user-", i)));
-    const auto added = ledger_.AddAccessEntries(entries, /*preview=*/false, kActor);
+    const auto added = ledger_.AddAccessEntries(entries, /*preview=*/false, kOperator);
     ASSERT_TRUE(added.ok()) << added.status();
   }
   AccessVerdict VerdictOn(const std::string& user_id) {
@@ -168,7 +168,7 @@ TEST_F(DoorWatchTest, EntriesComeAndGo) {
   Begin();
   Deny(3, 1);
   const std::vector<AccessSubject> removed = {{AccessSubject::Kind::kUser, "user-1"}};
-  ASSERT_TRUE(ledger_.RemoveAccessEntries(removed, /*preview=*/false, kActor).ok());
+  ASSERT_TRUE(ledger_.RemoveAccessEntries(removed, /*preview=*/false, kOperator).ok());
   watch_.Look();
   EXPECT_EQ(door_.door().state()->access->size(), 3u);
   EXPECT_EQ(VerdictOn("user-0"), AccessVerdict::kDeny) << "what did not change";
@@ -316,39 +316,94 @@ TEST_F(DoorWatchTest, PagesThatDoNotBelongTogetherAreReadAnew) {
   EXPECT_EQ(door_.door().state()->policies.count("tv"), 0u);
 }
 
-TEST_F(DoorWatchTest, LimitsAreSharedWithTheNodesThatLive) {
-  SetPolicy("tv", LimitByUser(2, absl::Hours(1)));
-  Begin();
-  int buyers = 0;
+// Limits by user of two tries, and two nodes.
+class DoorWatchHomesTest : public DoorWatchTest {
+ protected:
+  void SetLimit() { SetPolicy("tv", LimitByUser(2, absl::Hours(1))); }
+  void RegisterTwoNodes() {
+    sessions_.session = *connector_.Connect(&observer_);
+    self_ = 1;
+    for (const char* node : {"/nodes/1", "/nodes/2"}) {
+      ASSERT_TRUE(sessions_.session->Create(node, "", quota::CreateMode::kEphemeral).ok());
+    }
+  }
   // Of 64 buyers who try twice at once, how many may: all at their home, one try each elsewhere.
-  const auto served_twice = [&] {
+  int ServedTwice() {
     int served = 0;
     for (int i = 0; i < 64; ++i) {
-      const std::string user = absl::StrCat("buyer-", ++buyers);
+      const std::string user = absl::StrCat("buyer-", ++buyers_);
       const auto enter = [&] { return door_.door().Enter("tv", user, "", "", clock_.Now(), absl::InfiniteFuture()); };
       (void)enter();
       served += enter().refused.has_value() ? 0 : 1;
     }
     return served;
-  };
-  watch_.Look();
-  EXPECT_EQ(served_twice(), 64) << "as long as it knows no others";
-  sessions_.session = *connector_.Connect(&observer_);
-  self_ = 1;
-  for (const char* node : {"/nodes/1", "/nodes/2"}) {
-    ASSERT_TRUE(sessions_.session->Create(node, "", quota::CreateMode::kEphemeral).ok());
   }
+
+  int buyers_ = 0;
+};
+
+TEST_F(DoorWatchHomesTest, LimitsAreSharedWithTheNodesThatLive) {
+  SetLimit();
+  Begin();
   watch_.Look();
-  const int at_home = served_twice();
+  EXPECT_EQ(ServedTwice(), 64) << "as long as it knows no others";
+  RegisterTwoNodes();
+  watch_.Look();
+  const int at_home = ServedTwice();
   EXPECT_GT(at_home, 0);
   EXPECT_LT(at_home, 64);
   zookeeper_.SetDown(true);
   watch_.Look();
-  EXPECT_LT(served_twice(), 64) << "while ZooKeeper is away, the last list holds";
+  EXPECT_LT(ServedTwice(), 64) << "while ZooKeeper is away, the last list holds";
   zookeeper_.SetDown(false);
   ASSERT_TRUE(sessions_.session->Delete("/nodes/2", quota::kAnyVersion).ok());
   watch_.Look();
-  EXPECT_EQ(served_twice(), 64) << "it is alone again";
+  EXPECT_EQ(ServedTwice(), 64) << "it is alone again";
+}
+
+TEST_F(DoorWatchHomesTest, TheNodesAreFoundWithoutALook) {
+  SetLimit();
+  Begin();
+  RegisterTwoNodes();
+  watch_.FindHomes();
+  EXPECT_LT(ServedTwice(), 64);
+}
+
+TEST_F(DoorWatchHomesTest, TheNodesAreKnownBeforeThereIsAPolicy) {
+  Begin();
+  RegisterTwoNodes();
+  for (int i = 0; i < DoorWatch::kLooksForHomes; ++i) watch_.Look();
+  zookeeper_.SetDown(true);
+  SetLimit();
+  watch_.Look();
+  EXPECT_LT(ServedTwice(), 64);
+}
+
+// Notes whether the door had a policy when the nodes were asked for.
+class AskedSessions : public quota::SessionSource {
+ public:
+  explicit AskedSessions(const FrontDoor* door) : door_(door) {}
+  std::shared_ptr<quota::Coordination> Session() override {
+    had_policy.push_back(!door_->state()->policies.empty());
+    return nullptr;
+  }
+
+  std::vector<bool> had_policy;
+
+ private:
+  const FrontDoor* const door_;
+};
+
+TEST_F(DoorWatchHomesTest, TheFirstPolicyCountsOnceTheNodesAreFound) {
+  AskedSessions asked(&door_.door());
+  DoorWatch watch(
+      &watched_, &door_.door(), &asked, [] { return storage::IncarnationId{1}; }, &clock_);
+  ASSERT_TRUE(watch.Begin().ok());
+  watch.Look();
+  asked.had_policy.clear();
+  SetLimit();
+  watch.Look();
+  EXPECT_EQ(asked.had_policy, (std::vector<bool>{false, true})) << "just before the policy, and as at each look";
 }
 
 }  // namespace
