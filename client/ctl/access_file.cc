@@ -22,6 +22,7 @@ using tranche::v1::AccessEntry;
 
 constexpr size_t kProblemsTold = 10;
 constexpr size_t kMostColumns = 5;
+constexpr size_t kBytesAroundAnEntry = 8;     // its tag and its length, at most
 constexpr char kFileMark[] = "\xEF\xBB\xBF";  // of UTF-8, which some programs write first
 
 // nullopt: a quote is not closed, or closed in the middle of a field.
@@ -45,16 +46,26 @@ std::optional<std::vector<std::string>> SplitCsv(absl::string_view line) {
   }
 }
 
+struct Prefix {
+  std::string bytes;  // 16: an IPv4 address as IPv6 maps it
+  int length = 0;     // of these, in bits
+};
+
 // "203.0.113.7", "2001:db8::/48".
-bool IsAddressOrPrefix(const std::string& text) {
+std::optional<Prefix> ParsePrefix(const std::string& text) {
   const size_t slash = text.find('/');
   const std::string address = text.substr(0, slash);
-  unsigned char bytes[sizeof(in6_addr)];
-  const bool v4 = inet_pton(AF_INET, address.c_str(), bytes) == 1;
-  if (!v4 && inet_pton(AF_INET6, address.c_str(), bytes) != 1) return false;
-  if (slash == std::string::npos) return true;
+  Prefix prefix{std::string("\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0\0", sizeof(in6_addr)), 8 * sizeof(in6_addr)};
+  const size_t v4_at = sizeof(in6_addr) - sizeof(in_addr);
+  const bool v4 = inet_pton(AF_INET, address.c_str(), prefix.bytes.data() + v4_at) == 1;
+  if (!v4 && inet_pton(AF_INET6, address.c_str(), prefix.bytes.data()) != 1) return std::nullopt;
+  if (slash == std::string::npos) return prefix;
+  const int bits_before = v4 ? 8 * static_cast<int>(v4_at) : 0;
   int length = 0;
-  return absl::SimpleAtoi(text.substr(slash + 1), &length) && length >= 0 && length <= (v4 ? 32 : 128);
+  if (!absl::SimpleAtoi(text.substr(slash + 1), &length) || length < 0) return std::nullopt;
+  if (length > prefix.length - bits_before) return std::nullopt;
+  prefix.length = bits_before + length;
+  return prefix;
 }
 
 absl::Status SetSubject(const std::string& kind, const std::string& value, AccessEntry& entry) {
@@ -68,7 +79,7 @@ absl::Status SetSubject(const std::string& kind, const std::string& value, Acces
   if (!absl::EqualsIgnoreCase(kind, "address")) {
     return absl::InvalidArgumentError(absl::StrCat("\"", kind, "\" is neither user nor address"));
   }
-  if (!IsAddressOrPrefix(value)) {
+  if (!ParsePrefix(value).has_value()) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", value, "\" is not an address or a prefix such as 203.0.113.0/24"));
   }
@@ -87,8 +98,15 @@ absl::StatusOr<AccessEntry> EntryOf(absl::string_view line, absl::Time now) {
   return MakeAccessEntry(fields[0], fields[1], fields[2], fields[3], fields[4], now);
 }
 
-// Two entries about the same thing have the same one.
+// Two entries about the same thing have the same one, however an address is written.
 std::string KeyOf(const AccessEntry& entry) {
+  if (entry.has_user_id()) return absl::StrCat("user ", entry.user_id());
+  const std::optional<Prefix> prefix = ParsePrefix(entry.address());
+  return prefix.has_value() ? absl::StrCat("address ", prefix->bytes, "/", prefix->length) : entry.address();
+}
+
+// For people.
+std::string NameOf(const AccessEntry& entry) {
   return entry.has_user_id() ? absl::StrCat("user ", entry.user_id()) : absl::StrCat("address ", entry.address());
 }
 
@@ -104,7 +122,7 @@ class AccessLineReader {
     absl::StatusOr<AccessEntry> entry = EntryOf(line, now_);
     if (!entry.ok()) return Complain(std::string(entry.status().message()));
     const auto [known, is_new] = lines_of_.try_emplace(KeyOf(*entry), number_);
-    if (!is_new) return Complain(absl::StrCat("the same ", known->first, " is in line ", known->second));
+    if (!is_new) return Complain(absl::StrCat("the same ", NameOf(*entry), " is in line ", known->second));
     lines_.push_back({number_, *std::move(entry)});
   }
   // No more lines need be read.
@@ -161,6 +179,17 @@ absl::StatusOr<AccessEntry> MakeAccessEntry(const std::string& verdict, const st
   ASSIGN_OR_RETURN(std::string checked, ParseReason(reason));
   entry.set_reason(std::move(checked));
   return entry;
+}
+
+size_t EndOfPart(const std::vector<AccessLine>& lines, size_t begin) {
+  size_t bytes = 0;
+  size_t end = begin;
+  while (end < lines.size() && end - begin < kMostLinesOfAPart) {
+    bytes += lines[end].entry.ByteSizeLong() + kBytesAroundAnEntry;
+    if (bytes > kMostBytesOfAPart && end > begin) break;
+    ++end;
+  }
+  return end;
 }
 
 absl::StatusOr<std::vector<AccessLine>> ReadAccessLines(std::istream& in, absl::Time now) {

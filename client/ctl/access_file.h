@@ -22,6 +22,9 @@ namespace tranche::ctl {
 
 // As many as the cluster keeps.
 inline constexpr size_t kMostAccessLines = 200'000;
+// As many as it takes in one call.
+inline constexpr size_t kMostLinesOfAPart = 1'000;
+inline constexpr size_t kMostBytesOfAPart = 32 * 1024;
 
 struct AccessLine {
   int64_t line = 0;  // from 1
@@ -36,6 +39,10 @@ absl::StatusOr<absl::Time> ParseExpiry(const std::string& text, absl::Time now);
 absl::StatusOr<tranche::v1::AccessEntry> MakeAccessEntry(const std::string& verdict, const std::string& kind,
                                                          const std::string& value, const std::string& expires,
                                                          const std::string& reason, absl::Time now);
+
+// Where the part ends that begins there and goes into one call: as many entries as the cluster takes, and no more bytes
+// than half of what a node takes by default (--max-message-bytes), but at least one entry.
+size_t EndOfPart(const std::vector<AccessLine>& lines, size_t begin);
 
 // All entries, in their order. An error names the first lines that are wrong, and why; a subject may be there once.
 absl::StatusOr<std::vector<AccessLine>> ReadAccessLines(std::istream& in, absl::Time now);

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -28,6 +27,8 @@ using tranche::v1::StoredFrontPolicy;
 // The policy of all SKUs without one of their own.
 constexpr char kOfEverySku[] = "*";
 constexpr char kStandardInput[] = "-";
+// Much more than any policy has: a node takes no larger message.
+constexpr size_t kMostBytesOfAPolicy = 64 * 1024;
 
 struct DoorSetFlags {
   std::string sku_id;
@@ -88,9 +89,23 @@ absl::StatusOr<std::string> ReadPolicyFile(const std::string& path) {
   std::ifstream file;
   if (path != kStandardInput) file.open(path, std::ios::binary);
   std::istream& in = path == kStandardInput ? std::cin : file;
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  if (!in.good() && !in.eof()) return absl::NotFoundError(absl::StrCat("--policy: ", path, " cannot be read"));
-  return text;
+  std::string text(kMostBytesOfAPolicy + 1, '\0');
+  // Unlike an iterator, it does not throw where `path` is a directory.
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  const bool opened = path == kStandardInput || file.is_open();
+  if (!opened || in.bad()) return absl::NotFoundError(absl::StrCat("--policy: ", path, " cannot be read"));
+  text.resize(static_cast<size_t>(in.gcount()));
+  if (text.size() <= kMostBytesOfAPolicy) return text;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--policy: ", path, " is no policy: it has more than ", kMostBytesOfAPolicy, " bytes"));
+}
+
+// What cannot be read cannot be kept, either.
+absl::Status CheckReadable(const StoredFrontPolicy& stored, absl::string_view what_to_do) {
+  if (stored.unreadable().empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("the node that was asked cannot read the stored policy (",
+                                                    stored.unreadable(), "), so it cannot keep what it asks: ask a ",
+                                                    "newer node", what_to_do));
 }
 
 // `stored`: what the flags change.
@@ -100,11 +115,7 @@ absl::StatusOr<tranche::v1::FrontPolicy> PolicyMeant(const DoorSetFlags& flags,
     ASSIGN_OR_RETURN(const std::string text, ReadPolicyFile(flags.policy_file));
     return OfFlag("--policy", ParsePolicyJson(text));
   }
-  if (stored.has_value() && !stored->unreadable().empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the node that was asked cannot read the stored policy (", stored->unreadable(),
-                     "), so it cannot be changed in part: ask a newer node, or replace it with --policy"));
-  }
+  if (stored.has_value()) RETURN_IF_ERROR(CheckReadable(*stored, ", or replace it with --policy"));
   return ApplyPolicyFlags(stored.has_value() ? stored->policy() : tranche::v1::FrontPolicy(), flags.policy);
 }
 
@@ -172,6 +183,11 @@ void RemovePolicy(Session& session, const DoorPolicyFlags& flags) {
 void BeginRound(Session& session, const DoorPolicyFlags& flags) {
   const auto stored = ReadPolicy(session, flags.sku_id);
   if (!stored.ok()) return session.FailRemotely(stored.status());
+  if (stored->has_value()) {
+    if (const auto readable = CheckReadable(**stored, ""); !readable.ok()) {
+      return session.FailLocally(readable.message());
+    }
+  }
   if (!stored->has_value() || !(*stored)->policy().has_lottery()) {
     return session.FailLocally(absl::StrCat(flags.sku_id,
                                             " has no policy of its own with a lottery: `tranchectl door set ",
@@ -257,7 +273,7 @@ void AddPolicyFlags(CLI::App* set, PolicyFlags& flags) {
   AddRepeatedOption(set, "--no-limit", flags.no_limits, "Take the limit of this KEY away");
   CLI::Option* no_lottery = set->add_flag("--no-lottery", flags.no_lottery, "Admit everybody");
   set->add_option("--lottery", flags.lottery,
-                  "Admit so many of all buyers, by lot: 10%, or a number of a million. It only grows within a round")
+                  "Admit so many of all buyers, by lot: 10%, or 2500/1000000. It only grows within a round")
       ->excludes(no_lottery);
   CLI::Option* no_token = set->add_flag("--no-token", flags.no_token, "Claims need no purchase token");
   set->add_flag("--token", flags.token,

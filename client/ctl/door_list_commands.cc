@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "absl/types/span.h"
 #include "client/ctl/access_file.h"
 #include "client/ctl/change_view.h"
 #include "client/ctl/commands.h"
@@ -27,8 +28,7 @@ namespace {
 using tranche::v1::AccessEntry;
 using tranche::v1::AdminService;
 
-// In one call.
-constexpr size_t kMostEntriesOfACall = 1000;
+constexpr int kMostEntriesOfAPage = 1000;
 // How often a long import says how far it is.
 constexpr size_t kEntriesPerLine = 10'000;
 constexpr char kFromStandardInput[] = "-";
@@ -51,7 +51,7 @@ void ListEntries(Session& session, const EntryListFlags& flags) {
   request.set_address(flags.address);
   tranche::v1::ListAccessEntriesResponse all;
   do {
-    request.set_page_size(std::min(flags.limit - all.entries_size(), static_cast<int>(kMostEntriesOfACall)));
+    request.set_page_size(std::min(flags.limit - all.entries_size(), kMostEntriesOfAPage));
     const auto page = session.Admin(&AdminService::Stub::ListAccessEntries, request);
     if (!page.ok()) return session.FailRemotely(page.status());
     all.mutable_entries()->MergeFrom(page->entries());
@@ -119,23 +119,21 @@ void PrintEntryCounts(Session& session, const EntryJob& job, const EntryCounts& 
 }
 
 template <typename Request, typename Response>
-absl::Status SendEntries(Session& session, const std::vector<AccessLine>& lines, size_t begin, size_t end, bool yes,
+absl::Status SendEntries(Session& session, absl::Span<const AccessLine> part, bool preview,
                          grpc::Status (AdminService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                          EntryCounts& counts) {
   Request request;
-  for (size_t i = begin; i < end; ++i) *request.add_entries() = lines[i].entry;
-  request.set_preview(!yes);
+  for (const AccessLine& line : part) *request.add_entries() = line.entry;
+  request.set_preview(preview);
   ASSIGN_OR_RETURN(const Response answer, session.Admin(method, request));
-  counts.Add(answer, !yes);
+  counts.Add(answer, preview);
   return absl::OkStatus();
 }
 
-absl::Status SendSome(Session& session, const EntryJob& job, const std::vector<AccessLine>& lines, size_t begin,
-                      size_t end, EntryCounts& counts) {
-  if (job.remove) {
-    return SendEntries(session, lines, begin, end, job.yes, &AdminService::Stub::RemoveAccessEntries, counts);
-  }
-  return SendEntries(session, lines, begin, end, job.yes, &AdminService::Stub::AddAccessEntries, counts);
+absl::Status SendPart(Session& session, bool remove, absl::Span<const AccessLine> part, bool preview,
+                      EntryCounts& counts) {
+  return remove ? SendEntries(session, part, preview, &AdminService::Stub::RemoveAccessEntries, counts)
+                : SendEntries(session, part, preview, &AdminService::Stub::AddAccessEntries, counts);
 }
 
 // The line of the file that the cluster complains about: its error names "entries[12].address". 0: it does not.
@@ -148,25 +146,56 @@ int64_t LineAtFault(const absl::Status& error, const std::vector<AccessLine>& li
 }
 
 // Says how far it came. To repeat it is harmless.
-void FailImport(Session& session, const EntryJob& job, const std::vector<AccessLine>& lines, size_t begin,
-                const absl::Status& error) {
+void FailParts(Session& session, const std::vector<AccessLine>& lines, size_t begin, bool preview,
+               const absl::Status& error) {
   const int64_t line = LineAtFault(error, lines, begin);
   if (line > 0) session.err() << "line " << line << ":\n";
   session.FailRemotely(error);
-  if (!job.yes) return;
+  if (preview) {
+    session.err() << "Nothing has changed.\n";
+    return;
+  }
+  const int64_t last_line = begin == 0 ? 0 : lines[begin - 1].line;
   session.err() << "The first " << begin << " of " << lines.size() << " entries are done"
-                << (begin == 0 ? "" : absl::StrCat(", up to line ", lines[begin - 1].line))
+                << (last_line == 0 ? "" : absl::StrCat(", up to line ", last_line))
                 << ". Run it again: what is done already is left as it is.\n";
 }
 
-void Import(Session& session, const EntryJob& job, const std::vector<AccessLine>& lines) {
+// False: some part was refused, and the user knows.
+bool SendParts(Session& session, bool remove, const std::vector<AccessLine>& lines, bool preview, EntryCounts& counts) {
+  for (size_t begin = 0; begin < lines.size();) {
+    const size_t end = EndOfPart(lines, begin);
+    const auto part = absl::MakeConstSpan(lines).subspan(begin, end - begin);
+    const absl::Status sent = SendPart(session, remove, part, preview, counts);
+    if (!sent.ok()) {
+      FailParts(session, lines, begin, preview, sent);
+      return false;
+    }
+    const bool tell = end / kEntriesPerLine > begin / kEntriesPerLine && end < lines.size();
+    if (tell) {
+      session.err() << end << " of " << lines.size() << " entries are " << (preview ? "checked" : "done") << "\n"
+                    << std::flush;
+    }
+    begin = end;
+  }
+  return true;
+}
+
+// A part is done wholly or not at all. Where there are several, all are previewed first, so that a fault in the last
+// one does not leave the others done.
+void SendAll(Session& session, const EntryJob& job, const std::vector<AccessLine>& lines) {
   EntryCounts counts;
-  for (size_t begin = 0; begin < lines.size(); begin += kMostEntriesOfACall) {
-    const size_t end = std::min(begin + kMostEntriesOfACall, lines.size());
-    const absl::Status sent = SendSome(session, job, lines, begin, end, counts);
-    if (!sent.ok()) return FailImport(session, job, lines, begin, sent);
-    const bool tell = end % kEntriesPerLine == 0 && end < lines.size();
-    if (tell) session.err() << end << " of " << lines.size() << " entries so far\n" << std::flush;
+  const bool one_part = EndOfPart(lines, 0) == lines.size();
+  if (!job.yes || !one_part) {
+    if (!SendParts(session, job.remove, lines, /*preview=*/true, counts)) return;
+  }
+  if (job.yes) {
+    if (!job.remove && counts.entries > static_cast<int64_t>(kMostAccessLines)) {
+      return session.FailLocally(absl::StrCat("the list would have ", counts.entries, " entries, of at most ",
+                                              kMostAccessLines, "; nothing has changed"));
+    }
+    counts = {};
+    if (!SendParts(session, job.remove, lines, /*preview=*/false, counts)) return;
   }
   PrintEntryCounts(session, job, counts);
 }
@@ -179,7 +208,7 @@ void ImportFile(Session& session, const EntryJob& job, const std::string& path) 
   const auto lines = ReadAccessLines(from_input ? std::cin : file, absl::Now());
   if (!lines.ok()) return session.FailLocally(absl::StrCat(path, ": ", std::string(lines.status().message())));
   if (lines->empty()) return session.FailLocally(absl::StrCat(path, " has no entries"));
-  Import(session, job, *lines);
+  SendAll(session, job, *lines);
 }
 
 // Typed on the command line.
@@ -206,7 +235,7 @@ absl::StatusOr<std::vector<AccessLine>> EntriesOf(const EntryFlags& flags) {
   RETURN_IF_ERROR(add("user", flags.users));
   RETURN_IF_ERROR(add("address", flags.addresses));
   if (lines.empty()) return absl::InvalidArgumentError("say who is meant: --user, --address");
-  if (lines.size() > kMostEntriesOfACall) {
+  if (lines.size() > kMostLinesOfAPart) {
     return absl::InvalidArgumentError("so many come from a file: `tranchectl door list import`");
   }
   return lines;
@@ -216,10 +245,7 @@ void ChangeEntries(Session& session, const EntryFlags& flags) {
   const auto lines = EntriesOf(flags);
   if (!lines.ok()) return session.FailLocally(lines.status().message());
   session.GiveReason(flags.reason);
-  EntryCounts counts;
-  const absl::Status sent = SendSome(session, flags.job, *lines, 0, lines->size(), counts);
-  if (!sent.ok()) return session.FailRemotely(sent);
-  PrintEntryCounts(session, flags.job, counts);
+  SendAll(session, flags.job, *lines);
 }
 
 void AddSubjectFlags(CLI::App* command, EntryFlags& flags) {
@@ -273,7 +299,8 @@ void AddEntryImport(CLI::App* list, Session& session) {
   AddYesFlag(command, job->yes);
   command->footer(
       "verdict is allow or deny, kind is user or address. expires (RFC 3339, or how long from now) and reason may be\n"
-      "empty or missing. The whole file is checked first, then sent in parts of 1,000. Repeating it is harmless.\n"
+      "empty or missing. The whole file is checked first, by the cluster, too; then it is sent in parts of up to\n"
+      "1,000 entries. Repeating it is harmless, but ends such as 24h count from each run.\n"
       "Examples:\n"
       "  printf 'deny,user,bob,,stolen cards\\nallow,address,203.0.113.0/24,24h\\n' | tranchectl door list import -\n"
       "  tranchectl door list import bots.csv --yes\n"

@@ -25,6 +25,8 @@ using tranche::v1::RateLimit;
 
 constexpr size_t kShareDecimals = 4;  // of a percentage: that is a millionth
 constexpr int kPerMillionOfAPercent = 10'000;
+constexpr char kOfAMillion[] = "/1000000";
+constexpr int32_t kLargestPercentage = 100;
 
 struct LimitKeyWord {
   RateLimit::Key key;
@@ -179,11 +181,15 @@ std::string FormatRateLimit(const RateLimit& limit) {
 
 absl::StatusOr<int32_t> ParseShare(const std::string& text) {
   const absl::Status error = absl::InvalidArgumentError(
-      absl::StrCat("\"", text, "\" is neither a percentage such as 10% or 0.25%, nor a number of a million buyers"));
+      absl::StrCat("\"", text, "\" is neither a percentage such as 10% or 0.25%, nor of a million, as 2500/1000000"));
   int32_t per_million = 0;
   if (!absl::EndsWith(text, "%")) {
-    if (!absl::SimpleAtoi(text, &per_million)) return error;
-    return per_million;
+    absl::string_view number = text;
+    const bool says_of_what = absl::ConsumeSuffix(&number, kOfAMillion);
+    if (!absl::SimpleAtoi(number, &per_million) || per_million < 0) return error;
+    if (says_of_what || per_million > kLargestPercentage) return per_million;
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", text, "\" is that many of a million buyers: ", text, "%? Otherwise ", text, kOfAMillion));
   }
   const std::vector<std::string> parts = absl::StrSplit(absl::StripSuffix(text, "%"), '.');
   const auto digits = [](const std::string& part) {

@@ -17,7 +17,8 @@ absl::StatusOr<tranche::v1::RateLimit> ParseRateLimit(const std::string& text);
 // The reverse: without what is not set.
 std::string FormatRateLimit(const tranche::v1::RateLimit& limit);
 
-// "10%" and "100000" (of a million) are 100000. At most four decimals.
+// "10%", "100000/1000000" and "100000" (of a million) are 100000. At most four decimals. A number alone must be above
+// 100: a smaller one is more likely a percentage whose sign was forgotten.
 absl::StatusOr<int32_t> ParseShare(const std::string& text);
 // "10%".
 std::string FormatShare(int32_t per_million);

@@ -24,6 +24,8 @@ constexpr absl::Duration kPatience = absl::Seconds(1);
 constexpr int kMaxReconnectBackoffMs = 1000;
 // One that vanished in the middle of a stream, too.
 constexpr int kKeepaliveMs = 20000;
+// 10,000 policies of the front door have more than the 4 MiB that gRPC takes by itself.
+constexpr int kMaxAnswerBytes = 64 << 20;
 
 // By the process's own user id where the environment does not say, as under cron and in containers.
 std::string UserName() {
@@ -99,6 +101,7 @@ void Failover::Connect() {
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectBackoffMs);
+  arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
   for (Endpoint& endpoint : endpoints_) {
     grpc::ChannelArguments own = arguments;
     security_->AddTo(own, endpoint.address);

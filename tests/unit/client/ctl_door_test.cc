@@ -66,8 +66,15 @@ TEST(ShareTest, IsAPercentageOrANumberOfAMillion) {
   EXPECT_EQ(*ParseShare("0.0001%"), 1);
   EXPECT_EQ(*ParseShare("100%"), 1'000'000);
   EXPECT_EQ(*ParseShare("100000"), 100'000);
-  for (const char* text : {"", "%", "ten%", "1.%", ".5%", "0.00001%", "1.2.3%", "-1%", "1000%0", "0.1"}) {
+  EXPECT_EQ(*ParseShare("101"), 101);
+  EXPECT_EQ(*ParseShare("10/1000000"), 10);
+  for (const char* text : {"", "%", "ten%", "1.%", ".5%", "0.00001%", "1.2.3%", "-1%", "1000%0", "0.1", "-1", "10/100",
+                           "/1000000", "10%/1000000"}) {
     EXPECT_FALSE(ParseShare(text).ok()) << text;
+  }
+  for (const char* text : {"10", "100", "0"}) {
+    EXPECT_THAT(std::string(ParseShare(text).status().message()),
+                AllOf(HasSubstr(absl::StrCat(text, "%?")), HasSubstr(absl::StrCat(text, "/1000000"))));
   }
   for (const int32_t per_million : {1, 2'500, 100'000, 123'456, 1'000'000}) {
     EXPECT_EQ(*ParseShare(FormatShare(per_million)), per_million);
@@ -199,6 +206,50 @@ TEST(AccessFileTest, TellsWhichLinesAreWrong) {
                     HasSubstr("line 6: \"shop.example\""), HasSubstr("line 7: it is not verdict,kind,value"),
                     HasSubstr("line 8: its quotes"), HasSubstr("line 9: \"soon\""), HasSubstr("line 10: a user is"),
                     Not(HasSubstr("line 1:"))));
+}
+
+TEST(AccessFileTest, AnAddressIsTheSameHoweverItIsWritten) {
+  const auto lines = LinesOf(
+      "deny,address,2001:db8::/48\n"
+      "allow,address,2001:DB8:0::/48\n"
+      "deny,address,203.0.113.7\n"
+      "deny,address,203.0.113.7/32\n"
+      "deny,address,::ffff:203.0.113.7\n"
+      "deny,address,203.0.113.7/31\n"
+      "deny,address,2001:db8::/49\n");
+  EXPECT_THAT(std::string(lines.status().message()),
+              AllOf(HasSubstr("line 2: the same address 2001:DB8:0::/48 is in line 1"),
+                    HasSubstr("line 4: the same address 203.0.113.7/32 is in line 3"),
+                    HasSubstr("line 5: the same address ::ffff:203.0.113.7 is in line 3"), Not(HasSubstr("line 6")),
+                    Not(HasSubstr("line 7"))));
+}
+
+TEST(AccessFileTest, IsSentInPartsThatANodeTakes) {
+  std::string text;
+  for (int i = 0; i < 1'500; ++i) absl::StrAppend(&text, "deny,user,u", i, "\n");
+  const auto small = LinesOf(text);
+  ASSERT_TRUE(small.ok()) << small.status();
+  EXPECT_EQ(EndOfPart(*small, 0), 1'000u);
+  EXPECT_EQ(EndOfPart(*small, 1'000), 1'500u);
+
+  text.clear();
+  const std::string uuid = "6f1c2f0e-9a4b-4c57-8d3e-0123456";
+  for (int i = 0; i < 1'000; ++i) {
+    absl::StrAppend(&text, "deny,user,", uuid, 10'000 + i, ",,", std::string(100, 'r'), "\n");
+  }
+  const auto large = LinesOf(text);
+  ASSERT_TRUE(large.ok()) << large.status();
+  int parts = 0;
+  for (size_t begin = 0; begin < large->size(); ++parts) {
+    const size_t end = EndOfPart(*large, begin);
+    ASSERT_GT(end, begin);
+    tranche::v1::AddAccessEntriesRequest request;
+    for (size_t i = begin; i < end; ++i) *request.add_entries() = (*large)[i].entry;
+    EXPECT_LE(request.ByteSizeLong(), 33u * 1024);
+    begin = end;
+  }
+  EXPECT_GE(parts, 4);
+  EXPECT_LE(parts, 6) << "each is about as large as it may be";
 }
 
 TEST(AccessFileTest, TakesAsManyAsTheClusterKeeps) {
