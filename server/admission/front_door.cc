@@ -147,11 +147,11 @@ bool FrontDoor::EarnsToken(const DoorView& view, const DoorPolicy& policy, absl:
   return false;
 }
 
-std::vector<DoorOpinion> FrontDoor::Explain(absl::string_view sku_id, absl::string_view user_id,
-                                            absl::string_view address, absl::string_view purchase_token,
-                                            absl::Time now) const {
+FrontDoor::Explanation FrontDoor::Explain(absl::string_view sku_id, absl::string_view user_id,
+                                          absl::string_view address, absl::string_view purchase_token,
+                                          absl::Time now) const {
   const std::shared_ptr<const DoorView> view = view_.load();
-  return ExplainDoor(*view, {sku_id, user_id, address, purchase_token}, now);
+  return {view->state, ExplainDoor(*view, {sku_id, user_id, address, purchase_token}, now)};
 }
 
 }  // namespace tranche::server

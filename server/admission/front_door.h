@@ -76,9 +76,13 @@ class FrontDoor : public quota::SaleGate {
   DoorEntry Enter(absl::string_view sku_id, absl::string_view user_id, absl::string_view address,
                   absl::string_view challenge_solution, absl::Time now, absl::Time deadline);
 
-  // All checks, in their order. Counts no try.
-  std::vector<DoorOpinion> Explain(absl::string_view sku_id, absl::string_view user_id, absl::string_view address,
-                                   absl::string_view purchase_token, absl::Time now) const;
+  // What all checks say, in their order, by one state. Counts no try.
+  struct Explanation {
+    std::shared_ptr<const DoorState> state;  // never null
+    std::vector<DoorOpinion> opinions;
+  };
+  Explanation Explain(absl::string_view sku_id, absl::string_view user_id, absl::string_view address,
+                      absl::string_view purchase_token, absl::Time now) const;
 
   const DoorCounts& counts() const { return counts_; }
   // Null before the first policy with a limit.

@@ -1,11 +1,6 @@
 #include "server/handlers/explain_admission_handler.h"
 
-#include <memory>
-
-#include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "server/admission/buyer_address.h"
-#include "server/admission/purchase_token.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
@@ -38,11 +33,6 @@ v1::AdmissionCheck CheckToMessage(const DoorOpinion& opinion, const std::string&
   return message;
 }
 
-absl::Status CheckTokenLength(const std::string& purchase_token) {
-  if (purchase_token.size() <= kMaxPurchaseTokenBytes) return absl::OkStatus();
-  return InvalidField("purchase_token", absl::StrCat("must be at most ", kMaxPurchaseTokenBytes, " bytes"));
-}
-
 }  // namespace
 
 absl::StatusOr<v1::ExplainAdmissionResponse> ExplainAdmissionHandler::Explain(
@@ -50,7 +40,7 @@ absl::StatusOr<v1::ExplainAdmissionResponse> ExplainAdmissionHandler::Explain(
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   RETURN_IF_ERROR(CheckBuyer(request.user_id()));
   RETURN_IF_ERROR(CheckBuyerAddress(request.address(), "address"));
-  RETURN_IF_ERROR(CheckTokenLength(request.purchase_token()));
+  RETURN_IF_ERROR(CheckPurchaseToken(request.purchase_token()));
   // As a buyer's address reaches the door.
   const std::string address = PlainAddress(request.address());
   v1::ExplainAdmissionResponse response;
@@ -58,14 +48,13 @@ absl::StatusOr<v1::ExplainAdmissionResponse> ExplainAdmissionHandler::Explain(
   // Before the door's state, which may only get newer: it is never said to be fresher than it is.
   const absl::Duration age = source_.age();
   if (age != absl::InfiniteDuration()) *response.mutable_door_age() = ToDuration(age);
-  const std::shared_ptr<const DoorState> state = source_.door->state();
-  const DoorPolicy* const policy = state == nullptr ? nullptr : state->PolicyOf(request.sku_id());
-  if (policy != nullptr) {
+  const FrontDoor::Explanation explanation =
+      source_.door->Explain(request.sku_id(), request.user_id(), address, request.purchase_token(), clock_->Now());
+  if (const DoorPolicy* const policy = explanation.state->PolicyOf(request.sku_id()); policy != nullptr) {
     response.set_policy_sku_id(policy->sku_id);
     response.set_policy_version(policy->version);
   }
-  for (const DoorOpinion& opinion :
-       source_.door->Explain(request.sku_id(), request.user_id(), address, request.purchase_token(), clock_->Now())) {
+  for (const DoorOpinion& opinion : explanation.opinions) {
     *response.add_checks() = CheckToMessage(opinion, request.sku_id());
   }
   return response;

@@ -73,7 +73,9 @@ absl::StatusOr<v1::RotateFrontKeyResponse> FrontKeyHandler::Rotate(const v1::Rot
   }
   const absl::StatusOr<std::vector<storage::FrontKey>> keys =
       ledger_->RotateFrontKeys(rotation, request.preview(), actor);
-  if (absl::IsAborted(keys.status()) && !storage::IsRetryTransaction(keys.status())) return RotatedBefore();
+  if (absl::IsAborted(keys.status()) && !storage::IsRetryTransaction(keys.status())) {
+    return RotatedBefore(request.preview());
+  }
   if (!keys.ok()) {
     // A repeated call with an expectation does nothing more.
     return RotationError(keys.status(), request.has_expected_current_id() ? Repeatable::kYes : Repeatable::kNo);
@@ -88,7 +90,9 @@ absl::StatusOr<v1::RotateFrontKeyResponse> FrontKeyHandler::Rotate(const v1::Rot
   return response;
 }
 
-absl::StatusOr<v1::RotateFrontKeyResponse> FrontKeyHandler::RotatedBefore() {
+absl::StatusOr<v1::RotateFrontKeyResponse> FrontKeyHandler::RotatedBefore(bool preview) {
+  // The rotation that was before may have told nobody, as its answer was lost, too.
+  if (!preview) announcer_->Announce();
   const absl::StatusOr<std::vector<storage::FrontKey>> keys = ledger_->ListFrontKeys();
   if (!keys.ok()) return LedgerError(keys.status(), "", Repeatable::kYes);
   v1::RotateFrontKeyResponse response;

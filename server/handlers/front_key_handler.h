@@ -20,8 +20,8 @@ class FrontKeyHandler {
                                                     const storage::Actor& actor);
 
  private:
-  // The current key is another one than the caller expects: shows the keys, and does nothing.
-  absl::StatusOr<v1::RotateFrontKeyResponse> RotatedBefore();
+  // The current key is another one than the caller expects: shows the keys, and changes nothing.
+  absl::StatusOr<v1::RotateFrontKeyResponse> RotatedBefore(bool preview);
 
   storage::FrontLedger* const ledger_;
   FrontAnnouncer* const announcer_;

@@ -7,7 +7,8 @@
 
 namespace tranche::server {
 
-// Its key only if it has ended: before, whoever knows it knows everybody's rank.
+// For operators and for buyers. Its key only if it has ended: before, whoever knows it knows everybody's rank, and who
+// may choose user ids could choose good ones.
 v1::LotteryRound RoundToMessage(const storage::LotteryRound& round);
 
 // Of a policy that is not removed. If this version cannot read it, says why instead of showing a part of it.

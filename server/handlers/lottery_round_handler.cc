@@ -5,7 +5,7 @@
 
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
-#include "server/proto_time.h"
+#include "server/handlers/front_policy_messages.h"
 
 namespace tranche::server {
 namespace {
@@ -14,25 +14,13 @@ namespace {
 ReadCacheOptions RoundCacheOptions() {
   ReadCacheOptions options;
   options.max_entries = 1'000;
+  options.max_waiting = LotteryRoundHandler::kMaxWaiting;
   options.max_reads = 1;
   return options;
 }
 
 LotteryRoundHandler::Rounds RoundsIn(const LotteryRoundHandler::RoundCache::Entry& entry) {
   return entry.value == nullptr ? LotteryRoundHandler::Rounds() : *entry.value;
-}
-
-// The key of a round that runs would tell everybody their rank, and let those who choose user ids choose good ones.
-void FillForBuyers(const storage::LotteryRound& round, v1::LotteryRound* message) {
-  message->set_round(round.number);
-  message->set_commitment(round.commitment);
-  if (round.ended_at.has_value()) {
-    message->set_key(round.key);
-    *message->mutable_end_time() = ToTimestamp(*round.ended_at);
-  }
-  message->set_admitted_per_million(round.admitted_per_million);
-  *message->mutable_start_time() = ToTimestamp(round.started_at);
-  message->set_policy_sku_id(round.policy_sku_id);
 }
 
 }  // namespace
@@ -60,7 +48,7 @@ void LotteryRoundHandler::AddRoundsOfEverySku(const std::string& sku_id, Rounds 
                 v1::ListLotteryRoundsResponse response;
                 for (const storage::LotteryRound& round : rounds) {
                   if (response.rounds_size() == storage::kMaxRoundsTold) break;
-                  FillForBuyers(round, response.add_rounds());
+                  *response.add_rounds() = RoundToMessage(round);
                 }
                 done(std::move(response));
               });

@@ -1,6 +1,7 @@
 // FrontDoorService.ListLotteryRounds, without gRPC: what anybody needs to recompute a rank, from a cache.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -22,11 +23,16 @@ class LotteryRoundHandler {
   // Called exactly once, inline or on another thread; must not block.
   using Done = absl::AnyInvocable<void(absl::StatusOr<v1::ListLotteryRoundsResponse>)>;
 
+  // When all are answered, each has its own copy of the answer.
+  static constexpr size_t kMaxWaiting = 500;
+
   // `read` reads the rounds of the policy that the key names, the newest first.
   LotteryRoundHandler(RoundCache::Read read, storage::Clock* clock);
 
   // The rounds of the SKU's own policy and of that of all SKUs, the newest first: of a sale that is over, the policy
-  // may be gone. `request` is not used after this returns. The cache bounds how long it takes, so it needs no deadline.
+  // may be gone. `request` is not used after this returns. `deadline` is not looked at: who waits, waits for two reads
+  // of the ledger, which end by themselves. At most kMaxWaiting wait; others are told at once that the node has too
+  // much to do.
   void List(const v1::ListLotteryRoundsRequest& request, absl::Time deadline, Done done);
 
  private:

@@ -27,10 +27,10 @@ void AddChecks(const DoorCounts& counts, MetricSet* metrics) {
     add("refused", counts.refused[static_cast<size_t>(i)]);
     if (IsLimit(check)) add("waited", counts.waited[static_cast<size_t>(i)]);
   }
-  metrics->AddCounter("tranche_door_admitted_total", "Tries that a policy of the front door let in.",
+  metrics->AddCounter("tranche_door_admitted_total", "Claims and carts that a policy of the front door let in.",
                       Counted(counts.admitted));
   metrics->AddCounter("tranche_door_waiting_full_total",
-                      "Tries that were refused because too many wait, here and for units.",
+                      "Tries that might have waited and were refused, because too many wait, here and for units.",
                       Counted(counts.parked_full));
 }
 
@@ -64,7 +64,7 @@ void AddState(const DoorState& state, MetricSet* metrics) {
 }
 
 void AddTable(const RateTable& table, absl::Time now, MetricSet* metrics) {
-  metrics->AddGauge("tranche_door_table_slots", "Keys that the table of rate limits has room for.",
+  metrics->AddGauge("tranche_door_table_slots", "Keys of limits that the table has room for.",
                     static_cast<double>(table.slots()));
   metrics->AddGauge("tranche_door_table_load", "The part of them that is in use, from 0 to 1; from a sample.",
                     table.load(now));

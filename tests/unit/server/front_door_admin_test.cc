@@ -688,9 +688,15 @@ TEST_F(FrontDoorAdminTest, KeysRotate) {
   EXPECT_EQ(after.at(v1::FrontKey::USE_PREVIOUS), before.at(v1::FrontKey::USE_CURRENT));
   EXPECT_GT(after.at(v1::FrontKey::USE_NEXT), before.at(v1::FrontKey::USE_NEXT));
 
+  ASSERT_TRUE(sessions_.session->Set(quota::kFrontDoorPath, "1", quota::kAnyVersion).ok());
+  request.set_preview(true);
+  ASSERT_TRUE(keys_.Rotate(request, kActor).ok());
+  EXPECT_EQ(Announced(), "1") << "a preview tells nobody";
+  request.set_preview(false);
   const auto repeated = keys_.Rotate(request, kActor);
   ASSERT_TRUE(repeated.ok()) << repeated.status();
   EXPECT_FALSE(repeated->rotated());
+  EXPECT_EQ(Announced(), absl::StrCat(Version())) << "the first time it may not have been told";
   EXPECT_EQ(repeated->keys_size(), 3);
   EXPECT_EQ(KeyIds(), after);
 

@@ -87,6 +87,10 @@ TEST_F(FrontDoorServiceTest, TooManyTriesAreRefusedWithATime) {
   const grpc::Status refused = Enter(*second);
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_EQ(ReasonOnWire(refused), "RATE_LIMITED");
+  const auto retry_after = RetryDelayOnWire(refused);
+  ASSERT_TRUE(retry_after.has_value());
+  EXPECT_GT(*retry_after, absl::Minutes(55));
+  EXPECT_LE(*retry_after, absl::Hours(1));
 }
 
 TEST_F(FrontDoorServiceTest, TheRoundsAreListed) {

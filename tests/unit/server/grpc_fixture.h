@@ -8,9 +8,11 @@
 #include <grpcpp/server_builder.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
@@ -46,6 +48,18 @@ inline std::string ReasonOnWire(const grpc::Status& status) {
   google::rpc::ErrorInfo info;
   if (!rpc.ParseFromString(status.error_details()) || rpc.details_size() == 0) return "";
   return rpc.details(0).UnpackTo(&info) ? info.reason() : "";
+}
+
+// The time of the RetryInfo of such an error; nullopt if it has none.
+inline std::optional<absl::Duration> RetryDelayOnWire(const grpc::Status& status) {
+  google::rpc::Status rpc;
+  if (!rpc.ParseFromString(status.error_details())) return std::nullopt;
+  google::rpc::RetryInfo retry;
+  for (const auto& detail : rpc.details()) {
+    if (!detail.UnpackTo(&retry)) continue;
+    return absl::Seconds(retry.retry_delay().seconds()) + absl::Nanoseconds(retry.retry_delay().nanos());
+  }
+  return std::nullopt;
 }
 
 }  // namespace tranche::server

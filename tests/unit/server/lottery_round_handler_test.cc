@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cstddef>
 #include <map>
 #include <string>
 #include <utility>
@@ -95,6 +96,30 @@ TEST_F(LotteryRoundHandlerTest, TheLedgerIsReadOnceASecond) {
   EXPECT_EQ(reads_, 2) << "the SKU's own, and those of all";
   EXPECT_TRUE(List("radio").ok());
   EXPECT_EQ(reads_, 3);
+}
+
+TEST_F(LotteryRoundHandlerTest, WhoComesWhileTooManyWaitIsToldAtOnce) {
+  LotteryRoundHandler::RoundCache::ReadDone read;
+  LotteryRoundHandler slow(
+      [&](const std::string&, LotteryRoundHandler::RoundCache::ReadDone done) { read = std::move(done); }, &clock_);
+  v1::ListLotteryRoundsRequest request;
+  request.set_sku_id("tv");
+  size_t answered = 0;
+  absl::Status last;
+  const auto list = [&] {
+    slow.List(request, absl::InfiniteFuture(), [&](const absl::StatusOr<v1::ListLotteryRoundsResponse>& response) {
+      ++answered;
+      last = response.status();
+    });
+  };
+  for (size_t i = 0; i < LotteryRoundHandler::kMaxWaiting; ++i) list();
+  EXPECT_EQ(answered, 0u);
+  list();
+  EXPECT_EQ(answered, 1u);
+  EXPECT_EQ(ReasonOf(last), "OVERLOADED");
+  auto own = std::move(read);
+  own(absl::UnavailableError("down"));
+  EXPECT_EQ(answered, 1 + LotteryRoundHandler::kMaxWaiting);
 }
 
 TEST_F(LotteryRoundHandlerTest, ErrorsAreTold) {

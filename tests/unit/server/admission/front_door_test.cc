@@ -129,6 +129,9 @@ class FrontDoorTest : public ::testing::Test {
   DoorEntry Enter(const std::string& user, const std::string& solution = "") {
     return door_.Enter("tv", user, kAtHome, solution, now_, now_ + time_);
   }
+  std::vector<DoorOpinion> Opinions(const std::string& token) {
+    return door_.Explain("tv", "alice", kAtHome, token, now_).opinions;
+  }
   uint64_t RefusedBy(DoorCheck check) const { return door_.counts().refused[static_cast<size_t>(check)].load(); }
   uint64_t WaitedAt(DoorCheck check) const { return door_.counts().waited[static_cast<size_t>(check)].load(); }
 
@@ -551,7 +554,7 @@ TEST_F(FrontDoorTest, AnExplanationHasAllChecksInTheirOrderAndCountsNothing) {
   SetPolicy("tv", R"({"limits":[{"key":"KEY_USER","tries":1,"per":"3600s"}],)"
                   R"("lottery":{"admitted_per_million":1},"purchase_token":{}})");
   std::vector<DoorOpinion> opinions;
-  for (int i = 0; i < 3; ++i) opinions = door_.Explain("tv", "alice", kAtHome, TokenFor("alice"), now_);
+  for (int i = 0; i < 3; ++i) opinions = Opinions(TokenFor("alice"));
   ASSERT_EQ(opinions.size(), static_cast<size_t>(kDoorChecks));
   for (int i = 0; i < kDoorChecks; ++i) EXPECT_EQ(opinions[i].check, static_cast<DoorCheck>(i));
   using Verdict = DoorOpinion::Verdict;
@@ -570,7 +573,7 @@ TEST_F(FrontDoorTest, AnExplanationGoesOnAfterARefusal) {
             R"("lottery":{"admitted_per_million":1},"purchase_token":{}})",
             1'000'000);
   ASSERT_EQ(RefusalOf(Try("alice", "tv", kAtHome, TokenFor("alice"))), Refusal::kNone);
-  const std::vector<DoorOpinion> opinions = door_.Explain("tv", "alice", kAtHome, "nonsense", now_);
+  const std::vector<DoorOpinion> opinions = Opinions("nonsense");
   using Verdict = DoorOpinion::Verdict;
   EXPECT_EQ(opinions[2].verdict, Verdict::kRefuse);
   EXPECT_EQ(opinions[2].refused->refusal, Refusal::kRateLimited);
@@ -581,19 +584,19 @@ TEST_F(FrontDoorTest, AnExplanationGoesOnAfterARefusal) {
 }
 
 TEST_F(FrontDoorTest, AnExplanationWithoutAPolicyOrWithOneThatCannotBeRead) {
-  for (const DoorOpinion& opinion : door_.Explain("tv", "alice", kAtHome, "", now_)) {
+  for (const DoorOpinion& opinion : Opinions("")) {
     if (opinion.check == DoorCheck::kAccessList) continue;
     EXPECT_EQ(opinion.verdict, DoorOpinion::Verdict::kSkip) << DoorCheckName(opinion.check);
   }
   SetPolicy("tv", R"({"turnstile":{}})");
-  const std::vector<DoorOpinion> opinions = door_.Explain("tv", "alice", kAtHome, "", now_);
+  const std::vector<DoorOpinion> opinions = Opinions("");
   EXPECT_EQ(opinions[1].verdict, DoorOpinion::Verdict::kRefuse);
   EXPECT_NE(opinions[1].detail, "");
 }
 
 TEST_F(FrontDoorTest, SecretsAreInNoExplanation) {
   SetPolicy("tv", R"({"lottery":{"admitted_per_million":1},"purchase_token":{}})");
-  for (const DoorOpinion& opinion : door_.Explain("tv", "alice", kAtHome, TokenFor("bob"), now_)) {
+  for (const DoorOpinion& opinion : Opinions(TokenFor("bob"))) {
     EXPECT_EQ(opinion.detail.find(round_key_), std::string::npos);
     EXPECT_EQ(opinion.detail.find("v4.local"), std::string::npos);
   }
