@@ -32,6 +32,9 @@ namespace tranche::server {
 // Thread-safe, except for starting and ending.
 class DoorWatch {
  public:
+  // Nodes need each other only for limits. Without a policy their list, which is long in a large cluster, is read at
+  // one look of so many: if the first policy comes while ZooKeeper is away, it is shared with those who were there.
+  static constexpr int kLooksForHomes = 4;
   // Between two looks at the ledger, if nothing is announced: one row of one table for each node.
   static constexpr absl::Duration kLookEvery = absl::Seconds(5);
   // The least and the most of it, so that the nodes of a cluster do not look all at once.
@@ -40,9 +43,6 @@ class DoorWatch {
   // After a look that found a change, until the next one. An import of a list is many changes, and with each of them
   // every node would copy its list.
   static constexpr absl::Duration kRestAfterChange = absl::Milliseconds(300);
-  // Nodes need each other only for limits. Without a policy their list, which is long in a large cluster, is read at
-  // one look of so many: if the first policy comes while ZooKeeper is away, it is shared with those who were there.
-  static constexpr int kLooksForHomes = 4;
 
   // `self`: the node's incarnation, kPool while it has none. All are called on this object's thread, and outlive it, or
   // StopThread.

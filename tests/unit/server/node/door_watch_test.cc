@@ -116,6 +116,26 @@ class DoorWatchTest : public ::testing::Test {
     const absl::Status begun = watch_.Begin();
     ASSERT_TRUE(begun.ok()) << begun;
   }
+  // By user.
+  void SetLimitOfTwo() { SetPolicy("tv", LimitByUser(2, absl::Hours(1))); }
+  void RegisterTwoNodes() {
+    sessions_.session = *connector_.Connect(&observer_);
+    self_ = 1;
+    for (const char* node : {"/nodes/1", "/nodes/2"}) {
+      ASSERT_TRUE(sessions_.session->Create(node, "", quota::CreateMode::kEphemeral).ok());
+    }
+  }
+  // Of 64 buyers who try twice at once, how many may: all at their home, one try each elsewhere.
+  int ServedTwice() {
+    int served = 0;
+    for (int i = 0; i < 64; ++i) {
+      const std::string user = absl::StrCat("buyer-", ++buyers_);
+      const auto enter = [&] { return door_.door().Enter("tv", user, "", "", clock_.Now(), absl::InfiniteFuture()); };
+      (void)enter();
+      served += enter().refused.has_value() ? 0 : 1;
+    }
+    return served;
+  }
   size_t policies() { return door_.door().state()->policies.size(); }
 
   storage::FakeClock clock_;
@@ -127,6 +147,7 @@ class DoorWatchTest : public ::testing::Test {
   tranche::testing::DeafObserver observer_;
   tranche::testing::FixedSession sessions_;
   storage::IncarnationId self_ = storage::kPool;
+  int buyers_ = 0;
   DoorWatch watch_{&watched_, &door_.door(), &sessions_, [this] { return self_; }, &clock_};
 };
 
@@ -316,34 +337,8 @@ TEST_F(DoorWatchTest, PagesThatDoNotBelongTogetherAreReadAnew) {
   EXPECT_EQ(door_.door().state()->policies.count("tv"), 0u);
 }
 
-// Limits by user of two tries, and two nodes.
-class DoorWatchHomesTest : public DoorWatchTest {
- protected:
-  void SetLimit() { SetPolicy("tv", LimitByUser(2, absl::Hours(1))); }
-  void RegisterTwoNodes() {
-    sessions_.session = *connector_.Connect(&observer_);
-    self_ = 1;
-    for (const char* node : {"/nodes/1", "/nodes/2"}) {
-      ASSERT_TRUE(sessions_.session->Create(node, "", quota::CreateMode::kEphemeral).ok());
-    }
-  }
-  // Of 64 buyers who try twice at once, how many may: all at their home, one try each elsewhere.
-  int ServedTwice() {
-    int served = 0;
-    for (int i = 0; i < 64; ++i) {
-      const std::string user = absl::StrCat("buyer-", ++buyers_);
-      const auto enter = [&] { return door_.door().Enter("tv", user, "", "", clock_.Now(), absl::InfiniteFuture()); };
-      (void)enter();
-      served += enter().refused.has_value() ? 0 : 1;
-    }
-    return served;
-  }
-
-  int buyers_ = 0;
-};
-
-TEST_F(DoorWatchHomesTest, LimitsAreSharedWithTheNodesThatLive) {
-  SetLimit();
+TEST_F(DoorWatchTest, LimitsAreSharedWithTheNodesThatLive) {
+  SetPolicy("tv", LimitByUser(2, absl::Hours(1)));
   Begin();
   watch_.Look();
   EXPECT_EQ(ServedTwice(), 64) << "as long as it knows no others";
@@ -361,20 +356,20 @@ TEST_F(DoorWatchHomesTest, LimitsAreSharedWithTheNodesThatLive) {
   EXPECT_EQ(ServedTwice(), 64) << "it is alone again";
 }
 
-TEST_F(DoorWatchHomesTest, TheNodesAreFoundWithoutALook) {
-  SetLimit();
+TEST_F(DoorWatchTest, TheNodesAreFoundWithoutALook) {
+  SetLimitOfTwo();
   Begin();
   RegisterTwoNodes();
   watch_.FindHomes();
   EXPECT_LT(ServedTwice(), 64);
 }
 
-TEST_F(DoorWatchHomesTest, TheNodesAreKnownBeforeThereIsAPolicy) {
+TEST_F(DoorWatchTest, TheNodesAreKnownBeforeThereIsAPolicy) {
   Begin();
   RegisterTwoNodes();
   for (int i = 0; i < DoorWatch::kLooksForHomes; ++i) watch_.Look();
   zookeeper_.SetDown(true);
-  SetLimit();
+  SetLimitOfTwo();
   watch_.Look();
   EXPECT_LT(ServedTwice(), 64);
 }
@@ -394,14 +389,14 @@ class AskedSessions : public quota::SessionSource {
   const FrontDoor* const door_;
 };
 
-TEST_F(DoorWatchHomesTest, TheFirstPolicyCountsOnceTheNodesAreFound) {
+TEST_F(DoorWatchTest, TheFirstPolicyCountsOnceTheNodesAreFound) {
   AskedSessions asked(&door_.door());
   DoorWatch watch(
       &watched_, &door_.door(), &asked, [] { return storage::IncarnationId{1}; }, &clock_);
   ASSERT_TRUE(watch.Begin().ok());
   watch.Look();
   asked.had_policy.clear();
-  SetLimit();
+  SetLimitOfTwo();
   watch.Look();
   EXPECT_EQ(asked.had_policy, (std::vector<bool>{false, true})) << "just before the policy, and as at each look";
 }
