@@ -33,9 +33,12 @@ class DoorExplanation {
 
   std::vector<DoorOpinion> All() {
     std::vector<DoorOpinion> opinions = {AccessList(), Policy()};
-    for (const RateKeyKind kind : kRateKeyKinds) opinions.push_back(Limit(kind));
+    for (const RateKeyKind kind : {RateKeyKind::kUser, RateKeyKind::kAddress, RateKeyKind::kToken}) {
+      opinions.push_back(Limit(kind));
+    }
     opinions.push_back(Lottery());
     opinions.push_back(Token());
+    opinions.push_back(Limit(RateKeyKind::kSku));
     return opinions;
   }
 
@@ -123,6 +126,9 @@ class DoorExplanation {
 
   DoorOpinion Token() {
     if (!AsksForToken()) return Skips(DoorCheck::kPurchaseToken, "no token is asked for");
+    if (view_.state->keys->current() == nullptr) {
+      return Refuses(DoorCheck::kPurchaseToken, NotJudgedHere(), "this node has no key");
+    }
     if (HasGoodToken()) return Passes(DoorCheck::kPurchaseToken, "good for this buyer and SKU");
     if (question_.purchase_token.empty()) return Refuses(DoorCheck::kPurchaseToken, TokenMissing(), "none was given");
     const quota::Refused refused = TokenInvalid(token_->problem);

@@ -31,14 +31,14 @@ GateVerdict DoorPassage::Go(DoorCounts& counts) {
 }
 
 std::optional<DoorPassage::Stop> DoorPassage::CheckAll(AccessVerdict access) {
-  if (std::optional<Stop> stop = CheckReadable()) return stop;
+  if (std::optional<Stop> stop = CheckJudgeable()) return stop;
   const bool listed = access == AccessVerdict::kAllow;
   std::optional<Stop> stop;
-  if (!listed) stop = TakeTries();
+  if (!listed) stop = TakeTries(LimitPart::kBuyer);
   if (!listed && !stop.has_value()) stop = CheckLottery();
   if (!stop.has_value()) stop = CheckTokens();
-  // Whoever is refused by a later check has not used up a try.
-  if (stop.has_value()) tries_.GiveBack();
+  // Last: who has no luck or no token must not use up what all buyers of the SKU share.
+  if (!listed && !stop.has_value()) stop = TakeTries(LimitPart::kSku);
   return stop;
 }
 
@@ -54,19 +54,24 @@ void DoorPassage::FindPolicies() {
   }
 }
 
-std::optional<DoorPassage::Stop> DoorPassage::CheckReadable() const {
+std::optional<DoorPassage::Stop> DoorPassage::CheckJudgeable() const {
+  const bool has_keys = view_.state->keys->current() != nullptr;
   for (const Asked& asked : asked_) {
     if (!asked.policy->unreadable.empty()) return Stop{DoorCheck::kPolicy, NotJudgedHere(), asked.first_line};
+    // Without a key each good token would look like a bad one. Another node may have read the keys.
+    if (asked.policy->token_lifetime.has_value() && !has_keys) {
+      return Stop{DoorCheck::kPurchaseToken, NotJudgedHere(), asked.first_line};
+    }
   }
   return std::nullopt;
 }
 
-std::optional<DoorPassage::Stop> DoorPassage::TakeTries() {
+std::optional<DoorPassage::Stop> DoorPassage::TakeTries(LimitPart part) {
   for (size_t i = 0; i < asked_.size(); ++i) {
     const quota::GateLine& line = lines_[asked_[i].first_line];
     const auto token_ids = [this, i] { return TokenIdsOf(i); };
     const std::optional<LimitTries::Refusal> refusal =
-        tries_.Take(*asked_[i].policy, {line.claim->user_id, line.visitor->address, token_ids});
+        tries_.Take(*asked_[i].policy, {line.claim->user_id, line.visitor->address, token_ids}, part);
     if (!refusal.has_value()) continue;
     return Stop{CheckOfLimit(refusal->kind), RateLimited(refusal->kind, refusal->retry_after), asked_[i].first_line,
                 refusal->no_room};

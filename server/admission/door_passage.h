@@ -24,7 +24,8 @@ class DoorPassage {
   DoorPassage(const DoorView& view, absl::Span<const quota::GateLine> lines, absl::Time now, WaitBounds bounds)
       : view_(view), lines_(lines), now_(now), tries_(view, now, bounds) {}
 
-  // The verdict, and its counts. A try that is refused is counted by no limit.
+  // The verdict, and its counts. A try that a limit refuses is counted by no limit. One that the lottery or the token
+  // refuses stays counted by user, address and token: these limits are against floods, also of such tries.
   quota::GateVerdict Go(DoorCounts& counts);
 
  private:
@@ -48,8 +49,8 @@ class DoorPassage {
 
   std::optional<Stop> CheckAll(AccessVerdict access);
   void FindPolicies();
-  std::optional<Stop> CheckReadable() const;
-  std::optional<Stop> TakeTries();
+  std::optional<Stop> CheckJudgeable() const;
+  std::optional<Stop> TakeTries(LimitPart part);
   std::optional<Stop> CheckLottery();
   std::optional<Stop> CheckTokens();
 

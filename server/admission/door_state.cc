@@ -28,12 +28,12 @@ absl::string_view DoorCheckName(DoorCheck check) {
       return "limit_address";
     case DoorCheck::kLimitToken:
       return "limit_token";
-    case DoorCheck::kLimitSku:
-      return "limit_sku";
     case DoorCheck::kLottery:
       return "lottery";
     case DoorCheck::kPurchaseToken:
       return "purchase_token";
+    case DoorCheck::kLimitSku:
+      return "limit_sku";
   }
   return "";
 }

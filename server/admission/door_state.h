@@ -43,15 +43,16 @@ struct DoorView {
   const RateKeyHasher* hasher = nullptr;
 };
 
+// In the order in which they are made.
 enum class DoorCheck : uint8_t {
   kAccessList,
   kPolicy,
   kLimitUser,
   kLimitAddress,
   kLimitToken,
-  kLimitSku,
   kLottery,
   kPurchaseToken,
+  kLimitSku,
 };
 inline constexpr int kDoorChecks = 8;
 // "access_list", "policy", "limit_user", ...

@@ -41,33 +41,40 @@ FrontDoor::~FrontDoor() = default;
 void FrontDoor::SetState(std::shared_ptr<const DoorState> state) {
   CHECK(state != nullptr && state->access != nullptr && state->keys != nullptr);
   absl::MutexLock lock(&mutex_);
-  // Here, not at the first try: it is large.
+  // Here, not at the first try: it is large, and all its memory is touched.
   if (made_table_ == nullptr && state->HasLimits()) {
     made_table_ = std::make_unique<RateTable>(table_bytes_);
     table_.store(made_table_.get(), std::memory_order_release);
   }
-  Publish(std::move(state), view_.load()->homes);
+  const std::shared_ptr<const DoorView> view = View();
+  Publish(std::move(state), view->homes);
+  // What was before it ends here, unless a claim still goes by it.
+  state_before_ = view->state;
 }
 
 void FrontDoor::SetHomes(std::shared_ptr<const Homes> homes) {
   CHECK(homes != nullptr);
   absl::MutexLock lock(&mutex_);
-  Publish(view_.load()->state, std::move(homes));
+  Publish(View()->state, std::move(homes));
 }
 
 void FrontDoor::Publish(std::shared_ptr<const DoorState> state, std::shared_ptr<const Homes> homes) {
   const bool closed = !state->open();
-  view_.store(
-      std::make_shared<const DoorView>(DoorView{std::move(state), std::move(homes), made_table_.get(), &hasher_}));
+  auto fresh =
+      std::make_shared<const DoorView>(DoorView{std::move(state), std::move(homes), made_table_.get(), &hasher_});
+  {
+    absl::MutexLock lock(&view_mutex_);
+    view_.swap(fresh);
+  }
   // After the view: whoever sees this finds what it is about.
   closed_to_some_.store(closed, std::memory_order_release);
 }
 
-std::shared_ptr<const DoorState> FrontDoor::state() const { return view_.load()->state; }
+std::shared_ptr<const DoorState> FrontDoor::state() const { return View()->state; }
 
 quota::GateVerdict FrontDoor::Check(absl::Span<const quota::GateLine> lines, absl::Time now, absl::Time deadline) {
   if (lines.empty()) return {};
-  const std::shared_ptr<const DoorView> view = view_.load();
+  const std::shared_ptr<const DoorView> view = View();
   return DoorPassage(*view, lines, now, {deadline, turns_}).Go(counts_);
 }
 
@@ -87,36 +94,33 @@ DoorEntry FrontDoor::RefusedEntry(const LimitTries::Refusal& refusal) {
 
 DoorEntry FrontDoor::Enter(absl::string_view sku_id, absl::string_view user_id, absl::string_view address,
                            absl::string_view challenge_solution, absl::Time now, absl::Time deadline) {
-  const std::shared_ptr<const DoorView> view = view_.load();
+  const std::shared_ptr<const DoorView> view = View();
   const AccessVerdict access = view->state->access->Find(user_id, address, now);
   if (access == AccessVerdict::kDeny) return RefusedEntry(DoorCheck::kAccessList, DeniedAtTheDoor());
   const DoorPolicy* const policy = view->state->PolicyOf(sku_id);
   if (policy == nullptr) return {};
   if (!policy->unreadable.empty()) return RefusedEntry(DoorCheck::kPolicy, NotJudgedHere());
+  // Another node may have read the keys.
+  if (policy->token_lifetime.has_value() && view->state->keys->current() == nullptr) {
+    return RefusedEntry(DoorCheck::kPurchaseToken, NotJudgedHere());
+  }
   const bool listed = access == AccessVerdict::kAllow;
+  const auto no_token_ids = [] { return std::vector<std::string>(); };
+  const LimitSubjects subjects = {user_id, address, no_token_ids};
   LimitTries tries(*view, now, {deadline, turns_});
   if (!listed) {
-    const auto no_token_ids = [] { return std::vector<std::string>(); };
-    const auto refusal = tries.Take(*policy, {user_id, address, no_token_ids});
-    if (refusal.has_value()) return RefusedEntry(*refusal);
+    if (const auto refusal = tries.Take(*policy, subjects, LimitPart::kBuyer)) return RefusedEntry(*refusal);
   }
   DoorEntry entry;
   entry.admitted = Draw(*policy, user_id, &entry) || listed;
   if (!entry.admitted) {
     counts_.Refused(DoorCheck::kLottery);
     entry.retry_after = ComeBackAfter(entry.rank);
-  } else if (policy->token_lifetime.has_value()) {
-    if (view->state->keys->current() == nullptr) {
-      // Another node may have read the keys.
-      tries.GiveBack();
-      return RefusedEntry(DoorCheck::kPurchaseToken, NotJudgedHere());
+  } else if (listed || EarnsToken(*view, *policy, sku_id, user_id, challenge_solution, now, &entry)) {
+    if (!listed) {
+      if (const auto refusal = tries.Take(*policy, subjects, LimitPart::kSku)) return RefusedEntry(*refusal);
     }
-    if (listed || EarnsToken(*view, *policy, sku_id, user_id, challenge_solution, now, &entry)) {
-      PurchaseToken token = MakePurchaseToken(*view->state->keys, sku_id, user_id, *policy->token_lifetime, now);
-      entry.purchase_token = std::move(token.text);
-      entry.token_expires_at = token.expires_at;
-      counts_.tokens_issued.fetch_add(1, std::memory_order_relaxed);
-    }
+    GiveToken(*view, *policy, sku_id, user_id, now, &entry);
   }
   if (tries.wait() > absl::ZeroDuration()) {
     tries.CountWaits(counts_);
@@ -147,10 +151,19 @@ bool FrontDoor::EarnsToken(const DoorView& view, const DoorPolicy& policy, absl:
   return false;
 }
 
+void FrontDoor::GiveToken(const DoorView& view, const DoorPolicy& policy, absl::string_view sku_id,
+                          absl::string_view user_id, absl::Time now, DoorEntry* entry) {
+  if (!policy.token_lifetime.has_value()) return;
+  PurchaseToken token = MakePurchaseToken(*view.state->keys, sku_id, user_id, *policy.token_lifetime, now);
+  entry->purchase_token = std::move(token.text);
+  entry->token_expires_at = token.expires_at;
+  counts_.tokens_issued.fetch_add(1, std::memory_order_relaxed);
+}
+
 FrontDoor::Explanation FrontDoor::Explain(absl::string_view sku_id, absl::string_view user_id,
                                           absl::string_view address, absl::string_view purchase_token,
                                           absl::Time now) const {
-  const std::shared_ptr<const DoorView> view = view_.load();
+  const std::shared_ptr<const DoorView> view = View();
   return {view->state, ExplainDoor(*view, {sku_id, user_id, address, purchase_token}, now)};
 }
 

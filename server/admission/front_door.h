@@ -1,13 +1,16 @@
-// The front door: who may try to buy. Checks in the order of their cost; each is in a file of its own.
+// The front door: who may try to buy. Each check is in a file of its own.
 //
-// access list -> (the sale's terms and units: by the seller) -> policy readable -> limits by user, address, token and
-// SKU -> lottery -> purchase token. A purchase token is read once, before the limit that needs it. Whoever is on the
-// list of those who are let in skips limits and lottery. Whoever holds a good purchase token skips the lottery: they
-// were admitted when they got it.
+// (the sale's terms and units: by the seller, before it comes here) -> access list -> policy readable, and a key if
+// tokens are asked for -> limits by user, address and token -> lottery -> purchase token -> limit by SKU. A purchase
+// token is read once, before the limit that needs it. Whoever is on the list of those who are let in skips limits and
+// lottery. Whoever holds a good purchase token skips the lottery.
 //
-// The seller asks about terms and units before it comes here, so the access list is the first check of this class.
+// The limit by SKU comes last, so that claims without a token or luck cannot use up the tries of all buyers. A try that
+// the lottery or the token refuses stays counted by user, address and token, since these limits are against floods. A
+// try that a limit refuses is counted by none.
 //
-// The state is immutable and changed as a whole: no lock and no I/O on a claim's path.
+// The state is immutable and changed as a whole. A claim takes a reader's lock for as long as it copies a pointer, and
+// makes no I/O.
 #pragma once
 
 #include <atomic>
@@ -55,12 +58,13 @@ struct DoorEntry {
 // Thread-safe. Outlived by its dependencies.
 class FrontDoor : public quota::SaleGate {
  public:
-  // `table_bytes` of memory are taken with the first policy that has a limit. `clock` is that of `turns`.
+  // `table_bytes` of memory are taken with the first policy that has a limit, by the thread that sets it. `clock` is
+  // that of `turns`.
   FrontDoor(size_t table_bytes, TurnQueue* turns, const storage::Clock* clock = storage::Clock::Real());
   ~FrontDoor() override;
 
   // What is checked from now on; before the first state, the door is open. A rate table that was made stays, with its
-  // counts.
+  // counts. The state before is kept until the next call: it is large, and should not end on a claim's thread.
   void SetState(std::shared_ptr<const DoorState> state);
   // Before the first: this node is everybody's home.
   void SetHomes(std::shared_ptr<const Homes> homes);
@@ -71,8 +75,9 @@ class FrontDoor : public quota::SaleGate {
   quota::GateVerdict Check(absl::Span<const quota::GateLine> lines, absl::Time now, absl::Time deadline) override;
   bool Park(absl::Duration wait, absl::AnyInvocable<void()> go_on) override;
 
-  // One try, like a claim; then the lottery, the challenge and the token. Does not check terms or units. A solution is
-  // only looked at where the policy asks for one; verifying it takes about 0.1 ms. `deadline`: as for Check.
+  // One try, like a claim; then the lottery, the challenge and the token. The limit by SKU counts it only if it would
+  // earn what it came for. Does not check terms or units. A solution is only looked at where the policy asks for one;
+  // verifying it takes about 0.1 ms. `deadline`: as for Check.
   DoorEntry Enter(absl::string_view sku_id, absl::string_view user_id, absl::string_view address,
                   absl::string_view challenge_solution, absl::Time now, absl::Time deadline);
 
@@ -89,6 +94,11 @@ class FrontDoor : public quota::SaleGate {
   const RateTable* table() const { return table_.load(std::memory_order_acquire); }
 
  private:
+  // Never null. A claim's checks all go by the one that it asks for.
+  std::shared_ptr<const DoorView> View() const {
+    absl::ReaderMutexLock lock(&view_mutex_);
+    return view_;
+  }
   void Publish(std::shared_ptr<const DoorState> state, std::shared_ptr<const Homes> homes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   DoorEntry RefusedEntry(DoorCheck check, quota::Refused refused);
@@ -96,6 +106,8 @@ class FrontDoor : public quota::SaleGate {
   // Of an admitted buyer: true if the policy's challenge is solved, or there is none; otherwise the entry has one.
   bool EarnsToken(const DoorView& view, const DoorPolicy& policy, absl::string_view sku_id, absl::string_view user_id,
                   absl::string_view solution, absl::Time now, DoorEntry* entry);
+  void GiveToken(const DoorView& view, const DoorPolicy& policy, absl::string_view sku_id, absl::string_view user_id,
+                 absl::Time now, DoorEntry* entry);
 
   const size_t table_bytes_;
   TurnQueue* const turns_;
@@ -104,12 +116,14 @@ class FrontDoor : public quota::SaleGate {
   DoorCounts counts_;
 
   std::atomic<bool> closed_to_some_{false};
-  // Never null. A claim's checks all go by the one that it loads.
-  std::atomic<std::shared_ptr<const DoorView>> view_;
   std::atomic<const RateTable*> table_{nullptr};
 
   absl::Mutex mutex_;  // of those who change something
   std::unique_ptr<RateTable> made_table_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const DoorState> state_before_ ABSL_GUARDED_BY(mutex_);
+  // Only while the pointer is copied or changed; comes after mutex_.
+  mutable absl::Mutex view_mutex_;
+  std::shared_ptr<const DoorView> view_ ABSL_GUARDED_BY(view_mutex_);
 };
 
 }  // namespace tranche::server

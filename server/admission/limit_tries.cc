@@ -52,8 +52,10 @@ std::optional<LimitTries::Refusal> LimitTries::CheckWait() const {
   return std::nullopt;
 }
 
-std::optional<LimitTries::Refusal> LimitTries::Take(const DoorPolicy& policy, const LimitSubjects& subjects) {
+std::optional<LimitTries::Refusal> LimitTries::Take(const DoorPolicy& policy, const LimitSubjects& subjects,
+                                                    LimitPart part) {
   for (const DoorLimit& limit : policy.limits) {
+    if ((limit.kind == RateKeyKind::kSku) != (part == LimitPart::kSku)) continue;
     const absl::Duration waited_before = wait_;
     std::optional<Refusal> refusal = TakeAt(policy, limit, subjects);
     if (!refusal.has_value() && wait_ > waited_before) refusal = CheckWait();

@@ -1,4 +1,5 @@
-// One try at the limits of its policies: counted by all of them, or by none.
+// One try at the limits of its policies: as long as no limit refuses, all that were asked count it; once one has
+// refused, none does.
 #pragma once
 
 #include <optional>
@@ -31,6 +32,13 @@ struct WaitBounds {
   const TurnQueue* turns = nullptr;  // where they would wait
 };
 
+// The limits of a policy are asked in two parts, so that who fails at what is between them, such as the lottery, cannot
+// use up the tries that all buyers of a SKU share.
+enum class LimitPart {
+  kBuyer,  // by user, address and token
+  kSku,
+};
+
 // Of one thread. Outlived by the view and the queue.
 class LimitTries {
  public:
@@ -41,11 +49,10 @@ class LimitTries {
     absl::Duration retry_after;
     bool no_room = false;  // it might wait, but too many do
   };
-  // Counts the try at each limit of the policy. If one refuses, or makes it wait for longer than it can, nothing is
-  // counted any more, also of earlier policies: a try that stayed counted would put off the buyer's next one each time.
-  std::optional<Refusal> Take(const DoorPolicy& policy, const LimitSubjects& subjects);
-  // A later check has refused: takes all back.
-  void GiveBack();
+  // Counts the try at each limit of this part of the policy. If one refuses, or makes it wait for longer than it can,
+  // nothing is counted any more, also of earlier parts and policies: a try that stayed counted would put off the buyer's
+  // next one each time.
+  std::optional<Refusal> Take(const DoorPolicy& policy, const LimitSubjects& subjects, LimitPart part);
 
   // Go on after that: the longest of all waits.
   absl::Duration wait() const { return wait_; }
@@ -62,6 +69,7 @@ class LimitTries {
   // Why the wait that is known by now cannot be.
   std::optional<Refusal> CheckWait() const;
   std::optional<Refusal> TakeAt(const DoorPolicy& policy, const DoorLimit& limit, const LimitSubjects& subjects);
+  void GiveBack();
 
   const DoorView& view_;
   const absl::Time now_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <iterator>
 #include <memory>
 #include <string>
 
@@ -11,7 +12,10 @@
 namespace tranche::server {
 namespace {
 
-bool IsLimit(DoorCheck check) { return check >= DoorCheck::kLimitUser && check <= DoorCheck::kLimitSku; }
+bool IsLimit(DoorCheck check) {
+  return std::any_of(std::begin(kRateKeyKinds), std::end(kRateKeyKinds),
+                     [check](RateKeyKind kind) { return CheckOfLimit(kind) == check; });
+}
 
 double Counted(const std::atomic<uint64_t>& count) {
   return static_cast<double>(count.load(std::memory_order_relaxed));

@@ -208,20 +208,47 @@ TEST_F(FrontDoorTest, ATryThatALaterLimitRefusesIsGivenBack) {
   EXPECT_EQ(AboutOf(Try("alice", "tv", "192.0.2.1")), "user") << "the first of the limits that refuse";
 }
 
-TEST_F(FrontDoorTest, ATryThatTheLotteryRefusesIsGivenBack) {
-  const std::string both = R"({"limits":[{"key":"KEY_USER","tries":2,"per":"3600s","burst":2}],)"
-                           R"("lottery":{"admitted_per_million":1}})";
-  SetPolicy("tv", both);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(RefusalOf(Try("alice")), Refusal::kNotAdmitted);
-  SetPolicy("tv", both, 1'000'000);
-  for (int i = 0; i < 2; ++i) EXPECT_EQ(RefusalOf(Try("alice")), Refusal::kNone);
-  EXPECT_EQ(RefusalOf(Try("alice")), Refusal::kRateLimited);
+// Limits by user, address and token are against floods, also of tries that nothing would come of.
+TEST_F(FrontDoorTest, ATryThatTheLotteryRefusesStaysCounted) {
+  SetPolicy("tv", R"({"limits":[{"key":"KEY_USER","tries":2,"per":"3600s","burst":2}],)"
+                  R"("lottery":{"admitted_per_million":1}})");
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(RefusalOf(Try("alice")), Refusal::kNotAdmitted);
+  EXPECT_EQ(AboutOf(Try("alice")), "user");
 }
 
-TEST_F(FrontDoorTest, ATryThatTheTokenRefusesIsGivenBack) {
+TEST_F(FrontDoorTest, ATryThatTheTokenRefusesStaysCounted) {
   SetPolicy("tv", R"({"limits":[{"key":"KEY_USER","tries":1,"per":"3600s"}],"purchase_token":{}})");
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(RefusalOf(Try("alice")), Refusal::kPurchaseTokenRequired);
-  EXPECT_EQ(RefusalOf(Try("alice", "tv", kAtHome, TokenFor("alice"))), Refusal::kNone);
+  EXPECT_EQ(RefusalOf(Try("alice")), Refusal::kPurchaseTokenRequired);
+  EXPECT_EQ(AboutOf(Try("alice", "tv", kAtHome, TokenFor("alice"))), "user");
+}
+
+// Otherwise whoever has neither could keep out all who have.
+TEST_F(FrontDoorTest, WithoutLuckOrATokenNobodyUsesUpTheTriesOfASku) {
+  SetPolicy("tv", R"({"limits":[{"key":"KEY_SKU","tries":1,"per":"3600s"}],)"
+                  R"("lottery":{"admitted_per_million":1},"purchase_token":{}})");
+  SetPolicy("cable", R"({"limits":[{"key":"KEY_SKU","tries":1,"per":"3600s"}],"purchase_token":{}})");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(RefusalOf(Try("mallory")), Refusal::kNotAdmitted);
+    EXPECT_EQ(RefusalOf(Try("mallory", "cable")), Refusal::kPurchaseTokenRequired);
+    EXPECT_EQ(RefusalOf(Try("mallory", "cable", kAtHome, "nonsense")), Refusal::kPurchaseTokenInvalid);
+  }
+  for (const char* sku : {"tv", "cable"}) {
+    EXPECT_EQ(RefusalOf(Try("alice", sku, kAtHome, TokenFor("alice", sku))), Refusal::kNone);
+    EXPECT_EQ(AboutOf(Try("bob", sku, kAtHome, TokenFor("bob", sku))), "sku");
+  }
+}
+
+TEST_F(FrontDoorTest, ATryThatTheLimitBySkuRefusesIsGivenBackToTheOthers) {
+  SetPolicy("tv", R"({"limits":[{"key":"KEY_USER","tries":2,"per":"3600s","burst":2},)"
+                  R"({"key":"KEY_SKU","tries":1,"per":"2s"}]})");
+  EXPECT_EQ(RefusalOf(Try("bob")), Refusal::kNone);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(AboutOf(Try("alice")), "sku");
+  for (int i = 0; i < 2; ++i) {
+    now_ += absl::Seconds(2);
+    EXPECT_EQ(RefusalOf(Try("alice")), Refusal::kNone);
+  }
+  now_ += absl::Seconds(2);
+  EXPECT_EQ(AboutOf(Try("alice")), "user");
 }
 
 TEST_F(FrontDoorTest, AnAddressThatIsNotKnownIsNotCounted) {
@@ -540,6 +567,29 @@ TEST_F(FrontDoorTest, WhoIsDeniedDoesNotEnter) {
   EXPECT_EQ(entry.purchase_token, "");
 }
 
+TEST_F(FrontDoorTest, WhoEntersWithoutLuckOrASolutionUsesUpNoTryOfTheSku) {
+  SetPolicy("tv", R"({"limits":[{"key":"KEY_SKU","tries":1,"per":"3600s"}],)"
+                  R"("purchase_token":{},"challenge":{"bits":4}})");
+  const std::string alices = Enter("alice").challenge;
+  const std::string bobs = Enter("bob").challenge;
+  ASSERT_NE(bobs, "") << "alice has not used up the try";
+  EXPECT_EQ(Enter("bob", "nonsense").challenge_problem, "unreadable");
+  EXPECT_NE(Enter("alice", SolutionOf(alices)).purchase_token, "");
+  const DoorEntry entry = Enter("bob", SolutionOf(bobs));
+  ASSERT_TRUE(entry.refused.has_value());
+  EXPECT_EQ(entry.refused->about, "sku");
+  EXPECT_EQ(entry.purchase_token, "");
+  EXPECT_EQ(door_.counts().tokens_issued.load(), 1u);
+
+  const std::string drawn = R"({"limits":[{"key":"KEY_SKU","tries":2,"per":"3600s"}],)"
+                            R"("lottery":{"admitted_per_million":1}})";
+  now_ += absl::Hours(2);
+  SetPolicy("tv", drawn);
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(Enter("alice").admitted);
+  SetPolicy("tv", drawn, 1'000'000);
+  EXPECT_FALSE(Enter("alice").refused.has_value());
+}
+
 TEST_F(FrontDoorTest, WithoutAKeyBuyersAreSentElsewhereAndHaveLostNoTry) {
   SetPolicy("tv", R"({"limits":[{"key":"KEY_USER","tries":1,"per":"3600s"}],"purchase_token":{}})");
   const auto keys = std::exchange(keys_, std::make_shared<const FrontKeys>());
@@ -548,6 +598,37 @@ TEST_F(FrontDoorTest, WithoutAKeyBuyersAreSentElsewhereAndHaveLostNoTry) {
   keys_ = keys;
   Publish();
   EXPECT_NE(Enter("alice").purchase_token, "");
+}
+
+// Its token would look like a bad one here, and they would be told to get another one, or that they are not admitted.
+TEST_F(FrontDoorTest, WithoutAKeyClaimsAreSentElsewhereAndHaveLostNoTry) {
+  SetPolicy("tv", R"({"limits":[{"key":"KEY_USER","tries":1,"per":"3600s"}],)"
+                  R"("lottery":{"admitted_per_million":1},"purchase_token":{}})");
+  const std::string token = TokenFor("alice");
+  const auto keys = std::exchange(keys_, std::make_shared<const FrontKeys>());
+  Publish();
+  EXPECT_EQ(RefusalOf(Try("alice", "tv", kAtHome, token)), Refusal::kExhaustedHere);
+  EXPECT_EQ(TryCart("alice", {{"radio"}, {"tv", token}}).line, 1u);
+  EXPECT_EQ(RefusedBy(DoorCheck::kPurchaseToken), 2u);
+  for (const DoorOpinion& opinion : door_.Explain("tv", "alice", kAtHome, token, now_)) {
+    if (opinion.check != DoorCheck::kPurchaseToken) continue;
+    ASSERT_TRUE(opinion.refused.has_value());
+    EXPECT_EQ(opinion.refused->refusal, Refusal::kExhaustedHere);
+  }
+  keys_ = keys;
+  Publish();
+  EXPECT_EQ(RefusalOf(Try("alice", "tv", kAtHome, token)), Refusal::kNone);
+}
+
+// It is large: it should end on the thread that changes the state, not on a claim's.
+TEST_F(FrontDoorTest, AStateIsKeptWhileTheNextOneCounts) {
+  SetPolicy("tv", kOneTryAnHour);
+  const std::weak_ptr<const DoorState> first = door_.state();
+  Publish();
+  door_.SetHomes(std::make_shared<const Homes>());
+  EXPECT_FALSE(first.expired()) << "a claim may still go by it";
+  Publish();
+  EXPECT_TRUE(first.expired());
 }
 
 TEST_F(FrontDoorTest, AnExplanationHasAllChecksInTheirOrderAndCountsNothing) {
@@ -562,8 +643,9 @@ TEST_F(FrontDoorTest, AnExplanationHasAllChecksInTheirOrderAndCountsNothing) {
   EXPECT_EQ(opinions[1].verdict, Verdict::kPass);
   EXPECT_EQ(opinions[2].verdict, Verdict::kPass) << opinions[2].detail;
   EXPECT_EQ(opinions[3].verdict, Verdict::kSkip);
-  EXPECT_EQ(opinions[6].verdict, Verdict::kSkip) << "the token is good";
-  EXPECT_EQ(opinions[7].verdict, Verdict::kPass);
+  EXPECT_EQ(opinions[5].verdict, Verdict::kSkip) << "the token is good";
+  EXPECT_EQ(opinions[6].verdict, Verdict::kPass);
+  EXPECT_EQ(opinions[7].check, DoorCheck::kLimitSku);
   EXPECT_EQ(RefusalOf(Try("alice", "tv", kAtHome, TokenFor("alice"))), Refusal::kNone) << "no try was used up";
 }
 
@@ -577,9 +659,9 @@ TEST_F(FrontDoorTest, AnExplanationGoesOnAfterARefusal) {
   using Verdict = DoorOpinion::Verdict;
   EXPECT_EQ(opinions[2].verdict, Verdict::kRefuse);
   EXPECT_EQ(opinions[2].refused->refusal, Refusal::kRateLimited);
-  EXPECT_EQ(opinions[6].verdict, Verdict::kPass) << opinions[6].detail;
-  EXPECT_EQ(opinions[7].verdict, Verdict::kRefuse);
-  EXPECT_EQ(opinions[7].refused->about, "unreadable");
+  EXPECT_EQ(opinions[5].verdict, Verdict::kPass) << opinions[5].detail;
+  EXPECT_EQ(opinions[6].verdict, Verdict::kRefuse);
+  EXPECT_EQ(opinions[6].refused->about, "unreadable");
   EXPECT_EQ(RefusedBy(DoorCheck::kLimitUser) + RefusedBy(DoorCheck::kPurchaseToken), 0u) << "nobody was refused";
 }
 
@@ -594,11 +676,34 @@ TEST_F(FrontDoorTest, AnExplanationWithoutAPolicyOrWithOneThatCannotBeRead) {
   EXPECT_NE(opinions[1].detail, "");
 }
 
+// As it is, and in what bytes are usually written in.
+bool Tells(absl::string_view text, absl::string_view secret) {
+  for (const std::string& form : {std::string(secret), absl::BytesToHexString(secret), absl::Base64Escape(secret),
+                                  absl::WebSafeBase64Escape(secret)}) {
+    if (absl::StrContains(text, form)) return true;
+  }
+  return false;
+}
+
 TEST_F(FrontDoorTest, SecretsAreInNoExplanation) {
-  SetPolicy("tv", R"({"lottery":{"admitted_per_million":1},"purchase_token":{}})");
-  for (const DoorOpinion& opinion : Opinions(TokenFor("bob"))) {
-    EXPECT_EQ(opinion.detail.find(round_key_), std::string::npos);
+  SetPolicy("tv", R"({"limits":[{"key":"KEY_USER","tries":1,"per":"3600s"},)"
+                  R"({"key":"KEY_TOKEN","tries":1,"per":"3600s"}],)"
+                  R"("lottery":{"admitted_per_million":1},"purchase_token":{}})");
+  const std::string good = TokenFor("alice");
+  const std::string id = ReadPurchaseToken(*keys_, good, "tv", "alice", now_).id;
+  ASSERT_EQ(id.size(), 16u);
+  const FrontKeys::Key& key = *keys_->current();
+  const std::vector<std::string> secrets = {round_key_, std::string(storage::kFrontKeyBytes, 's'), key.token_key,
+                                            key.challenge_key, id};
+  std::vector<DoorOpinion> opinions = Opinions(TokenFor("bob"));
+  for (DoorOpinion& opinion : Opinions(good)) opinions.push_back(std::move(opinion));
+  ASSERT_EQ(opinions.size(), 2u * kDoorChecks);
+  for (const DoorOpinion& opinion : opinions) {
     EXPECT_EQ(opinion.detail.find("v4.local"), std::string::npos);
+    for (const std::string& secret : secrets) {
+      const std::string about = opinion.refused.has_value() ? opinion.refused->about : "";
+      EXPECT_FALSE(Tells(opinion.detail, secret) || Tells(about, secret)) << opinion.detail;
+    }
   }
 }
 
