@@ -36,6 +36,9 @@ struct RateVerdict {
 
 struct RateSlot;  // in the .cc
 
+// What a table has that gets less than it should. About 65,000 keys.
+inline constexpr size_t kLeastRateTableBytes = size_t{1} << 20;
+
 // Thread-safe. A set is locked for a few dozen instructions, by a bit in its own memory; who finds it locked spins, and
 // soon lets other threads run. So a thread that is stopped meanwhile holds up the keys of two sets, until it runs
 // again.
@@ -45,7 +48,9 @@ struct RateSlot;  // in the .cc
 // of a key is may change from try to try: its TAT stays, and means what the new rule says.
 class RateTable {
  public:
-  // Uses at most this much memory, in whole sets; at least two sets. All of it is touched only as keys come.
+  // Uses at most this much memory, in whole sets; at least two sets. All of it is touched here, which takes a while: do
+  // it on no claim's thread. If there is not so much memory, it logs an error and uses kLeastRateTableBytes: the table
+  // then refuses too much, and never too little. bytes() says what it has.
   explicit RateTable(size_t bytes);
   ~RateTable();
   RateTable(const RateTable&) = delete;
@@ -79,6 +84,8 @@ class RateTable {
     bool by_shared = false;
   };
 
+  // False: there is not so much memory.
+  bool Map(size_t bytes);
   Places PlacesOf(RateFingerprint key) const;
   Judgement Judge(RateFingerprint key, const RateRule& rule, absl::Time now, bool counts) const;
 
@@ -88,7 +95,8 @@ class RateTable {
   size_t mapping_bytes_ = 0;
   RateSlot* slots_ = nullptr;    // of the sets
   RateSlot* buckets_ = nullptr;  // shared
-  std::atomic<uint64_t> shared_{0};
+  // All threads read what is above at each try, so what they write has a cache line of its own.
+  alignas(64) std::atomic<uint64_t> shared_{0};
 };
 
 }  // namespace tranche::server

@@ -250,7 +250,7 @@ TEST(RateTableTest, WhoeverGetsASlotBringsAlongOnlyTheirOwnTries) {
   EXPECT_EQ(CountTaken(table, keys[16], rule, later, 10), 2);
   int taken = 0;
   for (int i = 17; i < 17 + 14; ++i) taken += CountTaken(table, keys[i], rule, later, 10);
-  // One in 500 looks like another to the filter.
+  // One in 400 looks like another to the filter.
   EXPECT_GE(taken, 13 * 4);
 }
 
@@ -318,6 +318,14 @@ TEST(RateTableTest, UsesTheMemoryThatItMayAndNoMore) {
   EXPECT_EQ(RateTable(kLeastTable).slots(), 16u);
   // The goal: 3.5 million keys at a load of 87 % at most.
   EXPECT_GE(RateTable(size_t{64} << 20).slots(), 4'030'000u);
+}
+
+// More than any machine can address.
+TEST(RateTableTest, WithoutTheMemoryItIsSmallAndStillKeepsTheLimit) {
+  RateTable table(size_t{1} << 60);
+  EXPECT_LE(table.bytes(), kLeastRateTableBytes);
+  EXPECT_GE(table.slots(), 60'000u);
+  EXPECT_EQ(CountTaken(table, 7, RuleOf(absl::Hours(1), 3), kRateStart, 10), 3);
 }
 
 // 86 % is what 3.5 million live keys are of 64 MiB.
