@@ -80,13 +80,17 @@ absl::Status CheckLength(const google::protobuf::Duration& value, absl::Duration
   return InvalidField(field, absl::StrCat("must be ", absl::FormatDuration(least), " to ", absl::FormatDuration(most)));
 }
 
+// In whole nanoseconds, as the rate table counts. Rounded up: rounded down, more than the limit would pass.
 absl::Duration IntervalOf(const v1::RateLimit& limit) {
-  return FromDuration(limit.per()).value_or(absl::ZeroDuration()) / limit.tries();
+  const int64_t per_ns = absl::ToInt64Nanoseconds(FromDuration(limit.per()).value_or(absl::ZeroDuration()));
+  return absl::Nanoseconds((per_ns + limit.tries() - 1) / limit.tries());
 }
 
 int64_t BurstOf(const v1::RateLimit& limit) {
   if (limit.burst() > 0) return limit.burst();
-  return std::max<int64_t>(1, kDefaultBurst / IntervalOf(limit));
+  const absl::Duration per = FromDuration(limit.per()).value_or(absl::InfiniteDuration());
+  // Not by the interval: that is rounded, and 30 tries in a second would be 2 in 100 ms.
+  return std::max<int64_t>(1, kDefaultBurst * limit.tries() / per);
 }
 
 absl::Status CheckLimit(const v1::RateLimit& limit, const std::string& field) {

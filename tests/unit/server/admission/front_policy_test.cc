@@ -221,6 +221,18 @@ TEST(FrontPolicyTest, LimitsAreCompiledInTheOrderOfTheChecks) {
   EXPECT_EQ(compiled.challenge->lifetime, absl::Minutes(1));
 }
 
+TEST(FrontPolicyTest, AnIntervalIsRoundedUp) {
+  const auto rule_of = [](const std::string& limit) {
+    return CompilePolicy(RowOf(R"({"limits":[{"key":"KEY_USER",)" + limit + "}]}")).limits.at(0).rule;
+  };
+  const auto interval_of = [&](const std::string& limit) { return rule_of(limit).interval; };
+  EXPECT_EQ(interval_of(R"("tries":3,"per":"1s")"), absl::Nanoseconds(333'333'334));
+  EXPECT_EQ(interval_of(R"("tries":1000000,"per":"0.001500s")"), absl::Nanoseconds(2)) << "1 ns is 1.5 times the limit";
+  EXPECT_EQ(interval_of(R"("tries":4,"per":"1s")"), absl::Milliseconds(250));
+  const RateRule thirty = rule_of(R"("tries":30,"per":"1s")");
+  EXPECT_EQ(thirty.tolerance, 2 * thirty.interval) << "100 ms allow three";
+}
+
 TEST(FrontPolicyTest, LifetimesHaveDefaults) {
   const DoorPolicy compiled = CompilePolicy(RowOf(R"({"purchase_token":{},"challenge":{"bits":8}})"));
   EXPECT_EQ(compiled.unreadable, "");
