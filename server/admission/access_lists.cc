@@ -45,6 +45,12 @@ std::optional<int> ParseLength(absl::string_view text) {
   return length;
 }
 
+// In its one form: where the address is written as IPv4, the length counts only its bits.
+std::string PrefixText(absl::uint128 bits, int length) {
+  const IpAddress address = AddressOf(bits);
+  return absl::StrCat(ToText(address), "/", address.is_v4() ? length - kMappedBits : length);
+}
+
 absl::Status NoPrefix(absl::string_view text) {
   return absl::InvalidArgumentError(
       absl::StrCat("'", text, "' is neither an IP address nor a prefix such as 203.0.113.0/24 or 2001:db8::/48"));
@@ -67,8 +73,8 @@ absl::StatusOr<AddressPrefix> ParsePrefix(absl::string_view text) {
   }
   const absl::uint128 kept = FirstBits(prefix.bits, prefix.length);
   if (kept == prefix.bits) return prefix;
-  return absl::InvalidArgumentError(absl::StrCat("'", text, "' has bits behind its prefix: it should be ",
-                                                 ToText(AddressOf(kept)), text.substr(slash)));
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", text, "' has bits behind its prefix: it should be ", PrefixText(kept, prefix.length)));
 }
 
 }  // namespace
@@ -76,7 +82,7 @@ absl::StatusOr<AddressPrefix> ParsePrefix(absl::string_view text) {
 absl::StatusOr<std::string> CanonicalPrefix(absl::string_view text) {
   const absl::StatusOr<AddressPrefix> prefix = ParsePrefix(text);
   if (!prefix.ok()) return prefix.status();
-  return absl::StrCat(ToText(AddressOf(prefix->bits)), "/", prefix->v4 ? prefix->length - kMappedBits : prefix->length);
+  return PrefixText(prefix->bits, prefix->length);
 }
 
 void AccessLists::Apply(absl::Span<const storage::AccessEntry> entries) {

@@ -74,6 +74,8 @@ TEST(CanonicalPrefixTest, BitsBehindThePrefixAreRefusedWithWhatItShouldBe) {
   const absl::Status six = CanonicalPrefix("2001:db8::7/48").status();
   EXPECT_TRUE(absl::IsInvalidArgument(six));
   EXPECT_NE(six.message().find("2001:db8::/48"), absl::string_view::npos) << six;
+  const absl::Status mapped = CanonicalPrefix("::ffff:203.0.113.7/120").status();
+  EXPECT_NE(mapped.message().find("203.0.113.0/24"), absl::string_view::npos) << mapped;
   EXPECT_FALSE(CanonicalPrefix("128.0.0.0/0").ok());
   // It is not all of IPv4: that is ::ffff:0:0/96.
   EXPECT_FALSE(CanonicalPrefix("::ffff:0:0/95").ok());
