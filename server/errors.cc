@@ -1,6 +1,6 @@
 #include "server/errors.h"
 
-#include <array>
+#include <cstddef>
 
 #include "absl/hash/hash.h"
 #include "absl/strings/cord.h"
@@ -252,7 +252,18 @@ absl::Status BuildRefusal(const quota::Refused& refused, absl::string_view sku_i
 class BuiltRefusals {
  public:
   const absl::Status& Get(const quota::Refused& refused, absl::string_view sku_id) {
-    // With the time to wait, of which there are a few dozen at the front door: one SKU's would take turns in one place.
+    // To what the answer tells, so that the same answers share a place. The front door has rounded already.
+    const absl::Duration wait = absl::Ceil(refused.retry_after, absl::Milliseconds(1));
+    if (wait == refused.retry_after) return GetRounded(refused, sku_id);
+    quota::Refused rounded = refused;
+    rounded.retry_after = wait;
+    return GetRounded(rounded, sku_id);
+  }
+
+ private:
+  // By the time to wait, too: otherwise those of one SKU would take turns in one place. The lottery has 81 times to
+  // wait, and limits have some hundreds.
+  const absl::Status& GetRounded(const quota::Refused& refused, absl::string_view sku_id) {
     Built& built = places_[absl::HashOf(sku_id, refused.refusal, refused.retry_after) % places_.size()];
     if (built.error.ok() || built.sku_id != sku_id || !(built.refused == refused)) {
       built = {refused, std::string(sku_id), BuildRefusal(refused, sku_id)};
@@ -260,13 +271,14 @@ class BuiltRefusals {
     return built.error;
   }
 
- private:
   struct Built {
     quota::Refused refused;
     std::string sku_id;
     absl::Status error;
   };
-  std::array<Built, 64> places_;
+  static constexpr size_t kPlaces = 512;
+  // Not an array: what is local to a thread is taken from its stack.
+  std::vector<Built> places_ = std::vector<Built>(kPlaces);
 };
 
 absl::Status UnknownOutcome(const std::string& sku_id, Repeatable repeatable) {
