@@ -11,7 +11,7 @@
 
 namespace tranche::server {
 
-// Rounded up to a few steps, so that the same answers come again: errors.h keeps those that it has built.
+// Rounded up, to 10 % or 1 ms at most, so that the same answers come again: errors.h keeps those that it has built.
 absl::Duration RoundedUp(absl::Duration wait);
 
 // When who is not admitted now may ask again: 16 to 24 s, spread evenly by the rank, so that buyers do not all come

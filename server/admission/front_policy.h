@@ -50,7 +50,7 @@ struct DoorPolicy {
   int64_t version = 0;
   // This version cannot read it, for this reason; then nothing else counts.
   std::string unreadable;
-  std::vector<DoorLimit> limits;  // in the order of kRateKeyKinds
+  std::vector<DoorLimit> limits;  // in the order of kRateKeyKinds; that by SKU is asked last, see limit_tries.h
   std::optional<DoorLottery> lottery;
   std::optional<absl::Duration> token_lifetime;  // nullopt: claims need no token
   std::optional<DoorChallenge> challenge;

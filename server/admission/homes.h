@@ -1,8 +1,9 @@
 // Which node a rate-limited key is at home at: rendezvous hashing (Thaler, Ravishankar 1998) over the nodes that live.
 //
 // A key's home gives it the full limit. Each of the other N-1 nodes gives it 1/(N-1) of the rate, with a burst of 1. So
-// whoever sprays their tries over all nodes gets at most twice the rate, and burst + N - 1 tries at once. When a node
-// comes or goes, the keys that it takes along or leaves have another home, which may give them another burst.
+// whoever sprays their tries over all nodes gets at most twice the rate, and burst + N - 1 tries at once, as long as no
+// node comes or goes. When one does, the keys that it takes along or leaves have another home, which may give them
+// another burst.
 #pragma once
 
 #include <cstddef>

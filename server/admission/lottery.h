@@ -16,7 +16,7 @@ uint64_t Rank(absl::string_view round_key, absl::string_view policy_sku_id, int6
 // floor(per_million * 2^64 / 1,000,000); 2^64 - 1 for everybody.
 uint64_t Threshold(int32_t admitted_per_million);
 
-// Everybody's rank is below that of everybody, also 2^64 - 1.
+// The threshold of everybody admits each rank, also 2^64 - 1, which is not below it.
 inline bool Admits(uint64_t threshold, uint64_t rank) { return rank < threshold || threshold == UINT64_MAX; }
 
 // SHA-256, 32 bytes.
