@@ -30,7 +30,7 @@ constexpr int32_t kMostBits = 20;
 
 constexpr absl::Duration kDefaultTokenLifetime = absl::Minutes(2);
 constexpr absl::Duration kDefaultChallengeLifetime = absl::Minutes(5);
-// So much of the rate may come at once where the policy does not say.
+// So much of the rate of all buyers in a network, or of a SKU, may come at once where the policy does not say.
 constexpr absl::Duration kDefaultBurst = absl::Milliseconds(100);
 // What a burst may be worth at the limit's rate: the rate table counts in nanoseconds, which end after 292 years.
 constexpr absl::Duration kLongestBurst = absl::Hours(24 * 366);
@@ -84,13 +84,6 @@ absl::Status CheckLength(const google::protobuf::Duration& value, absl::Duration
 absl::Duration IntervalOf(const v1::RateLimit& limit) {
   const int64_t per_ns = absl::ToInt64Nanoseconds(FromDuration(limit.per()).value_or(absl::ZeroDuration()));
   return absl::Nanoseconds((per_ns + limit.tries() - 1) / limit.tries());
-}
-
-int64_t BurstOf(const v1::RateLimit& limit) {
-  if (limit.burst() > 0) return limit.burst();
-  const absl::Duration per = FromDuration(limit.per()).value_or(absl::InfiniteDuration());
-  // Not by the interval: that is rounded, and 30 tries in a second would be 2 in 100 ms.
-  return std::max<int64_t>(1, kDefaultBurst * limit.tries() / per);
 }
 
 absl::Status CheckLimit(const v1::RateLimit& limit, const std::string& field) {
@@ -165,6 +158,16 @@ DoorLottery CompileLottery(const storage::LotteryRound& round) {
 }
 
 }  // namespace
+
+int64_t BurstOf(const v1::RateLimit& limit) {
+  if (limit.burst() > 0) return limit.burst();
+  // One buyer enters, claims, and tries again within a second: that is what their tries are for.
+  const bool of_one_buyer = limit.key() == v1::RateLimit::KEY_USER || limit.key() == v1::RateLimit::KEY_TOKEN;
+  if (of_one_buyer) return limit.tries();
+  const absl::Duration per = FromDuration(limit.per()).value_or(absl::InfiniteDuration());
+  // Not by the interval: that is rounded, and 30 tries in a second would be 2 in 100 ms.
+  return std::max<int64_t>(1, kDefaultBurst * limit.tries() / per);
+}
 
 absl::Status CheckFrontPolicy(const v1::FrontPolicy& policy) {
   if (HasUnknownFields(policy)) {

@@ -21,6 +21,10 @@ namespace tranche::server {
 // client has set and this version does not know: to leave it out could let somebody in.
 absl::Status CheckFrontPolicy(const v1::FrontPolicy& policy);
 
+// How many tries may come at once. Where the policy does not say: by user and token as many as `tries`, by address and
+// SKU as many as 100 ms allow, at least one. Of a limit whose other numbers CheckFrontPolicy takes.
+int64_t BurstOf(const v1::RateLimit& limit);
+
 // JSON, the same for equal policies, never "". `policy` is one that CheckFrontPolicy takes.
 std::string ToDocument(const v1::FrontPolicy& policy);
 // kInvalidArgument if this version does not know all of it, or would not take it: a part that it does not know may keep

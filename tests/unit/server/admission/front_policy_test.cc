@@ -213,7 +213,7 @@ TEST(FrontPolicyTest, LimitsAreCompiledInTheOrderOfTheChecks) {
   EXPECT_EQ(by_user.tolerance, absl::Milliseconds(400)) << "three at once";
   EXPECT_EQ(by_user.max_wait, absl::Seconds(2));
   EXPECT_EQ(compiled.limits[1].rule.tolerance, absl::Milliseconds(80)) << "100 ms allow five";
-  EXPECT_EQ(compiled.limits[2].rule.tolerance, absl::ZeroDuration()) << "at least one";
+  EXPECT_EQ(compiled.limits[2].rule.tolerance, absl::Milliseconds(800)) << "all five of a buyer";
   EXPECT_EQ(compiled.limits[2].rule.max_wait, absl::ZeroDuration());
   EXPECT_EQ(compiled.token_lifetime, absl::Seconds(90));
   ASSERT_TRUE(compiled.challenge.has_value());
@@ -223,7 +223,7 @@ TEST(FrontPolicyTest, LimitsAreCompiledInTheOrderOfTheChecks) {
 
 TEST(FrontPolicyTest, AnIntervalIsRoundedUp) {
   const auto rule_of = [](const std::string& limit) {
-    return CompilePolicy(RowOf(R"({"limits":[{"key":"KEY_USER",)" + limit + "}]}")).limits.at(0).rule;
+    return CompilePolicy(RowOf(R"({"limits":[{"key":"KEY_SKU",)" + limit + "}]}")).limits.at(0).rule;
   };
   const auto interval_of = [&](const std::string& limit) { return rule_of(limit).interval; };
   EXPECT_EQ(interval_of(R"("tries":3,"per":"1s")"), absl::Nanoseconds(333'333'334));
@@ -231,6 +231,30 @@ TEST(FrontPolicyTest, AnIntervalIsRoundedUp) {
   EXPECT_EQ(interval_of(R"("tries":4,"per":"1s")"), absl::Milliseconds(250));
   const RateRule thirty = rule_of(R"("tries":30,"per":"1s")");
   EXPECT_EQ(thirty.tolerance, 2 * thirty.interval) << "100 ms allow three";
+}
+
+TEST(FrontPolicyTest, AnOmittedBurstIsAllTriesOfABuyerAndAMomentsOfAllBuyers) {
+  for (const v1::RateLimit::Key key : {v1::RateLimit::KEY_USER, v1::RateLimit::KEY_TOKEN}) {
+    EXPECT_EQ(BurstOf(LimitBy(key, 5, 10)), 5) << key;
+    EXPECT_EQ(BurstOf(LimitBy(key, 1, 10)), 1) << key;
+    EXPECT_EQ(BurstOf(LimitBy(key, 1'000, 1)), 1'000) << key;
+  }
+  for (const v1::RateLimit::Key key : {v1::RateLimit::KEY_ADDRESS, v1::RateLimit::KEY_SKU}) {
+    EXPECT_EQ(BurstOf(LimitBy(key, 5, 10)), 1) << key;
+    EXPECT_EQ(BurstOf(LimitBy(key, 1'000, 1)), 100) << key;
+  }
+  v1::RateLimit limit = LimitBy(v1::RateLimit::KEY_USER, 5, 10);
+  limit.set_burst(2);
+  EXPECT_EQ(BurstOf(limit), 2);
+  const DoorPolicy compiled = CompilePolicy(RowOf(R"({"limits":[{"key":"KEY_USER","tries":5,"per":"10s"}]})"));
+  EXPECT_EQ(compiled.limits.at(0).rule.tolerance, absl::Seconds(8)) << "five at once, then one in 2 s";
+}
+
+// Without a burst a limit is worth a day at most, so it is never refused for it.
+TEST(FrontPolicyTest, AnOmittedBurstIsAlwaysTaken) {
+  v1::FrontPolicy policy;
+  *policy.add_limits() = LimitBy(v1::RateLimit::KEY_USER, 1'000'000, 86'400);
+  EXPECT_TRUE(CheckFrontPolicy(policy).ok()) << CheckFrontPolicy(policy);
 }
 
 TEST(FrontPolicyTest, LifetimesHaveDefaults) {
