@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 #include "server/admission/mix_bits.h"
 
@@ -14,6 +15,15 @@ constexpr std::array<unsigned char, 16> kHomeHashKey = {'t', 'r', 'a', 'n', 'c',
                                                         'h', 'o', 'm', 'e', 's', '-', 'v', '1'};
 
 uint64_t NodeSeed(storage::IncarnationId node) { return MixBits(static_cast<uint64_t>(node)); }
+
+// To enter and to claim are two tries: whoever comes here by chance should not be refused the second one.
+constexpr int64_t kLeastBurst = 2;
+
+// Of one of so many nodes that are not a key's home.
+int64_t ShareOfBurst(int64_t burst, int64_t nodes) {
+  const int64_t part = burst / nodes + (burst % nodes == 0 ? 0 : 1);
+  return std::min(burst, std::max(kLeastBurst, part));
+}
 
 // Never the same for two nodes, since their seeds differ.
 uint64_t WeightOf(uint64_t key_hash, uint64_t node_seed) { return MixBits(key_hash ^ node_seed); }
@@ -39,9 +49,10 @@ bool Homes::IsHome(RateKeyKind kind, absl::string_view policy_sku_id, absl::stri
 
 RateRule Homes::Share(const RateRule& rule, bool home) const {
   if (home || others_.empty()) return rule;
-  return {.interval = rule.interval * static_cast<int64_t>(others_.size()),
-          .tolerance = absl::ZeroDuration(),
-          .max_wait = rule.max_wait};
+  const auto others = static_cast<int64_t>(others_.size());
+  const int64_t burst = rule.tolerance / rule.interval + 1;
+  const absl::Duration interval = rule.interval * others;
+  return {.interval = interval, .tolerance = interval * (ShareOfBurst(burst, others) - 1), .max_wait = rule.max_wait};
 }
 
 }  // namespace tranche::server
