@@ -1,6 +1,7 @@
 #include "server/handlers/front_policy_handler.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -20,8 +21,8 @@ namespace {
 
 // A change that meets another one is made against what that has left, so often.
 constexpr int kTriesToSetPolicy = 5;
-// What a limit without a burst allows at once: so much time's worth (RateLimit.burst).
-constexpr absl::Duration kDefaultBurst = absl::Milliseconds(100);
+// A burst that no buyer who means well runs into: they enter, claim, and try once more.
+constexpr int64_t kBurstForBuyers = 3;
 
 absl::Status CheckPolicySkuId(const std::string& sku_id) {
   return sku_id == storage::kEverySku ? absl::OkStatus() : CheckSkuId(sku_id);
@@ -68,27 +69,44 @@ int64_t VersionOf(const std::optional<storage::FrontPolicyRow>& policy) {
   return policy.has_value() ? policy->version : 0;
 }
 
-bool IsBelowOneAtOnce(const v1::RateLimit& limit) {
-  const std::optional<absl::Duration> per = FromDuration(limit.per());
-  return limit.burst() == 0 && per.has_value() && limit.tries() * kDefaultBurst < *per;
+bool LimitsBy(const v1::FrontPolicy& policy, v1::RateLimit::Key key) {
+  return std::any_of(policy.limits().begin(), policy.limits().end(),
+                     [key](const v1::RateLimit& limit) { return limit.key() == key; });
 }
 
-// Of what is asked for, by itself.
-void WarnAboutPolicy(const v1::SetFrontPolicyRequest& request, v1::SetFrontPolicyResponse& response) {
+// For limits of one buyer. A buyer's tries are claims and, where a token is asked for, each EnterSale before them;
+// those of a token are claims alone.
+void WarnAboutBurst(const v1::RateLimit& limit, bool asks_for_token, v1::SetFrontPolicyResponse& response) {
+  const bool by_user = limit.key() == v1::RateLimit::KEY_USER;
+  if (!by_user && limit.key() != v1::RateLimit::KEY_TOKEN) return;
+  const bool enters = by_user && asks_for_token;
+  const int64_t burst = BurstOf(limit);
+  if (burst >= (enters ? kBurstForBuyers : kBurstForBuyers - 1)) return;
+  const absl::Duration per = FromDuration(limit.per()).value_or(absl::ZeroDuration());
+  const absl::Duration interval = absl::Ceil(per / limit.tries(), absl::Milliseconds(1));
+  response.add_warnings(absl::StrCat(
+      by_user ? "user" : "token", ": one try every ", absl::FormatDuration(interval),
+      burst == 1 ? ", never two at once" : absl::StrCat(", never more than ", burst, " at once"),
+      "; burst=", kBurstForBuyers,
+      enters ? " lets a buyer enter, claim, and try once more at once." : " lets a buyer try three times in a row."));
+}
+
+// Of what is asked for, by itself. In the words of whoever types it.
+void WarnAboutPolicy(const v1::SetFrontPolicyRequest& request, int trusted_proxies,
+                     v1::SetFrontPolicyResponse& response) {
   const v1::FrontPolicy& policy = request.policy();
-  for (int i = 0; i < policy.limits_size(); ++i) {
-    if (!IsBelowOneAtOnce(policy.limits(i))) continue;
-    response.add_warnings(absl::StrCat("policy.limits[", i,
-                                       "]: without a burst it allows less than one try in 100 ms, so no two may ",
-                                       "come at once. Set a burst if buyers may try twice in a row."));
-  }
-  const bool limits_users = std::any_of(policy.limits().begin(), policy.limits().end(), [](const v1::RateLimit& limit) {
-    return limit.key() == v1::RateLimit::KEY_USER;
-  });
-  if (policy.has_purchase_token() && !limits_users) {
+  for (const v1::RateLimit& limit : policy.limits()) WarnAboutBurst(limit, policy.has_purchase_token(), response);
+  if (trusted_proxies == 0 && LimitsBy(policy, v1::RateLimit::KEY_ADDRESS)) {
     response.add_warnings(
-        "policy.purchase_token: there is no limit by user, so a buyer may get tokens and use them as often as they "
-        "like.");
+        "address: a shop that calls for its buyers has one address: all its buyers share this limit, because this node "
+        "runs with --trusted-proxies 0.");
+  }
+  if (policy.has_purchase_token() && !response.before().policy().has_purchase_token()) {
+    response.add_warnings("token: claims without a token are refused from now on. EnterSale gives it.");
+  }
+  if (policy.has_purchase_token() && !LimitsBy(policy, v1::RateLimit::KEY_USER)) {
+    response.add_warnings(
+        "token: there is no limit by user, so a buyer may get tokens and use them as often as they like.");
   }
   if (request.new_lottery_round() && !policy.has_lottery()) {
     response.add_warnings("new_lottery_round: the policy has no lottery, so no round begins.");
@@ -150,7 +168,7 @@ v1::SetFrontPolicyResponse FrontPolicyHandler::Answer(const v1::SetFrontPolicyRe
   v1::SetFrontPolicyResponse response;
   if (before.has_value()) *response.mutable_before() = PolicyToMessage(*before);
   if (!after.document.empty()) *response.mutable_policy() = PolicyToMessage(after);
-  WarnAboutPolicy(request, response);
+  WarnAboutPolicy(request, trusted_proxies_, response);
   WarnAboutOthers(request, before, response);
   if (!request.preview() && !announcer_->Announce()) response.add_warnings(kDoorNotAnnounced);
   return response;

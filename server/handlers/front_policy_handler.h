@@ -17,9 +17,10 @@ namespace tranche::server {
 
 class FrontPolicyHandler {
  public:
-  // `skus` tells whether a policy's SKU exists.
-  FrontPolicyHandler(storage::FrontLedger* ledger, storage::SkuLedger* skus, FrontAnnouncer* announcer)
-      : ledger_(ledger), skus_(skus), announcer_(announcer) {}
+  // `skus` tells whether a policy's SKU exists. `trusted_proxies`: --trusted-proxies, for warnings.
+  FrontPolicyHandler(storage::FrontLedger* ledger, storage::SkuLedger* skus, FrontAnnouncer* announcer,
+                     int trusted_proxies)
+      : ledger_(ledger), skus_(skus), announcer_(announcer), trusted_proxies_(trusted_proxies) {}
 
   absl::StatusOr<v1::ListFrontPoliciesResponse> List(const v1::ListFrontPoliciesRequest& request);
   absl::StatusOr<v1::SetFrontPolicyResponse> Set(const v1::SetFrontPolicyRequest& request, const storage::Actor& actor);
@@ -43,6 +44,7 @@ class FrontPolicyHandler {
   storage::FrontLedger* const ledger_;
   storage::SkuLedger* const skus_;
   FrontAnnouncer* const announcer_;
+  const int trusted_proxies_;
 };
 
 }  // namespace tranche::server

@@ -108,7 +108,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       reservations_(reservations.reservation, reservations.cart, reservations.change, LogOfSku(ledger, slices),
                     storage::Clock::Real()),
       front_announcer_(ledger->shards().home().front, sessions),
-      front_policies_(ledger->shards().home().front, &ledger->stock(), &front_announcer_),
+      front_policies_(ledger->shards().home().front, &ledger->stock(), &front_announcer_, options.trusted_proxies),
       access_entries_(ledger->shards().home().front, &front_announcer_, storage::Clock::Real()),
       front_keys_(ledger->shards().home().front, &front_announcer_),
       explanations_(

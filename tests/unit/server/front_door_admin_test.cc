@@ -91,6 +91,10 @@ class FrontDoorAdminTest : public AdminHandlersTest {
     limit->mutable_per()->set_seconds(1);
     limit->set_burst(3);
     policy.mutable_lottery()->set_admitted_per_million(200'000);
+    return policy;
+  }
+  // Its first time is worth a warning.
+  static v1::FrontPolicy WithToken(v1::FrontPolicy policy) {
     policy.mutable_purchase_token()->mutable_lifetime()->set_seconds(60);
     return policy;
   }
@@ -229,7 +233,7 @@ class FrontDoorAdminTest : public AdminHandlersTest {
 
   MeddledFrontLedger front_{&clock_, &ledger_};
   FrontAnnouncer front_announcer_{&front_, &sessions_};
-  FrontPolicyHandler policies_{&front_, &ledger_, &front_announcer_};
+  FrontPolicyHandler policies_{&front_, &ledger_, &front_announcer_, /*trusted_proxies=*/1};
   AccessEntryHandler access_{&front_, &front_announcer_, &clock_};
   FrontKeyHandler keys_{&front_, &front_announcer_};
   TurnQueue turns_{&clock_, 10, [] { return size_t{0}; }};
@@ -439,17 +443,71 @@ TEST_F(FrontDoorAdminTest, OperatorsAreWarned) {
   EXPECT_THAT(MustSet(RemovalOf("tv")).warnings(), ElementsAre(HasSubstr("without its own")));
   MustSet(RemovalOf("*"));
 
-  v1::SetFrontPolicyRequest request = PolicyRequest("tv", Policy());
-  request.mutable_policy()->mutable_limits(0)->clear_burst();
-  EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("policy.limits[0]")));
-  request.mutable_policy()->mutable_limits(0)->set_tries(10);
-  EXPECT_THAT(MustSet(request).warnings(), IsEmpty()) << "that is one in 100 ms";
+  v1::SetFrontPolicyRequest request = PolicyRequest("tv", WithToken(Policy()));
   request.mutable_policy()->mutable_limits(0)->set_key(v1::RateLimit::KEY_SKU);
-  EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("policy.purchase_token")));
+  request.set_preview(true);
+  EXPECT_THAT(MustSet(request).warnings(),
+              ElementsAre(HasSubstr("token: claims without a token are refused from now on"),
+                          HasSubstr("token: there is no limit by user")));
+  request.set_preview(false);
+  MustSet(request);
+  EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("token: there is no limit by user")))
+      << "it is not new";
   request = PolicyRequest("tv", Policy());
   request.mutable_policy()->clear_lottery();
   request.set_new_lottery_round(true);
   EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("new_lottery_round")));
+}
+
+TEST_F(FrontDoorAdminTest, OperatorsAreWarnedOfALimitThatAnHonestBuyerMeets) {
+  v1::SetFrontPolicyRequest request = PolicyRequest("tv", Policy());
+  v1::RateLimit& limit = *request.mutable_policy()->mutable_limits(0);
+  limit.mutable_per()->set_seconds(10);
+  limit.clear_burst();
+  EXPECT_THAT(MustSet(request).warnings(), IsEmpty()) << "five at once";
+  limit.set_burst(2);
+  EXPECT_THAT(MustSet(request).warnings(), IsEmpty());
+  limit.set_burst(1);
+  EXPECT_THAT(MustSet(request).warnings(),
+              ElementsAre("user: one try every 2s, never two at once; burst=3 lets a buyer try three times in a row."));
+
+  *request.mutable_policy() = WithToken(request.policy());
+  MustSet(request);
+  v1::RateLimit& with_token = *request.mutable_policy()->mutable_limits(0);
+  with_token.set_burst(2);
+  EXPECT_THAT(MustSet(request).warnings(),
+              ElementsAre("user: one try every 2s, never more than 2 at once; burst=3 lets a buyer enter, claim, and "
+                          "try once more at once."));
+  with_token.set_burst(3);
+  v1::RateLimit& by_token = *request.mutable_policy()->add_limits();
+  by_token = with_token;
+  by_token.set_key(v1::RateLimit::KEY_TOKEN);
+  by_token.set_burst(2);
+  EXPECT_THAT(MustSet(request).warnings(), IsEmpty()) << "entering takes no try from a token";
+  by_token.set_burst(1);
+  EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("token: one try every 2s, never two at once")));
+}
+
+// Limits of many buyers are not for one of them.
+TEST_F(FrontDoorAdminTest, OnlyLimitsByUserAndTokenAreWarnedOfForTheirBurst) {
+  for (const v1::RateLimit::Key key : {v1::RateLimit::KEY_ADDRESS, v1::RateLimit::KEY_SKU}) {
+    v1::SetFrontPolicyRequest request = PolicyRequest("tv", Policy());
+    request.mutable_policy()->mutable_limits(0)->set_key(key);
+    request.mutable_policy()->mutable_limits(0)->set_burst(1);
+    EXPECT_THAT(MustSet(request).warnings(), IsEmpty()) << key;
+  }
+}
+
+TEST_F(FrontDoorAdminTest, OperatorsAreWarnedOfALimitByAddressWhereAShopHasOne) {
+  FrontPolicyHandler trusting_nobody(&front_, &ledger_, &front_announcer_, /*trusted_proxies=*/0);
+  v1::SetFrontPolicyRequest request = PolicyRequest("tv", Policy());
+  const auto unwarned = trusting_nobody.Set(request, kActor);
+  ASSERT_TRUE(unwarned.ok()) << unwarned.status();
+  EXPECT_THAT(unwarned->warnings(), IsEmpty());
+  request.mutable_policy()->mutable_limits(0)->set_key(v1::RateLimit::KEY_ADDRESS);
+  const auto warned = trusting_nobody.Set(request, kActor);
+  ASSERT_TRUE(warned.ok()) << warned.status();
+  EXPECT_THAT(warned->warnings(), ElementsAre(HasSubstr("address: a shop that calls for its buyers has one address")));
 }
 
 TEST_F(FrontDoorAdminTest, APolicyOfANewerVersionIsNotHalfShown) {
@@ -776,7 +834,7 @@ TEST_F(FrontDoorAdminTest, AnOpenDoorHasNoPolicy) {
 
 TEST_F(FrontDoorAdminTest, EachCheckIsExplained) {
   MustSet(PolicyRequest("*", LotteryOf(1'000'000)));
-  v1::FrontPolicy policy = LotteryOf(1'000'000);
+  v1::FrontPolicy policy = WithToken(LotteryOf(1'000'000));
   policy.mutable_limits(0)->mutable_per()->set_seconds(3600);
   const int64_t version = MustSet(PolicyRequest("tv", policy)).policy().version();
   MustAdd({User("mallory", v1::AccessEntry::VERDICT_DENY), Denied("203.0.113.0/24")});
