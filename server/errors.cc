@@ -197,6 +197,9 @@ Wording WordingOf(const quota::Refused& refused) {
       return {absl::StrCat("This buyer's reservations leave no room: at most ", refused.per_user_limit,
                            " of this SKU per buyer."),
               {{"per_user_limit", absl::StrCat(refused.per_user_limit)}}};
+    case Refusal::kExhaustedHere:
+      if (refused.about.empty()) return {std::string(TextOf(refused.refusal))};
+      return {"This node cannot judge who may buy now; ask another one."};
     case Refusal::kNotAdmitted:
     case Refusal::kPurchaseTokenInvalid:
     case Refusal::kRateLimited:
@@ -230,6 +233,12 @@ bool IsAboutItsSku(Refusal refusal) {
   }
 }
 
+// Beside UNAVAILABLE, whose time follows from the reason.
+bool TellsWhenToComeAgain(const quota::Refused& refused) {
+  const bool by_the_door = refused.refusal == Refusal::kRateLimited || refused.refusal == Refusal::kNotAdmitted;
+  return by_the_door && refused.retry_after > absl::ZeroDuration();
+}
+
 absl::Status BuildRefusal(const quota::Refused& refused, absl::string_view sku_id) {
   if (refused.refusal == Refusal::kCartSpansShards) {
     const absl::Status error = FieldError(ReasonOf(refused.refusal), "lines",
@@ -239,9 +248,8 @@ absl::Status BuildRefusal(const quota::Refused& refused, absl::string_view sku_i
   Wording wording = WordingOf(refused);
   if (!sku_id.empty()) wording.metadata.emplace_back("sku_id", sku_id);
   const v1::ErrorReason reason = ReasonOf(refused.refusal);
-  if (refused.refusal != Refusal::kRateLimited || refused.retry_after <= absl::ZeroDuration()) {
-    return MakeError(reason, wording.text, wording.metadata);
-  }
+  if (!TellsWhenToComeAgain(refused)) return MakeError(reason, wording.text, wording.metadata);
+  // Not SealedWithDelay: it is the buyer who may come again, and no program by itself.
   google::rpc::Status rpc = RpcStatus(CodeOf(reason), reason, wording.text, wording.metadata);
   AddRetryInfo(absl::Ceil(refused.retry_after, absl::Milliseconds(1)), &rpc);
   return Sealed(rpc);

@@ -1,6 +1,6 @@
 // Errors as the API promises them. Each answer that is not OK carries a serialized google.rpc.Status with exactly one
 // google.rpc.ErrorInfo (domain "tranche", the reason from ErrorReason, every variable of the message in its metadata),
-// a RetryInfo on every UNAVAILABLE and on RATE_LIMITED, and a BadRequest on every INVALID_ARGUMENT.
+// a RetryInfo on every UNAVAILABLE, on RATE_LIMITED and on NOT_ADMITTED, and a BadRequest on every INVALID_ARGUMENT.
 //
 // Inside the server such an error is an absl::Status whose payload is the serialized details. So an answer that is
 // given a million times is serialized once. rpc/grpc_status.h puts it on the wire.
@@ -69,8 +69,8 @@ std::string SerializedRpcStatus(const absl::Status& error);
 // The reason as it is on the wire, such as SOLD_OUT; "" if the error has none.
 std::string ReasonName(const absl::Status& error);
 
-// How long the caller should wait before it tries again by itself; zero if it should not. Zero for RATE_LIMITED, too:
-// whether to come again is the buyer's to say.
+// How long the caller should wait before it tries again by itself; zero if it should not. Zero for RATE_LIMITED
+// and NOT_ADMITTED, too: whether to come again is the buyer's to say.
 absl::Duration RetryDelay(const absl::Status& error);
 
 }  // namespace tranche::server

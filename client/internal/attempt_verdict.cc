@@ -75,9 +75,10 @@ AttemptVerdict Judge(const absl::Status& status) {
         verdict.costs_budget = true;
       }
       return verdict;
-    // Has a RetryInfo, too, but that is for the buyer: limits hold over all nodes, so that asking around only costs
-    // more of the buyer's tries.
+    // These have a RetryInfo, too, but it is for the buyer: limits and lotteries hold over all nodes, so that asking
+    // around only costs more of the buyer's tries.
     case Reason::kRateLimited:
+    case Reason::kNotAdmitted:
     default:
       return verdict;
   }

@@ -35,7 +35,9 @@ struct Refused {
   int32_t per_user_limit = 0;                  // kQuantityAboveUserLimit, kUserLimitReached; 0: not known
   std::string pause_reason = {};               // kSalePaused
   absl::Duration retry_after = {};             // kRateLimited, kNotAdmitted: come again after that
-  std::string about = {};                      // kRateLimited: which limit; kPurchaseTokenInvalid: the problem
+  // kRateLimited: which limit; kPurchaseTokenInvalid: the problem; kExhaustedHere: not "" if it is the front door that
+  // cannot judge here.
+  std::string about = {};
 
   friend bool operator==(const Refused&, const Refused&) = default;
 };

@@ -34,7 +34,7 @@ absl::Duration ComeBackAfter(uint64_t rank) {
 
 quota::Refused DeniedAtTheDoor() { return {.refusal = Refusal::kDenied}; }
 
-quota::Refused NotJudgedHere() { return {.refusal = Refusal::kExhaustedHere}; }
+quota::Refused NotJudgedHere() { return {.refusal = Refusal::kExhaustedHere, .about = "front door"}; }
 
 quota::Refused RateLimited(RateKeyKind kind, absl::Duration retry_after) {
   return {

@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/admission/door_refusals.h"
 #include "storage/ledger/ledger_error.h"
 #include "tests/unit/server/error_matchers.h"
 
@@ -155,11 +156,29 @@ TEST(ErrorsTest, ARateLimitTellsWhenToComeAgainAndIsNotRetriedByItself) {
   EXPECT_EQ(DetailsOf<google::rpc::RetryInfo>(WithMetadata(error, "reservation_id", "x")).size(), 1u);
 }
 
-TEST(ErrorsTest, WhoIsNotAdmittedIsToldWhenToAskAgainWithoutRetryInfo) {
+TEST(ErrorsTest, WhoIsNotAdmittedIsToldWhenToAskAgainAndIsNotRetriedByItself) {
   const absl::Status error =
       RefusalError({.refusal = Refusal::kNotAdmitted, .retry_after = absl::Milliseconds(20300)}, "tv");
+  EXPECT_EQ(error.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(MetadataOf(error, "retry_after_ms"), "20300");
-  EXPECT_TRUE(DetailsOf<google::rpc::RetryInfo>(error).empty());
+  const auto retries = DetailsOf<google::rpc::RetryInfo>(error);
+  ASSERT_EQ(retries.size(), 1u);
+  EXPECT_EQ(retries[0].retry_delay().seconds(), 20);
+  EXPECT_EQ(retries[0].retry_delay().nanos(), 300000000);
+  EXPECT_EQ(RetryDelay(error), absl::ZeroDuration()) << "what gRPC may retry by itself";
+  EXPECT_TRUE(DetailsOf<google::rpc::RetryInfo>(RefusalError({.refusal = Refusal::kNotAdmitted}, "tv")).empty())
+      << "the time is not known";
+}
+
+TEST(ErrorsTest, ANodeWhoseFrontDoorCannotJudgeDoesNotSayThatItHasNoUnits) {
+  const absl::Status door = RefusalError(NotJudgedHere(), "tv");
+  EXPECT_EQ(ReasonOf(door), "EXHAUSTED_HERE");
+  EXPECT_EQ(door.message(), "This node cannot judge who may buy now; ask another one.");
+  EXPECT_EQ(DetailsOf<google::rpc::RetryInfo>(door).size(), 1u);
+  EXPECT_GT(RetryDelay(door), absl::ZeroDuration());
+  EXPECT_EQ(RefusalError({.refusal = Refusal::kExhaustedHere}, "tv").message(),
+            "This node has no unit left; try another one, or shortly again.")
+      << "what was built for the other is not given";
 }
 
 TEST(ErrorsTest, APurchaseTokenIsRefusedWithItsProblem) {
