@@ -142,6 +142,15 @@ const AccessLists::Entry* AccessLists::FindAddress(absl::string_view address, ab
   return nullptr;
 }
 
+std::vector<std::string> AccessLists::SomeUnreadable(size_t most) const {
+  std::vector<std::string> some;
+  for (const std::string& subject : unreadable_) {
+    if (some.size() == most) break;
+    some.push_back(subject);
+  }
+  return some;
+}
+
 AccessVerdict AccessLists::Find(absl::string_view user_id, absl::string_view address, absl::Time now) const {
   const auto user = users_.find(user_id);
   const bool has_own = user != users_.end() && user->second.expires_at > now;

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
@@ -38,6 +39,8 @@ class AccessLists {
   size_t size() const { return users_.size() + prefixes_; }
   // Subjects that have an entry which was skipped.
   size_t unreadable() const { return unreadable_.size(); }
+  // Some of them, at most so many, for logs: addresses as they were stored; "" stands for users.
+  std::vector<std::string> SomeUnreadable(size_t most) const;
   bool empty() const { return size() == 0; }
 
  private:

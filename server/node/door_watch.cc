@@ -1,12 +1,16 @@
 #include "server/node/door_watch.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/random/random.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
 #include "storage/base/log_event.h"
@@ -17,12 +21,27 @@ namespace {
 
 using storage::FrontChanges;
 
+// So many entries that cannot be read are named in a line of the log.
+constexpr size_t kUnreadableTold = 5;
+
 std::shared_ptr<const AccessLists> NewAccess(const DoorState& known, const FrontChanges& changes) {
   // A list may have 200,000 entries: it is copied only if some of them change.
   if (!changes.complete && changes.entries.empty()) return known.access;
   auto access = changes.complete ? std::make_shared<AccessLists>() : std::make_shared<AccessLists>(*known.access);
   access->Apply(changes.entries);
   return access;
+}
+
+// Whom it is about is not known, so they may buy here, or be limited, against an operator's will.
+void LogUnreadable(const AccessLists& access) {
+  if (access.unreadable() == 0) return;
+  const auto quoted = [](std::string* out, const std::string& subject) {
+    absl::StrAppend(out, "'", absl::CHexEscape(subject), "'");
+  };
+  LOG_EVERY_T(WARNING, 60) << "entries of the front door's access list that this version cannot read, and that count "
+                              "for nobody here: "
+                           << access.unreadable() << ", such as "
+                           << absl::StrJoin(access.SomeUnreadable(kUnreadableTold), ", ", quoted);
 }
 
 void SetPolicy(const storage::FrontPolicyRow& row, DoorState* state) {
@@ -138,6 +157,7 @@ void DoorWatch::Look() {
                              << absl::FormatDuration(absl::Trunc(age(), absl::Seconds(1)))
                              << " ago hold: " << followed.message();
   }
+  LogUnreadable(*state_->access);
   if (!state_->policies.empty() || looks_++ % kLooksForHomes == 0) FindHomes();
 }
 

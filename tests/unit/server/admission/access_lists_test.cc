@@ -1,5 +1,6 @@
 #include "server/admission/access_lists.h"
 
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -153,6 +154,9 @@ TEST(AccessListsTest, WhatCannotBeReadIsSkippedAndCounted) {
   AccessLists lists = ListsOf({PrefixEntry("somewhere", false), PrefixEntry("somewhere", true), UserEntry("", false),
                                UserEntry("mallory", false)});
   EXPECT_EQ(lists.unreadable(), 2u);
+  const std::vector<std::string> named = lists.SomeUnreadable(5);
+  EXPECT_EQ(std::set<std::string>(named.begin(), named.end()), (std::set<std::string>{"", "somewhere"}));
+  EXPECT_EQ(lists.SomeUnreadable(1).size(), 1u);
   EXPECT_EQ(lists.size(), 1u);
   EXPECT_EQ(lists.Find("mallory", "", kListNow), AccessVerdict::kDeny);
   EXPECT_EQ(lists.Find("", "", kListNow), AccessVerdict::kNone);
