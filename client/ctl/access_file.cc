@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "client/ctl/parse.h"
 #include "client/reconcile/line_fields.h"
 #include "storage/base/status_macros.h"
@@ -22,8 +23,9 @@ using tranche::v1::AccessEntry;
 
 constexpr size_t kProblemsTold = 10;
 constexpr size_t kMostColumns = 5;
-constexpr size_t kBytesAroundAnEntry = 8;     // its tag and its length, at most
-constexpr char kFileMark[] = "\xEF\xBB\xBF";  // of UTF-8, which some programs write first
+constexpr size_t kBytesAroundAnEntry = 8;          // its tag and its length, at most
+constexpr char kColumns[] = "verdict,kind,value";  // and those that may be missing
+constexpr char kFileMark[] = "\xEF\xBB\xBF";       // of UTF-8, which some programs write first
 
 // nullopt: a quote is not closed, or closed in the middle of a field.
 std::optional<std::vector<std::string>> SplitCsv(absl::string_view line) {
@@ -44,6 +46,19 @@ std::optional<std::vector<std::string>> SplitCsv(absl::string_view line) {
     if (at >= line.size()) return fields;
     if (line[at++] != ',') return std::nullopt;
   }
+}
+
+// As SplitCsv reads it.
+std::string QuotedIfNeeded(const std::string& field) {
+  const bool as_it_is = !absl::StrContains(field, ',') && !absl::StrContains(field, '"') &&
+                        absl::StripAsciiWhitespace(field).size() == field.size();
+  return as_it_is ? field : absl::StrCat("\"", absl::StrReplaceAll(field, {{"\"", "\"\""}}), "\"");
+}
+
+// To the microsecond, which is how precise the cluster is: another time would be another entry.
+std::string FormatExpiry(const google::protobuf::Timestamp& time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ",
+                          absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos()), absl::UTCTimeZone());
 }
 
 struct Prefix {
@@ -137,9 +152,7 @@ class AccessLineReader {
   }
 
  private:
-  bool IsHeader(const std::string& line) const {
-    return lines_.empty() && absl::StartsWithIgnoreCase(line, "verdict,kind,value");
-  }
+  bool IsHeader(const std::string& line) const { return lines_.empty() && absl::StartsWithIgnoreCase(line, kColumns); }
   void Complain(const std::string& problem) { problems_.push_back(absl::StrCat("line ", number_, ": ", problem)); }
 
   const absl::Time now_;
@@ -179,6 +192,15 @@ absl::StatusOr<AccessEntry> MakeAccessEntry(const std::string& verdict, const st
   ASSIGN_OR_RETURN(std::string checked, ParseReason(reason));
   entry.set_reason(std::move(checked));
   return entry;
+}
+
+std::string AccessLineHeader() { return absl::StrCat(kColumns, ",expires,reason"); }
+
+std::string FormatAccessLine(const AccessEntry& entry) {
+  return absl::StrCat(
+      entry.verdict() == AccessEntry::VERDICT_ALLOW ? "allow" : "deny", ",", entry.has_user_id() ? "user" : "address",
+      ",", QuotedIfNeeded(entry.has_user_id() ? entry.user_id() : entry.address()), ",",
+      entry.has_expire_time() ? FormatExpiry(entry.expire_time()) : "", ",", QuotedIfNeeded(entry.reason()));
 }
 
 size_t EndOfPart(const std::vector<AccessLine>& lines, size_t begin) {

@@ -44,6 +44,11 @@ absl::StatusOr<tranche::v1::AccessEntry> MakeAccessEntry(const std::string& verd
 // than half of what a node takes by default (--max-message-bytes), but at least one entry.
 size_t EndOfPart(const std::vector<AccessLine>& lines, size_t begin);
 
+// The names of a line's columns, and an entry as such a line: what ReadAccessLines makes the same entry of. Without
+// line breaks. The entry has a verdict and a subject.
+std::string AccessLineHeader();
+std::string FormatAccessLine(const tranche::v1::AccessEntry& entry);
+
 // All entries, in their order. An error names the first lines that are wrong, and why; a subject may be there once.
 absl::StatusOr<std::vector<AccessLine>> ReadAccessLines(std::istream& in, absl::Time now);
 

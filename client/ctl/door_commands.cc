@@ -225,6 +225,8 @@ void TestDoor(Session& session, const DoorTestFlags& flags) {
   const auto opinion = session.Admin(&AdminService::Stub::ExplainAdmission, request);
   if (!opinion.ok()) return session.FailRemotely(opinion.status());
   PrintAdmission(session, *opinion);
+  if (WantsToken(*opinion))
+    session.err() << "A claim needs a purchase token, which EnterSale gives; --token tests one.\n";
   if (LetsIn(*opinion)) return;
   session.err() << flags.user_id << " would not be let in.\n";
   session.exit_code = kExitNotLetIn;
@@ -267,9 +269,11 @@ void AddDoorShow(CLI::App* door, Session& session) {
 }
 
 void AddPolicyFlags(CLI::App* set, PolicyFlags& flags) {
-  AddRepeatedOption(set, "--limit", flags.limits,
-                    "KEY=TRIES/TIME[,burst=N][,wait=TIME], once for each KEY: user, address (its /24, or /56 of IPv6), "
-                    "token or sku. burst: so many at once; wait: who is too early waits so long, at most 3s");
+  AddRepeatedOption(
+      set, "--limit", flags.limits,
+      "KEY=TRIES/TIME[,burst=N][,wait=TIME], once for each KEY: user, address (its /24, or /56 of IPv6), "
+      "token or sku. burst: so many at once (otherwise TRIES for user and token, and what comes in 100ms for "
+      "address and sku); wait: who is too early waits so long, at most 3s");
   AddRepeatedOption(set, "--no-limit", flags.no_limits, "Take the limit of this KEY away");
   CLI::Option* no_lottery = set->add_flag("--no-lottery", flags.no_lottery, "Admit everybody");
   set->add_option("--lottery", flags.lottery,
@@ -298,7 +302,7 @@ void AddDoorSet(CLI::App* door, Session& session) {
   AddExpectVersion(set, flags->expected_version);
   AddYesFlag(set, flags->yes);
   set->footer(
-      "Nodes follow within a tenth of a second. It is not necessary that the SKU exists yet.\n"
+      "Nodes follow within a moment by ZooKeeper, otherwise within 6 s. It is not necessary that the SKU exists yet.\n"
       "Examples:\n"
       "  tranchectl door set tv --limit user=5/1s,burst=3 --limit address=50/1s,wait=2s   shows what would change\n"
       "  tranchectl door set tv --lottery 10% --yes        one of ten buyers; 20% later admits these and as many more\n"
@@ -337,10 +341,11 @@ void AddDoorTest(CLI::App* door, Session& session) {
   TakesNameOf(NameKind::kSku, test->add_option("--sku", flags->sku_id, "What they want to buy"))->required();
   test->add_option("--user", flags->user_id, "The buyer")->required();
   test->add_option("--address", flags->address, "From where they come; without it, no limit counts it");
-  test->add_option("--token", flags->token, "Their purchase token");
+  test->add_option("--token", flags->token, "Their purchase token; without it, the rest is tested");
   test->footer(
       "It counts no try and changes nothing. The node that answers says it of itself: limits are counted at each "
       "node.\n"
+      "A purchase token that is asked for and was not given is shown as such, and does not count as a refusal.\n"
       "Exit status: 0 the buyer passes, or waits a moment; 1 a check refuses (or wrong usage); 2 no answer.\n"
       "Examples:\n"
       "  tranchectl door test --sku tv --user alice --address 203.0.113.7\n"

@@ -85,7 +85,7 @@ void AddDoorKeyCommands(CLI::App* door, Session& session) {
       ->check(CLI::Range(int64_t{1}, std::numeric_limits<int64_t>::max()));
   AddYesFlag(rotate, flags->yes);
   rotate->footer(
-      "Buyers do not notice it. Keys can be rotated again after 15 minutes.\n"
+      "Without --replace-all, buyers do not notice it. Keys can be rotated again after 15 minutes.\n"
       "Examples:\n"
       "  tranchectl door key rotate --yes\n"
       "  tranchectl door key rotate --replace-all --yes");

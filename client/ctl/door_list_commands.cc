@@ -37,7 +37,7 @@ struct EntryListFlags {
   std::string verdict;
   std::string user;
   std::string address;
-  int limit = 100;
+  int most = 100;
 };
 
 void ListEntries(Session& session, const EntryListFlags& flags) {
@@ -51,14 +51,14 @@ void ListEntries(Session& session, const EntryListFlags& flags) {
   request.set_address(flags.address);
   tranche::v1::ListAccessEntriesResponse all;
   do {
-    request.set_page_size(std::min(flags.limit - all.entries_size(), kMostEntriesOfAPage));
+    request.set_page_size(std::min(flags.most - all.entries_size(), kMostEntriesOfAPage));
     const auto page = session.Admin(&AdminService::Stub::ListAccessEntries, request);
     if (!page.ok()) return session.FailRemotely(page.status());
     all.mutable_entries()->MergeFrom(page->entries());
     request.set_page_token(page->next_page_token());
-  } while (!request.page_token().empty() && all.entries_size() < flags.limit);
+  } while (!request.page_token().empty() && all.entries_size() < flags.most);
   PrintAccessEntries(session, all);
-  if (!request.page_token().empty()) session.err() << "There are more; --limit shows more.\n";
+  if (!request.page_token().empty()) session.err() << "There are more; --max shows more.\n";
 }
 
 // What several calls have done, or would do.
@@ -316,15 +316,21 @@ void AddDoorListCommands(CLI::App* door, Session& session) {
   TakesOneOf(list->add_option("--verdict", flags->verdict, "Only these"), {"allow", "deny"});
   list->add_option("--user", flags->user, "Only the entry about this buyer");
   list->add_option("--address", flags->address, "Only the entry about exactly this address or prefix");
-  list->add_option("--limit", flags->limit, "How many")->capture_default_str()->check(CLI::Range(1, 200000));
+  CLI::Option* most = list->add_option("--max", flags->most, "How many; with -o csv all, unless it is given");
+  most->capture_default_str()->check(CLI::Range(1, static_cast<int>(kMostAccessLines)));
   list->footer(
+      "-o csv prints lines that `door list import` takes. Keep them in a file outside of the cluster: a backup of the\n"
+      "ledger has an older list.\n"
       "Examples:\n"
-      "  tranchectl door list --verdict deny --limit 1000\n"
+      "  tranchectl door list --verdict deny --max 1000\n"
+      "  tranchectl door list -o csv > list.csv\n"
       "  tranchectl door list add deny --user bob --yes\n"
       "  tranchectl door list import bots.csv --yes");
   // It runs after that of a command below it, too.
-  list->callback([&session, flags, list] {
-    if (list->get_subcommands().empty()) ListEntries(session, *flags);
+  list->callback([&session, flags, list, most] {
+    if (!list->get_subcommands().empty()) return;
+    if (session.csv() && most->empty()) flags->most = static_cast<int>(kMostAccessLines);
+    ListEntries(session, *flags);
   });
   AddEntryAdd(list, session);
   AddEntryRemove(list, session);

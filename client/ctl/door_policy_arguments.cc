@@ -28,6 +28,10 @@ constexpr int kPerMillionOfAPercent = 10'000;
 constexpr char kOfAMillion[] = "/1000000";
 constexpr int32_t kLargestPercentage = 100;
 
+// What the cluster goes by where a policy does not say: front_door_service.proto.
+constexpr absl::Duration kDefaultBurst = absl::Milliseconds(100);
+constexpr absl::Duration kDefaultTokenLifetime = absl::Minutes(2);
+
 struct LimitKeyWord {
   RateLimit::Key key;
   absl::string_view word;
@@ -52,8 +56,18 @@ void SetLength(absl::Duration length, google::protobuf::Duration* message) {
   message->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
 }
 
-std::string FormatLength(const google::protobuf::Duration& message) {
-  return absl::FormatDuration(absl::Seconds(message.seconds()) + absl::Nanoseconds(message.nanos()));
+absl::Duration LengthIn(const google::protobuf::Duration& message) {
+  return absl::Seconds(message.seconds()) + absl::Nanoseconds(message.nanos());
+}
+
+std::string FormatLength(const google::protobuf::Duration& message) { return absl::FormatDuration(LengthIn(message)); }
+
+// How many may come at once by a limit that does not say.
+int64_t DefaultBurst(const RateLimit& limit) {
+  const absl::Duration per = LengthIn(limit.per());
+  const bool of_one_buyer = limit.key() == RateLimit::KEY_USER || limit.key() == RateLimit::KEY_TOKEN;
+  if (of_one_buyer || per <= absl::ZeroDuration()) return limit.tries();
+  return std::max<int64_t>(1, kDefaultBurst * limit.tries() / per);
 }
 
 absl::Status NoLimit(const std::string& text) {
@@ -179,6 +193,11 @@ std::string FormatRateLimit(const RateLimit& limit) {
   return text;
 }
 
+std::string DescribeRateLimit(const RateLimit& limit) {
+  const std::string text = FormatRateLimit(limit);
+  return limit.burst() > 0 ? text : absl::StrCat(text, ", burst ", DefaultBurst(limit), " (default)");
+}
+
 absl::StatusOr<int32_t> ParseShare(const std::string& text) {
   const absl::Status error = absl::InvalidArgumentError(
       absl::StrCat("\"", text, "\" is neither a percentage such as 10% or 0.25%, nor of a million, as 2500/1000000"));
@@ -211,7 +230,8 @@ std::string FormatShare(int32_t per_million) {
 }
 
 std::string FormatTokenRule(const tranche::v1::PurchaseTokenRule& rule) {
-  return rule.has_lifetime() ? FormatLength(rule.lifetime()) : "default";
+  if (rule.has_lifetime()) return FormatLength(rule.lifetime());
+  return absl::StrCat(absl::FormatDuration(kDefaultTokenLifetime), " (default)");
 }
 
 std::string FormatChallenge(const tranche::v1::ChallengeRule& rule) {

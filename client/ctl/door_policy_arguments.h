@@ -1,5 +1,5 @@
 // The front door's policy as people write it: the flags of `tranchectl door set`, and how views show it, which is the
-// same text.
+// same text, but for defaults.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,8 @@ namespace tranche::ctl {
 absl::StatusOr<tranche::v1::RateLimit> ParseRateLimit(const std::string& text);
 // The reverse: without what is not set.
 std::string FormatRateLimit(const tranche::v1::RateLimit& limit);
+// The same, and where it has no burst, the one that counts: "user=5/10s, burst 5 (default)".
+std::string DescribeRateLimit(const tranche::v1::RateLimit& limit);
 
 // "10%", "100000/1000000" and "100000" (of a million) are 100000. At most four decimals. A number alone must be above
 // 100: a smaller one is more likely a percentage whose sign was forgotten.
@@ -23,7 +25,7 @@ absl::StatusOr<int32_t> ParseShare(const std::string& text);
 // "10%".
 std::string FormatShare(int32_t per_million);
 
-// "2m", or "default" if it has no lifetime of its own.
+// "90s", or "2m (default)" if it has no lifetime of its own.
 std::string FormatTokenRule(const tranche::v1::PurchaseTokenRule& rule);
 // "12 bits", "12 bits, lifetime 5m".
 std::string FormatChallenge(const tranche::v1::ChallengeRule& rule);

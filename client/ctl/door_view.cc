@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "client/ctl/access_file.h"
 #include "client/ctl/change_view.h"
 #include "client/ctl/door_policy_arguments.h"
 #include "client/ctl/parse.h"
@@ -26,10 +27,12 @@ using tranche::v1::StoredFrontPolicy;
 
 constexpr char kNothingAsked[] = "none";
 constexpr char kNotReadable[] = "UNREADABLE";
+// What a claim without a purchase token is told.
+constexpr char kTokenRequired[] = "PURCHASE_TOKEN_REQUIRED";
 
-// "user=5/1s" is shown as "5/1s" where its key is said already.
+// "user=5/1s,burst=3" is shown as "5/1s,burst=3" where its key is said already.
 std::string LimitWithoutKey(const RateLimit& limit) {
-  const std::string text = FormatRateLimit(limit);
+  const std::string text = DescribeRateLimit(limit);
   return text.substr(text.find('=') + 1);
 }
 
@@ -102,6 +105,23 @@ std::string VerdictOf(const AdmissionCheck& check) {
     default:
       return "?";
   }
+}
+
+// Nobody gave a token to the question, which says nothing about the buyer: EnterSale would give them one.
+bool LacksToken(const AdmissionCheck& check) { return check.reason() == kTokenRequired; }
+
+// What this version does not understand would come back as something else.
+void PrintAccessLines(Session& session, const tranche::v1::ListAccessEntriesResponse& entries) {
+  session.out() << AccessLineHeader() << "\n";
+  int left_out = 0;
+  for (const AccessEntry& entry : entries.entries()) {
+    if (entry.subject_case() == AccessEntry::SUBJECT_NOT_SET || VerdictOf(entry) == "?") {
+      ++left_out;
+    } else {
+      session.out() << FormatAccessLine(entry) << "\n";
+    }
+  }
+  if (left_out > 0) session.err() << "warning: this version does not know " << left_out << " of them\n";
 }
 
 // By its id, in their order.
@@ -221,6 +241,7 @@ void PrintRounds(Session& session, const tranche::v1::ListLotteryRoundsResponse&
 
 void PrintAccessEntries(Session& session, const tranche::v1::ListAccessEntriesResponse& entries) {
   if (session.json()) return session.PrintJson(entries);
+  if (session.csv()) return PrintAccessLines(session, entries);
   std::vector<std::string> headers = {"VERDICT", "KIND", "SUBJECT", "EXPIRES", "REASON"};
   if (session.wide()) headers.insert(headers.end(), {"CHANGED", "BY"});
   Table table(headers);
@@ -264,9 +285,14 @@ void PrintKeyRotation(Session& session, const tranche::v1::ListFrontKeysResponse
   session.Print(table);
 }
 
+bool WantsToken(const tranche::v1::ExplainAdmissionResponse& opinion) {
+  return absl::c_any_of(opinion.checks(), LacksToken);
+}
+
 bool LetsIn(const tranche::v1::ExplainAdmissionResponse& opinion) {
-  return absl::c_none_of(opinion.checks(),
-                         [](const AdmissionCheck& check) { return check.verdict() == AdmissionCheck::VERDICT_REFUSE; });
+  return absl::c_none_of(opinion.checks(), [](const AdmissionCheck& check) {
+    return check.verdict() == AdmissionCheck::VERDICT_REFUSE && !LacksToken(check);
+  });
 }
 
 void PrintAdmission(Session& session, const tranche::v1::ExplainAdmissionResponse& opinion) {
@@ -281,7 +307,11 @@ void PrintAdmission(Session& session, const tranche::v1::ExplainAdmissionRespons
   session.out() << "; " << opinion.node() << " answers, with what the ledger said " << FormatAge(age) << " ago\n";
   Table table({"CHECK", "VERDICT", "REASON", "DETAIL"});
   for (const AdmissionCheck& check : opinion.checks()) {
-    table.AddRow({check.check(), VerdictOf(check), check.reason(), check.detail()});
+    if (LacksToken(check)) {
+      table.AddRow({check.check(), "not given", "", "would be asked for"});
+    } else {
+      table.AddRow({check.check(), VerdictOf(check), check.reason(), check.detail()});
+    }
   }
   session.Print(table);
 }

@@ -31,8 +31,10 @@ void PrintFrontKeys(Session& session, const tranche::v1::ListFrontKeysResponse& 
 void PrintKeyRotation(Session& session, const tranche::v1::ListFrontKeysResponse& before,
                       const tranche::v1::RotateFrontKeyResponse& after, bool preview);
 
-// Whether no check refuses.
+// Whether no check refuses. That a purchase token was not given is no refusal: buyers get theirs by entering.
 bool LetsIn(const tranche::v1::ExplainAdmissionResponse& opinion);
+// Whether one is asked for, and was not given.
+bool WantsToken(const tranche::v1::ExplainAdmissionResponse& opinion);
 void PrintAdmission(Session& session, const tranche::v1::ExplainAdmissionResponse& opinion);
 
 }  // namespace tranche::ctl

@@ -78,8 +78,8 @@ void AddGlobalFlags(CLI::App& app, Session& session) {
                  "For one call, such as 30s; default: 10s, 5m for zk rebuild, and 10m for each page of verify")
       ->envname("TRANCHE_TIMEOUT")
       ->check([](const std::string& text) { return std::string(ParseDuration(text).status().message()); });
-  TakesOneOf(app.add_option("-o,--output", session.output, "table; wide: with every column; json"),
-             {"table", "wide", "json"})
+  TakesOneOf(app.add_option("-o,--output", session.output, "table; wide: with every column; json; csv: of door list"),
+             {"table", "wide", "json", kCsv})
       ->envname("TRANCHE_OUTPUT")
       ->capture_default_str();
   app.add_option(
@@ -89,6 +89,14 @@ void AddGlobalFlags(CLI::App& app, Session& session) {
       ->check([](const std::string& text) { return std::string(ParseReason(text).status().message()); });
   AddSecurityFlags(app, session.security);
   ReadConfigFile(app, "File with global flags, as TOML: endpoint = \"10.0.0.1:7401,10.0.0.2:7401\"");
+}
+
+// Whoever asks for lines must not get a table.
+void RefuseCsvElsewhere(const CLI::App& app, const Session& session) {
+  if (!session.csv()) return;
+  const CLI::App* const list = app.get_subcommand("door")->get_subcommand("list");
+  if (list->parsed() && list->get_subcommands().empty()) return;
+  throw CLI::ValidationError("--output", "csv is a format of `tranchectl door list` alone");
 }
 
 int ExitAfter(const CLI::ParseError& error, const CLI::App& app, const std::vector<std::string>& arguments,
@@ -125,6 +133,8 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
   AddReservationCommands(app, session);
   AddAccessCommands(app, session);
   AddCompletionCommand(app, session);
+  // Before the command runs.
+  app.parse_complete_callback([&app, &session] { RefuseCsvElsewhere(app, session); });
   app.footer(kFooter);  // after the commands, which would show it too
   ReadNumbersAsDecimal(app);
 

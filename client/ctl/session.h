@@ -31,6 +31,8 @@ inline constexpr int kExitRemote = 2;     // the cluster refused, did not answer
 inline constexpr int kExitUnhealthy = 3;  // of `status`: something is wrong
 inline constexpr int kExitUnknown = 3;    // of `verify`, where 2 says that a rule is broken: it could not be told
 
+inline constexpr char kCsv[] = "csv";  // of --output
+
 // Of a call, unless it is known to take longer.
 inline constexpr absl::Duration kUsualTimeout = absl::Seconds(10);
 
@@ -69,6 +71,8 @@ class Session {
   void GiveReason(const std::string& text);
 
   bool json() const { return output == "json"; }
+  // Lines that a command takes as a file again. Only for commands that print such ones: see run.cc.
+  bool csv() const { return output == kCsv; }
   // Every column, however wide the table gets. Otherwise it fits a terminal of 80 characters, or of 110 if it lists
   // reservation ids, unless names are long.
   bool wide() const { return output == "wide"; }

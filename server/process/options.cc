@@ -392,11 +392,11 @@ void AddFrontDoor(Parser& parser, ServerOptions* options) {
   parser.Group("Front door");
   parser.AddNumber(
       "trusted-proxies", &options->trusted_proxies, 0, 10, "N",
-      "How many entries of the header x-forwarded-for are believed, from the right: each of so many proxies "
-      "before this node adds the address that it was called from. The leftmost of them is the buyer's, for "
-      "limits and lists by address. A shop that calls for its buyers sends the buyer's address there: 1. "
-      "From 1 on, the field buyer_address of a request is believed, too, and counts before the header. "
-      "0: callers are the buyers");
+      "Whom to believe about a buyer's address, for limits and lists by address. From 1 on, the field buyer_address "
+      "of a request is believed, and counts first: a shop that calls for its buyers sends it, and needs 1. Where it is "
+      "empty, so many entries of the header x-forwarded-for are believed, from the right: each of so many proxies "
+      "before this node adds the address that it was called from, and the leftmost of them is the buyer's. "
+      "0: neither is believed; the address is the caller's");
   parser.AddNumber("door-memory-mib", &options->door_memory_mib, 1, 4096, "MIB",
                    "Memory for rate limits, taken when the first one is set: one MiB has room for about 55,000 buyers, "
                    "networks and tokens at once; more share limits");

@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <functional>
@@ -60,6 +61,19 @@ class DoorNode final : public v1::AdminService::Service {
     const grpc::Status answer = Take({request->entries_size(), request->preview()});
     response->set_removed(request->entries_size());
     return answer;
+  }
+  grpc::Status ListAccessEntries(grpc::ServerContext*, const v1::ListAccessEntriesRequest* request,
+                                 v1::ListAccessEntriesResponse* response) override {
+    // The page token is the number of the page's first entry.
+    const int begin = request->page_token().empty() ? 0 : std::stoi(request->page_token());
+    const int end = std::min(begin + request->page_size(), entries_before);
+    for (int i = begin; i < end; ++i) {
+      v1::AccessEntry* const entry = response->add_entries();
+      entry->set_verdict(v1::AccessEntry::VERDICT_DENY);
+      entry->set_user_id(absl::StrCat("bot-", i));
+    }
+    if (end < entries_before) response->set_next_page_token(absl::StrCat(end));
+    return grpc::Status::OK;
   }
   grpc::Status ListFrontPolicies(grpc::ServerContext*, const v1::ListFrontPoliciesRequest*,
                                  v1::ListFrontPoliciesResponse* response) override {
@@ -176,6 +190,31 @@ TEST_F(TranchectlDoorCallsTest, ALongListIsNotBegunThatWouldGetTooLong) {
   EXPECT_EQ(Run({"door", "list", "import", FileOf(2'500, /*large=*/false), "--yes"}), 1);
   EXPECT_THAT(err_, HasSubstr("201500"));
   EXPECT_EQ(node_.Entries(/*preview=*/false), 0);
+}
+
+TEST_F(TranchectlDoorCallsTest, AListIsPrintedWhollyAsAFile) {
+  node_.entries_before = 2'500;
+  ASSERT_EQ(Run({"door", "list", "-o", "csv"}), 0) << err_;
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 2'501) << "the names of the columns, and all entries";
+  EXPECT_THAT(out_, AllOf(HasSubstr("verdict,kind,value,expires,reason\n"), HasSubstr("deny,user,bot-2499,,\n")));
+  EXPECT_EQ(err_, "");
+  ASSERT_EQ(Run({"door", "list", "-o", "csv", "--max", "3"}), 0) << err_;
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 4);
+  EXPECT_THAT(err_, HasSubstr("There are more"));
+  ASSERT_EQ(Run({"door", "list", "-o", "json"}), 0) << err_;
+  EXPECT_THAT(out_, AllOf(HasSubstr("\"bot-99\""), Not(HasSubstr("\"bot-100\""))));
+}
+
+TEST_F(TranchectlDoorCallsTest, NoOtherCommandPrintsAFile) {
+  using Command = std::vector<std::string>;
+  for (const Command& command :
+       {Command{"door", "show"}, Command{"door", "list", "add", "deny", "--user", "bob", "--yes"}}) {
+    Command arguments = command;
+    arguments.insert(arguments.end(), {"-o", "csv"});
+    EXPECT_EQ(Run(arguments), 1) << command[1];
+    EXPECT_THAT(err_, HasSubstr("csv is a format of `tranchectl door list` alone"));
+  }
+  EXPECT_TRUE(node_.parts().empty());
 }
 
 TEST_F(TranchectlDoorCallsTest, AFewEntriesAreOneCall) {

@@ -52,6 +52,19 @@ TEST(RateLimitTest, IsReadAndShownInTheSameWords) {
   EXPECT_EQ(limit->max_wait().nanos(), 250'000'000);
 }
 
+TEST(RateLimitTest, ABurstThatIsNotThereIsShownAsTheOneThatCounts) {
+  const auto described = [](const char* text) {
+    const auto limit = ParseRateLimit(text);
+    EXPECT_TRUE(limit.ok()) << text << ": " << limit.status();
+    return limit.ok() ? DescribeRateLimit(*limit) : "";
+  };
+  EXPECT_EQ(described("user=5/10s"), "user=5/10s, burst 5 (default)");
+  EXPECT_EQ(described("token=1/10s"), "token=1/10s, burst 1 (default)");
+  EXPECT_EQ(described("address=300/1s,wait=2s"), "address=300/1s,wait=2s, burst 30 (default)");
+  EXPECT_EQ(described("sku=5/10s"), "sku=5/10s, burst 1 (default)");
+  EXPECT_EQ(described("user=5/10s,burst=3"), "user=5/10s,burst=3");
+}
+
 TEST(RateLimitTest, WhatIsNoneIsRefusedWithAnExample) {
   for (const char* text : {"", "user", "user=", "user=5", "user=5/1", "user=x/1s", "user=5/1s,", "user=5/1s,burst=0",
                            "user=5/1s,burst=", "user=5/1s,wait=2", "user=5/1s,for=2s", "user=5/1s/2s"}) {
@@ -123,7 +136,7 @@ TEST(PolicyFlagsTest, ATokenNeedsNoLifetime) {
   flags.token = kTokenOfAnyLifetime;
   EXPECT_FALSE(PolicyOf(flags).purchase_token().has_lifetime());
   EXPECT_TRUE(PolicyOf(flags).has_purchase_token());
-  EXPECT_EQ(FormatTokenRule(PolicyOf(flags).purchase_token()), "default");
+  EXPECT_EQ(FormatTokenRule(PolicyOf(flags).purchase_token()), "2m (default)");
 }
 
 TEST(PolicyFlagsTest, NameTheFlagThatIsWrong) {
@@ -222,6 +235,31 @@ TEST(AccessFileTest, AnAddressIsTheSameHoweverItIsWritten) {
                     HasSubstr("line 4: the same address 203.0.113.7/32 is in line 3"),
                     HasSubstr("line 5: the same address ::ffff:203.0.113.7 is in line 3"), Not(HasSubstr("line 6")),
                     Not(HasSubstr("line 7"))));
+}
+
+TEST(AccessFileTest, WhatIsPrintedIsReadAgainAsItWas) {
+  const auto before = LinesOf(
+      "deny,user,bob,2027-02-01T00:00:00.123456Z,\"stolen \"\"cards\"\", twice\"\n"
+      "allow,address,203.0.113.0/24\n"
+      "deny,address,2001:db8::/48,2027-02-01T00:00:00Z\n"
+      "deny,user,\"a,b\",,\"# 1\"\n"
+      "deny,user,\" carol \",,\" twice \"\n"
+      "allow,user,\"\"\"dave\"\"\"\n"
+      "deny,user,erin \"e\" e.,,ein Fehler\n"
+      "deny,user,verdict\n");
+  ASSERT_TRUE(before.ok()) << before.status();
+  ASSERT_EQ(before->size(), 8u);
+  EXPECT_EQ((*before)[4].entry.user_id(), " carol ");
+  std::string text = AccessLineHeader() + "\n";
+  for (const AccessLine& line : *before) text += FormatAccessLine(line.entry) + "\n";
+  const auto after = LinesOf(text);
+  ASSERT_TRUE(after.ok()) << after.status() << " in\n" << text;
+  ASSERT_EQ(after->size(), before->size());
+  for (size_t i = 0; i < before->size(); ++i) {
+    EXPECT_EQ((*after)[i].entry.DebugString(), (*before)[i].entry.DebugString());
+  }
+  EXPECT_EQ(FormatAccessLine((*before)[1].entry), "allow,address,203.0.113.0/24,,")
+      << "no quotes where none are needed";
 }
 
 TEST(AccessFileTest, IsSentInPartsThatANodeTakes) {
@@ -332,9 +370,9 @@ TEST(DoorViewTest, AChangeShowsOnlyWhatDiffers) {
   change.mutable_policy()->mutable_round()->set_round(4);
   change.add_warnings("no SKU has this id");
   const DoorOutput preview = DoorPrints("table", [&](Session& s) { PrintPolicyChange(s, "tv", change, true); });
-  EXPECT_THAT(preview.out,
-              AllOf(ContainsRegex("limit user +5/1s,burst=3 -> 9/1s"), ContainsRegex("lottery +10% -> 20%"),
-                    ContainsRegex("lottery round +3 -> 4"), Not(HasSubstr("limit address")), Not(HasSubstr("token"))));
+  EXPECT_THAT(preview.out, AllOf(ContainsRegex("limit user +5/1s,burst=3 -> 9/1s, burst 9 .default"),
+                                 ContainsRegex("lottery +10% -> 20%"), ContainsRegex("lottery round +3 -> 4"),
+                                 Not(HasSubstr("limit address")), Not(HasSubstr("token"))));
   EXPECT_THAT(preview.err, AllOf(HasSubstr("--yes --expect-version 12"), HasSubstr("no SKU has this id")));
   const DoorOutput done = DoorPrints("table", [&](Session& s) { PrintPolicyChange(s, "tv", change, false); });
   EXPECT_THAT(done.err, Not(HasSubstr("--yes")));
@@ -403,6 +441,45 @@ TEST(DoorViewTest, AnAdmissionIsRefusedByOneCheck) {
   EXPECT_THAT(printed.out,
               AllOf(HasSubstr("policy of *, version 7"), HasSubstr("node-1"), HasSubstr("0.2s"),
                     ContainsRegex("limit_user +waits"), ContainsRegex("lottery +REFUSES +NOT_ADMITTED +rank 0.52")));
+}
+
+TEST(DoorViewTest, ATokenThatWasNotGivenIsNoRefusal) {
+  tranche::v1::ExplainAdmissionResponse opinion;
+  tranche::v1::AdmissionCheck* const token = opinion.add_checks();
+  token->set_check("purchase_token");
+  token->set_verdict(tranche::v1::AdmissionCheck::VERDICT_REFUSE);
+  token->set_reason("PURCHASE_TOKEN_REQUIRED");
+  token->set_detail("none was given");
+  EXPECT_TRUE(LetsIn(opinion));
+  EXPECT_TRUE(WantsToken(opinion));
+  const auto print = [&](Session& session) { PrintAdmission(session, opinion); };
+  EXPECT_THAT(DoorPrints("table", print).out, AllOf(ContainsRegex("purchase_token +not given +- +would be asked for"),
+                                                    Not(HasSubstr("REFUSES")), Not(HasSubstr("REQUIRED"))));
+  const auto json = nlohmann::json::parse(DoorPrints("json", print).out);
+  EXPECT_EQ(json["checks"][0]["reason"], "PURCHASE_TOKEN_REQUIRED") << "the answer as it is";
+
+  tranche::v1::AdmissionCheck* const limit = opinion.add_checks();
+  limit->set_check("limit_sku");
+  limit->set_verdict(tranche::v1::AdmissionCheck::VERDICT_REFUSE);
+  limit->set_reason("RATE_LIMITED");
+  EXPECT_FALSE(LetsIn(opinion)) << "something else refuses";
+  opinion.mutable_checks()->RemoveLast();
+  token->set_reason("PURCHASE_TOKEN_INVALID");
+  EXPECT_FALSE(LetsIn(opinion)) << "a bad one is a refusal";
+  EXPECT_FALSE(WantsToken(opinion));
+}
+
+TEST(DoorViewTest, EntriesArePrintedAsLinesOfAFile) {
+  tranche::v1::ListAccessEntriesResponse entries;
+  AccessEntry* entry = entries.add_entries();
+  entry->set_verdict(AccessEntry::VERDICT_DENY);
+  entry->set_user_id("bob");
+  entry->set_reason("stolen cards, twice");
+  entry = entries.add_entries();  // of a newer version
+  entry->set_user_id("carol");
+  const DoorOutput printed = DoorPrints("csv", [&](Session& session) { PrintAccessEntries(session, entries); });
+  EXPECT_EQ(printed.out, "verdict,kind,value,expires,reason\ndeny,user,bob,,\"stolen cards, twice\"\n");
+  EXPECT_THAT(printed.err, HasSubstr("does not know 1 of them"));
 }
 
 TEST(DoorViewTest, EntriesFitATerminal) {
