@@ -265,7 +265,8 @@ void AddDoorShow(CLI::App* door, Session& session) {
       "  tranchectl door show\n"
       "  tranchectl door show tv\n"
       "  tranchectl door show tv -o json | jq '.policies[0].policy' > policy.json   for door set tv --policy");
-  show->callback([&session, sku_id] { sku_id->empty() ? ShowAllPolicies(session) : ShowPolicy(session, *sku_id); });
+  show->callback(
+      [&session, sku_id, all] { *all || sku_id->empty() ? ShowAllPolicies(session) : ShowPolicy(session, *sku_id); });
 }
 
 void AddPolicyFlags(CLI::App* set, PolicyFlags& flags) {

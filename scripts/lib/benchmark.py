@@ -9,6 +9,7 @@ import sys
 
 import cluster
 from benchmark_cluster import cpu_ms, load, memory_mib, open_sale, run, running_cluster
+from benchmark_door import door
 from benchmark_metrics import metrics
 from benchmark_security import security
 from benchmark_verify import verify
@@ -200,6 +201,7 @@ FIGURES = {
     "verify": verify,
     "metrics": metrics,
     "security": security,
+    "door": door,
 }
 
 

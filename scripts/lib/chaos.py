@@ -12,6 +12,7 @@ import time
 
 import chaos_changes
 import chaos_check
+import chaos_front_door
 import chaos_goals
 import chaos_network
 import chaos_report
@@ -19,6 +20,7 @@ import cluster
 from chaos_answers import UNKNOWN, read
 from chaos_cluster import Cluster
 from chaos_faults import FAULTS, Victims, may_join
+from chaos_front_door import Crowd, FrontDoor
 from chaos_load import CHANGE_TIMEOUT_MS, FULL_S, TIMEOUT_MS, Buyers, Operator, Payers, Warehouse
 from chaos_round import Rounds
 from chaos_units import UnitsWatch
@@ -91,17 +93,22 @@ def schedule(options):
 
 
 def run_rounds(options, servers, watch):
-    """Runs faults until the time is over; returns the rounds, the generator's figures and verify's answer."""
+    """Runs faults until the time is over. Returns the rounds, the generator's figures, verify's answer, the lottery."""
     operator = Operator(servers)
     warehouse = Warehouse(operator, watch, SKUS, options.rate)
-    buyers = payers = None
+    front_door = FrontDoor(servers, operator)
+    buyers = payers = crowd = None
     try:
+        front_door.set_up()
         warehouse.create_skus()
         buyers = Buyers(servers, SKUS, options.rate)
-        victims = Victims(servers, operator, watch, random.Random(options.seed))
+        victims = Victims(servers, operator, watch, random.Random(options.seed), front_door)
         payers = Payers(servers, operator)
         payers.await_changes()
-        runner = Rounds(servers, victims, buyers, payers, warehouse, watch)
+        front_door.await_known()
+        crowd = Crowd(servers)
+        crowd.await_entries()
+        runner = Rounds(servers, victims, buyers, payers, crowd, warehouse, watch)
         rounds, began = [], time.monotonic()
         for name in schedule(options):
             if not options.once and time.monotonic() - began > options.duration:
@@ -112,11 +119,12 @@ def run_rounds(options, servers, watch):
                 say(f"          VIOLATION {violation}")
         # Stopped first, because cancelled units come back.
         payers.stop()
+        crowd.stop()
         load = buyers.stop()
-        return rounds, load, operator.verify()
+        return rounds, load, operator.verify(), front_door.end_round()
     finally:
         warehouse.stop()
-        for callers in (payers, buyers):
+        for callers in (payers, crowd, buyers):
             if callers:
                 callers.kill()
 
@@ -131,10 +139,17 @@ def check_changes(servers, changes, rows, told, quiet_from, forgotten):
             + chaos_check.check_quiet_changes(changes, quiet_from, names))
 
 
-def judge(options, servers, watch, rounds, load, verify):
+def check_front_door(rows, told, lottery):
+    return (lottery.violations
+            + chaos_check.check_buyers(chaos_front_door.bought_by(rows), chaos_front_door.DENIED,
+                                       chaos_front_door.ALLOWED, chaos_front_door.BOT, lottery.admits)
+            + chaos_check.check_refusals(told, chaos_front_door.GUARDED, chaos_front_door.REFUSALS))
+
+
+def judge(options, servers, watch, rounds, load, verify, lottery):
     """The result of the run: figures and violations."""
     answers_file = servers.folder / "answers"
-    answers = [*read(answers_file), *read(servers.folder / "payers-answers")]
+    answers = [*read(answers_file), *read(servers.folder / "payers-answers"), *read(servers.folder / "crowd-answers")]
     told = chaos_check.collect(answers)
     changes = list(chaos_changes.read(servers.folder / "changes"))
     rows = [chaos_check.to_row(columns) for columns in servers.ledger.execute_file("chaos_rows.sql")]
@@ -153,6 +168,7 @@ def judge(options, servers, watch, rounds, load, verify):
     violations += chaos_check.check_limits(rows, limits) + chaos_check.check_stock(rows, last.stock, last.unsold)
     violations += check_changes(servers, changes, rows, told, quiet_from, forgotten)
     violations += chaos_check.check_sold_out(stale) + chaos_check.check_verify(verify)
+    violations += check_front_door(rows, told, lottery)
     return {
         "seed": options.seed,
         "secure": options.secure,
@@ -187,8 +203,7 @@ def run(options, folder):
         say(f"{options.nodes} front nodes, {options.balancers} balancers, 3 ZooKeeper servers, PostgreSQL: up after "
             f"{time.monotonic() - started:.1f} s{', secured' if options.secure else ''}")
         watch = UnitsWatch(servers.ledger, SKUS, folder / "units.log")
-        rounds, load, verify = run_rounds(options, servers, watch)
-        result = judge(options, servers, watch, rounds, load, verify)
+        result = judge(options, servers, watch, *run_rounds(options, servers, watch))
     finally:
         if watch:
             watch.stop()
@@ -217,8 +232,8 @@ def remove_stale():
 
 def keep_logs(folder, destination):
     destination.mkdir(parents=True, exist_ok=True)
-    for file in [*folder.glob("*.log"), folder / "answers", folder / "payers-answers", folder / "changes",
-                 folder / "load-summary.json"]:
+    for file in [*folder.glob("*.log"), folder / "answers", folder / "payers-answers", folder / "crowd-answers",
+                 folder / "changes", folder / "load-summary.json"]:
         if file.exists():
             shutil.copy(file, destination)
 

@@ -272,6 +272,26 @@ def check_sold_out(stale):
     return _such_as(f"requests were told \"sold out\" more than {STALE_SOLD_OUT_S:.0f} s after units had come", late)
 
 
+def check_buyers(buyers, denied, allowed, bots, admits):
+    """Who bought the guarded SKU: nobody who was denied all the time, and no bot; others by luck or an entry only.
+
+    `admits(user)`: whether the lottery does. `bots`: how their names begin.
+    """
+    others = [user for user in buyers if user not in denied and user not in allowed]
+    unlucky = [user for user in others if not user.startswith(bots) and not admits(user)]
+    return (
+        _such_as("denied buyers got in", [user for user in buyers if user in denied])
+        + _such_as("bots got in, which had no token of their own", [user for user in buyers if user.startswith(bots)])
+        + _such_as("buyers got in whom the lottery does not admit", unlucky)
+    )
+
+
+def check_refusals(told, sku, refusals):
+    """The front door has said each of these: a crowd that is never refused proves nothing."""
+    said = {outcome for one in told.values() if one.last.sku == sku for outcome in one.outcomes}
+    return [f"the front door of {sku} never said {refusal}" for refusal in refusals if refusal not in said]
+
+
 def check_verify(verify):
     """What `tranchectl verify -o json` found."""
     return [f"verify: {one.get('rule')} {one.get('sku_id', '')}: {one.get('detail', '')}"

@@ -110,6 +110,8 @@ class Cluster:
         self.workers.append(self._worker("worker-1"))
         for number in nodes:
             listen = ["--listen", f"{self.network.address(f'node-{number}')}:{NODE_PORT}"]
+            # Few buyers' limits; the machine has all nodes.
+            listen += ["--door-memory-mib", 4]
             self.nodes.append(self._server(f"node-{number}", "tranched", "--node-name",
                                            self.options.node_statement_timeout_ms, *listen,
                                            *self.doors.node_flags()))

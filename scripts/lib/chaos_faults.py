@@ -88,8 +88,9 @@ def fault(name, text, graceful=False, stall=False):
 class Victims:
     """Chooses by the seed which processes to hit, and records which are hit."""
 
-    def __init__(self, cluster, operator, watch, random):
+    def __init__(self, cluster, operator, watch, random, front_door=None):
         self.cluster, self.operator, self.watch, self.random = cluster, operator, watch, random
+        self.front_door = front_door
         self.session_s = cluster.options.session_timeout_ms / 1000
         self.statement_s = cluster.options.statement_timeout_ms / 1000
         self.node_statement_s = cluster.options.node_statement_timeout_ms / 1000
@@ -273,6 +274,17 @@ def node_drain(victims):
         node.start()
         victims.cluster.await_serving(node)
     victims.able_again(node)
+
+
+# The front door
+
+
+@fault("door", "an operator changes the front door's policy, list and keys", graceful=True)
+def door(victims):
+    blow = victims.blow("the front door", hold_s=victims.moment())
+    victims.front_door.change(victims.random)
+    yield blow
+    victims.front_door.change_back()
 
 
 # Balancers

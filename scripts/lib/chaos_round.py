@@ -16,6 +16,8 @@ EMPTY_TIMEOUT_S = 90
 SUPPLY_TIMEOUT_S = 90
 # A node that makes no changes by then never will, and every round would wait for it.
 CHANGES_TIMEOUT_S = 30
+# The same for honest buyers at the front door, from when nothing is at fault any more.
+ENTRIES_TIMEOUT_S = 30
 
 
 @dataclasses.dataclass
@@ -53,9 +55,10 @@ def unforgivable(failed):
 
 
 class Rounds:
-    def __init__(self, cluster, victims, buyers, payers, warehouse, watch):
+    def __init__(self, cluster, victims, buyers, payers, crowd, warehouse, watch):
         self._cluster, self._victims = cluster, victims
-        self._buyers, self._payers, self._warehouse, self._watch = buyers, payers, warehouse, watch
+        self._buyers, self._payers, self._crowd = buyers, payers, crowd
+        self._warehouse, self._watch = warehouse, watch
 
     def run(self, name):
         result = Round(name)
@@ -63,12 +66,13 @@ class Rounds:
             self._supply()
             self._strike(parts(name), result)
             self._sell_out(result)
+            self._await_entries(result)
         except (ClusterError, LedgerError, ZookeeperError) as error:
             result.violations.append(str(error))
             self._repair()
         result.violations += self._unasked_ends()
-        if not (self._buyers.running() and self._payers.running()):
-            result.violations.append("tranche-load has ended")
+        if not (self._buyers.running() and self._payers.running() and self._crowd.running()):
+            result.violations.append("tranche-load or tranche-door-load has ended")
         return result
 
     def _supply(self):
@@ -165,6 +169,16 @@ class Rounds:
                                          f"{self._whereabouts()}")
                 return
         result.empty_s = time.monotonic() - closed
+
+    def _await_entries(self, result):
+        """Waits until honest buyers, who came after the fault, got in by the front door."""
+        deadline = time.monotonic() + ENTRIES_TIMEOUT_S
+        while not self._crowd.well_since(result.began + result.healed_s):
+            if time.monotonic() > deadline:
+                result.violations.append("honest buyers do not get in by the front door "
+                                         f"{ENTRIES_TIMEOUT_S} s after the round")
+                return
+            time.sleep(INTERVAL_S)
 
     def _whereabouts(self):
         """Who holds what, in words."""

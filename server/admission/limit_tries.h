@@ -50,8 +50,8 @@ class LimitTries {
     bool no_room = false;  // it might wait, but too many do
   };
   // Counts the try at each limit of this part of the policy. If one refuses, or makes it wait for longer than it can,
-  // nothing is counted any more, also of earlier parts and policies: a try that stayed counted would put off the buyer's
-  // next one each time.
+  // nothing is counted any more, also of earlier parts and policies: a try that stayed counted would put off the
+  // buyer's next one each time.
   std::optional<Refusal> Take(const DoorPolicy& policy, const LimitSubjects& subjects, LimitPart part);
 
   // Go on after that: the longest of all waits.

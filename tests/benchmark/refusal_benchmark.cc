@@ -94,12 +94,12 @@ class SoldOutNode {
   quota::SkuDirectory directory_{&books_, storage::Clock::Real()};
   quota::WaitingRoom room_{&slices_, storage::Clock::Real(), {}};
   quota::Seller seller_{&slices_, &directory_, &books_, storage::Clock::Real(), &room_};
-  ReservationHandler handler_{
-      [this](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done,
-             quota::Visitor visitor) {
-        seller_.Sell(std::move(claim), deadline, may_exist, std::move(done), std::move(visitor));
-      },
-      &books_, storage::Clock::Real()};
+  ReservationHandler handler_{[this](storage::ReservationClaim claim, absl::Time deadline, bool may_exist,
+                                     quota::SaleDone done, quota::Visitor visitor) {
+                                seller_.Sell(std::move(claim), deadline, may_exist, std::move(done),
+                                             std::move(visitor));
+                              },
+                              &books_, storage::Clock::Real()};
   OpenCalls open_calls_{storage::Clock::Real(), absl::Seconds(30)};
   const CallFrame frame_{.clock = storage::Clock::Real(), .deadlines = CallDeadlines{}, .open_calls = &open_calls_};
   absl::Mutex mutex_;

@@ -27,8 +27,9 @@ from page_commands import blocks, code_in_text, commands  # noqa: E402
 PAGE, MESSAGES_PAGE = "docs/clients.md", "docs/reservations.md"
 # What the page's commands are about; the tests have their own.
 EXAMPLE = "10.0.0.1:7400,10.0.0.2:7400 tv alice"
-# Where the page's program has defined all that it uses.
+# Where the page's programs have defined all that they use.
 BEGIN_OF_MAIN = "\ntry:\n    reservation = "
+BEGIN_OF_NODES_MAIN = "\nconst client = "
 # Debian's python3-grpcio is for no other interpreter than this one.
 ENVIRONMENT = {**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
 VERIFIED_TIMEOUT_S = 60
@@ -43,10 +44,38 @@ def entering_program():
     return f"""{definitions}
 {enter}
 import json
-told = enter(door_rpc.FrontDoorServiceStub(grpc.insecure_channel("ipv4:" + sys.argv[1])), *sys.argv[2:])
+channel = connect(sys.argv[1])
+told = enter(door_of(channel), *sys.argv[2:])
 if told.get("token"):
-    told["reserved"] = reserve(connect(sys.argv[1]), sys.argv[2], sys.argv[3], str(uuid.uuid4()), told["token"]).sku_id
+    told["reserved"] = reserve(
+        rpc.ReservationServiceStub(channel), sys.argv[2], sys.argv[3], str(uuid.uuid4()), told["token"]).sku_id
 print(json.dumps(told))
+"""
+
+
+def nodes_entering_program():
+    """The same in Node, which says times in seconds here, as Python does."""
+    (program,) = blocks(PAGE, ("js",))
+    (enter,) = blocks(PAGE, ("javascript",))
+    definitions, main, _ = program.partition(BEGIN_OF_NODES_MAIN)
+    assert main, "the page's program has another form"
+    return f"""{definitions}
+{enter}
+const [nodes, sku, user, ...words] = process.argv.slice(2);
+const door = connect(nodes, FrontDoorService);
+const client = connect(nodes, ReservationService);
+(async () => {{
+  const told = await enter(door, sku, user, ...words);
+  if (told.token) {{
+    const claim = await reserve(client, sku, user, randomUUID(), {{purchase_token: told.token}});
+    told.reserved = claim.sku_id;
+  }}
+  if ('retry_after_ms' in told) {{
+    told.retry_after_s = told.retry_after_ms / 1000;
+    delete told.retry_after_ms;
+  }}
+  console.log(JSON.stringify(told));
+}})().finally(() => [door, client].forEach(one => one.close()));
 """
 
 
@@ -58,6 +87,7 @@ def prepare():
     (operate,) = blocks(PAGE, ("python3",))
     (FOLDER / "operate.py").write_text(operate)
     (FOLDER / "enter.py").write_text(entering_program())
+    (FOLDER / "enter.js").write_text(nodes_entering_program())
     (FOLDER / "proto").symlink_to(ROOT / "proto")
     for_python, _for_go = blocks(PAGE)
     *stubs, python = commands(for_python)
@@ -151,16 +181,21 @@ class WhenAnswersToNodeAreLost(WhenAnswersAreLost):
     program = NODE
 
 
-def enter(nodes, *words):
+WITH_PYTHON, WITH_NODE = (sys.executable, "enter.py"), ("node", "enter.js")
+
+
+def enter(nodes, *words, program=WITH_PYTHON):
     """What the page's function would tell the buyer's page."""
-    done = subprocess.run([sys.executable, "enter.py", nodes, *words], cwd=FOLDER, capture_output=True, text=True,
-                          timeout=60, check=False, env={**ENVIRONMENT, "PYTHONPATH": "gen"})
+    done = subprocess.run([*program, nodes, *words], cwd=FOLDER, capture_output=True, text=True, timeout=60,
+                          check=False, env={**ENVIRONMENT, "PYTHONPATH": "gen"})
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 class EnteringASale(unittest.TestCase):
     """Against a front door that answers as it was told."""
+
+    program = WITH_PYTHON
 
     def enter(self, answer, *words):
         requests = []
@@ -178,7 +213,7 @@ class EnteringASale(unittest.TestCase):
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         self.addCleanup(server.stop, None)
-        told = enter(f"127.0.0.1:{port}", "tv", "alice", *words)
+        told = enter(f"127.0.0.1:{port}", "tv", "alice", "203.0.113.7", *words, program=self.program)
         (request,) = requests
         return told, request
 
@@ -187,7 +222,8 @@ class EnteringASale(unittest.TestCase):
         not_admitted.retry_after.FromMilliseconds(20500)
         told, request = self.enter(not_admitted)
         self.assertEqual(told, {"retry_after_s": 20.5})
-        self.assertEqual((request.sku_id, request.user_id, request.challenge_solution), ("tv", "alice", ""))
+        self.assertEqual((request.sku_id, request.user_id, request.buyer_address, request.challenge_solution),
+                         ("tv", "alice", "203.0.113.7", ""))
 
     def test_a_rate_limit_is_passed_on_after_one_try(self):
         retry = error_details_pb2.RetryInfo()
@@ -203,6 +239,10 @@ class EnteringASale(unittest.TestCase):
         told, request = self.enter(asked, "solved")
         self.assertEqual(told, {"challenge": "{}", "problem": "expired"})
         self.assertEqual(request.challenge_solution, "solved")
+
+
+class EnteringASaleInNode(EnteringASale):
+    program = WITH_NODE
 
 
 def write_certificates(folder):
@@ -292,21 +332,26 @@ class AgainstRealNodes(unittest.TestCase):
         self.assertRegex(refused.stderr, r"^SALE_PAUSED: .*'pause_reason': 'We are back soon.'")
 
     def test_a_buyer_enters_a_sale_that_asks_for_a_token(self):
-        self.sell("ticket", 1)
-        self.assertEqual(enter(self.nodes, "ticket", "alice"), {"token": ""}, "there is no front door")
+        self.sell("ticket", 2)
+        for program in (WITH_PYTHON, WITH_NODE):
+            told = enter(self.nodes, "ticket", "alice", program=program)
+            self.assertEqual(told, {"token": ""}, "there is no front door")
         tranchectl.ctl(self.state, "door", "set", "ticket", "--token", "--yes")
         # Each node has the policy a moment later, and then refuses a claim without a token.
         deadline = time.monotonic() + VERIFIED_TIMEOUT_S
         for node in self.nodes.split(","):
-            opinion = ("door", "test", "--sku", "ticket", "--user", "alice")
-            command = (cluster.BIN / "tranchectl", "--endpoint", node, *opinion)
-            while "not given" not in subprocess.run(command, text=True, check=False, capture_output=True).stdout:
+            channel = grpc.insecure_channel(node)
+            self.addCleanup(channel.close)
+            door = door_rpc.FrontDoorServiceStub(channel)
+            nobody = door_pb.EnterSaleRequest(sku_id="ticket", user_id="nobody")
+            while not door.EnterSale(nobody, timeout=10).purchase_token:
                 self.assertLess(time.monotonic(), deadline, "the node has no policy")
         refused = reserve(PYTHON, self.nodes, "ticket", "alice")
         self.assertRegex(refused.stderr, "^PURCHASE_TOKEN_REQUIRED: ")
-        told = enter(self.nodes, "ticket", "alice")
-        self.assertNotEqual(told["token"], "")
-        self.assertEqual(told["reserved"], "ticket")
+        for program, user in ((WITH_PYTHON, "alice"), (WITH_NODE, "bob")):
+            told = enter(self.nodes, "ticket", user, program=program)
+            self.assertNotEqual(told["token"], "")
+            self.assertEqual(told["reserved"], "ticket")
 
     def start(self, *command):
         log = open(FOLDER / f"{pathlib.Path(command[0]).name}.log", "w+b")

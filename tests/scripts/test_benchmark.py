@@ -1,11 +1,18 @@
 """The figures of scripts/benchmark that are computed in Python."""
 
+import contextlib
+import io
+import json
 import os
 import pathlib
+import subprocess
 import unittest
+from unittest import mock
 
 import lib_path  # noqa: F401
 import benchmark
+import benchmark_answers
+import benchmark_door
 import benchmark_verify
 from benchmark_cluster import memory_mib
 
@@ -20,6 +27,55 @@ class Options(unittest.TestCase):
     def test_the_rows_that_the_help_promises(self):
         self.assertIn(f"--rows, default {benchmark.parse([]).rows:,}", USAGE)
         self.assertEqual(benchmark.parse(["verify", "--rows", "1000"]).rows, 1000)
+
+
+class Compare(unittest.TestCase):
+    def compare(self, figures, rounds=1):
+        """`figures`: of each door, its (answers per second, microseconds) in turns."""
+        left = {name: list(measured) for name, measured in figures.items()}
+        order = []
+
+        def measure(name):
+            order.append(name)
+            return {"status": left[name].pop(0)}
+
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            found = benchmark_answers.compare({name: name for name in figures}, "plain", rounds, measure)
+        return found, order, out.getvalue()
+
+    def test_ratios_of_the_same_turn(self):
+        # The first of each is not counted; in the last turn the machine is half as fast.
+        found, _, text = self.compare({"closed": [(1, 1), (80, 12), (40, 24)], "plain": [(9, 9), (100, 10), (50, 20)]})
+        self.assertEqual(found, {"closed": {"status": {"rate": 0.8, "cpu": 1.2, "rates": [0.8, 0.8], "cpus": [1.2, 1.2],
+                                                       "per_second": 60, "cpu_us": 18}}})
+        self.assertIn("80.0 % of the rate plain", text)
+        self.assertIn("60/s, 18.0 us", text)
+
+    def test_each_is_first_as_often(self):
+        _, order, _ = self.compare({"closed": [(1, 1)] * 5, "plain": [(1, 1)] * 5}, rounds=2)
+        self.assertEqual(order[:2], ["closed", "plain"])
+        self.assertEqual(order[2:], ["closed", "plain", "plain", "closed"] * 2)
+
+
+class FollowedDoor(unittest.TestCase):
+    """The node of a benchmark goes by the stored policies before it is measured."""
+
+    def wait(self, told, patience_s=60):
+        """`told`: the node's versions, one at each look; 7 is stored."""
+        stored = json.dumps({"policies": [{"version": "7"}]})
+        # `door test` ends with 1 where somebody would not be let in.
+        looks = [subprocess.CompletedProcess([], 1, json.dumps({"policy_version": str(seen)}), "") for seen in told]
+        with (mock.patch("tranchectl.ctl", return_value=stored), mock.patch("tranchectl.run", side_effect=looks) as run,
+              mock.patch("time.sleep"), mock.patch("benchmark_door.PATIENCE_S", patience_s)):
+            benchmark_door.wait_until_followed({}, ["tv"])
+        return run.call_count
+
+    def test_it_looks_until_the_node_follows(self):
+        self.assertEqual(self.wait([0, 6, 7, 7]), 3)
+
+    def test_not_for_ever(self):
+        with self.assertRaisesRegex(RuntimeError, "does not follow the policy of tv"):
+            self.wait([6, 6], patience_s=-1)
 
 
 class Memory(unittest.TestCase):

@@ -1,7 +1,9 @@
 -- The front door: its policies, lottery rounds and keys, and who is always let in or never. Every shard has the tables; only
 -- home's are used.
 --
--- No lock on a table that servers use.
+-- Whoever cannot have a lock within 2 s fails and is run again; of what servers use, it needs none.
+
+SET LOCAL lock_timeout = '2s';
 
 -- The newest change of any of them. One row: each change locks it first, so changes commit in the order of their versions.
 CREATE TABLE tranche.front_door (

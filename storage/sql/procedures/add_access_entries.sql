@@ -16,7 +16,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
   c_batch   constant integer := 1000;
-  c_most    constant bigint := 200000;
+  c_most    constant integer := 200000;
   v_now     timestamptz;
   v_before  bigint;
   v_more    bigint;

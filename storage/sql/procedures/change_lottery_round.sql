@@ -7,7 +7,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 AS $$
 DECLARE
-  c_kept   constant bigint := 100;
+  c_kept   constant integer := 100;
   v_now    timestamptz := clock_timestamp();
   v_before front_round%ROWTYPE;
   v_after  front_round%ROWTYPE;

@@ -9,7 +9,7 @@ SET search_path = tranche, pg_temp
 SET enable_seqscan = off
 AS $$
 DECLARE
-  c_kept    constant bigint := 1000;
+  c_kept    constant integer := 1000;
   v_version bigint;
   v_oldest  bigint;
 BEGIN

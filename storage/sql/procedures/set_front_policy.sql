@@ -17,7 +17,7 @@ SET lock_timeout = '2s'
 AS $$
 #variable_conflict use_column
 DECLARE
-  c_most     constant bigint := 10000;
+  c_most     constant integer := 10000;
   v_outcome  text := 'DONE';
   v_begun    boolean := false;
   v_admitted integer := CASE WHEN p_document IS NOT NULL THEN p_admitted END;
