@@ -141,8 +141,8 @@ TEST_F(LastingAccessTest, AStreamWhoseCallerDoesNotReadIsCutOff) {
   auto stream = stub_->StreamReservations(context.get());
   v1::StreamReservationsRequest item = Item(1);
   item.mutable_create()->set_sku_id("dry");
-  // More answers than the connection's buffers take.
-  for (int sent = 0; sent < 3000; ++sent) ASSERT_TRUE(stream->Write(item));
+  // Far more answers than the connection's buffers take, which grow while it is quick: several MiB.
+  for (int sent = 0; sent < 30'000; ++sent) ASSERT_TRUE(stream->Write(item));
   ASSERT_TRUE(AwaitThat([&] { return service_->unread_answers() > 1; }));
   Revoke();
   EXPECT_TRUE(AwaitThat([&] { return service_->unread_answers() == 0; })) << "they are dropped";
