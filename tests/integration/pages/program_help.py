@@ -36,14 +36,17 @@ class Programs:
         _, _, listed = self.help(*words).partition("\nSubcommands:\n")
         return SUBCOMMAND.findall(listed.split("\n\n")[0])
 
+    def commands_from(self, words):
+        """`words`, and every command below: nouns, verbs, and verbs of verbs."""
+        below = [self.commands_from((*words, word)) for word in self.subcommands(*words)]
+        return [words] + [command for commands in below for command in commands]
+
     def knows_program(self, word):
         return word in (CTL, *SERVERS) or (word.startswith("scripts/") and "/" not in word[8:] and len(word) > 8)
 
     def all_flags(self):
         """Of every program and every command of scripts/."""
-        ours = [(program,) for program in SERVERS] + [(CTL,)]
-        ours += [(CTL, noun) for noun in self.subcommands(CTL)]
-        ours += [(CTL, noun, verb) for noun in self.subcommands(CTL) for verb in self.subcommands(CTL, noun)]
+        ours = [(program,) for program in SERVERS] + self.commands_from((CTL,))
         ours += [(f"scripts/{file.name}",) for file in (ROOT / "scripts").iterdir()
                  if file.is_file() and not file.suffix and file.name != "README.md"]
         return set().union(*(self.flags(*words) for words in ours))
