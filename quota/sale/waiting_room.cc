@@ -28,7 +28,7 @@ void WaitingRoom::Enter(std::unique_ptr<Waiter> waiter, absl::Time deadline) {
       leaving.push_back({std::move(waiter), Answer::kSentAway});
     } else if (waiter->TryToGo(now, demand)) {
       leaving.push_back({std::move(waiter), Answer::kGoesOn});
-    } else if (IsFull() || waiter->wait_until() <= now) {
+    } else if (size_ >= options_.max_waiting || waiter->wait_until() <= now) {
       leaving.push_back({std::move(waiter), Answer::kGivesUp});
     } else {
       Line& line = by_sku_[waiter->sku_id()];
@@ -37,11 +37,6 @@ void WaitingRoom::Enter(std::unique_ptr<Waiter> waiter, absl::Time deadline) {
     }
   }
   Dismiss(demand, std::move(leaving));
-}
-
-bool WaitingRoom::IsFull() const {
-  const size_t elsewhere = options_.waiting_elsewhere ? options_.waiting_elsewhere() : 0;
-  return size_ + elsewhere >= options_.max_waiting;
 }
 
 // Always with the lock: whoever enters either finds the units or is found here.

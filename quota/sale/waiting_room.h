@@ -11,7 +11,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -32,9 +31,6 @@ struct WaitingOptions {
   absl::Duration exhausted_wait = absl::Milliseconds(100);
   // The most requests that wait at once, over all SKUs; further ones are told "exhausted here" at once.
   size_t max_waiting = 1000;
-  // How many wait elsewhere within the same bound; empty: none. Called with the room's lock held, so it must not call
-  // the room, except for waiting().
-  std::function<size_t()> waiting_elsewhere = {};
 };
 
 // Demand that requests leave at slices. Those who bring units are told of it later, without a lock.
@@ -142,7 +138,6 @@ class WaitingRoom {
   void ServeLine(Line& line, const std::string& sku_id, absl::Time now, NewDemand& demand,
                  std::vector<Leaving>* leaving) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<std::unique_ptr<Waiter>> TakeOverdue(absl::Time now);
-  bool IsFull() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // To be called without the lock.
   void Bring(const NewDemand& demand);
   void AskForWaiting();

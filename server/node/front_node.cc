@@ -88,7 +88,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         connector_(ToZookeeperOptions(options.backends)),
         door_(
             options, &ledger_, this, [this] { return Incarnation(); }, [this] { return sale_.waiting(); }),
-        sale_(options, &slices_, ledger_.books(), door_.gate(), [this] { return door_.waiting(); }),
+        sale_(options, &slices_, ledger_.books(), door_.gate()),
         access_log_(MakeAccessLog(options)),
         access_(options.access_file.empty()
                     ? nullptr

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -26,10 +25,8 @@ namespace tranche::server {
 // Thread-safe, except for ending. Outlived by its dependencies.
 class NodeSale {
  public:
-  // `gate`: asked for each claim and cart. `parked`: how many wait at the gate, within the same bound as those who wait
-  // for units; it must not call this, except for waiting().
-  NodeSale(const ServerOptions& options, quota::SliceTable* slices, storage::Books* books, quota::SaleGate* gate,
-           std::function<size_t()> parked);
+  // `gate`: asked for each claim and cart.
+  NodeSale(const ServerOptions& options, quota::SliceTable* slices, storage::Books* books, quota::SaleGate* gate);
 
   quota::Seller& seller() { return seller_; }
   quota::CartSeller& carts() { return carts_; }

@@ -118,26 +118,6 @@ TEST_F(WaitingRoomTest, WhoMustWaitForAnotherSkuGoesToThatLineAndKeepsItsPlace) 
   EXPECT_EQ(Told(), (Strings{"late goes on"}));
 }
 
-TEST_F(WaitingRoomTest, WhoWaitsElsewhereTakesAPlaceToo) {
-  size_t elsewhere = 2;
-  WaitingRoom shared(
-      &slices_, &clock_,
-      {.exhausted_wait = absl::Seconds(1), .max_waiting = 3, .waiting_elsewhere = [&] { return elsewhere; }});
-  const auto enter = [&](const std::string& name) {
-    shared.Enter(std::make_unique<Buyer>(this, name, std::map<std::string, int64_t>{{"tv", 1}}),
-                 absl::InfiniteFuture());
-  };
-  enter("a");
-  EXPECT_TRUE(Told().empty());
-  enter("b");
-  EXPECT_EQ(Told(), (Strings{"b gives up"}));
-  elsewhere = 1;
-  enter("c");
-  EXPECT_TRUE(Told().empty());
-  EXPECT_EQ(shared.waiting(), 2u);
-  shared.SetOpen(false);
-}
-
 TEST_F(WaitingRoomTest, WhoseUnitsCameBeforeItDoesNotWait) {
   units_["tv"] = 1;
   Enter("a", {{"tv", 1}});
