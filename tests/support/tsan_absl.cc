@@ -113,30 +113,25 @@ TRANCHE_WRAP_TIMED_AWAIT(AwaitFor, absl::Duration,
 TRANCHE_WRAP_TIMED_AWAIT(AwaitUntil, absl::Time,
                          "_ZN4absl7debian35Mutex17AwaitWithDeadlineERKNS0_9ConditionENS0_4TimeE")
 
-// Taking a lock when a condition holds: the same without giving anything up at first.
-extern "C" void RealLockWhen(absl::Mutex* mutex, const absl::Condition& condition)
-    TRANCHE_REAL("_ZN4absl7debian35Mutex8LockWhenERKNS0_9ConditionE");
+// Taking a lock when a condition holds. The lock is taken first and given up again: whoever evaluates the condition
+// then comes after the caller who has made it. Abseil's own order of the two is not seen here.
 extern "C" void WrapLockWhen(absl::Mutex* mutex, const absl::Condition& condition)
     TRANCHE_WRAP("_ZN4absl7debian35Mutex8LockWhenERKNS0_9ConditionE");
 extern "C" void WrapLockWhen(absl::Mutex* mutex, const absl::Condition& condition) {
-  WatchedCondition watched{mutex, &condition};
-  RealLockWhen(mutex, absl::Condition(&Evaluate, &watched));
-  __tsan_acquire(mutex);
+  mutex->Lock();
+  mutex->Await(condition);
 }
 
-#define TRANCHE_WRAP_TIMED_LOCK_WHEN(id, Limit, name)                                                             \
-  extern "C" bool Real##id(absl::Mutex* mutex, const absl::Condition& condition, Limit limit) TRANCHE_REAL(name); \
+#define TRANCHE_WRAP_TIMED_LOCK_WHEN(id, Limit, await, name)                                                      \
   extern "C" bool Wrap##id(absl::Mutex* mutex, const absl::Condition& condition, Limit limit) TRANCHE_WRAP(name); \
   extern "C" bool Wrap##id(absl::Mutex* mutex, const absl::Condition& condition, Limit limit) {                   \
-    WatchedCondition watched{mutex, &condition};                                                                  \
-    const bool result = Real##id(mutex, absl::Condition(&Evaluate, &watched), limit);                             \
-    __tsan_acquire(mutex);                                                                                        \
-    return result;                                                                                                \
+    mutex->Lock();                                                                                                \
+    return mutex->await(condition, limit);                                                                        \
   }
 
-TRANCHE_WRAP_TIMED_LOCK_WHEN(LockWhenFor, absl::Duration,
+TRANCHE_WRAP_TIMED_LOCK_WHEN(LockWhenFor, absl::Duration, AwaitWithTimeout,
                              "_ZN4absl7debian35Mutex19LockWhenWithTimeoutERKNS0_9ConditionENS0_8DurationE")
-TRANCHE_WRAP_TIMED_LOCK_WHEN(LockWhenUntil, absl::Time,
+TRANCHE_WRAP_TIMED_LOCK_WHEN(LockWhenUntil, absl::Time, AwaitWithDeadline,
                              "_ZN4absl7debian35Mutex20LockWhenWithDeadlineERKNS0_9ConditionENS0_4TimeE")
 
 // Condition variables: the lock is given up and taken again.
