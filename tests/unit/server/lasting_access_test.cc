@@ -136,7 +136,10 @@ TEST_F(LastingAccessTest, AWatchWhoseCallerDoesNotReadIsCutOffAtTheNextRecheckBu
 
 // It is far from its bounds, so nothing else would end it.
 TEST_F(LastingAccessTest, AStreamWhoseCallerDoesNotReadIsCutOff) {
-  StartServer({.max_outstanding = 100000, .unread_timeout = absl::Milliseconds(50)});
+  const StreamBounds wide = {.streams = 8, .answers = 100'000};
+  StartServer({.max_outstanding = 100'000,
+               .unread_timeout = absl::Milliseconds(50),
+               .limits = {.node = wide, .address = wide, .connection = wide}});
   auto context = Context();
   auto stream = stub_->StreamReservations(context.get());
   v1::StreamReservationsRequest item = Item(1);
