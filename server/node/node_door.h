@@ -24,8 +24,8 @@ namespace tranche::server {
 // are ended before those.
 class NodeDoor {
  public:
-  // `self`: the node's incarnation, kPool while it has none. `waiting_for_units`: how many wait for units, within the
-  // same bound as those who wait for their turn; called when somebody is to wait.
+  // `self`: the node's incarnation, kPool while it has none. `waiting_for_units`: how many wait for units; who waits
+  // for their turn has only the places that they leave. Called when somebody is to wait.
   NodeDoor(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
            std::function<storage::IncarnationId()> self, std::function<size_t()> waiting_for_units);
 
