@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/random/random.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -206,11 +207,13 @@ void DoorWatch::FindHomes() {
   const std::shared_ptr<quota::Coordination> session = sessions_->Session();
   if (session == nullptr) return;
   const auto names = session->List(quota::kNodesPath, quota::Watch::kNo);
-  if (!names.ok()) return;
+  const auto drained = session->List(quota::kDrainPath, quota::Watch::kNo);
+  if (!names.ok() || !drained.ok()) return;
   std::vector<storage::IncarnationId> nodes;
   for (const std::string& name : *names) {
-    if (const storage::IncarnationId node = quota::ParseIncarnation(name); node != storage::kPool)
-      nodes.push_back(node);
+    const storage::IncarnationId node = quota::ParseIncarnation(name);
+    // A node that is drained lets nobody in: its keys would only get the others' shares.
+    if (node != storage::kPool && !absl::c_linear_search(*drained, name)) nodes.push_back(node);
   }
   door_->SetHomes(std::make_shared<const Homes>(self, nodes));
 }

@@ -381,6 +381,20 @@ TEST_F(DoorWatchTest, LimitsAreSharedWithTheNodesThatLive) {
   EXPECT_EQ(ServedThrice(), 64) << "it is alone again";
 }
 
+TEST_F(DoorWatchTest, NodesThatAreDrainedKeepNoKeys) {
+  SetLimitOfThree();
+  Begin();
+  RegisterFourNodes();
+  for (const storage::IncarnationId node : {2, 3, 4}) {
+    ASSERT_TRUE(sessions_.session->Create(quota::DrainPath(node), "", quota::CreateMode::kPersistent).ok());
+  }
+  watch_.Look();
+  EXPECT_EQ(ServedThrice(), 64) << "nobody else lets anybody in";
+  ASSERT_TRUE(sessions_.session->Delete(quota::DrainPath(2), quota::kAnyVersion).ok());
+  watch_.Look();
+  EXPECT_LT(ServedThrice(), 64);
+}
+
 TEST_F(DoorWatchTest, TheNodesAreFoundWithoutALook) {
   SetLimitOfThree();
   Begin();
