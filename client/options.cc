@@ -67,6 +67,13 @@ absl::Status Validate(const ClientOptions& options) {
         retry.budget_refill <= 1000)) {
     return absl::InvalidArgumentError("retry: budget_tokens must be 0 to 1e9 and budget_refill 0 to 1000");
   }
+  const ThrottlePolicy& throttle = options.throttle;
+  if (!(throttle.ratio >= 1 && throttle.ratio <= 100)) {
+    return absl::InvalidArgumentError("throttle.ratio: must be 1 to 100");
+  }
+  if (throttle.window < absl::Seconds(1) || throttle.window > absl::Minutes(10)) {
+    return absl::InvalidArgumentError("throttle.window: must be one second to ten minutes");
+  }
   return absl::OkStatus();
 }
 

@@ -8,7 +8,8 @@ namespace {
 
 using Next = AttemptVerdict::Next;
 
-// Errors that gRPC made, not the node.
+// Errors that gRPC made, not the node. A connection that is lost says nothing about load: when a node that was
+// restarted is back, its callers must not hold back what they sent it.
 AttemptVerdict JudgeTransport(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
@@ -16,7 +17,8 @@ AttemptVerdict JudgeTransport(const absl::Status& status) {
               .outcome_unknown = !WasNotSent(status),
               .costs_budget = true,
               .avoid_node = true,
-              .retry_delay = {}};
+              .retry_delay = {},
+              .load = LoadSign::kNone};
     case absl::StatusCode::kDeadlineExceeded:
     // We never cancel an attempt ourselves: a server that shuts down cancels calls that it has not begun to serve.
     case absl::StatusCode::kCancelled:
@@ -24,15 +26,25 @@ AttemptVerdict JudgeTransport(const absl::Status& status) {
               .outcome_unknown = true,
               .costs_budget = true,
               .avoid_node = true,
-              .retry_delay = {}};
+              .retry_delay = {},
+              .load = absl::IsDeadlineExceeded(status) ? LoadSign::kOverload : LoadSign::kNone};
     case absl::StatusCode::kUnknown:
     case absl::StatusCode::kInternal:
     case absl::StatusCode::kAborted:
     case absl::StatusCode::kDataLoss:
-      return {
-          .next = Next::kDone, .outcome_unknown = true, .costs_budget = false, .avoid_node = false, .retry_delay = {}};
+      return {.next = Next::kDone,
+              .outcome_unknown = true,
+              .costs_budget = false,
+              .avoid_node = false,
+              .retry_delay = {},
+              .load = LoadSign::kNone};
     default:
-      return {};
+      return {.next = Next::kDone,
+              .outcome_unknown = false,
+              .costs_budget = false,
+              .avoid_node = false,
+              .retry_delay = {},
+              .load = absl::IsResourceExhausted(status) ? LoadSign::kOverload : LoadSign::kAccepted};
   }
 }
 
@@ -50,21 +62,31 @@ AttemptVerdict Judge(const absl::Status& status) {
       verdict.next = Next::kAnotherNow;
       verdict.costs_budget = true;
       verdict.avoid_node = true;
+      verdict.load = LoadSign::kNone;
       return verdict;
     case Reason::kOverloaded:
-    case Reason::kLedgerUnavailable:
     case Reason::kDeadlinePassed:
+      verdict.next = Next::kAnotherLater;
+      verdict.costs_budget = true;
+      verdict.load = LoadSign::kOverload;
+      return verdict;
+    // No sign of overload: the ledger of one shard is away, or fails over, and a node refuses that from memory. Callers
+    // who hold back would miss its return, and sell nothing of other shards meanwhile.
+    case Reason::kLedgerUnavailable:
     case Reason::kSkuMoving:
       verdict.next = Next::kAnotherLater;
       verdict.costs_budget = true;
+      verdict.load = LoadSign::kNone;
       return verdict;
     case Reason::kCommitUnknown:
       verdict.next = Next::kAnotherLater;
       verdict.outcome_unknown = true;
       verdict.costs_budget = true;
+      verdict.load = LoadSign::kNone;
       return verdict;
     case Reason::kInternal:
       verdict.outcome_unknown = true;
+      verdict.load = LoadSign::kNone;
       return verdict;
     case Reason::kUnspecified:
       if (ReasonNameOf(status).empty()) return JudgeTransport(status);
@@ -73,6 +95,7 @@ AttemptVerdict Judge(const absl::Status& status) {
         verdict.next = Next::kAnotherLater;
         verdict.outcome_unknown = true;
         verdict.costs_budget = true;
+        verdict.load = LoadSign::kNone;
       }
       return verdict;
     // These have a RetryInfo, too, but it is for the buyer: limits and lotteries hold over all nodes, so that asking

@@ -6,6 +6,13 @@
 
 namespace tranche::internal {
 
+// What an attempt's status says about the load of the nodes and of their ledger.
+enum class LoadSign {
+  kNone,      // nothing: there was no node, or it had other trouble
+  kAccepted,  // it was answered as it should be, also if the answer is no
+  kOverload
+};
+
 struct AttemptVerdict {
   enum class Next {
     kDone,         // an answer: no node would answer otherwise
@@ -21,6 +28,7 @@ struct AttemptVerdict {
   bool avoid_node = false;
   // The wait that the server asked for; zero: none.
   absl::Duration retry_delay;
+  LoadSign load = LoadSign::kAccepted;
 };
 
 AttemptVerdict Judge(const absl::Status& status);

@@ -24,6 +24,19 @@ struct RetryPolicy {
   double budget_refill = 0.2;
 };
 
+// While the nodes are overloaded, a client holds claims and EnterSale back: it sends about `ratio` times as many tries
+// as the nodes accept, and refuses the rest at once with kOverloaded (metadata "throttled" = "true"), so that the nodes
+// need not. Claims with carts count together, EnterSale by itself; nothing else is throttled, nor what is in doubt.
+struct ThrottlePolicy {
+  bool enabled = true;
+  // 1 to 100. With 2, the nodes refuse about one try for each that they accept: enough to notice at once that they are
+  // well again. Closer to 1 spares them more, and lets the client notice later.
+  double ratio = 2;
+  // One second to ten minutes. What the client remembers; it refuses nothing any more so long after the last overload.
+  // A flash sale is over in seconds, so it is short; shorter ones see too few answers to judge by.
+  absl::Duration window = absl::Seconds(10);
+};
+
 // TLS to the front nodes. The files are PEM. They are read when the client is opened, and looked at once a second: when
 // they have changed, later calls use new connections, and what is under way keeps the old ones. A set that is
 // half-written or faulty is not taken.
@@ -45,6 +58,7 @@ struct ClientOptions {
   // For one attempt, so that time is left to ask another node if one hangs.
   absl::Duration attempt_timeout = absl::Seconds(1);
   RetryPolicy retry;
+  ThrottlePolicy throttle;
   // False: a call stays with the node where it started.
   bool failover = true;
   // Connections per node; more than one only helps callers with thousands of requests in flight.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <regex>
 #include <set>
 #include <utility>
@@ -145,6 +146,12 @@ TEST(OptionsTest, NamesTheOptionOutOfRange) {
   EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.attempt_timeout = {}; }), "attempt_timeout"));
   EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.retry.max_attempts = 0; }), "max_attempts"));
   EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.channels_per_endpoint = 0; }), "channels"));
+  for (const double ratio : {0.9, 101.0, std::nan("")}) {
+    EXPECT_TRUE(absl::StrContains(message([&](ClientOptions& o) { o.throttle.ratio = ratio; }), "throttle.ratio"));
+  }
+  for (const absl::Duration window : {absl::Milliseconds(999), absl::Minutes(11)}) {
+    EXPECT_TRUE(absl::StrContains(message([&](ClientOptions& o) { o.throttle.window = window; }), "throttle.window"));
+  }
 }
 
 TEST(OptionsTest, TlsAndTokensHaveTheirRules) {
@@ -231,6 +238,30 @@ TEST(AttemptVerdict, WhomTheFrontDoorRefusesIsNotSentToAnotherNode) {
     EXPECT_EQ(internal::Judge(refused).next, internal::AttemptVerdict::Next::kDone) << reason;
     EXPECT_FALSE(internal::Judge(refused).avoid_node) << reason;
     EXPECT_TRUE(internal::IsRefusal(refused)) << reason;
+  }
+}
+
+// What the throttle goes by.
+TEST(AttemptVerdict, OnlyOverloadAndSilenceAreSignsOfOverload) {
+  using absl::StatusCode;
+  using internal::LoadSign;
+  const auto sign = [](const absl::Status& status) { return internal::Judge(status).load; };
+  EXPECT_EQ(sign(internal::NodeError(StatusCode::kUnavailable, "OVERLOADED")), LoadSign::kOverload);
+  EXPECT_EQ(sign(internal::NodeError(StatusCode::kDeadlineExceeded, "DEADLINE_PASSED")), LoadSign::kOverload);
+  EXPECT_EQ(sign(absl::DeadlineExceededError("Deadline Exceeded")), LoadSign::kOverload);
+  EXPECT_EQ(sign(absl::ResourceExhaustedError("too many pings")), LoadSign::kOverload);
+
+  EXPECT_EQ(sign(absl::OkStatus()), LoadSign::kAccepted);
+  EXPECT_EQ(sign(internal::NodeError(StatusCode::kUnavailable, "EXHAUSTED_HERE")), LoadSign::kAccepted);
+  for (const char* reason : {"SOLD_OUT", "RATE_LIMITED", "TOO_MANY_STREAMS", "NOT_ADMITTED", "SKU_NOT_FOUND"}) {
+    EXPECT_EQ(sign(internal::NodeError(StatusCode::kResourceExhausted, reason)), LoadSign::kAccepted) << reason;
+  }
+
+  for (const char* reason : {"LEDGER_UNAVAILABLE", "COMMIT_UNKNOWN", "DRAINING", "SKU_MOVING", "INTERNAL", "NEWER"}) {
+    EXPECT_EQ(sign(internal::NodeError(StatusCode::kUnavailable, reason)), LoadSign::kNone) << reason;
+  }
+  for (const absl::Status& lost : {internal::Refused(), internal::ConnectionLost(), absl::CancelledError("leaving")}) {
+    EXPECT_EQ(sign(lost), LoadSign::kNone) << lost;
   }
 }
 
