@@ -12,16 +12,19 @@
 #include "client/internal/node_set.h"
 #include "client/internal/retry_budget.h"
 #include "client/internal/scheduler.h"
+#include "client/internal/throttle.h"
 #include "tranche/options.h"
 
 namespace tranche::internal {
 
 struct CallEnvironment {
   CallEnvironment(const ClientOptions& options, std::vector<std::shared_ptr<Stub>> stubs,
-                  std::shared_ptr<Scheduler> scheduler)
+                  std::shared_ptr<Scheduler> scheduler, const RandomSource& random = {})
       : options(options),
         nodes(std::move(stubs)),
         budget(options.retry.budget_tokens, options.retry.budget_refill),
+        claim_throttle(MakeThrottle(options.throttle, random)),
+        entry_throttle(MakeThrottle(options.throttle, random)),
         scheduler(std::move(scheduler)) {}
 
   // Every call begins and ends through these, so that the client can wait for the last one.
@@ -42,6 +45,10 @@ struct CallEnvironment {
   const ClientOptions options;
   NodeSet nodes;
   RetryBudget budget;
+  // For claims with carts, and for EnterSale; null: switched off. Nothing else is throttled: payments, cancellations
+  // and extensions are the last to be sacrificed, and a look-up comes before a payment or settles a doubt.
+  const std::unique_ptr<Throttle> claim_throttle;
+  const std::unique_ptr<Throttle> entry_throttle;
   const std::shared_ptr<Scheduler> scheduler;
   // Once set, there are no further attempts.
   std::atomic<bool> closing{false};

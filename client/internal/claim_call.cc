@@ -15,7 +15,7 @@ constexpr int kLookUpsToBelieve = 2;
 }  // namespace
 
 ClaimCall::ClaimCall(CallEnvironment& environment, absl::Time deadline, bool retry_of_unknown)
-    : RetryingCall(environment, deadline) {
+    : RetryingCall(environment, deadline, environment.claim_throttle.get()) {
   if (retry_of_unknown) set_outcome_unknown();
 }
 

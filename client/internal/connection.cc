@@ -18,11 +18,19 @@ namespace {
 
 constexpr absl::Duration kRegularly = absl::Seconds(1);
 
+void StartClaim(RetryingCall* call, bool admitted) {
+  if (admitted) {
+    call->StartAdmitted();
+  } else {
+    call->Start();
+  }
+}
+
 }  // namespace
 
 Connection::Connection(const ClientOptions& options, std::vector<std::shared_ptr<Stub>> stubs,
-                       std::shared_ptr<Scheduler> scheduler)
-    : environment_(options, std::move(stubs), std::move(scheduler)) {}
+                       std::shared_ptr<Scheduler> scheduler, const RandomSource& random)
+    : environment_(options, std::move(stubs), std::move(scheduler), random) {}
 
 Connection::~Connection() {
   environment_.closing = true;
@@ -34,9 +42,9 @@ void Connection::Create(CreateReservation request, Callback callback) {
   CreateBefore(DeadlineFromNow(), std::move(request), std::move(callback));
 }
 
-void Connection::CreateBefore(absl::Time deadline, CreateReservation request, Callback callback) {
+void Connection::CreateBefore(absl::Time deadline, CreateReservation request, Callback callback, bool admitted) {
   if (request.reservation_id.empty()) request.reservation_id = MakeUuidV7();
-  (new CreateCall(environment_, deadline, std::move(request), std::move(callback)))->Start();
+  StartClaim(new CreateCall(environment_, deadline, std::move(request), std::move(callback)), admitted);
 }
 
 void Connection::Get(std::string reservation_id, Callback callback) {
@@ -47,13 +55,14 @@ void Connection::CreateCart(tranche::CreateCart cart, CallbackOf<Cart> callback)
   CreateCartBefore(DeadlineFromNow(), std::move(cart), std::move(callback));
 }
 
-void Connection::CreateCartBefore(absl::Time deadline, tranche::CreateCart cart, CallbackOf<Cart> callback) {
+void Connection::CreateCartBefore(absl::Time deadline, tranche::CreateCart cart, CallbackOf<Cart> callback,
+                                  bool admitted) {
   // Without a line there would be no id to name if the outcome is unknown.
   if (cart.lines.empty()) return callback(absl::InvalidArgumentError("a cart has at least one line"));
   for (CartLine& line : cart.lines) {
     if (line.reservation_id.empty()) line.reservation_id = MakeUuidV7();
   }
-  (new CartCall(environment_, deadline, std::move(cart), std::move(callback)))->Start();
+  StartClaim(new CartCall(environment_, deadline, std::move(cart), std::move(callback)), admitted);
 }
 
 void Connection::Confirm(ConfirmReservation change, CallbackOf<Confirmation> callback) {
@@ -129,7 +138,7 @@ void Connection::ListSkus(tranche::ListSkus query, CallbackOf<SkuPage> callback)
 void Connection::EnterSale(tranche::EnterSale request, CallbackOf<SaleEntry> callback) {
   using Call = RepeatableCall<tranche::v1::EnterSaleRequest, tranche::v1::EnterSaleResponse, SaleEntry>;
   (new Call(environment_, DeadlineFromNow(), &Stub::EnterSale, ToProto(std::move(request)), /*changes=*/"",
-            std::move(callback)))
+            std::move(callback), /*in_doubt=*/false, environment_.entry_throttle.get()))
       ->Start();
 }
 

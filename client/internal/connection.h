@@ -23,17 +23,19 @@ class Connection {
   using CallbackOf = absl::AnyInvocable<void(absl::StatusOr<Answer>)>;
   using Callback = CallbackOf<Reservation>;
 
-  // One stub per endpoint of `options`.
+  // One stub per endpoint of `options`. `random` decides what is throttled; empty: a real one.
   Connection(const ClientOptions& options, std::vector<std::shared_ptr<Stub>> stubs,
-             std::shared_ptr<Scheduler> scheduler);
+             std::shared_ptr<Scheduler> scheduler, const RandomSource& random = {});
   // Waits for outstanding calls.
   ~Connection();
 
   void Create(CreateReservation request, Callback callback);
   // These have the caller's deadline, for a request that began elsewhere (on a stream). `in_doubt`: it may have been
-  // done there. For the claims, retry_of_unknown says so.
-  void CreateBefore(absl::Time deadline, CreateReservation request, Callback callback);
-  void CreateCartBefore(absl::Time deadline, tranche::CreateCart cart, CallbackOf<Cart> callback);
+  // done there. For the claims, retry_of_unknown says so. `admitted`: the throttle has let it pass there, and it was
+  // not sent; to ask again would refuse more than the throttle has reckoned with.
+  void CreateBefore(absl::Time deadline, CreateReservation request, Callback callback, bool admitted = false);
+  void CreateCartBefore(absl::Time deadline, tranche::CreateCart cart, CallbackOf<Cart> callback,
+                        bool admitted = false);
   void ConfirmBefore(absl::Time deadline, bool in_doubt, ConfirmReservation change, CallbackOf<Confirmation> callback);
   void CancelBefore(absl::Time deadline, bool in_doubt, CancelReservation change, Callback callback);
   void Get(std::string reservation_id, Callback callback);

@@ -23,10 +23,10 @@ class RepeatableCall final : public RetryingCall {
   using Method = void (Stub::*)(Stub::Context&, absl::Time, const Request&, Response*, internal::AttemptObserver*);
 
   // `changes`: the id of the reservation that the call changes; "" if it only reads. `in_doubt`: it may have been done
-  // before.
+  // before. `throttle` as for RetryingCall.
   RepeatableCall(CallEnvironment& environment, absl::Time deadline, Method method, Request request, std::string changes,
-                 Callback callback, bool in_doubt = false)
-      : RetryingCall(environment, deadline),
+                 Callback callback, bool in_doubt = false, Throttle* throttle = nullptr)
+      : RetryingCall(environment, deadline, throttle),
         method_(method),
         request_(std::move(request)),
         changes_(std::move(changes)),

@@ -6,8 +6,8 @@
 
 namespace tranche::internal {
 
-RetryingCall::RetryingCall(CallEnvironment& environment, absl::Time deadline)
-    : environment_(environment), deadline_(deadline) {
+RetryingCall::RetryingCall(CallEnvironment& environment, absl::Time deadline, Throttle* throttle)
+    : environment_(environment), deadline_(deadline), throttle_(throttle) {
   environment_.CallBegins();
 }
 
@@ -16,6 +16,19 @@ RetryingCall::~RetryingCall() {
   // one of gRPC's own threads, that thread would wait for itself.
   context_.reset();
   environment_.CallEnds();
+}
+
+void RetryingCall::Start() {
+  if (throttle_ == nullptr) return StartAttempt();
+  const absl::Time now = environment_.scheduler->Now();
+  if (MayTry(now)) return StartAttempt();
+  environment_.scheduler->RunAt(now, [this] { Finish(throttle_->Refusal()); });
+}
+
+bool RetryingCall::MayTry(absl::Time now) {
+  // What is in doubt may always be tried again: otherwise two look-ups would have to settle the doubt of a claim, which
+  // costs the nodes more. The retry budget bounds these.
+  return throttle_ == nullptr || outcome_unknown_ || throttle_->Admit(now);
 }
 
 void RetryingCall::StartAttempt() {
@@ -35,6 +48,7 @@ void RetryingCall::OnAttemptDone(const absl::Status& status) {
     environment_.nodes.MarkHealthy(node_);
   }
   if (!verdict.costs_budget) environment_.budget.OnAnswered();
+  if (throttle_ != nullptr) throttle_->OnAnswers(verdict.load, 1, environment_.scheduler->Now());
   if (verdict.next == AttemptVerdict::Next::kDone) {
     Finish(status);
     return;
@@ -45,8 +59,17 @@ void RetryingCall::OnAttemptDone(const absl::Status& status) {
 void RetryingCall::RetryOrFinish(const absl::Status& status, const AttemptVerdict& verdict, absl::Time now) {
   const absl::Duration delay = NextDelay(verdict, now);
   if (attempts_ >= environment_.options.retry.max_attempts || now + delay >= EndOfAttempts(verdict, now) ||
-      environment_.closing.load(std::memory_order_relaxed) ||
-      (verdict.costs_budget && !environment_.budget.TrySpend())) {
+      environment_.closing.load(std::memory_order_relaxed)) {
+    Finish(status);
+    return;
+  }
+  // Before the wait, so that nobody waits for a try that is then refused; and before the budget, so that this try costs
+  // no token.
+  if (!MayTry(now)) {
+    Finish(throttle_->Refusal(status));
+    return;
+  }
+  if (verdict.costs_budget && !environment_.budget.TrySpend()) {
     Finish(status);
     return;
   }

@@ -20,10 +20,15 @@ class RetryingCall : private AttemptObserver {
   RetryingCall(const RetryingCall&) = delete;
   RetryingCall& operator=(const RetryingCall&) = delete;
 
-  void Start() { StartAttempt(); }
+  // If the throttle refuses the first attempt, the call ends later, on the scheduler's thread: its caller may hold
+  // locks that the callback takes, or call again from there.
+  void Start();
+  // For a call whose first attempt the throttle has let pass already.
+  void StartAdmitted() { StartAttempt(); }
 
  protected:
-  RetryingCall(CallEnvironment& environment, absl::Time deadline);
+  // `throttle`: null if such calls are never throttled.
+  RetryingCall(CallEnvironment& environment, absl::Time deadline, Throttle* throttle = nullptr);
   virtual ~RetryingCall();
 
   // Sends the request once; the answer goes to observer().
@@ -46,6 +51,8 @@ class RetryingCall : private AttemptObserver {
 
  private:
   void OnAttemptDone(const absl::Status& status) final;
+  // Whether the throttle lets the next attempt pass. False counts as a try that it has refused.
+  bool MayTry(absl::Time now);
   void StartAttempt();
   void RetryOrFinish(const absl::Status& status, const AttemptVerdict& verdict, absl::Time now);
   absl::Time EndOfAttempts(const AttemptVerdict& verdict, absl::Time now) const;
@@ -54,6 +61,7 @@ class RetryingCall : private AttemptObserver {
 
   CallEnvironment& environment_;
   const absl::Time deadline_;
+  Throttle* const throttle_;
   Stub::Context context_;
   NodeSet::Tried tried_ = 0;
   int node_ = -1;

@@ -21,9 +21,10 @@ void CreateOnStream::Deliver(const tranche::v1::StreamReservationsResult& result
   callback_(FromProto(result.created().reservation(), result.created().replayed()));
 }
 
-void CreateOnStream::ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) {
-  request_.retry_of_unknown = request_.retry_of_unknown || outcome_unknown;
-  connection.CreateBefore(deadline(), std::move(request_), Telling(window, std::move(callback_)));
+void CreateOnStream::ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) {
+  request_.retry_of_unknown = request_.retry_of_unknown || so_far == SoFar::kUnknown;
+  connection.CreateBefore(deadline(), std::move(request_), Telling(window, std::move(callback_)),
+                          /*admitted=*/so_far == SoFar::kNotSent);
 }
 
 void CartOnStream::Write(tranche::v1::StreamReservationsItem* item) const {
@@ -34,9 +35,10 @@ void CartOnStream::Deliver(const tranche::v1::StreamReservationsResult& result) 
   callback_(FromProto(result.cart_created()));
 }
 
-void CartOnStream::ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) {
-  cart_.retry_of_unknown = cart_.retry_of_unknown || outcome_unknown;
-  connection.CreateCartBefore(deadline(), std::move(cart_), Telling(window, std::move(callback_)));
+void CartOnStream::ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) {
+  cart_.retry_of_unknown = cart_.retry_of_unknown || so_far == SoFar::kUnknown;
+  connection.CreateCartBefore(deadline(), std::move(cart_), Telling(window, std::move(callback_)),
+                              /*admitted=*/so_far == SoFar::kNotSent);
 }
 
 void ConfirmOnStream::Write(tranche::v1::StreamReservationsItem* item) const {
@@ -47,8 +49,9 @@ void ConfirmOnStream::Deliver(const tranche::v1::StreamReservationsResult& resul
   callback_(FromProto(result.confirmed()));
 }
 
-void ConfirmOnStream::ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) {
-  connection.ConfirmBefore(deadline(), outcome_unknown, std::move(change_), Telling(window, std::move(callback_)));
+void ConfirmOnStream::ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) {
+  connection.ConfirmBefore(deadline(), /*in_doubt=*/so_far == SoFar::kUnknown, std::move(change_),
+                           Telling(window, std::move(callback_)));
 }
 
 void CancelOnStream::Write(tranche::v1::StreamReservationsItem* item) const {
@@ -59,8 +62,9 @@ void CancelOnStream::Deliver(const tranche::v1::StreamReservationsResult& result
   callback_(FromProto(result.cancelled()));
 }
 
-void CancelOnStream::ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) {
-  connection.CancelBefore(deadline(), outcome_unknown, std::move(change_), Telling(window, std::move(callback_)));
+void CancelOnStream::ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) {
+  connection.CancelBefore(deadline(), /*in_doubt=*/so_far == SoFar::kUnknown, std::move(change_),
+                          Telling(window, std::move(callback_)));
 }
 
 }  // namespace tranche::internal

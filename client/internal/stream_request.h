@@ -36,6 +36,13 @@ int WindowRoom(const CreateCart& cart);
 inline int WindowRoom(const ConfirmReservation&) { return 2; }  // the one that is paid, or what is booked instead
 inline int WindowRoom(const CancelReservation&) { return 1; }
 
+// What is known of a request that goes on as a single call.
+enum class SoFar {
+  kNotSent,  // and the throttle, if there is one for it, has let it pass
+  kNotDone,  // a node had it, and has not done it
+  kUnknown,  // it may have been done
+};
+
 // Used by one thread at a time.
 class StreamRequest {
  public:
@@ -54,6 +61,8 @@ class StreamRequest {
 
   // Its name in the node's list of what it takes in frames: that of the item's field.
   virtual absl::string_view kind() const = 0;
+  // Whether it claims units: only these are throttled.
+  virtual bool IsClaim() const { return false; }
   // Whether it may have been done before, so that a refusal must be checked, which takes a call of its own.
   virtual bool NeedsCall() const { return false; }
   // Writes what is asked for. May be called again.
@@ -65,9 +74,9 @@ class StreamRequest {
   virtual void Deliver(const tranche::v1::StreamReservationsResult& result) = 0;
   virtual void Refuse(const absl::Status& error) = 0;
 
-  // Goes on as a single call with retries, and tells the window when that is answered. `outcome_unknown`: it may have
-  // been done on the stream. The connection and the window live until then.
-  virtual void ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) = 0;
+  // Goes on as a single call with retries, and tells the window when that is answered. The connection and the window
+  // live until then.
+  virtual void ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) = 0;
 
  protected:
   template <typename Answer>
@@ -99,12 +108,13 @@ class CreateOnStream final : public StreamRequest {
         callback_(std::move(callback)) {}
 
   absl::string_view kind() const override { return kClaim; }
+  bool IsClaim() const override { return true; }
   bool NeedsCall() const override { return request_.retry_of_unknown; }
   void Write(tranche::v1::StreamReservationsItem* item) const override;
   bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override { return result.has_created(); }
   void Deliver(const tranche::v1::StreamReservationsResult& result) override;
   void Refuse(const absl::Status& error) override { callback_(error); }
-  void ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) override;
+  void ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) override;
 
  private:
   CreateReservation request_;
@@ -122,6 +132,7 @@ class CartOnStream final : public StreamRequest {
         callback_(std::move(callback)) {}
 
   absl::string_view kind() const override { return "create_cart"; }
+  bool IsClaim() const override { return true; }
   bool NeedsCall() const override { return cart_.retry_of_unknown; }
   void Write(tranche::v1::StreamReservationsItem* item) const override;
   bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override {
@@ -129,7 +140,7 @@ class CartOnStream final : public StreamRequest {
   }
   void Deliver(const tranche::v1::StreamReservationsResult& result) override;
   void Refuse(const absl::Status& error) override { callback_(error); }
-  void ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) override;
+  void ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) override;
 
  private:
   CreateCart cart_;
@@ -150,7 +161,7 @@ class ConfirmOnStream final : public StreamRequest {
   bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override { return result.has_confirmed(); }
   void Deliver(const tranche::v1::StreamReservationsResult& result) override;
   void Refuse(const absl::Status& error) override { callback_(error); }
-  void ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) override;
+  void ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) override;
 
  private:
   ConfirmReservation change_;
@@ -171,7 +182,7 @@ class CancelOnStream final : public StreamRequest {
   bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override { return result.has_cancelled(); }
   void Deliver(const tranche::v1::StreamReservationsResult& result) override;
   void Refuse(const absl::Status& error) override { callback_(error); }
-  void ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) override;
+  void ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) override;
 
  private:
   CancelReservation change_;

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "client/internal/attempt_verdict.h"
 #include "tranche/uuid.h"
 
@@ -84,9 +85,28 @@ template <typename OnStream, typename Request, typename RequestCallback>
 void StreamSession::Start(Request request, RequestCallback callback) {
   const ClientOptions& options = connection_.environment().options;
   const absl::Time now = connection_.environment().scheduler->Now();
-  Send(std::make_unique<OnStream>(now + std::min(options.attempt_timeout, options.request_timeout),
-                                  now + options.request_timeout, std::move(request), std::move(callback)),
-       now);
+  std::unique_ptr<StreamRequest> started =
+      std::make_unique<OnStream>(now + std::min(options.attempt_timeout, options.request_timeout),
+                                 now + options.request_timeout, std::move(request), std::move(callback));
+  if (MaySend(*started, now)) {
+    Send(std::move(started), now);
+  } else {
+    RefuseLater(std::move(started), now);
+  }
+}
+
+bool StreamSession::MaySend(const StreamRequest& request, absl::Time now) {
+  Throttle* const throttle = connection_.environment().claim_throttle.get();
+  // What needs a call is in doubt, and is not throttled there either.
+  return throttle == nullptr || !request.IsClaim() || request.NeedsCall() || throttle->Admit(now);
+}
+
+void StreamSession::RefuseLater(std::unique_ptr<StreamRequest> request, absl::Time now) {
+  connection_.environment().scheduler->RunAt(now, [this, request = std::move(request)] {
+    OnAnswered(request->room());
+    request->Refuse(connection_.environment().claim_throttle->Refusal());
+    OnDelivered(1);
+  });
 }
 
 void StreamSession::Send(std::unique_ptr<StreamRequest> request, absl::Time now) {
@@ -97,7 +117,7 @@ void StreamSession::Send(std::unique_ptr<StreamRequest> request, absl::Time now)
     if (sending == NodeStream::Sending::kTaken) return;
     if (sending == NodeStream::Sending::kNotHere) break;
   }
-  request->ContinueAsCall(connection_, /*outcome_unknown=*/false, this);
+  request->ContinueAsCall(connection_, SoFar::kNotSent, this);
 }
 
 std::shared_ptr<NodeStream> StreamSession::StreamInsteadOf(const std::shared_ptr<NodeStream>& failed, absl::Time now) {
@@ -132,9 +152,14 @@ void StreamSession::OnDone(std::vector<NodeStream::Done> done) {
     not_answered.push_back(std::move(one.first));
     return true;
   });
-  ContinueAsCalls(std::move(not_answered), /*outcome_unknown=*/true);
+  ContinueAsCalls(std::move(not_answered), SoFar::kUnknown);
   int room = 0;
-  for (const NodeStream::Done& one : done) room += one.first->room();
+  int64_t claims = 0;
+  for (const NodeStream::Done& one : done) {
+    room += one.first->room();
+    claims += one.first->IsClaim() ? 1 : 0;
+  }
+  CountClaims(LoadSign::kAccepted, claims);
   OnAnswered(room);
   for (const NodeStream::Done& one : done) one.first->Deliver(*one.second);
   OnDelivered(static_cast<int>(done.size()));
@@ -142,8 +167,9 @@ void StreamSession::OnDone(std::vector<NodeStream::Done> done) {
 
 void StreamSession::OnRefused(NodeStream::Requests requests, const absl::Status& error) {
   const AttemptVerdict verdict = Judge(error);
+  CountClaims(verdict.load, absl::c_count_if(requests, [](const auto& request) { return request->IsClaim(); }));
   if (verdict.next != AttemptVerdict::Next::kDone || verdict.outcome_unknown) {
-    return ContinueAsCalls(std::move(requests), verdict.outcome_unknown);
+    return ContinueAsCalls(std::move(requests), verdict.outcome_unknown ? SoFar::kUnknown : SoFar::kNotDone);
   }
   int room = 0;
   for (const std::unique_ptr<StreamRequest>& request : requests) room += request->room();
@@ -161,7 +187,12 @@ void StreamSession::OnEnded(int node, NodeStream::Requests unanswered, const abs
   } else if (!unanswered.empty()) {
     environment.nodes.Avoid(node, environment.scheduler->Now());
   }
-  ContinueAsCalls(std::move(unanswered), /*outcome_unknown=*/!denied);
+  // As with single calls: who waited for an answer until the deadline has met an overload, other losses say nothing.
+  const absl::Time now = environment.scheduler->Now();
+  CountClaims(LoadSign::kOverload, absl::c_count_if(unanswered, [now](const auto& request) {
+                return request->IsClaim() && request->attempt_deadline() <= now;
+              }));
+  ContinueAsCalls(std::move(unanswered), denied ? SoFar::kNotSent : SoFar::kUnknown);
   absl::MutexLock lock(&mutex_);
   --streams_;
 }
@@ -177,10 +208,16 @@ void StreamSession::OpenNoStreamsForAWhile(const absl::Status& denial) {
           std::string(denial.message()).c_str());
 }
 
-void StreamSession::ContinueAsCalls(NodeStream::Requests requests, bool outcome_unknown) {
+void StreamSession::ContinueAsCalls(NodeStream::Requests requests, SoFar so_far) {
   for (const std::unique_ptr<StreamRequest>& request : requests) {
-    request->ContinueAsCall(connection_, outcome_unknown, this);
+    request->ContinueAsCall(connection_, so_far, this);
   }
+}
+
+void StreamSession::CountClaims(LoadSign sign, int64_t claims) {
+  Throttle* const throttle = connection_.environment().claim_throttle.get();
+  if (throttle == nullptr || claims == 0) return;
+  throttle->OnAnswers(sign, claims, connection_.environment().scheduler->Now());
 }
 
 void StreamSession::OnAnswered(int room) {

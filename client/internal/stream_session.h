@@ -46,7 +46,11 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>,
   // Call these when room of the window is taken.
   template <typename OnStream, typename Request, typename RequestCallback>
   void Start(Request request, RequestCallback callback);
+  // Whether the throttle lets it pass.
+  bool MaySend(const StreamRequest& request, absl::Time now);
   void Send(std::unique_ptr<StreamRequest> request, absl::Time now);
+  // Ends a request that the throttle has refused, on the scheduler's thread: see RetryingCall::Start.
+  void RefuseLater(std::unique_ptr<StreamRequest> request, absl::Time now);
   // The stream to send on; opens one if there is none except `failed`. Null if there is to be none now.
   std::shared_ptr<NodeStream> StreamInsteadOf(const std::shared_ptr<NodeStream>& failed, absl::Time now);
   bool StreamsAllowed(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -54,7 +58,9 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>,
   }
   // After a node has denied this caller a stream.
   void OpenNoStreamsForAWhile(const absl::Status& denial);
-  void ContinueAsCalls(NodeStream::Requests requests, bool outcome_unknown);
+  void ContinueAsCalls(NodeStream::Requests requests, SoFar so_far);
+  // Tells the throttle how so many claims on the stream ended.
+  void CountClaims(LoadSign sign, int64_t claims);
   void Watch();
 
   Connection& connection_;

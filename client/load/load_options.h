@@ -23,6 +23,7 @@ struct LoadOptions {
   int quantity = 1;
   absl::Duration timeout = absl::Seconds(2);
   int channels_per_endpoint = 1;
+  bool throttle = false;    // the SDK's: it would hide from a measurement what the nodes refuse
   int streams = 0;          // 0: one call per request
   std::string user_prefix;  // distinct per run
   std::string summary_file;

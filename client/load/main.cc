@@ -102,6 +102,9 @@ void AddFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
   app.add_option("--streams", options.streams, "Send over this many streams; 0: each request is a call of its own")
       ->check(CLI::Range(0, 64))
       ->capture_default_str();
+  app.add_flag("--throttle", options.throttle,
+               "Hold claims back while the nodes are overloaded, as the SDK does by default; best with --rate, because "
+               "what is held back is answered at once. Without it, all are sent");
   app.add_option("--summary", options.summary_file, "Write the figures as JSON to this file");
   app.add_option("--acknowledged", options.acknowledged_file,
                  "Write \"reservation_id sku_id\" of every acknowledged reservation to this file");
@@ -221,6 +224,7 @@ int Main(int argc, char** argv) {
   client_options.endpoints = options.endpoints;
   client_options.request_timeout = options.timeout;
   client_options.channels_per_endpoint = options.channels_per_endpoint;
+  client_options.throttle.enabled = options.throttle;
   client_options.tls = options.tls;
   client_options.token_file = options.token_file;
   absl::StatusOr<std::unique_ptr<Client>> client = Client::Open(client_options);

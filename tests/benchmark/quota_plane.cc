@@ -195,6 +195,7 @@ class SdkCallers {
   SdkCallers(const std::vector<std::string>& endpoints, const std::string& sku) {
     ClientOptions options;
     options.endpoints = endpoints;
+    options.throttle.enabled = false;
     client_ = *Client::Open(options);
     for (int i = 0; i < kCallers; ++i) callers_.emplace_back([this, i, sku] { Call(absl::StrCat(sku, "-", i), sku); });
   }

@@ -199,6 +199,8 @@ int Run(const DoorLoadOptions& options) {
   if (const absl::Status checked = CheckSecurityFlags(options.security, client_options.endpoints); !checked.ok()) {
     return Fail(checked.message());
   }
+  // As with tranche-load: the nodes are to refuse, not the client.
+  client_options.throttle.enabled = false;
   client_options.tls = TlsOf(options.security);
   client_options.token_file = options.security.token_file;
   AnswerLog answers;

@@ -5,13 +5,16 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "client/internal/connection.h"
+#include "google/rpc/error_details.pb.h"
 #include "tests/unit/client/scripted_stub.h"
+#include "tranche/error.h"
 
 namespace tranche::internal {
 namespace {
@@ -43,17 +46,61 @@ class EndingStream final : public StreamOfCall {
   int holds_ = 0;
 };
 
+// Answers each claim at once: with an overload, or by granting it.
+class AnsweringStream final : public StreamOfCall {
+ public:
+  AnsweringStream(StreamReactor* reactor, bool overloaded) : reactor_(reactor), overloaded_(overloaded) {
+    BindReactor(reactor);
+  }
+  void StartCall() override {}
+  void Read(tranche::v1::StreamReservationsResponse* response) override { read_ = response; }
+  void Write(const tranche::v1::StreamReservationsRequest* request, grpc::WriteOptions options) override {
+    tranche::v1::StreamReservationsResponse* const answer = read_;
+    answer->Clear();
+    answer->set_sequence(request->sequence());
+    if (overloaded_) {
+      answer->mutable_error()->set_code(static_cast<int>(grpc::StatusCode::UNAVAILABLE));
+      google::rpc::ErrorInfo info;
+      info.set_domain(kErrorDomain);
+      info.set_reason("OVERLOADED");
+      answer->mutable_error()->add_details()->PackFrom(info);
+    } else {
+      *answer->mutable_created()->mutable_reservation() = ScriptedStub::Claim(request->create());
+    }
+    reactor_->OnWriteDone(true);
+    reactor_->OnReadDone(true);
+  }
+  void WritesDone() override { reactor_->OnReadDone(false); }
+  void AddHold(int holds) override { holds_ += holds; }
+  void RemoveHold() override {
+    if (--holds_ == 0) reactor_->OnDone(grpc::Status::OK);
+  }
+
+ private:
+  StreamReactor* const reactor_;
+  const bool overloaded_;
+  tranche::v1::StreamReservationsResponse* read_ = nullptr;
+  int holds_ = 0;
+};
+
 // What all nodes do with streams.
 struct Streams {
+  enum class Kind { kEnd, kOverload, kGrant };
+  Kind kind = Kind::kEnd;
   grpc::Status end;
-  std::vector<std::unique_ptr<EndingStream>> opened;
+  std::vector<std::unique_ptr<StreamOfCall>> opened;
 };
 
 class StreamEndingStub final : public ScriptedStub {
  public:
   StreamEndingStub(int node, Script& script, Streams& streams) : ScriptedStub(node, script), streams_(streams) {}
   void StreamReservations(Context& context, StreamReactor* reactor) override {
-    streams_.opened.push_back(std::make_unique<EndingStream>(reactor, streams_.end));
+    if (streams_.kind == Streams::Kind::kEnd) {
+      streams_.opened.push_back(std::make_unique<EndingStream>(reactor, streams_.end));
+    } else {
+      const bool overloaded = streams_.kind == Streams::Kind::kOverload;
+      streams_.opened.push_back(std::make_unique<AnsweringStream>(reactor, overloaded));
+    }
   }
 
  private:
@@ -64,12 +111,16 @@ class StreamSessionTest : public testing::Test {
  protected:
   StreamSessionTest() {
     options_.endpoints = {"node-0:1", "node-1:1"};
+    options_.retry.max_attempts = 1;  // of a single call
     std::vector<std::shared_ptr<Stub>> stubs;
     for (int node = 0; node < 2; ++node) {
       stubs.push_back(std::make_shared<StreamEndingStub>(node, script_, streams_));
     }
-    connection_ = std::make_unique<Connection>(options_, std::move(stubs), scheduler_);
-    session_ = std::make_shared<StreamSession>(*connection_, StreamOptions{});
+    connection_ = std::make_unique<Connection>(options_, std::move(stubs), scheduler_, [this] {
+      ++draws_;
+      return random_;
+    });
+    session_ = std::make_shared<StreamSession>(*connection_, StreamOptions{.max_outstanding = 1});
   }
   ~StreamSessionTest() override { session_->Close(); }
 
@@ -84,8 +135,14 @@ class StreamSessionTest : public testing::Test {
     return nodes.HasHealthy(/*tried=*/1, scheduler_->Now()) && nodes.HasHealthy(/*tried=*/2, scheduler_->Now());
   }
 
+  Throttle& throttle() { return *connection_->environment().claim_throttle; }
+  // From now on, the throttle draws for each claim.
+  void Overload() { throttle().OnAnswers(LoadSign::kOverload, 1000, scheduler_->Now()); }
+
   ClientOptions options_;
   Script script_;
+  double random_ = 0;  // 0: what the throttle may refuse, it refuses; 1: nothing
+  int draws_ = 0;
   Streams streams_;
   std::shared_ptr<ManualScheduler> scheduler_ = std::make_shared<ManualScheduler>();
   std::unique_ptr<Connection> connection_;
@@ -123,6 +180,78 @@ TEST_F(StreamSessionTest, AStreamThatBreaksLeavesADoubtAndTheNextClaimOpensAnoth
   EXPECT_FALSE(BothNodesCountAsHealthy());
   EXPECT_TRUE(Claim().ok());
   EXPECT_EQ(streams_.opened.size(), 2u);
+}
+
+// The session has room for one request: a refusal that kept it would stop the next one.
+TEST_F(StreamSessionTest, AThrottledClaimIsNotSentAndLeavesItsRoom) {
+  streams_.kind = Streams::Kind::kGrant;
+  Overload();
+  for (int i = 0; i < 3; ++i) {
+    std::optional<absl::Status> end;
+    CreateReservation request{.sku = "tv", .user = "alice"};
+    StreamSession::Callback callback = [&end](absl::StatusOr<Reservation> answer) { end = answer.status(); };
+    ASSERT_TRUE(session_->TryCreate(request, callback));
+    EXPECT_FALSE(end.has_value()) << "not within the call";
+    ASSERT_TRUE(scheduler_->RunNext());
+    ASSERT_TRUE(end.has_value());
+    EXPECT_EQ(ErrorMetadata(*end, "throttled").value_or(""), "true");
+  }
+  EXPECT_TRUE(streams_.opened.empty());
+  EXPECT_TRUE(script_.creates.empty());
+}
+
+TEST_F(StreamSessionTest, PaymentsPassWhileClaimsAreThrottled) {
+  streams_.kind = Streams::Kind::kGrant;
+  Overload();
+  std::vector<absl::Status> ends;
+  session_->Confirm({.reservation_id = "id"},
+                    [&](absl::StatusOr<Confirmation> answer) { ends.push_back(answer.status()); });
+  session_->Cancel({.reservation_id = "id"},
+                   [&](absl::StatusOr<Reservation> answer) { ends.push_back(answer.status()); });
+  ASSERT_EQ(ends.size(), 2u);
+  for (const absl::Status& end : ends) EXPECT_TRUE(end.ok()) << end;
+  EXPECT_EQ(script_.confirm.requests.size(), 1u);
+  EXPECT_EQ(script_.cancel.requests.size(), 1u);
+  EXPECT_EQ(draws_, 0);
+}
+
+// Otherwise twice as many as reckoned with would be refused, until hardly anything is sent.
+TEST_F(StreamSessionTest, AClaimThatGoesOnAsACallIsDrawnForOnce) {
+  streams_.end = grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "no streams");
+  random_ = 1;
+  Overload();
+  for (int claims = 1; claims <= 3; ++claims) {
+    EXPECT_TRUE(Claim().ok());
+    EXPECT_EQ(draws_, claims);
+  }
+  EXPECT_EQ(script_.creates.size(), 3u);
+}
+
+TEST_F(StreamSessionTest, OverloadOnTheStreamCountsAndSoDoesTheCallAfterIt) {
+  streams_.kind = Streams::Kind::kOverload;
+  random_ = 1;
+  for (int64_t i = 0; i < Throttle::kFreeTries; ++i) {
+    script_.create.push_back(NodeError(absl::StatusCode::kUnavailable, "LEDGER_UNAVAILABLE"));
+    EXPECT_EQ(ReasonOf(Claim()), Reason::kLedgerUnavailable);
+    EXPECT_EQ(throttle().RefusalProbability(scheduler_->Now()), 0);
+  }
+  script_.create.push_back(NodeError(absl::StatusCode::kUnavailable, "OVERLOADED"));
+  EXPECT_EQ(ReasonOf(Claim()), Reason::kOverloaded);
+  // One of them had two tries.
+  constexpr double kOverloads = Throttle::kFreeTries + 2;
+  EXPECT_DOUBLE_EQ(throttle().RefusalProbability(scheduler_->Now()), 2 / (kOverloads + 1));
+}
+
+TEST_F(StreamSessionTest, WhatTheStreamGrantsCounts) {
+  streams_.kind = Streams::Kind::kGrant;
+  throttle().OnAnswers(LoadSign::kOverload, Throttle::kFreeTries + 3, scheduler_->Now());
+  random_ = 1;
+  for (int64_t granted = 1; granted <= 3; ++granted) {
+    EXPECT_GT(throttle().RefusalProbability(scheduler_->Now()), 0);
+    EXPECT_TRUE(Claim().ok());
+  }
+  EXPECT_EQ(throttle().RefusalProbability(scheduler_->Now()), 0);
+  EXPECT_TRUE(script_.creates.empty()) << "all came over the stream";
 }
 
 }  // namespace
