@@ -5,7 +5,6 @@
 
 #include "absl/random/random.h"
 #include "absl/synchronization/blocking_counter.h"
-#include "absl/time/clock.h"
 #include "client/load/outcomes.h"
 #include "storage/base/status_macros.h"
 #include "tranche/error.h"
@@ -37,12 +36,19 @@ absl::StatusOr<std::unique_ptr<Changer>> Changer::Open(const LoadOptions& option
     ASSIGN_OR_RETURN(std::unique_ptr<Client> client, Client::Open(client_options));
     nodes.push_back({endpoint, std::move(client)});
   }
-  return std::make_unique<Changer>(options.changes_per_second, std::move(nodes));
+  return std::make_unique<Changer>(options.changes_per_second, std::move(nodes), options.change_kinds);
 }
 
 void Changer::Offer(Reservation reservation) {
   absl::MutexLock lock(&mutex_);
   if (waiting_.size() < kMostWaiting) waiting_.push_back(std::move(reservation));
+}
+
+void Changer::OfferAll(std::vector<Reservation> reservations) {
+  absl::MutexLock lock(&mutex_);
+  for (Reservation& reservation : reservations) {
+    if (reservation.state == ReservationState::kPending) waiting_.push_back(std::move(reservation));
+  }
 }
 
 void Changer::Start() {
@@ -61,23 +67,22 @@ void Changer::Run() {
   absl::BitGen random;
   absl::Time next = absl::Now();
   while (!stop_.WaitForNotificationWithTimeout(std::max(absl::ZeroDuration(), next - absl::Now()))) {
-    SendNext(absl::Uniform<size_t>(random, 0, nodes_.size()));
+    SendNext(absl::Uniform<size_t>(random, 0, nodes_.size()), next);
     next += absl::Seconds(absl::Exponential<double>(random, per_second_));
   }
 }
 
-bool Changer::SendNext(size_t node) {
+bool Changer::SendNext(size_t node, absl::Time began) {
   Change change;
   {
     absl::MutexLock lock(&mutex_);
     if (waiting_.empty()) return false;
-    change.kind = static_cast<ChangeKind>(sent_[node] / kInARow % kChangeKinds);
+    change.kind = kinds_[sent_[node] / kInARow % kinds_.size()];
     change.reservation = std::move(waiting_.front());
     waiting_.pop_front();
     ++sent_[node];
     ++in_flight_;
   }
-  const absl::Time began = absl::Now();
   Send(*nodes_[node].client, change, [this, node, change, began](absl::StatusOr<Changed> answer) {
     Record(change, nodes_[node].endpoint, began, answer);
     absl::MutexLock lock(&mutex_);

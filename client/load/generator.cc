@@ -23,7 +23,10 @@ absl::Duration Generator::elapsed() const { return std::min(absl::Now(), ended_)
 
 void Generator::Run() {
   started_ = absl::Now();
-  if (options_.rate_per_second > 0) {
+  if (!options_.reservations_file.empty()) {
+    // Others change and read them meanwhile.
+    stop_.SleepUntil(started_ + options_.duration);
+  } else if (options_.rate_per_second > 0) {
     RunOpenLoop();
   } else {
     RunClosedLoop();
@@ -54,6 +57,20 @@ void Generator::RunClosedLoop() {
 }
 
 void Generator::RunOpenLoop() {
+  SendAtRandomTimes();
+  open_loop_.sending = absl::Now() - started_;
+  // Not later: when nothing more comes, a system that was overloaded catches up.
+  const auto deadline_us = static_cast<uint64_t>(absl::ToInt64Microseconds(options_.timeout));
+  open_loop_.acknowledged_in_time = outcomes_.latency_acknowledged().CountUpTo(deadline_us);
+}
+
+bool Generator::IsTooLate(absl::Time arrival) {
+  if (absl::Now() - arrival > kMostLag) return true;
+  absl::MutexLock lock(&mutex_);
+  return in_flight_ >= options_.in_flight;
+}
+
+void Generator::SendAtRandomTimes() {
   absl::BitGen random;
   absl::Time arrival = started_;
   int64_t number = 0;
@@ -61,6 +78,10 @@ void Generator::RunOpenLoop() {
     arrival += absl::Seconds(absl::Exponential<double>(random, options_.rate_per_second));
     stop_.SleepUntil(std::min(arrival, started_ + options_.duration));
     if (interrupted() || absl::Now() - started_ >= options_.duration) return;
+    if (options_.skip_late && IsTooLate(arrival)) {
+      ++open_loop_.not_sent;
+      continue;
+    }
     AwaitFewerThan(options_.in_flight);
     {
       absl::MutexLock lock(&mutex_);

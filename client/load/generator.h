@@ -32,9 +32,21 @@ class Generator {
   const StopFlag& stop_flag() const { return stop_; }
   absl::Duration elapsed() const;
 
+  // Of an open loop, for as long as it sent: how long that was, how many requests were acknowledged by its end, within
+  // their deadline as counted from the intended arrival; and how many were not sent because it was too late for them.
+  struct OpenLoop {
+    absl::Duration sending = absl::ZeroDuration();
+    uint64_t acknowledged_in_time = 0;
+    uint64_t not_sent = 0;
+  };
+  const OpenLoop& open_loop() const { return open_loop_; }
+
  private:
   void RunClosedLoop();
   void RunOpenLoop();
+  void SendAtRandomTimes();
+  // An open loop does not wait with this arrival for room or for its own processor.
+  bool IsTooLate(absl::Time arrival);
   // Takes the number of the next request; false when there is none.
   bool TakeNext(int64_t* number);
   // Spreads requests over the streams.
@@ -53,6 +65,7 @@ class Generator {
   Changer* const changer_;
   absl::Time started_;
   absl::Time ended_ = absl::InfiniteFuture();
+  OpenLoop open_loop_;
   StopFlag stop_;
   std::atomic<int64_t> next_{0};
   // Empty when every request is a call of its own.

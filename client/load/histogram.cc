@@ -51,4 +51,11 @@ uint64_t Histogram::ValueAt(double quantile) const {
   return max_us();
 }
 
+uint64_t Histogram::CountUpTo(uint64_t value_us) const {
+  uint64_t count = 0;
+  for (int bucket = 0; bucket <= BucketOf(value_us); ++bucket)
+    count += buckets_[bucket].load(std::memory_order_relaxed);
+  return count;
+}
+
 }  // namespace tranche::load

@@ -21,6 +21,8 @@ class Histogram {
   // The smallest bucket bound that at least a part `quantile` (0 to 1) of the values do not exceed; never above
   // max_us(). 0 when empty.
   uint64_t ValueAt(double quantile) const;
+  // How many values are at most this, to within a bucket.
+  uint64_t CountUpTo(uint64_t value_us) const;
 
  private:
   // Values below 128 have a bucket each; above, every power of two is divided into 128.

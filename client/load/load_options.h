@@ -7,9 +7,13 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "client/load/answer_log.h"
 #include "tranche/options.h"
 
 namespace tranche::load {
+
+// What is not sent when it is late (LoadOptions::skip_late, reads) is sent so long after its arrival at most.
+inline constexpr absl::Duration kMostLag = absl::Milliseconds(10);
 
 struct LoadOptions {
   std::vector<std::string> endpoints;
@@ -20,6 +24,7 @@ struct LoadOptions {
   absl::Duration duration = absl::InfiniteDuration();
   int in_flight = 512;
   double rate_per_second = 0;  // 0: closed loop
+  bool skip_late = false;      // in an open loop, what cannot be sent in time is not sent
   int quantity = 1;
   absl::Duration timeout = absl::Seconds(2);
   int channels_per_endpoint = 1;
@@ -30,10 +35,14 @@ struct LoadOptions {
   std::string acknowledged_file;
   std::string unknown_file;
   std::string answers_file;
+  // Of an earlier run, as its `acknowledged_file`. Then nothing is claimed, and these are changed and read. "": none.
+  std::string reservations_file;
   // Changes of acknowledged reservations, in addition to the requests; 0: none.
   double changes_per_second = 0;
+  std::vector<ChangeKind> change_kinds = {ChangeKind::kConfirm, ChangeKind::kCancel, ChangeKind::kExtend};
   absl::Duration change_timeout = absl::Seconds(1);
   std::string change_answers_file;
+  double reads_per_second = 0;  // of `reservations_file`; 0: none
   bool progress = false;
 };
 

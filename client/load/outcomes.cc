@@ -98,6 +98,7 @@ void Outcomes::Record(int sku, const CreateReservation& request, const absl::Sta
                       uint64_t latency_us) {
   Log(request, answer, absl::Microseconds(latency_us));
   latency_all_.Record(latency_us);
+  if (answer.ok()) latency_acknowledged_.Record(latency_us);
   if (answer.ok() && !answer->replayed) latency_created_.Record(latency_us);
   if (!Count(skus_[sku], answer)) {
     absl::MutexLock lock(&mutex_);

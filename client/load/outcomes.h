@@ -77,6 +77,8 @@ class Outcomes {
 
   const Histogram& latency_all() const { return latency_all_; }
   const Histogram& latency_created() const { return latency_created_; }
+  // Created and replayed: all that their callers were told to have.
+  const Histogram& latency_acknowledged() const { return latency_acknowledged_; }
 
   // "UNKNOWN", or the reason of a refusal, or its status code when there is none.
   static std::string NameOf(const absl::Status& error);
@@ -103,6 +105,7 @@ class Outcomes {
   std::vector<Sku> skus_;
   Histogram latency_all_;
   Histogram latency_created_;
+  Histogram latency_acknowledged_;
   std::atomic<uint64_t> done_{0};
   std::atomic<uint64_t> acknowledged_count_{0};
   std::atomic<uint64_t> sold_out_{0};

@@ -3,17 +3,27 @@
 
 #include <string>
 
+#include "absl/time/time.h"
 #include "client/load/changer.h"
 #include "client/load/generator.h"
 #include "client/load/load_options.h"
 #include "client/load/outcomes.h"
+#include "client/load/reader.h"
 
 namespace tranche::load {
 
-// `changer` may be null.
-std::string SummaryJson(const LoadOptions& options, const Outcomes& outcomes, absl::Duration wall, bool interrupted,
-                        const Changer* changer);
-std::string SummaryTable(const LoadOptions& options, const Outcomes& outcomes, absl::Duration wall,
-                         const Changer* changer);
+// A run that is over. All of it outlives this.
+struct Run {
+  const LoadOptions& options;
+  const Outcomes& outcomes;
+  absl::Duration wall;
+  bool interrupted = false;
+  Generator::OpenLoop open_loop = {};
+  const Changer* changer = nullptr;  // null: there was none
+  const Reader* reader = nullptr;    // null: there was none
+};
+
+std::string SummaryJson(const Run& run);
+std::string SummaryTable(const Run& run);
 
 }  // namespace tranche::load

@@ -99,6 +99,48 @@ TEST(TrancheLoadTest, StreamsCarryManyRequestsInAMessage) {
   EXPECT_EQ(node.unary_calls(), 0) << "an answer leaves room for the next request";
 }
 
+// With one request in flight, most of a million arrivals a second find no room.
+TEST(TrancheLoadTest, WhatCannotBeSentInTimeIsCounted) {
+  FakeFrontNode node;
+  const LoadRun run = RunLoadAt(node.address(), {"--requests", "20000", "--rate", "1000000", "--in-flight", "1",
+                                                 "--skip-late", "--timeout-ms", "60000"});
+  EXPECT_EQ(run.exit_status, 0) << run.printed;
+  EXPECT_THAT(run.printed, ContainsRegex("not sent +[1-9][0-9]*\n"));
+  EXPECT_LT(node.unary_calls(), 20'000);
+}
+
+TEST(TrancheLoadTest, OfAnEarlierRunNothingIsClaimedAgain) {
+  FakeFrontNode node;
+  const testing::ScratchDir scratch("load");
+  const std::string ids = scratch.path() / "ids";
+  ASSERT_EQ(RunLoadAt(node.address(), {"--requests", "3", "--acknowledged", ids}).exit_status, 0);
+  const int claims = node.unary_calls();
+  // It reads nothing of what this node does not serve, and says so.
+  const LoadRun run = RunLoad({"--endpoints", node.address(), "--reservations", ids, "--read-rate", "100", "--duration",
+                               "1s", "--timeout-ms", "60000"});
+  EXPECT_EQ(run.exit_status, 0) << run.printed;
+  EXPECT_THAT(run.printed, ContainsRegex("get +UNIMPLEMENTED +[1-9][0-9]*\n"));
+  EXPECT_EQ(node.unary_calls(), claims);
+}
+
+TEST(TrancheLoadTest, AnEarlierRunNeedsWorkAndAnEnd) {
+  const std::map<std::string, std::vector<std::string>> wrong = {
+      {"--sku is required", {"--requests", "1"}},
+      {"give --change-rate, --read-rate or both", {"--reservations", "ids", "--duration", "1s"}},
+      {"give --duration", {"--reservations", "ids", "--read-rate", "1"}},
+      {"leave out --sku", {"--reservations", "ids", "--read-rate", "1", "--duration", "1s", "--requests", "1"}},
+      {"cannot read /no/ids", {"--reservations", "/no/ids", "--read-rate", "1", "--duration", "1s"}},
+      {"--change-kinds", {"--sku", "tv", "--requests", "1", "--change-rate", "1", "--change-kinds", "pay"}},
+  };
+  for (const auto& [said, flags] : wrong) {
+    std::vector<std::string> arguments = {"--endpoints", "127.0.0.1:1"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const LoadRun run = RunLoad(arguments);
+    EXPECT_EQ(run.exit_status, 1) << run.printed;
+    EXPECT_THAT(run.printed, HasSubstr(said));
+  }
+}
+
 TEST(TrancheLoadTest, AnEndpointIsAHostAndAPort) {
   for (const char* endpoints : {"127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "http://127.0.0.1:7400", ":7400"}) {
     const LoadRun run = RunLoadAt(endpoints, {"--requests", "1"});

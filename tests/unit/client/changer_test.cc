@@ -21,10 +21,11 @@ using internal::Script;
 class ChangerTest : public ::testing::Test {
  protected:
   // Nodes "n0", "n1", ... that answer as `script_` says.
-  void Open(int nodes) {
+  void Open(int nodes,
+            std::vector<ChangeKind> kinds = {ChangeKind::kConfirm, ChangeKind::kCancel, ChangeKind::kExtend}) {
     std::vector<Changer::Node> opened;
     for (int node = 0; node < nodes; ++node) opened.push_back({absl::StrCat("n", node), MakeClient(node)});
-    changer_ = std::make_unique<Changer>(/*per_second=*/1, std::move(opened));
+    changer_ = std::make_unique<Changer>(/*per_second=*/1, std::move(opened), std::move(kinds));
   }
 
   std::unique_ptr<Client> MakeClient(int node) {
@@ -61,6 +62,35 @@ TEST_F(ChangerTest, SendsAFewOfEveryKindInARowToTheNode) {
   EXPECT_EQ(script_.confirm.requests[0].amount_minor(), 999);
   EXPECT_EQ(script_.cancel.requests[0].reservation_id(), "id-3");
   EXPECT_EQ(script_.extend.requests[0].extension(), 1);
+}
+
+TEST_F(ChangerTest, MakesOnlyTheKindsThatItIsToMake) {
+  Open(1, {ChangeKind::kConfirm});
+  for (int i = 0; i < 7; ++i) Offer(absl::StrCat("id-", i));
+  for (int i = 0; i < 7; ++i) EXPECT_TRUE(changer_->SendNext(0));
+  EXPECT_EQ(script_.confirm.requests.size(), 7u);
+}
+
+TEST_F(ChangerTest, OfAnEarlierRunItChangesWhatIsPending) {
+  Open(1);
+  std::vector<Reservation> earlier(3);
+  for (int i = 0; i < 3; ++i) earlier[i].reservation_id = absl::StrCat("id-", i);
+  earlier[1].state = ReservationState::kPending;
+  earlier[2].state = ReservationState::kConfirmed;
+  changer_->OfferAll(std::move(earlier));
+  EXPECT_TRUE(changer_->SendNext(0));
+  EXPECT_FALSE(changer_->SendNext(0));
+  EXPECT_EQ(script_.confirm.requests[0].reservation_id(), "id-1");
+}
+
+TEST_F(ChangerTest, AChangeBeginsWhenItWasMeantToBeSent) {
+  const std::string path = ::testing::TempDir() + "/changer_test.began";
+  Open(1);
+  ASSERT_TRUE(changer_->RecordAnswers(path).ok());
+  Offer("id-0");
+  EXPECT_TRUE(changer_->SendNext(0, absl::FromUnixMicros(123'456)));
+  EXPECT_TRUE(changer_->CloseAnswers());
+  EXPECT_NE(testing::FileContents(path).find("\t123456\t"), std::string::npos);
 }
 
 TEST_F(ChangerTest, WhatHasEndedIsNotChangedAgain) {

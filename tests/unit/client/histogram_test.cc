@@ -45,6 +45,15 @@ TEST(HistogramTest, AQuantileNeverExceedsTheMaximum) {
   EXPECT_EQ(histogram.max_us(), uint64_t{1} << 60);
 }
 
+TEST(HistogramTest, CountsWhatIsInTime) {
+  Histogram histogram;
+  for (const uint64_t value : {100, 1'000, 2'000'000, 2'100'000}) histogram.Record(value);
+  EXPECT_EQ(histogram.CountUpTo(99), 0u);
+  EXPECT_EQ(histogram.CountUpTo(100), 1u);
+  EXPECT_EQ(histogram.CountUpTo(2'000'000), 3u);
+  EXPECT_EQ(histogram.CountUpTo(uint64_t{1} << 60), 4u);
+}
+
 TEST(HistogramTest, CountsFromManyThreads) {
   Histogram histogram;
   std::vector<std::thread> threads;
