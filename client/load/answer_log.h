@@ -34,7 +34,6 @@ class AnswerLog {
 };
 
 enum class ChangeKind { kConfirm, kCancel, kExtend };
-inline constexpr int kChangeKinds = 3;
 // "confirm", "cancel" or "extend".
 const char* ChangeKindName(ChangeKind kind);
 

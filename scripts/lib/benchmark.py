@@ -11,6 +11,7 @@ import cluster
 from benchmark_cluster import cpu_ms, load, memory_mib, open_sale, run, running_cluster
 from benchmark_door import door
 from benchmark_metrics import metrics
+from benchmark_overload import measure as overload
 from benchmark_security import security
 from benchmark_verify import verify
 from options import Parser, at_least_one
@@ -202,6 +203,7 @@ FIGURES = {
     "metrics": metrics,
     "security": security,
     "door": door,
+    "overload": overload,
 }
 
 

@@ -119,7 +119,7 @@ TEST(TrancheLoadTest, OfAnEarlierRunNothingIsClaimedAgain) {
   const LoadRun run = RunLoad({"--endpoints", node.address(), "--reservations", ids, "--read-rate", "100", "--duration",
                                "1s", "--timeout-ms", "60000"});
   EXPECT_EQ(run.exit_status, 0) << run.printed;
-  EXPECT_THAT(run.printed, ContainsRegex("get +UNIMPLEMENTED +[1-9][0-9]*\n"));
+  EXPECT_THAT(run.printed, ContainsRegex("batch_get +UNIMPLEMENTED +[1-9][0-9]*\n"));
   EXPECT_EQ(node.unary_calls(), claims);
 }
 

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import subprocess
+import tempfile
 import unittest
 from unittest import mock
 
@@ -13,7 +14,10 @@ import lib_path  # noqa: F401
 import benchmark
 import benchmark_answers
 import benchmark_door
+import benchmark_generators
+import benchmark_overload
 import benchmark_verify
+import chaos_changes
 from benchmark_cluster import memory_mib
 
 USAGE = (pathlib.Path(__file__).resolve().parents[2] / "scripts" / "benchmark").read_text()
@@ -155,6 +159,108 @@ class Summary(unittest.TestCase):
         self.assertEqual(benchmark_verify.summarize(rounds),
                          {"verify_s": 60, "most_tranchectl_mib": 1, "most_backend_mib": 70, "most_longest_page_s": 45,
                           "p50_ratio": 2, "p99_ratio": 2.4})
+
+
+class Processors(unittest.TestCase):
+    def test_the_generators_have_their_own(self):
+        self.assertEqual(benchmark_generators.split({3, 1}), ({1}, {3}))
+        self.assertEqual(benchmark_generators.split({0, 1, 2}), ({0, 1}, {2}))
+
+    def test_unless_there_is_only_one(self):
+        self.assertEqual(benchmark_generators.split({5}), ({5}, {5}))
+
+    def test_what_ran_here_before_runs_there_again(self):
+        before = os.sched_getaffinity(0)
+        with benchmark_generators.pinned({min(before)}):
+            self.assertEqual(os.sched_getaffinity(0), {min(before)})
+        self.assertEqual(os.sched_getaffinity(0), before)
+
+
+class Goodput(unittest.TestCase):
+    def summary(self, in_time, attempts, refused, unknown=0):
+        return {"open_loop": {"acknowledged_in_time": in_time, "sending_seconds": 10, "not_sent": 0},
+                "totals": {"attempts": attempts, "refused": refused, "unknown": unknown},
+                "latency_ms": {"acknowledged": {"count": in_time, "p50": in_time / 100, "p99": in_time / 10}}}
+
+    def test_of_all_generators_together(self):
+        summaries = [self.summary(600, 4000, {"OVERLOADED": 3000}),
+                     self.summary(300, 5000, {"OVERLOADED": 4000, "DEADLINE_PASSED": 1}, 7)]
+        found = benchmark_overload.goodput(summaries, 100)
+        self.assertEqual(found, {"saturation": 100, "goodput": 0.9, "factor": 9, "p50_ms": 6, "p99_ms": 60,
+                                 "others": {"OVERLOADED": 7000, "UNKNOWN": 7, "DEADLINE_PASSED": 1}})
+
+    def test_a_rate_that_tranche_load_takes(self):
+        self.assertEqual(benchmark_overload.arrivals(5e6)[:2], ("--rate", "1000000.000"))
+        self.assertEqual(benchmark_overload.in_flight(10), 1024)
+        self.assertEqual(benchmark_overload.in_flight(1e5), 250_000)
+
+
+class Payments(unittest.TestCase):
+    def change(self, began, ms, outcome="CONFIRMED", node="n:1"):
+        return chaos_changes.Change("id", "confirm", node, "pay", outcome, began, began + ms / 1e3)
+
+    def test_of_the_window_only(self):
+        changes = [self.change(9, 900), *(self.change(10 + i / 100, i + 1) for i in range(98)),
+                   self.change(15, 1, "OVERLOADED"), self.change(16, 2000, "UNKNOWN"), self.change(17, 5000, node="-"),
+                   self.change(20, 900)]
+        found = benchmark_overload.payments_between(changes, 10, 20)
+        self.assertEqual((found["payments"], found["paid"]), (100, 0.98))
+        self.assertEqual(found["failed"], {"OVERLOADED": 1, "UNKNOWN": 1})
+        self.assertAlmostEqual(found["p50_ms"], 49, places=3)
+        self.assertAlmostEqual(found["p99_ms"], 98, places=3)
+
+    def test_if_none_succeeds_that_is_the_figure(self):
+        found = benchmark_overload.payments_between([self.change(1, 1, "OVERLOADED")], 0, 2)
+        self.assertEqual((found["paid"], found["p99_ms"]), (0, float("inf")))
+
+    def test_none_at_all_is_no_figure(self):
+        with self.assertRaisesRegex(RuntimeError, "no payment was sent"):
+            benchmark_overload.payments_between([], 0, 1)
+
+
+class OverloadTable(unittest.TestCase):
+    def round(self, goodput, paid, p99_ratio):
+        form = {"saturation": 100, "goodput": goodput, "factor": 9, "p50_ms": 1, "p99_ms": 2}
+        return {"streams": form, "calls": form, "payments": {"paid": paid, "p99_ratio": p99_ratio, "factor": 11}}
+
+    def lines(self, *rounds):
+        return benchmark_overload.table(benchmark_overload.summarize([self.round(*one) for one in rounds]))
+
+    def test_medians_decide_and_the_worst_is_told(self):
+        lines = self.lines((0.95, 1, 1.5), (0.91, 0.9995, 1.9), (0.2, 0.5, 7))
+        self.assertRegex(lines[1], r"sold in time at 9.0 times, streams +>= 90 % +91.0 % +20.0 %$")
+        self.assertRegex(lines[3], r">= 99.9 % +99.95 % +50.00 %$")
+        self.assertRegex(lines[4], r"< 2 +1.90 +7.00$")
+
+    def test_a_goal_that_is_missed_is_marked(self):
+        for line in self.lines((0.89, 0.998, 2))[1:]:
+            self.assertTrue(line.endswith(" missed"), line)
+
+
+class GeneratorProcesses(unittest.TestCase):
+    def test_none_is_left(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            (folder / "tranche-load").write_text("#!/bin/sh\nexec sleep 1000\n")
+            (folder / "tranche-load").chmod(0o755)
+            with mock.patch("cluster.BIN", folder), self.assertRaisesRegex(RuntimeError, "the round failed"):
+                with benchmark_generators.Generators(folder, ["n:1"], os.sched_getaffinity(0)) as generators:
+                    generators.start("load")
+                    generators.check("load")
+                    process = generators._running["load"][0]
+                    raise RuntimeError("the round failed")
+            self.assertIsNotNone(process.returncode)
+
+    def test_one_that_fails_tells_why(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            (folder / "tranche-load").write_text("#!/bin/sh\necho no node >&2\nexit 2\n")
+            (folder / "tranche-load").chmod(0o755)
+            with mock.patch("cluster.BIN", folder):
+                with benchmark_generators.Generators(folder, ["n:1"], os.sched_getaffinity(0)) as generators:
+                    generators.start("load")
+                    with self.assertRaisesRegex(RuntimeError, "ended with 2: no node"):
+                        generators.finish("load")
 
 
 if __name__ == "__main__":
