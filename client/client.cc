@@ -130,6 +130,24 @@ void Client::EnterSaleAsync(tranche::EnterSale request, EntryCallback callback) 
   connection_->EnterSale(std::move(request), std::move(callback));
 }
 
+absl::StatusOr<EnteredDraw> Client::EnterDraw(tranche::EnterDraw request) {
+  return Await<EnteredDraw>(
+      [&](EnteredDrawCallback callback) { connection_->EnterDraw(std::move(request), std::move(callback)); });
+}
+
+void Client::EnterDrawAsync(tranche::EnterDraw request, EnteredDrawCallback callback) {
+  connection_->EnterDraw(std::move(request), std::move(callback));
+}
+
+absl::StatusOr<DrawEntry> Client::GetDrawEntry(tranche::GetDrawEntry query) {
+  return Await<DrawEntry>(
+      [&](DrawEntryCallback callback) { connection_->GetDrawEntry(std::move(query), std::move(callback)); });
+}
+
+void Client::GetDrawEntryAsync(tranche::GetDrawEntry query, DrawEntryCallback callback) {
+  connection_->GetDrawEntry(std::move(query), std::move(callback));
+}
+
 std::unique_ptr<ReservationWatch> Client::Watch(std::string reservation_id, const WatchOptions& options) {
   auto session =
       std::make_shared<internal::WatchSession>(connection_->environment(), std::move(reservation_id), options);

@@ -142,6 +142,21 @@ void Connection::EnterSale(tranche::EnterSale request, CallbackOf<SaleEntry> cal
       ->Start();
 }
 
+// The ledger makes one entry, and answers a repetition with it: an error needs no reservation to look for.
+void Connection::EnterDraw(tranche::EnterDraw request, CallbackOf<EnteredDraw> callback) {
+  using Call = RepeatableCall<tranche::v1::EnterDrawRequest, tranche::v1::EnterDrawResponse, EnteredDraw>;
+  (new Call(environment_, DeadlineFromNow(), &Stub::EnterDraw, ToProto(std::move(request)), /*changes=*/"",
+            std::move(callback)))
+      ->Start();
+}
+
+void Connection::GetDrawEntry(tranche::GetDrawEntry query, CallbackOf<DrawEntry> callback) {
+  using Call = RepeatableCall<tranche::v1::GetDrawEntryRequest, tranche::v1::GetDrawEntryResponse, DrawEntry>;
+  (new Call(environment_, DeadlineFromNow(), &Stub::GetDrawEntry, ToProto(std::move(query)), /*changes=*/"",
+            std::move(callback)))
+      ->Start();
+}
+
 void Connection::RunRegularly(std::function<void()> task) {
   environment_.scheduler->RunAt(environment_.scheduler->Now() + kRegularly, [this, task = std::move(task)] {
     // Once it is set, the scheduler runs at once what it is given.

@@ -9,6 +9,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "client/internal/call_environment.h"
+#include "tranche/draw.h"
 #include "tranche/front_door.h"
 #include "tranche/options.h"
 #include "tranche/reservation.h"
@@ -50,6 +51,8 @@ class Connection {
   void GetSku(std::string sku_id, CallbackOf<Sku> callback);
   void ListSkus(tranche::ListSkus query, CallbackOf<SkuPage> callback);
   void EnterSale(tranche::EnterSale request, CallbackOf<SaleEntry> callback);
+  void EnterDraw(tranche::EnterDraw request, CallbackOf<EnteredDraw> callback);
+  void GetDrawEntry(tranche::GetDrawEntry query, CallbackOf<DrawEntry> callback);
 
   // Until the connection ends, about once a second, on the scheduler's thread. `task` must not block.
   void RunRegularly(std::function<void()> task);

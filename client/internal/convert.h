@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "tranche/draw.h"
 #include "tranche/front_door.h"
 #include "tranche/reservation.h"
 #include "tranche/sku.h"
@@ -22,6 +23,8 @@ tranche::v1::ExtendReservationRequest ToProto(const ExtendReservation& change);
 tranche::v1::ListReservationsRequest ToProto(ListReservations query);
 tranche::v1::CatalogServiceListSkusRequest ToProto(ListSkus query);
 tranche::v1::EnterSaleRequest ToProto(EnterSale request);
+tranche::v1::EnterDrawRequest ToProto(EnterDraw request);
+tranche::v1::GetDrawEntryRequest ToProto(GetDrawEntry query);
 
 Reservation FromProto(const tranche::v1::Reservation& message, bool replayed);
 Cart FromProto(const tranche::v1::CreateReservationsResponse& message);
@@ -33,5 +36,7 @@ std::vector<Reservation> FromProto(const tranche::v1::BatchGetReservationsRespon
 Sku FromProto(const tranche::v1::CatalogServiceGetSkuResponse& message);
 SkuPage FromProto(const tranche::v1::CatalogServiceListSkusResponse& message);
 SaleEntry FromProto(const tranche::v1::EnterSaleResponse& message);
+EnteredDraw FromProto(const tranche::v1::EnterDrawResponse& message);
+DrawEntry FromProto(const tranche::v1::GetDrawEntryResponse& message);
 
 }  // namespace tranche::internal

@@ -184,6 +184,18 @@ void GrpcStub::EnterSale(Context& context, absl::Time deadline, const tranche::v
   NextChannel().front_door()->EnterSale(&*context, &request, response, Reporting(observer));
 }
 
+void GrpcStub::EnterDraw(Context& context, absl::Time deadline, const tranche::v1::EnterDrawRequest& request,
+                         tranche::v1::EnterDrawResponse* response, AttemptObserver* observer) {
+  Prepare(context, deadline);
+  NextChannel().front_door()->EnterDraw(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::GetDrawEntry(Context& context, absl::Time deadline, const tranche::v1::GetDrawEntryRequest& request,
+                            tranche::v1::GetDrawEntryResponse* response, AttemptObserver* observer) {
+  Prepare(context, deadline);
+  NextChannel().front_door()->GetDrawEntry(&*context, &request, response, Reporting(observer));
+}
+
 void GrpcStub::WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                                 WatchReactor* reactor) {
   Prepare(context);

@@ -48,6 +48,10 @@ class GrpcStub : public Stub {
                 tranche::v1::CatalogServiceListSkusResponse* response, AttemptObserver* observer) override;
   void EnterSale(Context& context, absl::Time deadline, const tranche::v1::EnterSaleRequest& request,
                  tranche::v1::EnterSaleResponse* response, AttemptObserver* observer) override;
+  void EnterDraw(Context& context, absl::Time deadline, const tranche::v1::EnterDrawRequest& request,
+                 tranche::v1::EnterDrawResponse* response, AttemptObserver* observer) override;
+  void GetDrawEntry(Context& context, absl::Time deadline, const tranche::v1::GetDrawEntryRequest& request,
+                    tranche::v1::GetDrawEntryResponse* response, AttemptObserver* observer) override;
   void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                         WatchReactor* reactor) override;
   void StreamReservations(Context& context, StreamReactor* reactor) override;

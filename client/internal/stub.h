@@ -66,6 +66,10 @@ class Stub {
                         tranche::v1::CatalogServiceListSkusResponse* response, AttemptObserver* observer) = 0;
   virtual void EnterSale(Context& context, absl::Time deadline, const tranche::v1::EnterSaleRequest& request,
                          tranche::v1::EnterSaleResponse* response, AttemptObserver* observer) = 0;
+  virtual void EnterDraw(Context& context, absl::Time deadline, const tranche::v1::EnterDrawRequest& request,
+                         tranche::v1::EnterDrawResponse* response, AttemptObserver* observer) = 0;
+  virtual void GetDrawEntry(Context& context, absl::Time deadline, const tranche::v1::GetDrawEntryRequest& request,
+                            tranche::v1::GetDrawEntryResponse* response, AttemptObserver* observer) = 0;
   // Like StreamReservations.
   virtual void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                                 WatchReactor* reactor) = 0;

@@ -16,6 +16,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "tranche/draw.h"
 #include "tranche/error.h"
 #include "tranche/export.h"
 #include "tranche/front_door.h"
@@ -44,6 +45,8 @@ class TRANCHE_EXPORT Client {
   using SkuCallback = absl::AnyInvocable<void(absl::StatusOr<Sku>)>;
   using SkuPageCallback = absl::AnyInvocable<void(absl::StatusOr<SkuPage>)>;
   using EntryCallback = absl::AnyInvocable<void(absl::StatusOr<SaleEntry>)>;
+  using EnteredDrawCallback = absl::AnyInvocable<void(absl::StatusOr<EnteredDraw>)>;
+  using DrawEntryCallback = absl::AnyInvocable<void(absl::StatusOr<DrawEntry>)>;
 
   // INVALID_ARGUMENT for bad options, and for files of theirs that cannot be used. Does not wait for any node: an
   // unreachable one is noticed at the first call.
@@ -103,6 +106,17 @@ class TRANCHE_EXPORT Client {
   // are those of a sale, and Reason::kDenied and kRateLimited; RetryDelayOf() tells how long the latter asks to wait.
   absl::StatusOr<SaleEntry> EnterSale(tranche::EnterSale request);
   void EnterSaleAsync(tranche::EnterSale request, EntryCallback callback);
+
+  // Enters a buyer into the open draw of a SKU whose units are drawn; claims of it are refused with
+  // Reason::kDrawDecides. Refusals are Reason::kDrawNotOpen, those of a sale and those of EnterSale. After any other
+  // error, and after a refusal if an answer was lost before, the buyer may have entered: send it again, which answers
+  // with the same entry, or ask with GetDrawEntry.
+  absl::StatusOr<EnteredDraw> EnterDraw(tranche::EnterDraw request);
+  void EnterDrawAsync(tranche::EnterDraw request, EnteredDrawCallback callback);
+  // NOT_FOUND when the SKU has no such draw (Reason::kDrawNotFound), or the buyer has not entered it
+  // (Reason::kDrawEntryNotFound).
+  absl::StatusOr<DrawEntry> GetDrawEntry(tranche::GetDrawEntry query);
+  void GetDrawEntryAsync(tranche::GetDrawEntry query, DrawEntryCallback callback);
 
   // The reservation as it is now, and again after every change until it is final. The client must outlive it.
   std::unique_ptr<ReservationWatch> Watch(std::string reservation_id, const WatchOptions& options = {});

@@ -34,6 +34,8 @@ enum class Reason {
   kOutboxMessageNotFound = 23,
   kShardNotFound = 24,
   kSinkNotFound = 25,
+  kDrawNotFound = 26,
+  kDrawEntryNotFound = 27,
 
   kReservationIdReused = 30,
   kSkuAlreadyExists = 31,
@@ -84,6 +86,12 @@ enum class Reason {
   kLotteryCannotShrink = 131,
   kKeyRotatedRecently = 132,
   kAccessListFull = 133,
+
+  kDrawDecides = 140,
+  kDrawNotOpen = 141,
+  kDrawState = 142,
+  kDrawSeedMismatch = 143,
+  kDrawFull = 144,
 };
 
 // kUnspecified for OK, for errors of other origin and for reasons newer than this library.

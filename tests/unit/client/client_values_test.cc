@@ -233,7 +233,9 @@ TEST(AttemptVerdict, WhomTheFrontDoorRefusesIsNotSentToAnotherNode) {
                                      std::pair{absl::StatusCode::kFailedPrecondition, "DENIED"},
                                      std::pair{absl::StatusCode::kFailedPrecondition, "NOT_ADMITTED"},
                                      std::pair{absl::StatusCode::kFailedPrecondition, "PURCHASE_TOKEN_REQUIRED"},
-                                     std::pair{absl::StatusCode::kFailedPrecondition, "PURCHASE_TOKEN_INVALID"}}) {
+                                     std::pair{absl::StatusCode::kFailedPrecondition, "PURCHASE_TOKEN_INVALID"},
+                                     std::pair{absl::StatusCode::kFailedPrecondition, "DRAW_DECIDES"},
+                                     std::pair{absl::StatusCode::kFailedPrecondition, "DRAW_NOT_OPEN"}}) {
     const absl::Status refused = internal::NodeError(code, reason, absl::Milliseconds(10));
     EXPECT_EQ(internal::Judge(refused).next, internal::AttemptVerdict::Next::kDone) << reason;
     EXPECT_FALSE(internal::Judge(refused).avoid_node) << reason;

@@ -105,6 +105,8 @@ struct Script {
   ScriptedMethod<tranche::v1::CatalogServiceGetSkuRequest, tranche::v1::CatalogServiceGetSkuResponse> get_sku;
   ScriptedMethod<tranche::v1::CatalogServiceListSkusRequest, tranche::v1::CatalogServiceListSkusResponse> list_skus;
   ScriptedMethod<tranche::v1::EnterSaleRequest, tranche::v1::EnterSaleResponse> enter_sale;
+  ScriptedMethod<tranche::v1::EnterDrawRequest, tranche::v1::EnterDrawResponse> enter_draw;
+  ScriptedMethod<tranche::v1::GetDrawEntryRequest, tranche::v1::GetDrawEntryResponse> get_draw_entry;
 };
 
 class ScriptedStub : public Stub {
@@ -181,6 +183,16 @@ class ScriptedStub : public Stub {
   void EnterSale(Context& context, absl::Time deadline, const tranche::v1::EnterSaleRequest& request,
                  tranche::v1::EnterSaleResponse* response, AttemptObserver* observer) override {
     script_.enter_sale.Call(node_, request, response, observer);
+  }
+
+  void EnterDraw(Context& context, absl::Time deadline, const tranche::v1::EnterDrawRequest& request,
+                 tranche::v1::EnterDrawResponse* response, AttemptObserver* observer) override {
+    script_.enter_draw.Call(node_, request, response, observer);
+  }
+
+  void GetDrawEntry(Context& context, absl::Time deadline, const tranche::v1::GetDrawEntryRequest& request,
+                    tranche::v1::GetDrawEntryResponse* response, AttemptObserver* observer) override {
+    script_.get_draw_entry.Call(node_, request, response, observer);
   }
 
   void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
