@@ -1,5 +1,5 @@
 """A buyer's whole way through the front door, in Python and with nothing but its standard library besides gRPC: the
-challenge, the token, the claim and the payment, and after the round the rank that was drawn.
+challenge, the token, the claim and the payment, and after the round the rank that was drawn; and the same with a draw.
 
     enter_sale_test.py BIN_DIR
 """
@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT / "scripts" / "lib"))
 CALL_TIMEOUT_S = 10
 PATIENCE_S = 60
 SKU = "tv"
+DRAWN_SKU = "guitar"
 
 
 def make_stubs(folder):
@@ -63,14 +64,37 @@ def solve(altcha):
     raise AssertionError("no counter solves it")
 
 
+def behind_their_lengths(*parts):
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
 def rank(key, policy_sku, round_number, user):
     """As docs/front-door.md has it."""
-    def behind_its_length(part):
-        return len(part).to_bytes(4, "big") + part
-
-    parts = (b"tranche-rank-v1", policy_sku.encode(), round_number.to_bytes(8, "big"), user.encode())
-    message = b"".join(behind_its_length(part) for part in parts)
+    message = behind_their_lengths(b"tranche-rank-v1", policy_sku.encode(), round_number.to_bytes(8, "big"),
+                                   user.encode())
     return int.from_bytes(hmac.digest(key, message, "sha256")[:8], "big")
+
+
+def draw_rank(draw, entry_id):
+    """As docs/draws.md has it."""
+    message = behind_their_lengths(b"tranche-draw-v1", draw.sku_id.encode(), draw.number.to_bytes(8, "big"),
+                                   draw.entries.to_bytes(8, "big"), draw.merkle_root)
+    return hmac.digest(hmac.digest(draw.seed, message, "sha256"), uuid.UUID(entry_id).bytes, "sha256")
+
+
+def root_of(entry):
+    """Where the audit path leads from the entry (RFC 9162, section 2.1.3.2)."""
+    place, last = entry.leaf_index, entry.draw.entries - 1
+    found = hashlib.sha256(b"\0" + uuid.UUID(entry.entry_id).bytes).digest()
+    for beside in entry.audit_path:
+        if place & 1 or place == last:
+            found = hashlib.sha256(b"\1" + beside + found).digest()
+            while place and not place & 1:
+                place, last = place >> 1, last >> 1
+        else:
+            found = hashlib.sha256(b"\1" + found + beside).digest()
+        place, last = place >> 1, last >> 1
+    return found if last == 0 else b""
 
 
 def reason_of(error):
@@ -112,18 +136,19 @@ class EnterSale(unittest.TestCase):
         self.await_everywhere(lambda entered: not entered.HasField("challenge") and not entered.HasField("lottery"),
                               "the door is not open again")
 
-    def enter(self, user, node=0, solution=""):
+    def enter(self, user, node=0, solution="", sku=SKU):
         return self.doors[node].EnterSale(
-            door.EnterSaleRequest(sku_id=SKU, user_id=user, challenge_solution=solution), timeout=CALL_TIMEOUT_S)
+            door.EnterSaleRequest(sku_id=sku, user_id=user, challenge_solution=solution), timeout=CALL_TIMEOUT_S)
 
-    def claim(self, user, node=0, token=""):
+    def claim(self, user, node=0, token="", sku=SKU):
         request = reservations.CreateReservationRequest(
-            reservation_id=str(uuid.uuid4()), sku_id=SKU, user_id=user, quantity=1, purchase_token=token)
+            reservation_id=str(uuid.uuid4()), sku_id=sku, user_id=user, quantity=1, purchase_token=token)
         return self.counters[node].CreateReservation(request, timeout=CALL_TIMEOUT_S).reservation
 
-    def refusal_of(self, *args, **kwargs):
+    def refusal_of(self, *args, call=None, **kwargs):
+        """Of a claim, or of another call."""
         with self.assertRaises(grpc.RpcError) as refused:
-            self.claim(*args, **kwargs)
+            (call or self.claim)(*args, **kwargs)
         return reason_of(refused.exception)
 
     def until(self, holds, what):
@@ -198,6 +223,73 @@ class EnterSale(unittest.TestCase):
         self.assertEqual(hashlib.sha256(ended.key).digest(), drawn.commitment)
         for user, ticket in tickets.items():
             self.assertEqual(rank(ended.key, ended.policy_sku_id, ended.round, user), ticket.lottery.rank, user)
+
+    def enter_draw(self, user, node, token=""):
+        return self.doors[node].EnterDraw(
+            door.EnterDrawRequest(sku_id=DRAWN_SKU, user_id=user, purchase_token=token), timeout=CALL_TIMEOUT_S)
+
+    def draw_entry(self, user, node=0):
+        return self.doors[node].GetDrawEntry(door.GetDrawEntryRequest(sku_id=DRAWN_SKU, user_id=user),
+                                             timeout=CALL_TIMEOUT_S)
+
+    def asks_for_a_challenge(self, node):
+        """Whether the node knows the SKU of the draw, and its policy."""
+        try:
+            return self.enter("nobody", node, sku=DRAWN_SKU).HasField("challenge")
+        except grpc.RpcError:
+            return False
+
+    def test_challenge_token_entry_draw_payment(self):
+        self.ctl("sku", "create", DRAWN_SKU, "--stock", "1", "--price", "499.00", "--currency", "EUR", "--no-presplit")
+        self.ctl("door", "set", DRAWN_SKU, "--draw", "--token", "--challenge", "8", "--yes")
+        for node in range(len(self.doors)):
+            self.until(lambda node=node: self.asks_for_a_challenge(node), "the policy is not known")
+        seed = hashlib.sha256(b"of this test").digest()
+        commitment = hashlib.sha256(seed).hexdigest()
+        self.ctl("draw", "create", DRAWN_SKU, "--winners", "1", "--seed-commitment", commitment, "--yes")
+
+        self.assertEqual(self.refusal_of("alice", sku=DRAWN_SKU)[0], "DRAW_DECIDES")
+        self.assertEqual(self.refusal_of("alice", 0, call=self.enter_draw)[0], "PURCHASE_TOKEN_REQUIRED")
+        tokens, entry_ids = {}, {}
+        for number, user in enumerate(("alice", "bob", "carol", "dave", "eve")):
+            node = number % 2
+            solution = solve(self.enter(user, node, sku=DRAWN_SKU).challenge.altcha)
+            tokens[user] = self.enter(user, node, solution, sku=DRAWN_SKU).purchase_token
+            entered = self.enter_draw(user, node, tokens[user])
+            self.assertEqual(entered.draw_number, 1)
+            entry_ids[user] = entered.entry_id
+            again = self.enter_draw(user, 1 - node, tokens[user])
+            self.assertEqual((again.entry_id, again.replayed), (entered.entry_id, True))
+        self.assertEqual(len(set(entry_ids.values())), len(entry_ids))
+        self.assertEqual(self.refusal_of("bob", 0, tokens["alice"], call=self.enter_draw)[0], "PURCHASE_TOKEN_INVALID")
+
+        self.ctl("draw", "close", DRAWN_SKU, "--yes")
+        self.assertEqual(self.refusal_of("frank", call=self.draw_entry)[0], "DRAW_ENTRY_NOT_FOUND")
+        self.ctl("draw", "seed", DRAWN_SKU, "--seed-hex", seed.hex(), "--yes")
+        pending, waiting = door.GetDrawEntryResponse.OUTCOME_PENDING, door.GetDrawEntryResponse.OUTCOME_WAITING
+        told = {}
+
+        def drawn():
+            told.update({user: self.draw_entry(user) for user in entry_ids})
+            return any(entry.outcome == pending for entry in told.values()) and all(
+                entry.draw.state == door.Draw.STATE_DRAWN and entry.draw.cutoff for entry in told.values())
+
+        self.until(drawn, "nobody has won")
+        for user, entry in told.items():
+            self.assertEqual(entry.entry_id, entry_ids[user])
+            self.assertEqual(entry.draw.entries, len(entry_ids))
+            self.assertEqual(hashlib.sha256(entry.draw.seed).digest(), entry.draw.seed_commitment)
+            self.assertEqual(root_of(entry), entry.draw.merkle_root, user)
+            self.assertEqual(draw_rank(entry.draw, entry.entry_id), entry.rank, user)
+        winner = min(told, key=lambda user: told[user].rank)
+        self.assertEqual({user: entry.outcome for user, entry in told.items()},
+                         {user: pending if user == winner else waiting for user in told})
+        self.assertEqual(told[winner].draw.cutoff, told[winner].rank)
+        paid = self.counters[0].ConfirmReservation(reservations.ConfirmReservationRequest(
+            reservation_id=told[winner].reservation_id, payment_reference="pay-2", amount_minor=49900,
+            currency="EUR"), timeout=CALL_TIMEOUT_S)
+        self.assertEqual(paid.outcome, reservations.CONFIRM_OUTCOME_CONFIRMED)
+        self.until(lambda: self.draw_entry(winner).draw.state == door.Draw.STATE_FINISHED, "it does not end")
 
     def round(self, number):
         rounds = self.doors[0].ListLotteryRounds(door.ListLotteryRoundsRequest(sku_id=SKU),
