@@ -84,14 +84,16 @@ void DrawFixture::SetPaused(const std::string& sku, bool paused) {
 }
 
 int64_t DrawFixture::UnitsOf(const std::string& sku) {
+  const v1::Quota quota = QuotaOf(sku);
   int64_t units = 0;
-  for (const v1::Slice& slice : QuotaOf(sku).slices()) units += slice.remaining();
+  for (const v1::Slice& slice : quota.slices()) units += slice.remaining();
   return units;
 }
 
 int64_t DrawFixture::PoolOf(const std::string& sku) {
+  const v1::Quota quota = QuotaOf(sku);
   int64_t units = 0;
-  for (const v1::Slice& slice : QuotaOf(sku).slices()) units += slice.incarnation() == 0 ? slice.remaining() : 0;
+  for (const v1::Slice& slice : quota.slices()) units += slice.incarnation() == 0 ? slice.remaining() : 0;
   return units;
 }
 
