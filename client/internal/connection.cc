@@ -146,7 +146,7 @@ void Connection::EnterSale(tranche::EnterSale request, CallbackOf<SaleEntry> cal
 void Connection::EnterDraw(tranche::EnterDraw request, CallbackOf<EnteredDraw> callback) {
   using Call = RepeatableCall<tranche::v1::EnterDrawRequest, tranche::v1::EnterDrawResponse, EnteredDraw>;
   (new Call(environment_, DeadlineFromNow(), &Stub::EnterDraw, ToProto(std::move(request)), /*changes=*/"",
-            std::move(callback)))
+            std::move(callback), /*in_doubt=*/false, environment_.entry_throttle.get()))
       ->Start();
 }
 
