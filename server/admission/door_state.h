@@ -47,6 +47,7 @@ struct DoorView {
 enum class DoorCheck : uint8_t {
   kAccessList,
   kPolicy,
+  kDraw,
   kLimitUser,
   kLimitAddress,
   kLimitToken,
@@ -54,8 +55,8 @@ enum class DoorCheck : uint8_t {
   kPurchaseToken,
   kLimitSku,
 };
-inline constexpr int kDoorChecks = 8;
-// "access_list", "policy", "limit_user", ...
+inline constexpr int kDoorChecks = 9;
+// "access_list", "policy", "draw", "limit_user", ...
 absl::string_view DoorCheckName(DoorCheck check);
 DoorCheck CheckOfLimit(RateKeyKind kind);
 

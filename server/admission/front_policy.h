@@ -58,6 +58,7 @@ struct DoorPolicy {
   std::optional<DoorLottery> lottery;
   std::optional<absl::Duration> token_lifetime;  // nullopt: claims need no token
   std::optional<DoorChallenge> challenge;
+  bool draw = false;  // a draw decides who gets units: claims are refused
 };
 
 // Of a policy that is not removed.

@@ -67,4 +67,24 @@ std::optional<int32_t> LotteryShrinksTo(const absl::Status& status);  // nullopt
 absl::Status KeyRotatedRecentlyError(absl::Duration wait);
 std::optional<absl::Duration> KeyRotatedRecently(const absl::Status& status);  // nullopt: it is another error
 
+// The SKU is here, and has no such draw; the draw is there, and the buyer has not entered it (both
+// kFailedPrecondition).
+absl::Status NoDrawError();
+bool IsNoDraw(const absl::Status& status);
+absl::Status NoDrawEntryError();
+bool IsNoDrawEntry(const absl::Status& status);
+
+// The state of a draw, or that there is one, forbids it (kFailedPrecondition). `number` and `state`: of that draw, with
+// a name of tranche.v1.Draw.State such as "OPEN"; 0 and "" if it is not about one.
+struct DrawStateConflict {
+  int64_t number = 0;
+  std::string state;
+};
+absl::Status DrawStateError(const DrawStateConflict& conflict, absl::string_view detail);
+std::optional<DrawStateConflict> DrawStateConflictOf(const absl::Status& status);  // nullopt: it is another error
+
+// The seed is not the one that the draw is committed to (kFailedPrecondition).
+absl::Status SeedMismatchError();
+bool IsSeedMismatch(const absl::Status& status);
+
 }  // namespace tranche::storage

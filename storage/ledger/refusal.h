@@ -38,6 +38,9 @@ enum class Refusal {
   kSkuMoving = 86,
   kDeadlinePassed = 90,
   kInternal = 100,
+  kDrawDecides = 140,
+  kDrawNotOpen = 141,
+  kDrawFull = 144,
 };
 
 struct RefusalWord {
@@ -77,6 +80,9 @@ inline constexpr RefusalWord kRefusalWords[] = {
     {Refusal::kSkuMoving, "SKU_MOVING", "MOVING"},
     {Refusal::kDeadlinePassed, "DEADLINE_PASSED", ""},
     {Refusal::kInternal, "INTERNAL", ""},
+    {Refusal::kDrawDecides, "DRAW_DECIDES", ""},
+    {Refusal::kDrawNotOpen, "DRAW_NOT_OPEN", "NO_OPEN_DRAW"},
+    {Refusal::kDrawFull, "DRAW_FULL", "FULL"},
 };
 
 // What a procedure's word means. A word that this version does not know comes from a newer schema: it is logged, and
