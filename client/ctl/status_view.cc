@@ -77,7 +77,8 @@ std::string WorkText(const ProcessStatus& process, bool balancer) {
                                                                                     : std::string("never"))
                         : "does not expire";
   return absl::StrCat(
-      expiry, process.sinks().empty() ? "; no sinks" : absl::StrCat("; ", absl::StrJoin(process.sinks(), ", ")));
+      expiry, process.draws() ? ", draws" : "",
+      process.sinks().empty() ? "; no sinks" : absl::StrCat("; ", absl::StrJoin(process.sinks(), ", ")));
 }
 
 void PrintProcesses(Session& session, const GetStatusResponse& status) {

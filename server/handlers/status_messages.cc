@@ -19,6 +19,7 @@ v1::ProcessStatus ToMessage(const storage::Heartbeat& heartbeat) {
   message.set_ended(heartbeat.ended);
   message.set_expires(heartbeat.expires);
   message.set_retires(heartbeat.retires);
+  message.set_draws(heartbeat.draws);
   message.mutable_sinks()->Assign(heartbeat.sinks.begin(), heartbeat.sinks.end());
   // Who is gone, leads no more; its last word is in `since_led`.
   const bool leads = heartbeat.leads && alive;

@@ -34,6 +34,7 @@ constexpr Column<Heartbeat> kHeartbeatTable[] = {
     {"ended", [](const pqxx::field& field, Heartbeat* to) { to->ended = field.as<bool>(); }},
     {"expires", [](const pqxx::field& field, Heartbeat* to) { to->expires = field.as<bool>(); }},
     {"retires", [](const pqxx::field& field, Heartbeat* to) { to->retires = field.as<bool>(); }},
+    {"draws", [](const pqxx::field& field, Heartbeat* to) { to->draws = field.as<bool>(); }},
     {"sinks", [](const pqxx::field& field,
                  Heartbeat* to) { to->sinks = absl::StrSplit(std::string(field.c_str()), ',', absl::SkipEmpty()); }},
     {"since_expiry_us", [](const pqxx::field& field, Heartbeat* to) { to->since_expiry = DurationOf(field); }},
@@ -132,7 +133,7 @@ std::string DetailsOf(const Heartbeat& heartbeat) {
   std::string json;
   if (heartbeat.kind == Heartbeat::Kind::kWorker) {
     json = absl::StrCat("{\"expires\":", JsonOf(heartbeat.expires), ",\"retires\":", JsonOf(heartbeat.retires),
-                        ",\"sinks\":", SinksAsJson(heartbeat));
+                        ",\"draws\":", JsonOf(heartbeat.draws), ",\"sinks\":", SinksAsJson(heartbeat));
     AppendDuration(&json, "since_expiry_us", heartbeat.since_expiry);
   } else {
     json = absl::StrCat("{\"leads\":", JsonOf(heartbeat.leads));

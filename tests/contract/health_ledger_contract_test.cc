@@ -55,6 +55,7 @@ TEST_P(HealthLedgerContract, AWorkersHeartbeatComesBackAsItWas) {
   EXPECT_THAT(Heartbeats(), IsEmpty());
   Heartbeat worker = BeatOf(Heartbeat::Kind::kWorker, 1);
   worker.expires = true;
+  worker.draws = true;
   worker.sinks = {"audit", "orders"};
   worker.since_expiry = absl::Milliseconds(250);
   ASSERT_TRUE(health().Beat(worker).ok());
@@ -66,6 +67,7 @@ TEST_P(HealthLedgerContract, AWorkersHeartbeatComesBackAsItWas) {
   EXPECT_EQ(read.version, "1.2");
   EXPECT_TRUE(read.expires);
   EXPECT_FALSE(read.retires);
+  EXPECT_TRUE(read.draws);
   EXPECT_THAT(read.sinks, ElementsAre("audit", "orders"));
   ASSERT_TRUE(read.since_expiry.has_value());
   EXPECT_GE(*read.since_expiry, absl::Milliseconds(250));

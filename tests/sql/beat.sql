@@ -25,6 +25,9 @@ SELECT beat(3, 'worker', '{"expires": true, "retires": false, "sinks": ["b", "a"
 SELECT results_eq($$ SELECT expires, retires, sinks, since_expiry_us, leads, since_led_us FROM tranche.list_heartbeats()
                      WHERE name = 'p3' $$,
                   $$ VALUES (true, false, 'a,b', 1500::bigint, false, NULL::bigint) $$);
+SELECT ok(NOT draws, 'of a worker that does not say it') FROM tranche.list_heartbeats() WHERE name = 'p3';
+SELECT beat(3, 'worker', '{"draws": true}');
+SELECT ok(draws) FROM tranche.list_heartbeats() WHERE name = 'p3';
 SELECT beat(3, 'worker', '{"expires": "yes", "retires": 1, "sinks": "a", "since_expiry_us": "soon", "since_led_us": -5, "since_round_us": 1e300}');
 SELECT results_eq($$ SELECT expires, retires, sinks, since_expiry_us, since_led_us, since_round_us FROM tranche.list_heartbeats()
                      WHERE name = 'p3' $$,

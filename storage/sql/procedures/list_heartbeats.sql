@@ -1,13 +1,13 @@
 -- The balancers and workers that have run within a day, the latest beat first. Ages are by this database's clock.
 --
--- Of a worker: whether it expires holds and retires reservations, its sinks, and the microseconds from its last
--- successful expiry to its last beat. Of a balancer: whether it leads here, for how long it did by its last beat, and
--- the microseconds from the last moment that it led, and from its last successful round, to its last beat. NULL: never,
--- or a version that does not say it.
+-- Of a worker: whether it expires holds, retires reservations and carries draws on, its sinks, and the microseconds
+-- from its last successful expiry to its last beat. Of a balancer: whether it leads here, for how long it did by its last
+-- beat, and the microseconds from the last moment that it led, and from its last successful round, to its last beat.
+-- NULL: never, or a version that does not say it.
 CREATE OR REPLACE FUNCTION tranche.list_heartbeats()
 RETURNS TABLE (kind text, instance uuid, name text, version text, started_us bigint, age_us bigint, ended boolean,
                expires boolean, retires boolean, sinks text, since_expiry_us bigint,
-               leads boolean, leads_for_us bigint, since_led_us bigint, since_round_us bigint)
+               leads boolean, leads_for_us bigint, since_led_us bigint, since_round_us bigint, draws boolean)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 AS $$
@@ -19,7 +19,7 @@ AS $$
                                               THEN h.details -> 'sinks' ELSE '[]' END) AS s (name)),
          n.since_expiry_us,
          h.ended_at IS NULL AND coalesce(h.details -> 'leads' = 'true', false), n.leads_for_us, n.since_led_us,
-         n.since_round_us
+         n.since_round_us, coalesce(h.details -> 'draws' = 'true', false)
   FROM heartbeat h
   CROSS JOIN LATERAL (
     SELECT max(m.us) FILTER (WHERE m.key = 'since_expiry_us') AS since_expiry_us,

@@ -35,6 +35,7 @@ tranche::v1::GetStatusResponse UsualState() {
   worker->set_name("worker-1");
   worker->set_alive(true);
   worker->set_expires(true);
+  worker->set_draws(true);
   worker->add_sinks("orders");
   worker->mutable_since_expiry()->set_nanos(200'000'000);
   tranche::v1::NodeStatus* node = status.add_nodes();
@@ -65,7 +66,7 @@ TEST(StatusViewTest, TellsWhoRuns) {
   EXPECT_THAT(shown,
               AllOf(ContainsRegex("home +ok +none +balancer-1 +0 +0 +31/97 +34 MiB"), HasSubstr("ZooKeeper: ok"),
                     ContainsRegex("balancer +home +balancer-1 +0.0s ago +leads for 12m34s"),
-                    ContainsRegex("worker +home +worker-1 +0.0s ago +expires, last 0.2s; orders"),
+                    ContainsRegex("worker +home +worker-1 +0.0s ago +expires, last 0.2s, draws; orders"),
                     ContainsRegex("node-1 +12 +SERVING +1.0s +124.3 +0.0"), ContainsRegex("orders +home +0 +0 +-"),
                     Not(HasSubstr("GONE")), Not(HasSubstr("not known"))));
   std::istringstream lines(shown);
