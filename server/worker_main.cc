@@ -1,5 +1,5 @@
-// tranche-worker: expires unpaid holds, delivers the messages about changes, retires old reservations and
-// old entries of the audit log.
+// tranche-worker: expires unpaid holds, carries draws on, delivers the messages about changes, retires old reservations
+// and old entries of the audit log.
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,6 +33,7 @@
 #include "server/worker/worker_metrics.h"
 #include "storage/base/log_identity.h"
 #include "storage/clock.h"
+#include "storage/postgres/postgres_draw_ledger.h"
 #include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
@@ -61,6 +62,7 @@ server::ShardWorkerOptions ToWorkerOptions(const server::WorkerProcessOptions& o
   worker.retirer.batch = options.retire_batch;
   worker.retire_audit = options.audit_retain_days > 0;
   if (worker.retire_audit) worker.audit_retirer.age = absl::Hours(24) * options.audit_retain_days;
+  worker.draw = options.draw;
   worker.relay.health.max_batch = options.sink_batch;
   worker.relay.lease = absl::Milliseconds(options.sink_lease_ms);
   worker.relay.give_up = {options.give_up_attempts, absl::Hours(options.give_up_hours)};
@@ -93,7 +95,7 @@ struct Shared {
 // What working for one shard needs.
 struct ServedShard {
   ServedShard(const storage::PoolOptions& options, server::ShardParts<storage::ConnectionPool*>* used_pools)
-      : pool(options), upkeep(&pool), outbox(&pool), health(&pool), pool_used(used_pools, &pool) {}
+      : pool(options), upkeep(&pool), outbox(&pool), draws(&pool), health(&pool), pool_used(used_pools, &pool) {}
   // Lets the steps that have begun end. What is read for the metrics nobody wants any more.
   ~ServedShard() {
     pool_shown.reset();
@@ -108,13 +110,14 @@ struct ServedShard {
   ServedShard& operator=(const ServedShard&) = delete;
 
   void Begin(const std::string& shard, const Shared& shared) {
-    worker.emplace(&upkeep, &outbox, shared.sinks, storage::Clock::Real(), shared.options);
+    worker.emplace(&upkeep, &outbox, &draws, shared.sinks, storage::Clock::Real(), shared.options);
     worker_runs.emplace(shared.workers, &*worker);
     heartbeats.emplace(&health, shared.process, [this] { return worker->Describe(); });
     if (shared.health != nullptr) reader = shared.health->Read(shard, &health);
     worker_shown = shared.metrics->Join({.shard = shard,
                                          .expirer = worker->expirer(),
                                          .retirer = worker->retirer(),
+                                         .drawer = worker->drawer(),
                                          .relays = worker->relays(),
                                          .ledger_up = [this] { return pool.reached(); }});
     pool_shown = shared.pools->Join({.shard = shard, .pool = &pool});
@@ -123,6 +126,7 @@ struct ServedShard {
   storage::ConnectionPool pool;
   storage::PostgresUpkeepLedger upkeep;
   storage::PostgresOutboxLedger outbox;
+  storage::PostgresDrawLedger draws;
   storage::PostgresHealthLedger health;
   const server::ShardParts<storage::ConnectionPool*>::Membership pool_used;
   std::optional<server::ShardWorker> worker;

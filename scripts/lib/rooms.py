@@ -38,7 +38,7 @@ ROOMS = {
         "handlers": ("(root)", "process", "access", "admission", "rpc"),
         "services": ("(root)", "admission", "rpc", "handlers"),
         "node": ("(root)", "process", "metrics", "access", "admission", "rpc", "handlers", "services"),
-        "worker": ("(root)", "process", "metrics"),
+        "worker": ("(root)", "process", "metrics", "admission"),  # it hashes and ranks draws
         "balancer": ("process", "metrics"),
         "(main)": ("process", "metrics", "node", "balancer", "worker"),
     },

@@ -474,6 +474,13 @@ void AddExpiry(Parser& parser, WorkerProcessOptions* options) {
                    "Most holds that this process expires in a second, so that a sale beside it stays fast");
 }
 
+void AddDraws(Parser& parser, WorkerProcessOptions* options) {
+  parser.Group("Draws");
+  parser.AddSwitch("draw", &options->draw,
+                   "Carry draws on: seal the lists of closed ones, rank the entries of seeded ones, and give places to "
+                   "the next as long as any is free");
+}
+
 void AddSinkFiles(Parser& parser, SinkFlags* flags) {
   parser.AddList("sink-secret-file", &flags->secret_files, "NAME=FILE",
                  "Secrets that a webhook's messages are signed with; not readable by others; repeatable");
@@ -575,8 +582,8 @@ std::optional<int> ParseBalancerOptions(int argc, const char* const* argv, Balan
 std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerProcessOptions* options,
                                       std::ostream& out, std::ostream& err) {
   Parser parser("tranche-worker",
-                "Does what Tranche's reservations need beside the sale: expires unpaid holds, delivers the messages "
-                "about changes, retires old reservations. Run two or more, side by side.\n\n"
+                "Does what Tranche's reservations need beside the sale: expires unpaid holds, carries draws on, "
+                "delivers the messages about changes, retires old reservations. Run two or more, side by side.\n\n"
                 "SIGTERM ends it: it finishes what it has begun and exits 0. Another signal, from a second later on, "
                 "ends it at once.",
                 "expire-per-s = 5000");
@@ -586,6 +593,7 @@ std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerP
   parser.Add("name", &options->name, "NAME", "This process's name [default: host name and process id]")
       ->check(CheckName, "");
   AddExpiry(parser, options);
+  AddDraws(parser, options);
   SinkFlags sinks;
   AddSinks(parser, options, &sinks);
   AddRetention(parser, options);

@@ -104,6 +104,8 @@ struct WorkerProcessOptions {
   int expire_batch = 100;
   int expire_per_s = 12500;
 
+  bool draw = true;
+
   std::vector<SinkSpec> sinks;
   int sink_timeout_ms = 10000;
   int sink_connections = 16;  // of one webhook's batch

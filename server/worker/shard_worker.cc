@@ -11,8 +11,8 @@ constexpr int kRelayThreads = 2;
 
 }  // namespace
 
-ShardWorker::ShardWorker(storage::UpkeepLedger* upkeep, storage::OutboxLedger* outbox, const std::vector<Sink*>& sinks,
-                         storage::Clock* clock, const ShardWorkerOptions& options)
+ShardWorker::ShardWorker(storage::UpkeepLedger* upkeep, storage::OutboxLedger* outbox, storage::DrawLedger* draws,
+                         const std::vector<Sink*>& sinks, storage::Clock* clock, const ShardWorkerOptions& options)
     : clock_(clock), options_(options) {
   if (options.expire) {
     expirer_ = std::make_unique<Expirer>(upkeep, clock, RealRandom(), options.expirer);
@@ -25,6 +25,10 @@ ShardWorker::ShardWorker(storage::UpkeepLedger* upkeep, storage::OutboxLedger* o
   if (options.retire_audit) {
     audit_retirer_ = std::make_unique<AuditRetirer>(upkeep, clock, RealRandom(), options.audit_retirer);
     loops_.push_back(std::make_unique<Loop>([this] { return audit_retirer_->Step(); }));
+  }
+  if (options.draw) {
+    drawer_ = std::make_unique<Drawer>(draws, clock, RealRandom(), options.drawer);
+    loops_.push_back(std::make_unique<Loop>([this] { return drawer_->Step(); }));
   }
   for (Sink* sink : sinks) {
     sink_names_.push_back(sink->name());
@@ -52,6 +56,7 @@ storage::Heartbeat ShardWorker::Describe() const {
   heartbeat.kind = storage::Heartbeat::Kind::kWorker;
   heartbeat.expires = options_.expire;
   heartbeat.retires = options_.retire;
+  heartbeat.draws = options_.draw;
   heartbeat.sinks = sink_names_;
   if (expirer_ == nullptr) return heartbeat;
   const std::optional<absl::Time> succeeded_at = expirer_->succeeded_at();
@@ -61,6 +66,6 @@ storage::Heartbeat ShardWorker::Describe() const {
   return heartbeat;
 }
 
-int ShardWorker::ConnectionsFor(int sinks) { return 5 + sinks * kRelayThreads; }
+int ShardWorker::ConnectionsFor(int sinks) { return 6 + sinks * kRelayThreads; }
 
 }  // namespace tranche::server

@@ -6,12 +6,14 @@
 #include <vector>
 
 #include "server/worker/audit_retirer.h"
+#include "server/worker/drawer.h"
 #include "server/worker/expirer.h"
 #include "server/worker/loop.h"
 #include "server/worker/retirer.h"
 #include "server/worker/sink.h"
 #include "server/worker/sink_relay.h"
 #include "storage/clock.h"
+#include "storage/ledger/draw_ledger.h"
 #include "storage/ledger/health_ledger.h"
 #include "storage/ledger/outbox_ledger.h"
 #include "storage/ledger/upkeep_ledger.h"
@@ -25,6 +27,8 @@ struct ShardWorkerOptions {
   RetirerOptions retirer;
   bool retire_audit = true;
   AuditRetirerOptions audit_retirer;
+  bool draw = true;
+  DrawerOptions drawer;
   RelayOptions relay;
 };
 
@@ -32,8 +36,8 @@ class ShardWorker {
  public:
   // Starts to work at once. The ledgers are one shard's; if one does not answer, the worker waits for it. The sinks may
   // serve other shards as well.
-  ShardWorker(storage::UpkeepLedger* upkeep, storage::OutboxLedger* outbox, const std::vector<Sink*>& sinks,
-              storage::Clock* clock, const ShardWorkerOptions& options);
+  ShardWorker(storage::UpkeepLedger* upkeep, storage::OutboxLedger* outbox, storage::DrawLedger* draws,
+              const std::vector<Sink*>& sinks, storage::Clock* clock, const ShardWorkerOptions& options);
   // Stops, and waits for the steps that have begun.
   ~ShardWorker();
   ShardWorker(const ShardWorker&) = delete;
@@ -45,6 +49,7 @@ class ShardWorker {
   // Its parts, for those who watch it; null if it does not do that. They live as long as this.
   const Expirer* expirer() const { return expirer_.get(); }
   const Retirer* retirer() const { return retirer_.get(); }
+  const Drawer* drawer() const { return drawer_.get(); }
   std::vector<const SinkRelay*> relays() const;
 
   // What it does, for its heartbeat. From any thread.
@@ -60,6 +65,7 @@ class ShardWorker {
   std::unique_ptr<Expirer> expirer_;
   std::unique_ptr<Retirer> retirer_;
   std::unique_ptr<AuditRetirer> audit_retirer_;
+  std::unique_ptr<Drawer> drawer_;
   std::vector<std::unique_ptr<SinkRelay>> relays_;
   std::vector<std::unique_ptr<Loop>> loops_;  // last: they use the others
 };

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "storage/base/counter.h"
@@ -23,6 +25,17 @@ struct ExpiryCounts {
   Counter expired;  // holds
   std::array<Counter, kExpiryOutcomes> rounds;
   LastTime succeeded_at;  // a round, whether or not a SKU was locked
+};
+
+struct DrawCounts {
+  Counter awarded;
+  Counter passed_over;
+  // As its last look has found them: draws by state, and places of drawn ones that are free.
+  std::atomic<int64_t> closing = 0;
+  std::atomic<int64_t> seeded = 0;
+  std::atomic<int64_t> drawn = 0;
+  std::atomic<int64_t> open_places = 0;
+  LastTime waits_since;  // of the draw that has work and has not gone on for longest; never: none has work
 };
 
 // What became of a message that was claimed.

@@ -1,6 +1,8 @@
 #include "server/worker/worker_metrics.h"
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <utility>
 
@@ -38,6 +40,27 @@ void AddRetired(MetricSet* metrics, const std::string& shard, const Retirer& ret
                       {{"shard", shard}, {"kept", archived ? "archived" : "dropped"}});
 }
 
+void AddDraws(MetricSet* metrics, const std::string& shard, const Drawer& drawer, absl::Time now) {
+  const DrawCounts& counts = drawer.counts();
+  for (const auto& [outcome, count] :
+       {std::pair("awarded", &counts.awarded), std::pair("passed_over", &counts.passed_over)}) {
+    metrics->AddCounter("tranche_draw_awards_total", "Entries that this worker has given a place or passed over.",
+                        static_cast<double>(count->value()), {{"shard", shard}, {"outcome", outcome}});
+  }
+  for (const auto& [state, draws] : {std::pair("closing", &counts.closing), std::pair("seeded", &counts.seeded),
+                                     std::pair("drawn", &counts.drawn)}) {
+    metrics->AddGauge("tranche_draws", "Draws that workers carry on.",
+                      static_cast<double>(draws->load(std::memory_order_relaxed)),
+                      {{"shard", shard}, {"state", state}});
+  }
+  metrics->AddGauge("tranche_draw_open_places", "Places of drawn draws that nobody has.",
+                    static_cast<double>(counts.open_places.load(std::memory_order_relaxed)), {{"shard", shard}});
+  const absl::Time since = counts.waits_since.Get();
+  const double waits = since == absl::InfinitePast() ? 0 : std::max(0.0, absl::ToDoubleSeconds(now - since));
+  metrics->AddGauge("tranche_draw_waiting_seconds", "Longest time that a draw with work has not gone on.", waits,
+                    {{"shard", shard}});
+}
+
 void AddRelay(MetricSet* metrics, const std::string& shard, const SinkRelay& relay) {
   const RelayCounts& counts = relay.counts();
   const MetricLabels labels = {{"shard", shard}, {"sink", relay.sink()}};
@@ -69,6 +92,7 @@ void WorkerMetrics::Collect(MetricSet* metrics) {
   parts_.ForEach([&](const WorkerPart& part) {
     if (part.expirer != nullptr) AddExpiry(metrics, part, now);
     if (part.retirer != nullptr) AddRetired(metrics, part.shard, *part.retirer);
+    if (part.drawer != nullptr) AddDraws(metrics, part.shard, *part.drawer, now);
     for (const SinkRelay* relay : part.relays) AddRelay(metrics, part.shard, *relay);
   });
 }

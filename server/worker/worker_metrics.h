@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "server/metrics/metric_set.h"
 #include "server/metrics/shard_parts.h"
+#include "server/worker/drawer.h"
 #include "server/worker/expirer.h"
 #include "server/worker/retirer.h"
 #include "server/worker/sink_relay.h"
@@ -21,8 +22,9 @@ namespace tranche::server {
 // What works for one shard.
 struct WorkerPart {
   std::string shard;
-  const Expirer* expirer;  // null: none
-  const Retirer* retirer;  // null: none
+  const Expirer* expirer;          // null: none
+  const Retirer* retirer;          // null: none
+  const Drawer* drawer = nullptr;  // null: none
   std::vector<const SinkRelay*> relays;
   // Has the ledger served this process when it was last used? Must not wait for it.
   std::function<bool()> ledger_up;

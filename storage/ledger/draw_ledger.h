@@ -182,6 +182,8 @@ class DrawLedger {
   // Notes which awards were paid or have lapsed, and gives up to `limit` reservations, at most kMaxBatch, to the next
   // by rank. kDrawn -> kFinished when all places are paid, or no entry is left and none is pending.
   virtual absl::StatusOr<AwardProgress> AwardDraw(const DrawKey& key, int limit) = 0;
+  // Deletes up to `limit` rows of removed draws. Returns how many.
+  virtual absl::StatusOr<int64_t> PurgeDraws(int limit) = 0;
 };
 
 }  // namespace tranche::storage

@@ -42,7 +42,7 @@ class WorkerOptionsTest : public ::testing::Test {
 
 TEST_F(WorkerOptionsTest, SinksAreRepeatable) {
   ASSERT_EQ(Parse({"--sink", "default=webhook:https://shop.example/hook?a=b", "--sink", "books=grpc:[::1]:9000",
-                   "--sink-secret-file", "default=/etc/key", "--expire=off", "--retain-days", "2",
+                   "--sink-secret-file", "default=/etc/key", "--expire=off", "--draw=off", "--retain-days", "2",
                    "--audit-retain-days", "0"}),
             std::nullopt)
       << err_.str();
@@ -53,6 +53,7 @@ TEST_F(WorkerOptionsTest, SinksAreRepeatable) {
   EXPECT_EQ(options_.sinks[1].kind, SinkSpec::Kind::kGrpc);
   EXPECT_EQ(options_.sinks[1].target, "[::1]:9000");
   EXPECT_FALSE(options_.expire);
+  EXPECT_FALSE(options_.draw);
   EXPECT_TRUE(options_.archive);
   EXPECT_EQ(options_.retain_days, 2);
   EXPECT_EQ(options_.audit_retain_days, 0) << "for ever";
@@ -139,7 +140,8 @@ TEST_F(WorkerOptionsTest, TheOnlySinkIsNotAdvisedToBeRemoved) {
 
 TEST_F(WorkerOptionsTest, HelpTeaches) {
   EXPECT_EQ(Parse({"--help"}), 0);
-  for (const char* word : {"--sink", "HMAC-SHA256", "openssl rand", "OutboxSinkService", "--retain-days", "SIGTERM"}) {
+  for (const char* word :
+       {"--sink", "--draw", "HMAC-SHA256", "openssl rand", "OutboxSinkService", "--retain-days", "SIGTERM"}) {
     EXPECT_THAT(out_.str(), HasSubstr(word));
   }
 }
