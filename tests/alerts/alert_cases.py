@@ -80,6 +80,7 @@ def of_worker(worker=WORKER):
         series("tranche_holds_overdue_oldest_seconds", worker, shard="home"): steady(0),
         series("tranche_units_stranded", worker, shard="home"): steady(0),
         series("tranche_ledger_health_read_age_seconds", worker, shard="home"): steady(5),
+        series("tranche_draw_waiting_seconds", worker, shard="home"): steady(2),
         of_sink("tranche_outbox_messages", state="pending"): steady(40),
         of_sink("tranche_outbox_messages", state="dead"): steady(0),
         of_sink("tranche_outbox_oldest_seconds"): steady(1),
@@ -214,5 +215,6 @@ CASES = [
     Case("TrancheDoorUnreadable", "an older node does not know a new part of a policy",
          {series("tranche_door_unreadable", "node3", kind="policy"): during(0, 1)},
          {"instance": "node3", "kind": "policy"}, 90),
+    Case("TrancheDrawStalled", "its SKU is locked", at_worker("tranche_draw_waiting_seconds", 301, 2), HOME, 60),
     Case("TrancheHealthUnread", "", at_worker("tranche_ledger_health_read_age_seconds", 70, 5), HOME, 90),
 ]
