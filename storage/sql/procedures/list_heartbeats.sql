@@ -1,9 +1,9 @@
 -- The balancers and workers that have run within a day, the latest beat first. Ages are by this database's clock.
 --
 -- Of a worker: whether it expires holds, retires reservations and carries draws on, its sinks, and the microseconds
--- from its last successful expiry to its last beat. Of a balancer: whether it leads here, for how long it did by its last
--- beat, and the microseconds from the last moment that it led, and from its last successful round, to its last beat.
--- NULL: never, or a version that does not say it.
+-- from its last successful expiry to its last beat. Of a balancer: whether it leads here, for how long it did by its
+-- last beat, and the microseconds from the last moment that it led, and from its last successful round, to its last
+-- beat. NULL: never, or a version that does not say it.
 CREATE OR REPLACE FUNCTION tranche.list_heartbeats()
 RETURNS TABLE (kind text, instance uuid, name text, version text, started_us bigint, age_us bigint, ended boolean,
                expires boolean, retires boolean, sinks text, since_expiry_us bigint,
