@@ -218,7 +218,9 @@ absl::StatusOr<Drawer::HashedList> Drawer::ReadHashed(const storage::DrawKey& ke
 absl::StatusOr<Drawer::Piece> Drawer::Rank(const storage::Draw& draw) {
   ASSIGN_OR_RETURN(const storage::RankProgress done,
                    ledger_->RankDraw(draw.key, DrawHmacBlocks(DrawRankKey(draw)), options_.ranks));
-  if (done.drawn) LOG(INFO) << NameText(draw.key) << " is drawn: its " << draw.entries << " entries are ranked";
+  // Another worker may have ranked the last ones.
+  const bool by_this = done.ranked > 0 || draw.entries == 0;
+  if (done.drawn && by_this) LOG(INFO) << NameText(draw.key) << " is drawn: entries " << draw.entries;
   return Piece{.progress = done.drawn || done.ranked > 0, .more = true};
 }
 
