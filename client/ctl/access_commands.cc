@@ -1,11 +1,7 @@
 // tranchectl token new, access check: what nodes' access files need. Neither asks a node.
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -13,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/ctl/commands.h"
+#include "client/ctl/secret_writer.h"
 #include "storage/base/access_file_trust.h"
 #include "storage/base/access_policy.h"
 #include "storage/base/access_token.h"
@@ -22,26 +19,6 @@ namespace tranche::ctl {
 namespace {
 
 using nlohmann::ordered_json;
-
-absl::Status CannotWrite(const std::string& path, int error) {
-  if (error == EEXIST) {
-    return absl::AlreadyExistsError(absl::StrCat(path, " is there already: choose another file, or remove it"));
-  }
-  return absl::UnavailableError(absl::StrCat("cannot write ", path, ": ", std::strerror(error)));
-}
-
-// A file that only its owner can read, and that was not there. Nothing is left of it if it cannot be written.
-absl::Status WriteNewSecret(const std::string& path, const std::string& text) {
-  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
-  if (file < 0) return CannotWrite(path, errno);
-  int error = 0;
-  const ssize_t written = write(file, text.data(), text.size());
-  if (written != static_cast<ssize_t>(text.size())) error = written < 0 ? errno : ENOSPC;
-  if (close(file) != 0 && error == 0) error = errno;
-  if (error == 0) return absl::OkStatus();
-  unlink(path.c_str());
-  return CannotWrite(path, error);
-}
 
 void NewTokenCommand(Session& session, const std::string& path) {
   const std::string token = NewToken();

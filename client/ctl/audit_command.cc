@@ -147,6 +147,7 @@ void AddAuditCommand(CLI::App& app, Session& session) {
       "reconcile_payment, mark_refunded; of messages: retry_outbox, retry_outbox_message, discard_outbox_message,\n"
       "add_outbox_sink, remove_outbox_sink; of the front door: set_front_policy, remove_front_policy,\n"
       "begin_lottery_round, add_access_entries, remove_access_entries, rotate_front_keys, replace_front_keys;\n"
+      "of draws: create_draw, close_draw, seed_draw, finish_draw, cancel_draw, remove_draw;\n"
       "of processes: reclaim_incarnation, begin_history, give_up_copy, raise_version, register_incarnation.\n"
       "OUTCOME UNKNOWN: the node could not write down what came of it. Look at the reservation.\n"
       "With --since or --until, an entry is left out if the database's clock was an hour wrong, or more, when it\n"

@@ -50,6 +50,8 @@ complete -c tranchectl -f -a '(__tranchectl_candidates)'
 complete -c tranchectl -l statement -r -F
 complete -c tranchectl -l report -r -F
 complete -c tranchectl -l policy -r -F
+complete -c tranchectl -l seed-file -r -F
+complete -c tranchectl -l dir -r -F
 complete -c tranchectl -l out -r -F
 complete -c tranchectl -l config -r -F
 complete -c tranchectl -l tls-ca -r -F

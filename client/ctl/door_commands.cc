@@ -149,7 +149,8 @@ void TellOfTheOtherPolicy(Session& session, const std::string& sku_id) {
 void SetPolicy(Session& session, const DoorSetFlags& flags) {
   const bool from_file = !flags.policy_file.empty();
   if (!from_file && !flags.policy.Any() && !flags.new_round) {
-    return session.FailLocally("say what to ask of buyers: --limit, --lottery, --token, --challenge, or --policy FILE");
+    return session.FailLocally(
+        "say what to ask of buyers: --limit, --lottery, --token, --challenge, --draw, or --policy FILE");
   }
   if (from_file && flags.policy.Any()) return session.FailLocally("--policy replaces all: it goes with no other flag");
   const auto stored = ReadPolicy(session, flags.sku_id);
@@ -289,6 +290,10 @@ void AddPolicyFlags(CLI::App* set, PolicyFlags& flags) {
   set->add_option("--challenge", flags.challenge,
                   "BITS[,lifetime=TIME]: a token must be earned by a challenge of 2^BITS tries, 4 to 20. Needs a token")
       ->excludes(no_challenge);
+  CLI::Option* no_draw = set->add_flag("--no-draw", flags.no_draw, "Whoever is first gets units again");
+  set->add_flag("--draw", flags.draw,
+                "Units go to the winners of a draw (`tranchectl draw create`): claims are refused. Not with a lottery")
+      ->excludes(no_draw);
 }
 
 void AddDoorSet(CLI::App* door, Session& session) {

@@ -254,7 +254,7 @@ std::vector<RateLimit::Key> RateLimitKeys() {
 
 bool PolicyFlags::Any() const {
   return !limits.empty() || !no_limits.empty() || !lottery.empty() || no_lottery || !token.empty() || no_token ||
-         !challenge.empty() || no_challenge;
+         !challenge.empty() || no_challenge || draw || no_draw;
 }
 
 absl::StatusOr<FrontPolicy> ApplyPolicyFlags(FrontPolicy policy, const PolicyFlags& flags) {
@@ -264,6 +264,8 @@ absl::StatusOr<FrontPolicy> ApplyPolicyFlags(FrontPolicy policy, const PolicyFla
     ASSIGN_OR_RETURN(const int32_t per_million, OfFlag("--lottery", ParseShare(flags.lottery)));
     policy.mutable_lottery()->set_admitted_per_million(per_million);
   }
+  if (flags.no_draw) policy.clear_draw();
+  if (flags.draw) policy.mutable_draw();
   RETURN_IF_ERROR(ApplyToken(flags, policy));
   RETURN_IF_ERROR(ApplyChallenge(flags, policy));
   return policy;

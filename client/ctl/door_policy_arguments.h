@@ -45,6 +45,8 @@ struct PolicyFlags {
   bool no_token = false;
   std::string challenge;  // "12", "12,lifetime=5m"
   bool no_challenge = false;
+  bool draw = false;
+  bool no_draw = false;
 
   // Whether they say anything.
   bool Any() const;

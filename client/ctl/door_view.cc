@@ -43,6 +43,8 @@ std::string LimitOf(const FrontPolicy& policy, RateLimit::Key key) {
   return kNothingAsked;
 }
 
+std::string DrawOf(const FrontPolicy& policy) { return policy.has_draw() ? "decides" : kNothingAsked; }
+
 std::string LotteryOf(const FrontPolicy& policy) {
   return policy.has_lottery() ? FormatShare(policy.lottery().admitted_per_million()) : kNothingAsked;
 }
@@ -153,7 +155,8 @@ void PrintPolicies(Session& session, const tranche::v1::ListFrontPoliciesRespons
     const FrontPolicy& policy = stored.policy();
     const bool readable = stored.unreadable().empty();
     std::vector<std::string> row = {stored.sku_id(), readable ? LimitsOf(policy, !session.wide()) : kNotReadable};
-    row.push_back(readable ? LotteryOf(policy) : "?");
+    // A policy has no more than one of the two.
+    row.push_back(!readable ? "?" : policy.has_draw() ? "a draw" : LotteryOf(policy));
     row.push_back(readable ? TokenOf(policy) : "?");
     row.push_back(readable ? ChallengeOf(policy, !session.wide()) : "?");
     row.push_back(absl::StrCat(stored.version()));
@@ -178,6 +181,7 @@ std::vector<std::pair<std::string, std::string>> PolicyTerms(const StoredFrontPo
   terms.emplace_back("lottery", LotteryOf(policy));
   const bool plays = stored != nullptr && stored->has_round();
   terms.emplace_back("lottery round", plays ? absl::StrCat(stored->round().round()) : kNothingAsked);
+  terms.emplace_back("draw", DrawOf(policy));
   terms.emplace_back("token", TokenOf(policy));
   terms.emplace_back("challenge", ChallengeOf(policy, /*brief=*/false));
   return terms;

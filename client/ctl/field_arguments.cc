@@ -11,7 +11,9 @@ constexpr FieldArgument kArguments[] = {
     {"buyer_address", "--buyer-address"},
     {"close_time", "--closes-at"},
     {"currency", "--currency"},
+    {"draw_number", "--number"},
     {"expected_current_id", "--expect-current"},
+    {"expected_number", "--expect-number"},
     {"expected_quota_version", "--expect-version"},
     {"expected_stock", "--expect-stock"},
     {"expected_terms_version", "--expect-version"},
@@ -32,10 +34,13 @@ constexpr FieldArgument kArguments[] = {
     {"policy", "--policy"},
     {"postgres", "--postgres"},
     {"price_minor", "--price"},
+    {"public_source", "--public-source"},
     {"purchase_token", "--token"},
     {"reason", "--reason"},
     {"remaining", "UNITS"},
     {"reservation_id", "ID"},
+    {"seed", "--seed-file"},
+    {"seed_commitment", "--seed-commitment"},
     {"sink", "--sink"},
     {"sku.close_time", "--closes-at"},
     {"sku.currency", "--currency"},
@@ -55,6 +60,7 @@ constexpr FieldArgument kArguments[] = {
     {"units", "UNITS"},
     {"user_id", "--user"},
     {"weights", "--weight"},
+    {"winners", "--winners"},
 };
 
 }  // namespace

@@ -193,6 +193,27 @@ std::string NextStepForDoor(const absl::Status& status) {
   }
 }
 
+// A draw is not as the command wants it, or a buyer is told about one.
+std::string NextStepForDraw(const absl::Status& status) {
+  switch (ReasonOf(status)) {
+    case Reason::kDrawNotFound:
+      return "`tranchectl draw list` shows the draws there are";
+    case Reason::kDrawEntryNotFound:
+      return "this buyer has not entered; --number names another draw of the SKU";
+    case Reason::kDrawState:
+      return "`tranchectl draw list SKU` shows how far its draws are, and `tranchectl door show SKU` whether its "
+             "policy has one";
+    case Reason::kDrawSeedMismatch:
+      return "tell the seed that the draw is committed to: `tranchectl draw show` shows its SHA-256";
+    case Reason::kDrawDecides:
+    case Reason::kDrawNotOpen:
+    case Reason::kDrawFull:
+      return "`tranchectl draw list SKU` shows how far its draws are";
+    default:
+      return "";
+  }
+}
+
 // It may go better later, or elsewhere.
 std::string NextStepForOutage(const absl::Status& status, bool changed_nothing) {
   switch (ReasonOf(status)) {
@@ -325,7 +346,7 @@ std::string NextStepFor(const absl::Status& status, bool changed_nothing) {
   }
   for (const std::string& step :
        {NextStepForMissing(reason), NextStepForChange(status), NextStepForOperation(status), NextStepForDoor(status),
-        NextStepForOutage(status, changed_nothing), NextStepForAccess(status)}) {
+        NextStepForDraw(status), NextStepForOutage(status, changed_nothing), NextStepForAccess(status)}) {
     if (!step.empty()) return step;
   }
   return "";

@@ -29,6 +29,7 @@ constexpr char kFooter[] =
     "  tranchectl audit --sku tv              who changed what, and why\n"
     "  tranchectl outbox list                 messages that were given up; outbox retry, outbox discard\n"
     "  tranchectl door set tv --limit user=5/1s --token --yes   who may try to buy; door test says why not\n"
+    "  tranchectl draw create sneaker --winners 500 --seed-file sneaker.seed --yes   units for winners of a draw\n"
     "  tranchectl status                      what runs, what does not, what waits\n"
     "  tranchectl top                         the SKUs with the most traffic, live\n"
     "  tranchectl verify && echo all well\n"
@@ -125,6 +126,7 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
   AddOutboxCommands(app, session);
   AddShardCommands(app, session);
   AddDoorCommands(app, session);
+  AddDrawCommands(app, session);
   AddStatusCommand(app, session);
   AddTopCommand(app, session);
   AddVerifyCommand(app, session);

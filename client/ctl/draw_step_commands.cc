@@ -1,0 +1,167 @@
+// tranchectl draw close|seed|finish|cancel|remove
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "client/ctl/commands.h"
+#include "client/ctl/draw_calls.h"
+#include "client/ctl/draw_seed.h"
+#include "client/ctl/draw_view.h"
+#include "client/ctl/parse.h"
+#include "storage/base/status_macros.h"
+
+namespace tranche::ctl {
+namespace {
+
+using tranche::v1::ChangeDrawRequest;
+using tranche::v1::Draw;
+
+struct DrawStepFlags {
+  std::string sku_id;
+  int64_t number = 0;  // 0: the newest
+  std::string seed_file;
+  std::string seed_hex;
+  bool wait = false;
+  bool no_wait = false;
+  bool yes = false;
+};
+
+struct DrawStep {
+  ChangeDrawRequest::Step step;
+  const char* name;
+  const char* description;
+  const char* warning;  // of its preview
+  const char* footer;
+};
+
+constexpr DrawStep kCloseStep = {
+    ChangeDrawRequest::STEP_CLOSE, "close", "Take no more entries, and seal their list",
+    "Entries end for good: a closed draw is not opened again.",
+    "A worker seals the list; the command returns when that is done. Then publish the list (`draw export`).\n"
+    "Example:\n  tranchectl draw close sneaker --yes"};
+constexpr DrawStep kSeedStep = {
+    ChangeDrawRequest::STEP_SEED, "seed", "Tell the seed: it decides who wins",
+    "The seed is told to everybody, and cannot be changed.",
+    "A worker then computes all ranks, and gives reservations to the lowest. A seed that is still a secret comes from\n"
+    "a file: what is typed can be seen by other users of this machine. --seed-hex is for public values.\n"
+    "Examples:\n"
+    "  tranchectl draw seed sneaker --seed-file sneaker.seed --yes --wait\n"
+    "  tranchectl draw seed sneaker --yes "
+    "--seed-hex 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"};
+constexpr DrawStep kOtherSteps[] = {
+    {ChangeDrawRequest::STEP_FINISH, "finish", "Nobody else wins; winners keep their reservations",
+     "Places that lapse from now on are given to nobody.",
+     "A draw finishes by itself when all places are paid, or nobody is left to win.\n"
+     "Example:\n  tranchectl draw finish sneaker --yes"},
+    {ChangeDrawRequest::STEP_CANCEL, "cancel", "Call a draw off before its ranks are computed: nobody wins",
+     "Nobody wins, and all entries are in vain.",
+     "The SKU may have another draw then, which buyers must enter anew.\nExample:\n  tranchectl draw cancel sneaker "
+     "--yes"},
+    {ChangeDrawRequest::STEP_REMOVE, "remove", "Forget a draw that is finished or cancelled, with all entries",
+     "All entries and awards are forgotten; reservations stay. Export it before: `tranchectl draw export`.",
+     "Until then, the SKU stays on its shard.\nExample:\n  tranchectl draw remove sneaker --yes"}};
+
+absl::StatusOr<std::string> SeedMeant(const DrawStepFlags& flags) {
+  if (flags.seed_file.empty() == flags.seed_hex.empty()) {
+    return absl::InvalidArgumentError("say which seed: --seed-file, or --seed-hex for a public value");
+  }
+  return flags.seed_hex.empty() ? OfFlag("--seed-file", ReadSeedFile(flags.seed_file))
+                                : OfFlag("--seed-hex", ParseSeed(flags.seed_hex));
+}
+
+// Whether a worker has still to do what the step has asked for. Nodes may tell the state of a moment before.
+bool IsUnderWay(const Draw& draw, ChangeDrawRequest::Step step) {
+  switch (draw.state()) {
+    case Draw::STATE_OPEN:
+    case Draw::STATE_CLOSING:
+      return true;
+    case Draw::STATE_CLOSED:
+    case Draw::STATE_SEEDED:
+      return step == ChangeDrawRequest::STEP_SEED;
+    default:
+      return false;
+  }
+}
+
+// `change.after` is then as a worker has left it.
+void AwaitStep(Session& session, ChangeDrawRequest::Step step, DrawChange& change) {
+  const auto done = AwaitDraw(session, change.after, [step](const Draw& draw) { return IsUnderWay(draw, step); });
+  if (!done.ok()) {
+    session.FailRemotely(done.status());
+    session.err() << "The step was taken; how far it is, is not known: `tranchectl draw show " << change.after.sku_id()
+                  << "`\n";
+    return;
+  }
+  change.after = *done;
+  if (done->state() != Draw::STATE_CANCELLED) return;
+  session.err() << "tranchectl: the draw was cancelled meanwhile\n";
+  session.exit_code = kExitRemote;
+}
+
+// The draw is named by its number, so that a repetition is about no other one.
+void TakeStep(Session& session, const DrawStep& step, const DrawStepFlags& flags, const std::string& seed, bool wait) {
+  const auto before = FindDraw(session, flags.sku_id, flags.number);
+  if (!before.ok()) return session.FailRemotely(before.status());
+  ChangeDrawRequest request;
+  request.set_sku_id(flags.sku_id);
+  request.set_draw_number(before->number());
+  request.set_step(step.step);
+  request.set_seed(seed);
+  request.set_preview(!flags.yes);
+  const auto changed = session.Admin(&tranche::v1::AdminService::Stub::ChangeDraw, request);
+  if (!changed.ok()) return session.FailRemotely(changed.status());
+  DrawChange change = {.before = *before,
+                       .after = changed->draw(),
+                       .removes = step.step == ChangeDrawRequest::STEP_REMOVE,
+                       .preview = !flags.yes,
+                       .warning = step.warning};
+  if (wait && flags.yes && IsUnderWay(change.after, step.step)) AwaitStep(session, step.step, change);
+  PrintDrawChange(session, change);
+}
+
+void SeedDraw(Session& session, const DrawStepFlags& flags) {
+  if (flags.wait && !flags.yes) return session.FailLocally("--wait goes with --yes");
+  const auto seed = SeedMeant(flags);
+  if (!seed.ok()) return session.FailLocally(seed.status().message());
+  TakeStep(session, kSeedStep, flags, *seed, flags.wait);
+}
+
+CLI::App* AddDrawStep(CLI::App* draw, const DrawStep& step, DrawStepFlags& flags) {
+  CLI::App* command = draw->add_subcommand(step.name, step.description);
+  AddSkuArgument(command, flags.sku_id);
+  command
+      ->add_option("--number", flags.number,
+                   "Which of the SKU's draws, as printed by the preview; without it, the newest")
+      ->check(CLI::Range(int64_t{1}, std::numeric_limits<int64_t>::max()));
+  AddYesFlag(command, flags.yes);
+  command->footer(step.footer);
+  return command;
+}
+
+}  // namespace
+
+void AddDrawStepCommands(CLI::App* draw, Session& session) {
+  auto closing = std::make_shared<DrawStepFlags>();
+  CLI::App* close = AddDrawStep(draw, kCloseStep, *closing);
+  CLI::Option* wait = close->add_flag("--wait", closing->wait, "Return when a worker has sealed the list: the default");
+  close->add_flag("--no-wait", closing->no_wait, "Return at once")->excludes(wait);
+  close->callback([&session, closing] { TakeStep(session, kCloseStep, *closing, "", !closing->no_wait); });
+
+  auto seeding = std::make_shared<DrawStepFlags>();
+  CLI::App* seed = AddDrawStep(draw, kSeedStep, *seeding);
+  CLI::Option* file = seed->add_option("--seed-file", seeding->seed_file, "The file that has it, alone and in hex");
+  seed->add_option("--seed-hex", seeding->seed_hex, "A public value, in hex")->excludes(file);
+  seed->add_flag("--wait", seeding->wait, "Return when a worker has computed all ranks");
+  seed->callback([&session, seeding] { SeedDraw(session, *seeding); });
+
+  for (const DrawStep& step : kOtherSteps) {
+    auto flags = std::make_shared<DrawStepFlags>();
+    CLI::App* command = AddDrawStep(draw, step, *flags);
+    command->callback([&session, flags, &step] { TakeStep(session, step, *flags, "", /*wait=*/false); });
+  }
+}
+
+}  // namespace tranche::ctl
