@@ -34,7 +34,7 @@ struct DrawChange {
   tranche::v1::Draw after;
   bool removes = false;  // `after` is as it was
   bool preview = false;
-  std::string warning;  // of a preview: what the step means
+  std::string warning = {};  // of a preview: what the step means
 };
 // For a preview, also how to apply it (on stderr).
 void PrintDrawChange(Session& session, const DrawChange& change);

@@ -139,6 +139,21 @@ TEST(PolicyFlagsTest, ATokenNeedsNoLifetime) {
   EXPECT_EQ(FormatTokenRule(PolicyOf(flags).purchase_token()), "2m (default)");
 }
 
+TEST(PolicyFlagsTest, ADrawIsSetAndTakenAway) {
+  PolicyFlags flags;
+  flags.draw = true;
+  EXPECT_TRUE(flags.Any());
+  const FrontPolicy with = PolicyOf(flags);
+  EXPECT_TRUE(with.has_draw());
+  PolicyFlags other;
+  other.token = "90s";
+  EXPECT_TRUE(ApplyPolicyFlags(with, other)->has_draw()) << "it was not named";
+  PolicyFlags without;
+  without.no_draw = true;
+  EXPECT_TRUE(without.Any());
+  EXPECT_FALSE(ApplyPolicyFlags(with, without)->has_draw());
+}
+
 TEST(PolicyFlagsTest, NameTheFlagThatIsWrong) {
   const auto message = [](auto change) {
     PolicyFlags flags;
@@ -389,6 +404,17 @@ TEST(DoorViewTest, AChangeShowsOnlyWhatDiffers) {
   *change.mutable_policy() = change.before();
   EXPECT_THAT(DoorPrints("table", [&](Session& s) { PrintPolicyChange(s, "tv", change, true); }).err,
               HasSubstr("nothing would change"));
+}
+
+TEST(DoorViewTest, ADrawIsShownInThePlaceOfALottery) {
+  PolicyFlags flags;
+  flags.draw = true;
+  tranche::v1::ListFrontPoliciesResponse policies;
+  *policies.add_policies() = Stored("sneaker", flags, 3);
+  EXPECT_THAT(DoorPrints("table", [&](Session& s) { PrintPolicies(s, policies); }).out,
+              ContainsRegex("sneaker +none +a draw +none"));
+  EXPECT_THAT(DoorPrints("table", [&](Session& s) { PrintPolicy(s, policies.policies(0)); }).out,
+              ContainsRegex("draw +decides"));
 }
 
 TEST(DoorViewTest, TheFirstPolicyIsExpectedWhereThereIsNone) {
