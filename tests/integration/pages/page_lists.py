@@ -8,7 +8,7 @@ from page_commands import commands
 README, OPERATIONS = "README.md", "docs/operations.md"
 # Run on the cluster of README.md's tour, in this order.
 ON_THE_TOURS_CLUSTER = ("docs/operations/sale-night.md", "docs/quota.md", "docs/reservations.md", "docs/reconciliation.md",
-                        "docs/front-door.md")
+                        "docs/front-door.md", "docs/draws.md")
 # The pages of which pages_test runs each command in a block of `sh`, unless NOT_RUN has it. SQL is run of all pages.
 RUN_BY_COMMAND = (README, OPERATIONS, *ON_THE_TOURS_CLUSTER)
 
