@@ -119,6 +119,8 @@ void TakeStep(Session& session, const DrawStep& step, const DrawStepFlags& flags
                        .preview = !flags.yes,
                        .warning = step.warning};
   if (wait && flags.yes && IsUnderWay(change.after, step.step)) AwaitStep(session, step.step, change);
+  // Until the list is sealed, only a list of draws counts them.
+  if (change.after.merkle_root().empty()) change.after.set_entries(before->entries());
   PrintDrawChange(session, change);
 }
 

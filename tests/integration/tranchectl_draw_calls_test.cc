@@ -61,6 +61,7 @@ class DrawNode final : public v1::AdminService::Service {
     absl::MutexLock lock(&mutex_);
     changed_.push_back(*request);
     *response->mutable_draw() = draw;
+    response->mutable_draw()->clear_entries();  // as before a list is sealed
     if (request->step() == v1::ChangeDrawRequest::STEP_CLOSE)
       response->mutable_draw()->set_state(v1::Draw::STATE_CLOSING);
     if (request->step() == v1::ChangeDrawRequest::STEP_SEED)
@@ -158,10 +159,11 @@ TEST_F(TranchectlDrawCallsTest, TheDrawThatBeginsIsTheOneThatWasPreviewed) {
 }
 
 TEST_F(TranchectlDrawCallsTest, APreviewTakesNoStepAndDoesNotWait) {
+  node_.draw.set_entries(25);
   ASSERT_EQ(Run({"draw", "close", "tv"}), 0) << err_;
   ASSERT_EQ(node_.changed().size(), 1u);
   EXPECT_TRUE(node_.changed()[0].preview());
-  EXPECT_THAT(out_, HasSubstr("OPEN -> CLOSING"));
+  EXPECT_THAT(out_, AllOf(HasSubstr("OPEN -> CLOSING"), Not(HasSubstr("entries"))));
   EXPECT_THAT(err_, AllOf(HasSubstr("for good"), HasSubstr("--yes --number 4")));
 }
 
