@@ -46,7 +46,7 @@ absl::StatusCode CodeOf(v1::ErrorReason reason) {
   if (number >= 90 && number <= 99) return absl::StatusCode::kDeadlineExceeded;
   if (number >= 110 && number <= 119) return absl::StatusCode::kUnauthenticated;
   if (number >= 120 && number <= 129) return absl::StatusCode::kPermissionDenied;
-  if (number >= 130 && number <= 139) return absl::StatusCode::kFailedPrecondition;
+  if (number >= 130 && number <= 149) return absl::StatusCode::kFailedPrecondition;
   return absl::StatusCode::kInternal;
 }
 
@@ -111,6 +111,10 @@ absl::string_view TextOf(Refusal refusal) {
       return "This buyer, or their address, is not let in.";
     case Refusal::kPurchaseTokenRequired:
       return "This SKU asks for a purchase token: FrontDoorService.EnterSale gives it.";
+    case Refusal::kDrawDecides:
+      return "A draw decides who gets this SKU: FrontDoorService.EnterDraw takes entries.";
+    case Refusal::kDrawFull:
+      return "The draw of this SKU has as many entries as one may have.";
     case Refusal::kReservationIdReused:
       return "This reservation id was used before with another payload; choose a new one.";
     case Refusal::kExhaustedHere:
@@ -200,6 +204,10 @@ Wording WordingOf(const quota::Refused& refused) {
     case Refusal::kExhaustedHere:
       if (refused.about.empty()) return {std::string(TextOf(refused.refusal))};
       return {"This node cannot judge who may buy now; ask another one."};
+    case Refusal::kDrawNotOpen:
+      if (refused.about.empty()) return {"No draw of this SKU takes entries now."};
+      return {absl::StrCat("No draw of this SKU takes entries now: the last one is ", refused.about, "."),
+              {{"state", refused.about}}};
     case Refusal::kNotAdmitted:
     case Refusal::kPurchaseTokenInvalid:
     case Refusal::kRateLimited:
@@ -224,6 +232,9 @@ bool IsAboutItsSku(Refusal refusal) {
     case Refusal::kPurchaseTokenRequired:
     case Refusal::kPurchaseTokenInvalid:
     case Refusal::kSoldOut:
+    case Refusal::kDrawDecides:
+    case Refusal::kDrawNotOpen:
+    case Refusal::kDrawFull:
     case Refusal::kRateLimited:
     case Refusal::kExhaustedHere:
     case Refusal::kSkuMoving:

@@ -36,7 +36,7 @@ struct Refused {
   std::string pause_reason = {};               // kSalePaused
   absl::Duration retry_after = {};             // kRateLimited, kNotAdmitted: come again after that
   // kRateLimited: which limit; kPurchaseTokenInvalid: the problem; kExhaustedHere: not "" if it is the front door that
-  // cannot judge here.
+  // cannot judge here; kDrawNotOpen: the state of the newest draw, "" if it is not known or there is none.
   std::string about = {};
 
   friend bool operator==(const Refused&, const Refused&) = default;

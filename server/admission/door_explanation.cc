@@ -32,7 +32,7 @@ class DoorExplanation {
         policy_(view.state->PolicyOf(question.sku_id)) {}
 
   std::vector<DoorOpinion> All() {
-    std::vector<DoorOpinion> opinions = {AccessList(), Policy()};
+    std::vector<DoorOpinion> opinions = {AccessList(), Policy(), Draw()};
     for (const RateKeyKind kind : {RateKeyKind::kUser, RateKeyKind::kAddress, RateKeyKind::kToken}) {
       opinions.push_back(Limit(kind));
     }
@@ -65,6 +65,11 @@ class DoorExplanation {
     const std::string which = absl::StrCat("the policy of ", policy_->sku_id, ", version ", policy_->version);
     if (readable()) return Passes(DoorCheck::kPolicy, which);
     return Refuses(DoorCheck::kPolicy, NotJudgedHere(), absl::StrCat(which, ": ", policy_->unreadable));
+  }
+
+  DoorOpinion Draw() const {
+    if (!readable() || !policy_->draw) return Skips(DoorCheck::kDraw, "no draw");
+    return Refuses(DoorCheck::kDraw, DrawDecides(), "units go to the winners of a draw; this is about a claim");
   }
 
   const DoorLimit* LimitOf(RateKeyKind kind) const {

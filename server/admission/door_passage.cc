@@ -18,7 +18,11 @@ GateVerdict DoorPassage::Go(DoorCounts& counts) {
     return {.refused = DeniedAtTheDoor()};
   }
   FindPolicies();
-  if (asked_.empty()) return {};
+  if (asked_.empty()) {
+    if (purpose_ == DoorPurpose::kClaim) return {};
+    counts.Refused(DoorCheck::kDraw);
+    return {.refused = NoDrawToEnter()};
+  }
   if (std::optional<Stop> stop = CheckAll(access)) {
     counts.Refused(stop->check);
     if (stop->no_room) counts.parked_full.fetch_add(1, std::memory_order_relaxed);
@@ -31,7 +35,10 @@ GateVerdict DoorPassage::Go(DoorCounts& counts) {
 }
 
 std::optional<DoorPassage::Stop> DoorPassage::CheckAll(AccessVerdict access) {
-  if (std::optional<Stop> stop = CheckJudgeable()) return stop;
+  if (std::optional<Stop> stop = CheckReadable()) return stop;
+  // Before the keys: what a draw decides, it decides at every node. Also for those on the list.
+  if (std::optional<Stop> stop = CheckDraws()) return stop;
+  if (std::optional<Stop> stop = CheckKeys()) return stop;
   const bool listed = access == AccessVerdict::kAllow;
   std::optional<Stop> stop;
   if (!listed) stop = TakeTries(LimitPart::kBuyer);
@@ -54,10 +61,25 @@ void DoorPassage::FindPolicies() {
   }
 }
 
-std::optional<DoorPassage::Stop> DoorPassage::CheckJudgeable() const {
-  const bool has_keys = view_.state->keys->current() != nullptr;
+std::optional<DoorPassage::Stop> DoorPassage::CheckReadable() const {
   for (const Asked& asked : asked_) {
     if (!asked.policy->unreadable.empty()) return Stop{DoorCheck::kPolicy, NotJudgedHere(), asked.first_line};
+  }
+  return std::nullopt;
+}
+
+std::optional<DoorPassage::Stop> DoorPassage::CheckDraws() const {
+  const bool enters = purpose_ == DoorPurpose::kDrawEntry;
+  for (const Asked& asked : asked_) {
+    if (asked.policy->draw == enters) continue;
+    return Stop{DoorCheck::kDraw, enters ? NoDrawToEnter() : DrawDecides(), asked.first_line};
+  }
+  return std::nullopt;
+}
+
+std::optional<DoorPassage::Stop> DoorPassage::CheckKeys() const {
+  const bool has_keys = view_.state->keys->current() != nullptr;
+  for (const Asked& asked : asked_) {
     // Without a key each good token would look like a bad one. Another node may have read the keys.
     if (asked.policy->token_lifetime.has_value() && !has_keys) {
       return Stop{DoorCheck::kPurchaseToken, NotJudgedHere(), asked.first_line};

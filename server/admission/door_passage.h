@@ -1,4 +1,4 @@
-// The way of one claim, or of one cart, through the checks of the front door.
+// The way of one claim, of one cart, or of one entry into a draw, through the checks of the front door.
 #pragma once
 
 #include <cstddef>
@@ -17,12 +17,16 @@
 
 namespace tranche::server {
 
+// What somebody comes for. Where a draw decides, claims are refused; where none does, nobody can enter one.
+enum class DoorPurpose : uint8_t { kClaim, kDrawEntry };
+
 // Of one thread, for one use. Outlived by the view, the lines and the queue.
 class DoorPassage {
  public:
-  // `lines`: at least one, all of one buyer at one address.
-  DoorPassage(const DoorView& view, absl::Span<const quota::GateLine> lines, absl::Time now, WaitBounds bounds)
-      : view_(view), lines_(lines), now_(now), tries_(view, now, bounds) {}
+  // `lines`: at least one, all of one buyer at one address. Of an entry only the SKU and the user count.
+  DoorPassage(const DoorView& view, absl::Span<const quota::GateLine> lines, absl::Time now, WaitBounds bounds,
+              DoorPurpose purpose = DoorPurpose::kClaim)
+      : view_(view), lines_(lines), now_(now), purpose_(purpose), tries_(view, now, bounds) {}
 
   // The verdict, and its counts. A try that a limit refuses is counted by no limit. One that the lottery or the token
   // refuses stays counted by user, address and token: these limits are against floods, also of such tries.
@@ -49,7 +53,9 @@ class DoorPassage {
 
   std::optional<Stop> CheckAll(AccessVerdict access);
   void FindPolicies();
-  std::optional<Stop> CheckJudgeable() const;
+  std::optional<Stop> CheckReadable() const;
+  std::optional<Stop> CheckDraws() const;
+  std::optional<Stop> CheckKeys() const;
   std::optional<Stop> TakeTries(LimitPart part);
   std::optional<Stop> CheckLottery();
   std::optional<Stop> CheckTokens();
@@ -61,6 +67,7 @@ class DoorPassage {
   const DoorView& view_;
   const absl::Span<const quota::GateLine> lines_;
   const absl::Time now_;
+  const DoorPurpose purpose_;
   LimitTries tries_;
   absl::InlinedVector<Asked, 2> asked_;
   absl::InlinedVector<Line, 1> line_states_;

@@ -36,6 +36,10 @@ quota::Refused DeniedAtTheDoor() { return {.refusal = Refusal::kDenied}; }
 
 quota::Refused NotJudgedHere() { return {.refusal = Refusal::kExhaustedHere, .about = "front door"}; }
 
+quota::Refused DrawDecides() { return {.refusal = Refusal::kDrawDecides}; }
+
+quota::Refused NoDrawToEnter() { return {.refusal = Refusal::kDrawNotOpen}; }
+
 quota::Refused RateLimited(RateKeyKind kind, absl::Duration retry_after) {
   return {
       .refusal = Refusal::kRateLimited, .retry_after = RoundedUp(retry_after), .about = std::string(RateKeyName(kind))};

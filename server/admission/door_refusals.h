@@ -21,6 +21,10 @@ absl::Duration ComeBackAfter(uint64_t rank);
 quota::Refused DeniedAtTheDoor();
 // This node cannot judge, another one may: its policy is unreadable, or it has no key.
 quota::Refused NotJudgedHere();
+// Units go to the winners of a draw: a claim is in vain.
+quota::Refused DrawDecides();
+// The policy has no draw that somebody could enter.
+quota::Refused NoDrawToEnter();
 quota::Refused RateLimited(RateKeyKind kind, absl::Duration retry_after);
 quota::Refused NotAdmitted(uint64_t rank);
 quota::Refused TokenMissing();

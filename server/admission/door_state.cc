@@ -22,6 +22,8 @@ absl::string_view DoorCheckName(DoorCheck check) {
       return "access_list";
     case DoorCheck::kPolicy:
       return "policy";
+    case DoorCheck::kDraw:
+      return "draw";
     case DoorCheck::kLimitUser:
       return "limit_user";
     case DoorCheck::kLimitAddress:

@@ -65,7 +65,7 @@ struct DoorCounts {
   // How often each check refused (the lottery: also at EnterSale), and made wait (limits only).
   std::array<std::atomic<uint64_t>, kDoorChecks> refused = {};
   std::array<std::atomic<uint64_t>, kDoorChecks> waited = {};
-  // Claims and carts, by a policy. All threads count here, so it has a cache line of its own.
+  // Claims, carts and entries into draws, by a policy. All threads count here, so it has a cache line of its own.
   alignas(64) std::atomic<uint64_t> admitted{0};
   alignas(64) std::atomic<uint64_t> parked_full{0};
   std::atomic<uint64_t> tokens_issued{0};

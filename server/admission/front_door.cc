@@ -78,6 +78,17 @@ quota::GateVerdict FrontDoor::Check(absl::Span<const quota::GateLine> lines, abs
   return DoorPassage(*view, lines, now, {deadline, turns_}).Go(counts_);
 }
 
+quota::GateVerdict FrontDoor::CheckDrawEntry(const std::string& sku_id, const std::string& user_id,
+                                             const quota::Visitor& visitor, absl::Time now, absl::Time deadline) {
+  storage::ReservationClaim claim;
+  claim.sku_id = sku_id;
+  claim.user_id = user_id;
+  const quota::GateLine line{&claim, &visitor};
+  const std::shared_ptr<const DoorView> view = View();
+  return DoorPassage(*view, absl::MakeConstSpan(&line, 1), now, {deadline, turns_}, DoorPurpose::kDrawEntry)
+      .Go(counts_);
+}
+
 bool FrontDoor::Park(absl::Duration wait, absl::AnyInvocable<void()> go_on) {
   return turns_->Park(clock_->Now() + wait, std::move(go_on));
 }

@@ -1,9 +1,11 @@
 // The front door: who may try to buy. Each check is in a file of its own.
 //
-// (the sale's terms and units: by the seller, before it comes here) -> access list -> policy readable, and a key if
-// tokens are asked for -> limits by user, address and token -> lottery -> purchase token -> limit by SKU. A purchase
-// token is read once, before the limit that needs it. Whoever is on the list of those who are let in skips limits and
-// lottery. Whoever holds a good purchase token skips the lottery.
+// (the sale's terms and units: by the seller, before it comes here) -> access list -> policy readable -> no draw
+// decides
+// -> a key if tokens are asked for -> limits by user, address and token -> lottery -> purchase token -> limit by SKU. A
+// purchase token is read once, before the limit that needs it. Whoever is on the list of those who are let in skips
+// limits and lottery. Whoever holds a good purchase token skips the lottery. An entry into a draw goes the same way,
+// where there is a draw.
 //
 // The limit by SKU comes last, so that claims without a token or luck cannot use up the tries of all buyers. A try that
 // the lottery or the token refuses stays counted by user, address and token, since these limits are against floods. A
@@ -74,6 +76,11 @@ class FrontDoor : public quota::SaleGate {
   bool closed_to_some() const override { return closed_to_some_.load(std::memory_order_acquire); }
   quota::GateVerdict Check(absl::Span<const quota::GateLine> lines, absl::Time now, absl::Time deadline) override;
   bool Park(absl::Duration wait, absl::AnyInvocable<void()> go_on) override;
+
+  // As Check for a claim of this SKU, but for an entry into its draw: kDrawNotOpen if its policy has none. Whether the
+  // ledger has a draw that is open, the ledger says. Call Park if it is to wait.
+  quota::GateVerdict CheckDrawEntry(const std::string& sku_id, const std::string& user_id,
+                                    const quota::Visitor& visitor, absl::Time now, absl::Time deadline);
 
   // One try, like a claim; then the lottery, the challenge and the token. The limit by SKU counts it only if it would
   // earn what it came for. Does not check terms or units. A solution is only looked at where the policy asks for one;

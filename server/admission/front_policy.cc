@@ -177,6 +177,8 @@ absl::Status CheckFrontPolicy(const v1::FrontPolicy& policy) {
   if (policy.has_lottery()) {
     RETURN_IF_ERROR(CheckRange(policy.lottery().admitted_per_million(), 1, storage::kEverybody,
                                "policy.lottery.admitted_per_million"));
+    if (policy.has_draw())
+      return InvalidField("policy.draw", "cannot be together with lottery: a draw has its own ranks");
   }
   if (policy.has_purchase_token() && policy.purchase_token().has_lifetime()) {
     RETURN_IF_ERROR(CheckLength(policy.purchase_token().lifetime(), kShortestLifetime, kLongestTokenLifetime,
@@ -235,6 +237,7 @@ DoorPolicy CompilePolicy(const storage::FrontPolicyRow& row) {
         rule.bits(), rule.has_lifetime() ? FromDuration(rule.lifetime()).value_or(kDefaultChallengeLifetime)
                                          : kDefaultChallengeLifetime};
   }
+  compiled.draw = policy->has_draw();
   return compiled;
 }
 

@@ -18,7 +18,8 @@
 namespace tranche::server {
 
 // OK, or INVALID_ARGUMENT (FIELD_INVALID) with the field, such as "policy.limits[1].tries". Also refuses what a newer
-// client has set and this version does not know: to leave it out could let somebody in.
+// client has set and this version does not know: to leave it out could let somebody in. That a draw is not in the
+// policy of all SKUs, the caller checks, who knows whose policy it is.
 absl::Status CheckFrontPolicy(const v1::FrontPolicy& policy);
 
 // How many tries may come at once. Where the policy does not say: by user and token as many as `tries`, by address and

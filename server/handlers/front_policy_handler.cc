@@ -36,6 +36,9 @@ std::string OfWhom(const std::string& sku_id) {
 absl::Status CheckSetPolicy(const v1::SetFrontPolicyRequest& request) {
   RETURN_IF_ERROR(CheckPolicySkuId(request.sku_id()));
   if (request.has_policy()) RETURN_IF_ERROR(CheckFrontPolicy(request.policy()));
+  if (request.sku_id() == storage::kEverySku && request.policy().has_draw()) {
+    return InvalidField("policy.draw", "cannot be in the policy of all SKUs (*): each draw is of one SKU");
+  }
   if (request.has_expected_version() && request.expected_version() < 0) {
     return InvalidField("expected_version", "must not be negative");
   }
@@ -107,6 +110,9 @@ void WarnAboutPolicy(const v1::SetFrontPolicyRequest& request, int trusted_proxi
   if (policy.has_purchase_token() && !LimitsBy(policy, v1::RateLimit::KEY_USER)) {
     response.add_warnings(
         "token: there is no limit by user, so a buyer may get tokens and use them as often as they like.");
+  }
+  if (policy.has_draw() && !response.before().policy().has_draw()) {
+    response.add_warnings("draw: claims of this SKU are refused from now on. Buyers enter the draw that you create.");
   }
   if (request.new_lottery_round() && !policy.has_lottery()) {
     response.add_warnings("new_lottery_round: the policy has no lottery, so no round begins.");

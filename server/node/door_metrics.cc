@@ -31,7 +31,8 @@ void AddChecks(const DoorCounts& counts, MetricSet* metrics) {
     add("refused", counts.refused[static_cast<size_t>(i)]);
     if (IsLimit(check)) add("waited", counts.waited[static_cast<size_t>(i)]);
   }
-  metrics->AddCounter("tranche_door_admitted_total", "Claims and carts that a policy of the front door let in.",
+  metrics->AddCounter("tranche_door_admitted_total",
+                      "Claims, carts and entries into draws that a policy of the front door let in.",
                       Counted(counts.admitted));
   metrics->AddCounter("tranche_door_waiting_full_total",
                       "Tries that might have waited and were refused, because too many wait, here and for units.",
