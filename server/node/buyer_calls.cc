@@ -93,6 +93,15 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
       rounds_([ledger](const std::string& policy_sku_id,
                        auto done) { ledger->ListLotteryRounds(policy_sku_id, std::move(done)); },
               storage::Clock::Real()),
+      enter_draw_(
+          [sale](const std::string& sku_id, quota::EntryChecked done) { sale->CheckEntry(sku_id, std::move(done)); },
+          &door->door(), ledger->books(), slices, storage::Clock::Real()),
+      prover_(&ledger->draws()),
+      draws_([ledger](const storage::DrawKey& key, auto done) { ledger->GetDraw(key, std::move(done)); },
+             [this, ledger](const storage::DrawKey& key, const std::string& user_id, auto done) {
+               ledger->FindDrawEntry(&prover_, key, user_id, std::move(done));
+             },
+             storage::Clock::Real()),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
       served_(options, handlers(), &catalog_, front_door_handlers(),
               FrameOf(options, &open_calls_, metrics, access_log, access)),
@@ -151,11 +160,13 @@ void BuyerCalls::StartServing() {
   reservations_.StartServing();
   carts_.StartServing();
   enter_.StartServing();
+  enter_draw_.StartServing();
 }
 
 void BuyerCalls::SetAccepting(bool accepting) {
   changes_.SetAccepting(accepting);
   enter_.SetAccepting(accepting);
+  enter_draw_.SetAccepting(accepting);
   watch_hub_.SetAccepting(accepting);
 }
 

@@ -14,6 +14,9 @@
 #include "server/handlers/cart_handler.h"
 #include "server/handlers/catalog_handler.h"
 #include "server/handlers/change_handler.h"
+#include "server/handlers/draw_handler.h"
+#include "server/handlers/draw_prover.h"
+#include "server/handlers/enter_draw_handler.h"
 #include "server/handlers/enter_sale_handler.h"
 #include "server/handlers/list_handler.h"
 #include "server/handlers/lottery_round_handler.h"
@@ -56,9 +59,9 @@ class BuyerCalls {
   const OutcomeCounts& carts() const { return carts_.outcomes(); }
   const ChangeHandler& changes() const { return changes_; }
 
-  // Until this is called, claims and carts are answered as if this node had no units, so callers go elsewhere.
+  // Until this is called, claims, carts and entries are answered as if this node had no units, so callers go elsewhere.
   void StartServing();
-  // While not accepting, changes and watches are refused with DRAINING: another node can serve them.
+  // While not accepting, changes, entries and watches are refused with DRAINING: another node can serve them.
   void SetAccepting(bool accepting);
   // Streams accept no more requests, and end when they have answered those they have.
   void StopStreams();
@@ -80,7 +83,9 @@ class BuyerCalls {
     std::unique_ptr<grpc::Service> front_door_service;
   };
 
-  FrontDoorHandlers front_door_handlers() { return {&enter_, &rounds_, visitors_}; }
+  FrontDoorHandlers front_door_handlers() {
+    return {.enter = &enter_, .rounds = &rounds_, .enter_draw = &enter_draw_, .draws = &draws_, .visitors = visitors_};
+  }
   // Of streams and watches: what has room again goes on, and what may not go on ends.
   void CheckStreams();
 
@@ -97,6 +102,9 @@ class BuyerCalls {
   CatalogHandler catalog_;
   EnterSaleHandler enter_;
   LotteryRoundHandler rounds_;
+  EnterDrawHandler enter_draw_;
+  DrawProver prover_;
+  DrawHandler draws_;
   OpenCalls open_calls_;
   Served served_;
   const std::unique_ptr<Served> served_to_operators_;  // null: they connect where buyers do

@@ -69,6 +69,7 @@ NodeLedger::NodeLedger(const ServerOptions& options, std::function<void(storage:
       router_(&shards_, late_payment_executor_.get(), list_executor_.get(), storage::Clock::Real()),
       stock_(&shards_),
       outbox_(&shards_),
+      draws_(&shards_),
       payments_(&shards_) {}
 
 NodeLedger::~NodeLedger() { Stop(); }
@@ -135,6 +136,17 @@ void NodeLedger::ListLotteryRounds(const std::string& policy_sku_id,
   storage::RunOn(
       *list_executor_, [this, policy_sku_id] { return shards_.home().front->ListLotteryRounds(policy_sku_id); },
       std::move(done));
+}
+
+void NodeLedger::GetDraw(const storage::DrawKey& key, absl::AnyInvocable<void(absl::StatusOr<storage::Draw>)> done) {
+  storage::RunOn(
+      *list_executor_, [this, key] { return draws_.GetDraw(key); }, std::move(done));
+}
+
+void NodeLedger::FindDrawEntry(DrawProver* prover, const storage::DrawKey& key, const std::string& user_id,
+                               absl::AnyInvocable<void(absl::StatusOr<ProvenEntry>)> done) {
+  storage::RunOn(
+      *list_executor_, [prover, key, user_id] { return prover->Find(key, user_id); }, std::move(done));
 }
 
 bool NodeLedger::Idle() const {

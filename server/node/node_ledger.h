@@ -12,14 +12,17 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/handlers/draw_prover.h"
 #include "server/node/clock_offsets.h"
 #include "server/process/delayed_task.h"
 #include "server/process/options.h"
 #include "server/process/periodic_task.h"
 #include "server/process/shard_check.h"
 #include "storage/bounded_executor.h"
+#include "storage/ledger/draw_ledger.h"
 #include "storage/ledger/front_ledger.h"
 #include "storage/postgres/connection_limits.h"
+#include "storage/shards/routing_draw_ledger.h"
 #include "storage/shards/routing_outbox_ledger.h"
 #include "storage/shards/routing_payment_ledger.h"
 #include "storage/shards/routing_stock_ledger.h"
@@ -46,6 +49,7 @@ class NodeLedger {
   storage::ShardSet& shards() { return shards_; }
   storage::RoutingStockLedger& stock() { return stock_; }
   storage::RoutingOutboxLedger& outbox() { return outbox_; }
+  storage::RoutingDrawLedger& draws() { return draws_; }
   storage::RoutingPaymentLedger& payments() { return payments_; }
 
   // The first `limit` SKUs after the id, for callers that must not block; see SkuLedger::ListSkus.
@@ -55,6 +59,11 @@ class NodeLedger {
   // See FrontLedger::ListLotteryRounds, likewise.
   void ListLotteryRounds(const std::string& policy_sku_id,
                          absl::AnyInvocable<void(absl::StatusOr<std::vector<storage::LotteryRound>>)> done);
+
+  // See DrawLedger::GetDraw and DrawProver::Find, likewise. `prover` lives until `done` is called.
+  void GetDraw(const storage::DrawKey& key, absl::AnyInvocable<void(absl::StatusOr<storage::Draw>)> done);
+  void FindDrawEntry(DrawProver* prover, const storage::DrawKey& key, const std::string& user_id,
+                     absl::AnyInvocable<void(absl::StatusOr<ProvenEntry>)> done);
 
   // Calls that wait for one of the threads that all shards share. Not after StopExecutors.
   size_t queued_late_payments() const { return late_payment_executor_->queued(); }
@@ -99,6 +108,7 @@ class NodeLedger {
   storage::ShardRouter router_;
   storage::RoutingStockLedger stock_;
   storage::RoutingOutboxLedger outbox_;
+  storage::RoutingDrawLedger draws_;
   storage::RoutingPaymentLedger payments_;
   // Last: they use the others.
   std::unique_ptr<PeriodicTask> carts_task_;

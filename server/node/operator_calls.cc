@@ -113,6 +113,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       front_keys_(ledger->shards().home().front, &front_announcer_),
       explanations_(
           std::move(door), [] { return LogNode(); }, storage::Clock::Real()),
+      draws_(&ledger->draws(), &ledger->stock(), ledger->shards().home().front, storage::Clock::Real()),
       looks_(std::make_unique<storage::BoundedExecutor>(kLookThreads, kLookThreads)),
       status_(&ledger->shards(), sessions, looks_.get(), storage::Clock::Real()),
       traffic_(&ledger->stock(), sessions, looks_.get(), storage::Clock::Real()),
@@ -159,6 +160,7 @@ AdminHandlers OperatorCalls::Handlers(bool watches_exports) {
           .access_entry = &access_entries_,
           .front_key = &front_keys_,
           .explain_admission = &explanations_,
+          .draw = &draws_,
           .status = &status_,
           .traffic = &traffic_,
           .open_exports = watches_exports ? &open_exports_ : nullptr};

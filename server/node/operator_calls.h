@@ -15,6 +15,7 @@
 #include "server/handlers/audited_change_handler.h"
 #include "server/handlers/cluster_handler.h"
 #include "server/handlers/coordination_handler.h"
+#include "server/handlers/draw_admin_handler.h"
 #include "server/handlers/explain_admission_handler.h"
 #include "server/handlers/front_announcer.h"
 #include "server/handlers/front_key_handler.h"
@@ -90,6 +91,7 @@ class OperatorCalls {
   AccessEntryHandler access_entries_;
   FrontKeyHandler front_keys_;
   ExplainAdmissionHandler explanations_;
+  DrawAdminHandler draws_;
   std::unique_ptr<storage::BoundedExecutor> looks_;  // for questions of the next two
   StatusHandler status_;
   TrafficHandler traffic_;

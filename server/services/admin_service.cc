@@ -93,6 +93,12 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
       BlockingCall({"ExplainAdmission", kObserve, kStatus, kYes}, to.explain_admission,
                    &ExplainAdmissionHandler::Explain),
 
+      BlockingCall({"CreateDraw", kOperate, kAdmin, kNo}, to.draw, &DrawAdminHandler::Create),
+      BlockingCall({"ChangeDraw", kOperate, kAdmin, kYes}, to.draw, &DrawAdminHandler::Change),
+      BlockingCall({"ListDraws", kObserve, kAdmin, kYes}, to.draw, &DrawAdminHandler::List),
+      BlockingCall({"ListDrawEntries", kObserve, kLongRead, kYes}, to.draw, &DrawAdminHandler::ListEntries),
+      BlockingCall({"ListDrawAwards", kObserve, kLongRead, kYes}, to.draw, &DrawAdminHandler::ListAwards),
+
       BlockingCall({"GetStatus", kObserve, kStatus, kYes}, to.status, &StatusHandler::Get),
       BlockingCall({"ListTraffic", kObserve, kStatus, kYes}, to.traffic, &TrafficHandler::List),
 

@@ -11,6 +11,7 @@
 #include "server/handlers/audited_change_handler.h"
 #include "server/handlers/cluster_handler.h"
 #include "server/handlers/coordination_handler.h"
+#include "server/handlers/draw_admin_handler.h"
 #include "server/handlers/explain_admission_handler.h"
 #include "server/handlers/front_key_handler.h"
 #include "server/handlers/front_policy_handler.h"
@@ -50,6 +51,7 @@ struct AdminHandlers {
   AccessEntryHandler* access_entry = nullptr;
   FrontKeyHandler* front_key = nullptr;
   ExplainAdmissionHandler* explain_admission = nullptr;
+  DrawAdminHandler* draw = nullptr;
   StatusHandler* status = nullptr;
   TrafficHandler* traffic = nullptr;
   // The exports that are open are added; may be absent.

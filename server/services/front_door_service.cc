@@ -13,6 +13,14 @@ CallEntry EnterCall(CallPolicy policy, EnterSaleHandler* handler, const VisitorA
       });
 }
 
+CallEntry EnterDrawCall(CallPolicy policy, EnterDrawHandler* handler, const VisitorAddresses& visitors) {
+  return InlineCall<v1::EnterDrawRequest, v1::EnterDrawResponse>(
+      policy, [handler, visitors](const CallContext& call, const v1::EnterDrawRequest& request,
+                                  const Reply<v1::EnterDrawResponse>& reply) {
+        handler->Enter(request, call.deadline(), visitors.Of(call, request.buyer_address()), reply);
+      });
+}
+
 }  // namespace
 
 std::vector<CallEntry> FrontDoorCalls(const FrontDoorHandlers& to) {
@@ -24,6 +32,10 @@ std::vector<CallEntry> FrontDoorCalls(const FrontDoorHandlers& to) {
       // Buyers wait for it as they do for a claim.
       EnterCall({"EnterSale", kClaim, kInline, kYes, kReservation}, to.enter, to.visitors),
       LargeInlineCall({"ListLotteryRounds", kBrowse, kInline, kYes, kList}, to.rounds, &LotteryRoundHandler::List),
+
+      EnterDrawCall({"EnterDraw", kClaim, kInline, kYes, kReservation}, to.enter_draw, to.visitors),
+      InlineCall({"GetDraw", kBrowse, kInline, kYes, kList}, to.draws, &DrawHandler::GetDraw),
+      LargeInlineCall({"GetDrawEntry", kRead, kInline, kYes, kList}, to.draws, &DrawHandler::GetEntry),
   };
 }
 

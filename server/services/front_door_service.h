@@ -6,6 +6,8 @@
 #include <memory>
 #include <vector>
 
+#include "server/handlers/draw_handler.h"
+#include "server/handlers/enter_draw_handler.h"
 #include "server/handlers/enter_sale_handler.h"
 #include "server/handlers/lottery_round_handler.h"
 #include "server/rpc/call_service.h"
@@ -16,6 +18,8 @@ namespace tranche::server {
 struct FrontDoorHandlers {
   EnterSaleHandler* enter = nullptr;
   LotteryRoundHandler* rounds = nullptr;
+  EnterDrawHandler* enter_draw = nullptr;
+  DrawHandler* draws = nullptr;
   VisitorAddresses visitors = {};
 };
 

@@ -1,0 +1,54 @@
+// FrontDoorService.GetDraw and GetDrawEntry, without gRPC: a draw as everybody may see it, from a cache, and what
+// became of a buyer's entry, with its proof.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/handlers/draw_prover.h"
+#include "server/handlers/read_cache.h"
+#include "storage/clock.h"
+#include "storage/ledger/draw_ledger.h"
+#include "tranche/v1/front_door_service.pb.h"
+
+namespace tranche::server {
+
+// Thread-safe. Outlived by its clock and by what the reads use.
+class DrawHandler {
+ public:
+  using DrawCache = ReadCache<storage::Draw>;
+  using EntryReads = ReadCache<ProvenEntry>;
+  // DrawLedger::GetDraw and DrawProver::Find, or stand-ins for them, which must not block.
+  using ReadDraw = std::function<void(const storage::DrawKey& key, DrawCache::ReadDone done)>;
+  using ReadEntry =
+      std::function<void(const storage::DrawKey& key, const std::string& user_id, EntryReads::ReadDone done)>;
+  // Called exactly once, inline or on another thread; must not block.
+  using DrawDone = absl::AnyInvocable<void(absl::StatusOr<v1::GetDrawResponse>)>;
+  using EntryDone = absl::AnyInvocable<void(absl::StatusOr<v1::GetDrawEntryResponse>)>;
+
+  // Of callers of each of the two calls.
+  static constexpr size_t kMaxWaiting = 500;
+
+  DrawHandler(ReadDraw read_draw, ReadEntry read_entry, storage::Clock* clock);
+
+  // `request` is not used after these return. `deadline` is not looked at: who waits, waits for reads of the ledger,
+  // which end by themselves. At most kMaxWaiting wait; others are told at once that the node has too much to do.
+  //
+  // A draw may be a second old, and up to a minute while the ledger does not answer.
+  void GetDraw(const v1::GetDrawRequest& request, absl::Time deadline, DrawDone done);
+  // An entry is read each time: a buyer who has just entered finds it.
+  void GetEntry(const v1::GetDrawEntryRequest& request, absl::Time deadline, EntryDone done);
+
+ private:
+  // Finds out which draw that was, if the caller has not said.
+  void AnswerNoEntry(const storage::DrawKey& key, EntryDone done);
+
+  DrawCache draws_;
+  EntryReads entries_;
+};
+
+}  // namespace tranche::server

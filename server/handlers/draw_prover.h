@@ -1,0 +1,59 @@
+// A buyer's entry of a draw, with what proves that it is in the sealed list and has its rank: docs/draws.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "storage/ledger/draw_ledger.h"
+#include "storage/uuid.h"
+
+namespace tranche::server {
+
+struct ProvenEntry {
+  storage::DrawEntry entry;
+  std::string rank = {};                     // 32 bytes; "" before the seed is known
+  int64_t leaf_index = 0;                    // its place in the sealed list, from 0; 0 before that is sealed
+  std::vector<std::string> audit_path = {};  // from the leaf up; empty before that, and if it is the only entry
+};
+
+// Thread-safe. Blocks. Outlived by the ledger.
+class DrawProver {
+ public:
+  // The lists of so many draws are kept: some 1.5 MB for one of ten million entries.
+  static constexpr size_t kMostLists = 16;
+
+  explicit DrawProver(storage::DrawLedger* ledger) : ledger_(ledger) {}
+
+  // Errors are those of DrawLedger::FindDrawEntry; kDataLoss if the ledger's list is not the one that was sealed. Reads
+  // the entry and up to kDrawChunkEntries ids, and the hashes of all chunks once for each draw: a sealed list does not
+  // change.
+  absl::StatusOr<ProvenEntry> Find(const storage::DrawKey& key, const std::string& user_id);
+
+ private:
+  struct SealedList {
+    storage::DrawKey key;
+    std::string root;
+    // Of each chunk: its last entry, and its hash.
+    std::vector<storage::Uuid> lasts;
+    std::vector<std::string> hashes;
+  };
+  using ListPtr = std::shared_ptr<const SealedList>;
+
+  absl::Status AddProof(ProvenEntry& found);
+  absl::StatusOr<ListPtr> ListOf(const storage::Draw& draw);
+  absl::StatusOr<ListPtr> ReadList(const storage::Draw& draw);
+
+  storage::DrawLedger* const ledger_;
+  absl::Mutex mutex_;                                  // not held while the ledger is asked
+  std::deque<ListPtr> lists_ ABSL_GUARDED_BY(mutex_);  // the newest last
+};
+
+}  // namespace tranche::server

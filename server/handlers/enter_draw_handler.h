@@ -1,0 +1,70 @@
+// FrontDoorService.EnterDraw, without gRPC: checks a request against the API's limits, asks what the sale's terms say,
+// then the front door, and books the entry.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "quota/sale/entry_check.h"
+#include "quota/sale/sale_result.h"
+#include "quota/slices/slice_table.h"
+#include "server/admission/front_door.h"
+#include "storage/books.h"
+#include "storage/clock.h"
+#include "tranche/v1/front_door_service.pb.h"
+
+namespace tranche::server {
+
+// Thread-safe. Outlived by its dependencies.
+class EnterDrawHandler {
+ public:
+  // quota::CheckEntry, or a stand-in for it.
+  using CheckEntry = std::function<void(const std::string& sku_id, quota::EntryChecked done)>;
+  // Called exactly once, inline or on another thread; must not block.
+  using Done = absl::AnyInvocable<void(absl::StatusOr<v1::EnterDrawResponse>)>;
+
+  // `slices` tell which shard a SKU is believed to be on.
+  EnterDrawHandler(CheckEntry check, FrontDoor* door, storage::Books* books, const quota::SliceTable* slices,
+                   storage::Clock* clock)
+      : check_(std::move(check)), door_(door), books_(books), slices_(slices), clock_(clock) {}
+
+  // `request` is not used after this returns. `buyer_address`: as for ReservationHandler::Create. Who would have to
+  // wait for their turn until the deadline or longer is told so at once, and who still waits when the node stops
+  // accepting is refused with DRAINING. May be repeated: a buyer has one entry.
+  void Enter(const v1::EnterDrawRequest& request, absl::Time deadline, const std::string& buyer_address, Done done);
+
+  // Until this is called, callers are sent elsewhere, as those of claims are.
+  void StartServing() { serving_.store(true, std::memory_order_release); }
+  // While not accepting, every call is refused with DRAINING.
+  void SetAccepting(bool accepting) { accepting_.store(accepting, std::memory_order_relaxed); }
+
+ private:
+  struct Visit {
+    std::string sku_id;
+    std::string user_id;
+    quota::Visitor visitor;
+    absl::Time deadline;
+    Done done;
+  };
+
+  absl::Status MayServe(const std::string& sku_id) const;
+  void AskDoor(Visit visit);
+  void BookAfterWait(absl::Duration wait, Visit visit);
+  void Book(Visit visit);
+
+  const CheckEntry check_;
+  FrontDoor* const door_;
+  storage::Books* const books_;
+  const quota::SliceTable* const slices_;
+  storage::Clock* const clock_;
+  std::atomic<bool> serving_{false};
+  std::atomic<bool> accepting_{true};
+};
+
+}  // namespace tranche::server
