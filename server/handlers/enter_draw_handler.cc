@@ -8,8 +8,8 @@
 #include "server/handlers/draw_messages.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
+#include "storage/base/log_trace.h"
 #include "storage/base/status_macros.h"
-#include "storage/ledger/draw_ledger.h"
 
 namespace tranche::server {
 namespace {
@@ -45,15 +45,14 @@ void EnterDrawHandler::Enter(const v1::EnterDrawRequest& request, absl::Time dea
   absl::Status valid = CheckVisit(request);
   if (valid.ok()) valid = MayServe(request.sku_id());
   if (!valid.ok()) return done(std::move(valid));
-  Visit visit{.sku_id = request.sku_id(),
-              .user_id = request.user_id(),
+  Visit visit{.claim = {.sku_id = request.sku_id(), .user_id = request.user_id(), .trace = CurrentTrace()},
               .visitor = {.address = buyer_address, .purchase_token = request.purchase_token()},
               .deadline = deadline,
               .done = std::move(done)};
   check_(request.sku_id(), [this, visit = std::move(visit)](std::optional<quota::Refused> refused) mutable {
     // An entry takes no unit: where none is left, the draw is over, and its state is the better answer.
     if (refused.has_value() && refused->refusal != Refusal::kSoldOut) {
-      return visit.done(RefusalError(*refused, visit.sku_id));
+      return visit.done(RefusalError(*refused, visit.claim.sku_id));
     }
     AskDoor(std::move(visit));
   });
@@ -67,8 +66,8 @@ absl::Status EnterDrawHandler::MayServe(const std::string& sku_id) const {
 
 void EnterDrawHandler::AskDoor(Visit visit) {
   const quota::GateVerdict verdict =
-      door_->CheckDrawEntry(visit.sku_id, visit.user_id, visit.visitor, clock_->Now(), visit.deadline);
-  if (verdict.refused.has_value()) return visit.done(RefusalError(*verdict.refused, visit.sku_id));
+      door_->CheckDrawEntry(visit.claim.sku_id, visit.claim.user_id, visit.visitor, clock_->Now(), visit.deadline);
+  if (verdict.refused.has_value()) return visit.done(RefusalError(*verdict.refused, visit.claim.sku_id));
   if (verdict.wait <= absl::ZeroDuration()) return Book(std::move(visit));
   BookAfterWait(verdict.wait, std::move(visit));
 }
@@ -78,18 +77,19 @@ void EnterDrawHandler::BookAfterWait(absl::Duration wait, Visit visit) {
   auto waiting = std::make_shared<Visit>(std::move(visit));
   const bool parked = door_->Park(wait, [this, waiting] {
     // A node that ends calls those who wait before their time has come.
-    if (absl::Status may = MayServe(waiting->sku_id); !may.ok()) return waiting->done(std::move(may));
+    if (absl::Status may = MayServe(waiting->claim.sku_id); !may.ok()) return waiting->done(std::move(may));
     Book(std::move(*waiting));
   });
   if (!parked) waiting->done(RefusalError({.refusal = Refusal::kDraining}));
 }
 
 void EnterDrawHandler::Book(Visit visit) {
-  storage::DrawEntryClaim claim{.sku_id = visit.sku_id, .user_id = std::move(visit.user_id)};
+  const std::string sku_id = visit.claim.sku_id;
   books_->EnterDraw(
-      slices_->ShardOf(visit.sku_id), std::move(claim), visit.deadline,
-      [sku_id = visit.sku_id, done = std::move(visit.done)](
-          const absl::StatusOr<storage::DrawEntryResult>& result) mutable { done(EnteredOrRefused(sku_id, result)); });
+      slices_->ShardOf(sku_id), std::move(visit.claim), visit.deadline,
+      [sku_id, done = std::move(visit.done)](const absl::StatusOr<storage::DrawEntryResult>& result) mutable {
+        done(EnteredOrRefused(sku_id, result));
+      });
 }
 
 }  // namespace tranche::server

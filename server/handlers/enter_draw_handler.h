@@ -17,6 +17,7 @@
 #include "server/admission/front_door.h"
 #include "storage/books.h"
 #include "storage/clock.h"
+#include "storage/ledger/draw_ledger.h"
 #include "tranche/v1/front_door_service.pb.h"
 
 namespace tranche::server {
@@ -46,8 +47,7 @@ class EnterDrawHandler {
 
  private:
   struct Visit {
-    std::string sku_id;
-    std::string user_id;
+    storage::DrawEntryClaim claim;
     quota::Visitor visitor;
     absl::Time deadline;
     Done done;

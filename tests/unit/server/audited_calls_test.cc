@@ -38,6 +38,8 @@ const std::map<std::string, std::vector<std::string>> kAuditedByProcedure = {
     {"AddAccessEntries", {"add_access_entries"}},
     {"RemoveAccessEntries", {"remove_access_entries"}},
     {"RotateFrontKey", {"rotate_front_keys"}},
+    {"CreateDraw", {"create_draw"}},
+    {"ChangeDraw", {"change_draw"}},
 };
 
 class AuditedCallsTest : public AdminHandlersTest {

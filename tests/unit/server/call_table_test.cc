@@ -75,7 +75,7 @@ TEST(CallTable, LongReadsTakeNoThreadOfChanges) {
     const std::string method = entry.policy.method;
     bool may_be_long = false;
     for (const char* name : {"ListAudit", "VerifyLedger", "ListOutboxMessages", "ListSinks", "ExportPayments",
-                             "LookUpPayments", "DumpCoordination"}) {
+                             "LookUpPayments", "DumpCoordination", "ListDrawEntries", "ListDrawAwards"}) {
       may_be_long = may_be_long || method == name;
     }
     EXPECT_EQ(entry.policy.runs_on == RunsOn::kLongRead, may_be_long) << method;

@@ -459,6 +459,19 @@ TEST_F(FrontDoorAdminTest, OperatorsAreWarned) {
   EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("new_lottery_round")));
 }
 
+TEST_F(FrontDoorAdminTest, ADrawIsOfOneSku) {
+  v1::FrontPolicy policy = Policy();
+  policy.clear_lottery();
+  policy.mutable_draw();
+  EXPECT_EQ(MetadataOf(policies_.Set(PolicyRequest("*", policy), kActor).status(), "field"), "policy.draw");
+  EXPECT_THAT(Policies(), IsEmpty());
+  EXPECT_THAT(MustSet(PolicyRequest("tv", policy)).warnings(), ElementsAre(HasSubstr("draw: claims of this SKU")));
+  EXPECT_TRUE(Policies("tv")[0].policy().has_draw());
+  EXPECT_THAT(MustSet(PolicyRequest("tv", policy)).warnings(), IsEmpty()) << "it is not new";
+  door_.SetState(StateNow());
+  EXPECT_EQ(CheckIn(MustExplain(Question("alice")), "draw").reason(), "DRAW_DECIDES");
+}
+
 TEST_F(FrontDoorAdminTest, OperatorsAreWarnedOfALimitThatAnHonestBuyerMeets) {
   v1::SetFrontPolicyRequest request = PolicyRequest("tv", Policy());
   v1::RateLimit& limit = *request.mutable_policy()->mutable_limits(0);

@@ -44,7 +44,7 @@ class FrontDoorServiceTest : public ::testing::Test {
                               storage::Clock::Real()};
   OpenCalls calls_{storage::Clock::Real(), absl::Seconds(30)};
   const std::unique_ptr<grpc::Service> service_ = MakeFrontDoorService(
-      {&enter_, &rounds_, VisitorAddresses(&door_.door(), /*trusted_proxies=*/1)},
+      {.enter = &enter_, .rounds = &rounds_, .visitors = VisitorAddresses(&door_.door(), /*trusted_proxies=*/1)},
       CallFrame{.clock = storage::Clock::Real(), .deadlines = CallDeadlines{}, .open_calls = &calls_});
   LocalServer server_{service_.get()};
   const std::unique_ptr<v1::FrontDoorService::Stub> stub_ = v1::FrontDoorService::NewStub(server_.channel());

@@ -129,6 +129,9 @@ class FrontDoorTest : public ::testing::Test {
   DoorEntry Enter(const std::string& user, const std::string& solution = "") {
     return door_.Enter("tv", user, kAtHome, solution, now_, now_ + time_);
   }
+  GateVerdict EnterDraw(const std::string& user, const std::string& token) {
+    return door_.CheckDrawEntry("tv", user, {.address = kAtHome, .purchase_token = token}, now_, now_ + time_);
+  }
   std::vector<DoorOpinion> Opinions(const std::string& token) {
     return door_.Explain("tv", "alice", kAtHome, token, now_).opinions;
   }
@@ -650,11 +653,11 @@ TEST_F(FrontDoorTest, AnExplanationHasAllChecksInTheirOrderAndCountsNothing) {
   using Verdict = DoorOpinion::Verdict;
   EXPECT_EQ(opinions[0].verdict, Verdict::kPass);
   EXPECT_EQ(opinions[1].verdict, Verdict::kPass);
-  EXPECT_EQ(opinions[2].verdict, Verdict::kPass) << opinions[2].detail;
-  EXPECT_EQ(opinions[3].verdict, Verdict::kSkip);
-  EXPECT_EQ(opinions[5].verdict, Verdict::kSkip) << "the token is good";
-  EXPECT_EQ(opinions[6].verdict, Verdict::kPass);
-  EXPECT_EQ(opinions[7].check, DoorCheck::kLimitSku);
+  EXPECT_EQ(opinions[3].verdict, Verdict::kPass) << opinions[3].detail;
+  EXPECT_EQ(opinions[4].verdict, Verdict::kSkip);
+  EXPECT_EQ(opinions[6].verdict, Verdict::kSkip) << "the token is good";
+  EXPECT_EQ(opinions[7].verdict, Verdict::kPass);
+  EXPECT_EQ(opinions[8].check, DoorCheck::kLimitSku);
   EXPECT_EQ(RefusalOf(Try("alice", "tv", kAtHome, TokenFor("alice"))), Refusal::kNone) << "no try was used up";
 }
 
@@ -666,11 +669,11 @@ TEST_F(FrontDoorTest, AnExplanationGoesOnAfterARefusal) {
   ASSERT_EQ(RefusalOf(Try("alice", "tv", kAtHome, TokenFor("alice"))), Refusal::kNone);
   const std::vector<DoorOpinion> opinions = Opinions("nonsense");
   using Verdict = DoorOpinion::Verdict;
-  EXPECT_EQ(opinions[2].verdict, Verdict::kRefuse);
-  EXPECT_EQ(opinions[2].refused->refusal, Refusal::kRateLimited);
-  EXPECT_EQ(opinions[5].verdict, Verdict::kPass) << opinions[5].detail;
-  EXPECT_EQ(opinions[6].verdict, Verdict::kRefuse);
-  EXPECT_EQ(opinions[6].refused->about, "unreadable");
+  EXPECT_EQ(opinions[3].verdict, Verdict::kRefuse);
+  EXPECT_EQ(opinions[3].refused->refusal, Refusal::kRateLimited);
+  EXPECT_EQ(opinions[6].verdict, Verdict::kPass) << opinions[6].detail;
+  EXPECT_EQ(opinions[7].verdict, Verdict::kRefuse);
+  EXPECT_EQ(opinions[7].refused->about, "unreadable");
   EXPECT_EQ(RefusedBy(DoorCheck::kLimitUser) + RefusedBy(DoorCheck::kPurchaseToken), 0u) << "nobody was refused";
 }
 
@@ -683,6 +686,69 @@ TEST_F(FrontDoorTest, AnExplanationWithoutAPolicyOrWithOneThatCannotBeRead) {
   const std::vector<DoorOpinion> opinions = Opinions("");
   EXPECT_EQ(opinions[1].verdict, DoorOpinion::Verdict::kRefuse);
   EXPECT_NE(opinions[1].detail, "");
+}
+
+TEST_F(FrontDoorTest, WhereADrawDecidesClaimsAreRefusedAndCostNoTry) {
+  SetPolicy("tv", R"({"limits":[{"key":"KEY_USER","tries":1,"per":"3600s"}],"purchase_token":{},"draw":{}})");
+  AllowUser("vip");
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(RefusalOf(Try("alice", "tv", kAtHome, TokenFor("alice"))), Refusal::kDrawDecides);
+  EXPECT_EQ(RefusalOf(Try("vip")), Refusal::kDrawDecides) << "the list does not help";
+  const GateVerdict cart = TryCart("alice", {{"radio"}, {"tv"}});
+  EXPECT_EQ(RefusalOf(cart), Refusal::kDrawDecides);
+  EXPECT_EQ(cart.line, 1u);
+  EXPECT_EQ(RefusedBy(DoorCheck::kDraw), 5u);
+  EXPECT_EQ(RefusedBy(DoorCheck::kLimitUser), 0u);
+  EXPECT_EQ(RefusalOf(EnterDraw("alice", TokenFor("alice"))), Refusal::kNone) << "no try was used up";
+  EXPECT_EQ(RefusalOf(Try("alice", "radio")), Refusal::kNone);
+}
+
+TEST_F(FrontDoorTest, AnEntryIntoADrawPassesTheOtherChecks) {
+  SetPolicy("tv", R"({"limits":[{"key":"KEY_USER","tries":1,"per":"3600s"}],"purchase_token":{},"draw":{}})");
+  DenyUser("mallory");
+  AllowUser("vip");
+  EXPECT_EQ(RefusalOf(EnterDraw("mallory", TokenFor("mallory"))), Refusal::kDenied);
+  EXPECT_EQ(RefusalOf(EnterDraw("alice", "")), Refusal::kPurchaseTokenRequired);
+  EXPECT_EQ(RefusalOf(EnterDraw("alice", TokenFor("alice"))), Refusal::kRateLimited) << "that was a try";
+  EXPECT_EQ(RefusalOf(EnterDraw("bob", TokenFor("alice"))), Refusal::kPurchaseTokenInvalid);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(RefusalOf(EnterDraw("vip", TokenFor("vip"))), Refusal::kNone);
+  EXPECT_EQ(RefusalOf(EnterDraw("vip", "")), Refusal::kPurchaseTokenRequired);
+}
+
+TEST_F(FrontDoorTest, WithoutADrawInThePolicyNobodyEntersOne) {
+  EXPECT_EQ(RefusalOf(EnterDraw("alice", "")), Refusal::kDrawNotOpen) << "no policy";
+  SetPolicy("tv", kOneTryAnHour);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(RefusalOf(EnterDraw("alice", "")), Refusal::kDrawNotOpen);
+  EXPECT_EQ(RefusalOf(Try("alice")), Refusal::kNone) << "no try was used up";
+  EXPECT_EQ(RefusedBy(DoorCheck::kDraw), 4u);
+}
+
+TEST_F(FrontDoorTest, AnEntryIntoADrawMayWaitForItsTurn) {
+  SetPolicy("tv", R"({"limits":[{"key":"KEY_USER","tries":1,"per":"1s","max_wait":"2s"}],"draw":{}})");
+  EXPECT_EQ(EnterDraw("alice", "").wait, absl::ZeroDuration());
+  const GateVerdict second = EnterDraw("alice", "");
+  EXPECT_EQ(RefusalOf(second), Refusal::kNone);
+  EXPECT_EQ(second.wait, absl::Seconds(1));
+}
+
+TEST_F(FrontDoorTest, ADrawIsDecidedWithoutAKeyAndATokenIsGivenForIt) {
+  SetPolicy("tv", R"({"purchase_token":{},"draw":{}})");
+  const DoorEntry entered = Enter("alice");
+  EXPECT_TRUE(entered.admitted);
+  EXPECT_EQ(RefusalOf(EnterDraw("alice", entered.purchase_token)), Refusal::kNone);
+  keys_ = std::make_shared<const FrontKeys>();
+  Publish();
+  EXPECT_EQ(RefusalOf(Try("alice")), Refusal::kDrawDecides) << "every node says so";
+  EXPECT_EQ(RefusalOf(EnterDraw("alice", entered.purchase_token)), Refusal::kExhaustedHere);
+}
+
+TEST_F(FrontDoorTest, AnExplanationSaysThatADrawDecidesAndGoesOn) {
+  SetPolicy("tv", R"({"limits":[{"key":"KEY_USER","tries":1,"per":"3600s"}],"draw":{}})");
+  const std::vector<DoorOpinion> opinions = Opinions("");
+  EXPECT_EQ(opinions[2].check, DoorCheck::kDraw);
+  EXPECT_EQ(opinions[2].verdict, DoorOpinion::Verdict::kRefuse);
+  EXPECT_EQ(opinions[2].refused->refusal, Refusal::kDrawDecides);
+  EXPECT_EQ(opinions[3].verdict, DoorOpinion::Verdict::kPass);
 }
 
 // As it is, and in what bytes are usually written in.

@@ -168,6 +168,20 @@ TEST(FrontPolicyTest, ADocumentIsReadAsItWasWritten) {
   }
 }
 
+TEST(FrontPolicyTest, ADrawIsReadAsItWasWrittenAndExcludesALottery) {
+  v1::FrontPolicy policy = FullPolicy();
+  policy.mutable_draw();
+  EXPECT_EQ(MetadataOf(CheckFrontPolicy(policy), "field"), "policy.draw");
+  policy.clear_lottery();
+  EXPECT_TRUE(CheckFrontPolicy(policy).ok()) << CheckFrontPolicy(policy);
+  const absl::StatusOr<v1::FrontPolicy> read = FromDocument(ToDocument(policy));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_TRUE(read->has_draw());
+  EXPECT_TRUE(CompilePolicy(RowOf(R"({"draw":{}})")).draw);
+  EXPECT_FALSE(CompilePolicy(RowOf("{}")).draw);
+  EXPECT_NE(CompilePolicy(RowOf(R"({"draw":{"of_tomorrow":1}})")).unreadable, "");
+}
+
 // It is in ledgers: another form would make every policy a changed one.
 TEST(FrontPolicyTest, TheFormOfADocumentStays) {
   v1::FrontPolicy policy;
