@@ -1,0 +1,258 @@
+#include "server/handlers/draw_handler.h"
+
+#include <gmock/gmock.h>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/proto_time.h"
+#include "storage/ledger/ledger_error.h"
+#include "tests/unit/server/error_matchers.h"
+
+namespace tranche::server {
+namespace {
+
+using ::testing::ElementsAre;
+using Entry = v1::GetDrawEntryResponse;
+
+constexpr char kEntryId[] = "01890a5d-ac96-474b-bcce-b302099a8057";
+constexpr char kReservationId[] = "01890a5d-ac96-474b-bcce-b302099a8058";
+
+class DrawHandlerTest : public ::testing::Test {
+ protected:
+  DrawHandlerTest() {
+    draw_.key = {"tv", 3};
+    draw_.state = storage::DrawState::kDrawn;
+    draw_.winners = 10;
+    draw_.quantity = 2;
+    draw_.seed_commitment = std::string(32, 'c');
+    draw_.entries = 500;
+    draw_.merkle_root = std::string(32, 'm');
+    draw_.seed = std::string(16, 's');
+    draw_.cutoff = std::string(32, 'r');
+    draw_.pending = 4;
+    draw_.confirmed = 3;
+    draw_.lapsed = 2;
+    draw_.created_at = clock_.Now();
+    draw_.closed_at = clock_.Now() + absl::Minutes(1);
+    draw_.seeded_at = clock_.Now() + absl::Minutes(2);
+  }
+
+  ProvenEntry Found() const {
+    ProvenEntry found;
+    found.entry.draw = draw_;
+    found.entry.entry_id = *storage::Uuid::Parse(kEntryId);
+    found.rank = std::string(32, 'k');
+    found.leaf_index = 17;
+    found.audit_path = {std::string(32, 'a'), std::string(32, 'b')};
+    return found;
+  }
+  static storage::DrawAward Award(storage::AwardOutcome outcome) {
+    storage::DrawAward award;
+    award.place = 1;
+    award.outcome = outcome;
+    if (outcome != storage::AwardOutcome::kPassedOver) award.reservation_id = *storage::Uuid::Parse(kReservationId);
+    return award;
+  }
+
+  absl::StatusOr<v1::GetDrawResponse> GetDraw(const std::string& sku_id = "tv", int64_t number = 0) {
+    v1::GetDrawRequest request;
+    request.set_sku_id(sku_id);
+    request.set_draw_number(number);
+    absl::StatusOr<v1::GetDrawResponse> result = absl::InternalError("not answered");
+    handler_.GetDraw(request, absl::InfiniteFuture(),
+                     [&](absl::StatusOr<v1::GetDrawResponse> response) { result = std::move(response); });
+    return result;
+  }
+  absl::StatusOr<Entry> GetEntry(const std::string& user_id = "alice", int64_t number = 0) {
+    v1::GetDrawEntryRequest request;
+    request.set_sku_id("tv");
+    request.set_draw_number(number);
+    request.set_user_id(user_id);
+    absl::StatusOr<Entry> result = absl::InternalError("not answered");
+    handler_.GetEntry(request, absl::InfiniteFuture(),
+                      [&](absl::StatusOr<Entry> response) { result = std::move(response); });
+    return result;
+  }
+
+  storage::FakeClock clock_;
+  storage::Draw draw_;
+  absl::Status draw_error_;
+  absl::StatusOr<ProvenEntry> entry_ = absl::InternalError("the test does not expect this call");
+  std::vector<storage::DrawKey> draws_read_;
+  std::vector<std::pair<storage::DrawKey, std::string>> entries_read_;
+  DrawHandler handler_{
+      [this](const storage::DrawKey& key, DrawHandler::DrawCache::ReadDone done) {
+        draws_read_.push_back(key);
+        if (!draw_error_.ok()) return done(draw_error_);
+        done(draw_);
+      },
+      [this](const storage::DrawKey& key, const std::string& user_id, DrawHandler::EntryReads::ReadDone done) {
+        entries_read_.emplace_back(key, user_id);
+        done(entry_);
+      },
+      &clock_};
+};
+
+TEST_F(DrawHandlerTest, ADrawIsToldAsItIs) {
+  const auto answer = GetDraw();
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  const v1::Draw& draw = answer->draw();
+  EXPECT_EQ(draw.sku_id(), "tv");
+  EXPECT_EQ(draw.number(), 3);
+  EXPECT_EQ(draw.state(), v1::Draw::STATE_DRAWN);
+  EXPECT_EQ(draw.winners(), 10);
+  EXPECT_EQ(draw.quantity(), 2);
+  EXPECT_EQ(draw.seed_commitment(), draw_.seed_commitment);
+  EXPECT_EQ(draw.entries(), 500);
+  EXPECT_EQ(draw.merkle_root(), draw_.merkle_root);
+  EXPECT_EQ(draw.seed(), draw_.seed);
+  EXPECT_EQ(draw.cutoff(), draw_.cutoff);
+  EXPECT_EQ(draw.pending(), 4);
+  EXPECT_EQ(draw.confirmed(), 3);
+  EXPECT_EQ(draw.lapsed(), 2);
+  EXPECT_EQ(FromTimestamp(draw.create_time()), draw_.created_at);
+  EXPECT_EQ(FromTimestamp(draw.close_time()), draw_.closed_at);
+  EXPECT_EQ(FromTimestamp(draw.seed_time()), draw_.seeded_at);
+  EXPECT_FALSE(draw.has_finish_time());
+}
+
+TEST_F(DrawHandlerTest, TheLedgerIsReadOnceASecondForEachDraw) {
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(GetDraw().ok());
+  EXPECT_THAT(draws_read_, ElementsAre(storage::DrawKey{"tv", 0}));
+  EXPECT_TRUE(GetDraw("tv", 2).ok());
+  EXPECT_TRUE(GetDraw("radio").ok());
+  EXPECT_THAT(draws_read_,
+              ElementsAre(storage::DrawKey{"tv", 0}, storage::DrawKey{"tv", 2}, storage::DrawKey{"radio", 0}));
+  clock_.AdvanceBy(absl::Seconds(1));
+  EXPECT_TRUE(GetDraw().ok());
+  EXPECT_EQ(draws_read_.size(), 4u);
+}
+
+TEST_F(DrawHandlerTest, ADrawThatIsRemovedIsNotToldAnyMore) {
+  EXPECT_TRUE(GetDraw().ok());
+  clock_.AdvanceBy(absl::Seconds(1));
+  draw_error_ = storage::NoDrawError();
+  const absl::Status error = GetDraw().status();
+  EXPECT_EQ(ReasonOf(error), "DRAW_NOT_FOUND");
+  EXPECT_EQ(MetadataOf(error, "sku_id"), "tv");
+  draw_error_ = absl::NotFoundError("no such SKU");
+  EXPECT_EQ(ReasonOf(GetDraw("desk").status()), "DRAW_NOT_FOUND");
+  draw_error_ = absl::UnavailableError("down");
+  EXPECT_EQ(ReasonOf(GetDraw("radio").status()), "LEDGER_UNAVAILABLE");
+}
+
+TEST_F(DrawHandlerTest, AnEntryIsToldWithItsProof) {
+  entry_ = Found();
+  const auto answer = GetEntry("user/with/slashes", 3);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->entry_id(), kEntryId);
+  EXPECT_EQ(answer->rank(), std::string(32, 'k'));
+  EXPECT_EQ(answer->leaf_index(), 17);
+  EXPECT_THAT(answer->audit_path(), ElementsAre(std::string(32, 'a'), std::string(32, 'b')));
+  EXPECT_EQ(answer->draw().number(), 3);
+  EXPECT_THAT(entries_read_, ElementsAre(std::make_pair(storage::DrawKey{"tv", 3}, std::string("user/with/slashes"))));
+}
+
+TEST_F(DrawHandlerTest, WhatBecameOfAnEntryIsTold) {
+  struct Case {
+    storage::DrawState state;
+    std::optional<storage::AwardOutcome> award;
+    Entry::Outcome told;
+    bool has_reservation;
+  };
+  using storage::AwardOutcome;
+  using storage::DrawState;
+  const Case cases[] = {
+      {DrawState::kOpen, std::nullopt, Entry::OUTCOME_WAITING, false},
+      {DrawState::kSeeded, std::nullopt, Entry::OUTCOME_WAITING, false},
+      {DrawState::kDrawn, std::nullopt, Entry::OUTCOME_WAITING, false},
+      {DrawState::kDrawn, AwardOutcome::kPending, Entry::OUTCOME_PENDING, true},
+      {DrawState::kDrawn, AwardOutcome::kPassedOver, Entry::OUTCOME_PASSED_OVER, false},
+      {DrawState::kFinished, AwardOutcome::kConfirmed, Entry::OUTCOME_CONFIRMED, true},
+      {DrawState::kFinished, AwardOutcome::kLapsed, Entry::OUTCOME_LAPSED, true},
+      {DrawState::kFinished, std::nullopt, Entry::OUTCOME_NOT_DRAWN, false},
+      {DrawState::kCancelled, std::nullopt, Entry::OUTCOME_NOT_DRAWN, false},
+  };
+  for (const Case& one : cases) {
+    ProvenEntry found = Found();
+    found.entry.draw.state = one.state;
+    if (one.award.has_value()) found.entry.award = Award(*one.award);
+    entry_ = found;
+    const auto answer = GetEntry();
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    EXPECT_EQ(answer->outcome(), one.told) << answer->DebugString();
+    EXPECT_EQ(answer->reservation_id(), one.has_reservation ? kReservationId : "") << answer->DebugString();
+  }
+}
+
+TEST_F(DrawHandlerTest, WhoHasJustEnteredFindsTheirEntry) {
+  entry_ = storage::NoDrawEntryError();
+  const absl::Status error = GetEntry().status();
+  EXPECT_EQ(ReasonOf(error), "DRAW_ENTRY_NOT_FOUND");
+  EXPECT_EQ(MetadataOf(error, "sku_id"), "tv");
+  EXPECT_EQ(MetadataOf(error, "draw_number"), "3") << "of the newest one";
+  entry_ = Found();
+  EXPECT_TRUE(GetEntry().ok());
+  entry_ = storage::NoDrawEntryError();
+  EXPECT_EQ(MetadataOf(GetEntry("alice", 2).status(), "draw_number"), "2");
+}
+
+TEST_F(DrawHandlerTest, WithoutADrawThereIsNoEntry) {
+  entry_ = storage::NoDrawError();
+  EXPECT_EQ(ReasonOf(GetEntry().status()), "DRAW_NOT_FOUND");
+  entry_ = absl::NotFoundError("no such SKU");
+  EXPECT_EQ(ReasonOf(GetEntry().status()), "DRAW_NOT_FOUND");
+  entry_ = Found();
+  EXPECT_TRUE(GetEntry().ok());
+  entry_ = absl::UnavailableError("down");
+  EXPECT_EQ(ReasonOf(GetEntry().status()), "LEDGER_UNAVAILABLE") << "an entry that was read before is not told again";
+  entry_ = absl::DataLossError("not as sealed");
+  EXPECT_EQ(ReasonOf(GetEntry().status()), "INTERNAL");
+}
+
+TEST_F(DrawHandlerTest, WhoComesWhileTooManyWaitIsToldAtOnce) {
+  std::vector<DrawHandler::EntryReads::ReadDone> reads;
+  DrawHandler slow(
+      [](const storage::DrawKey&, DrawHandler::DrawCache::ReadDone) { FAIL() << "nobody asks for a draw"; },
+      [&](const storage::DrawKey&, const std::string&, DrawHandler::EntryReads::ReadDone done) {
+        reads.push_back(std::move(done));
+      },
+      &clock_);
+  size_t answered = 0;
+  absl::Status last;
+  const auto ask = [&](size_t i) {
+    v1::GetDrawEntryRequest request;
+    request.set_sku_id("tv");
+    request.set_user_id("u" + std::to_string(i));
+    slow.GetEntry(request, absl::InfiniteFuture(), [&](const absl::StatusOr<Entry>& response) {
+      ++answered;
+      last = response.status();
+    });
+  };
+  for (size_t i = 0; i < DrawHandler::kMaxWaiting; ++i) ask(i);
+  EXPECT_EQ(answered, 0u);
+  EXPECT_EQ(reads.size(), 1u) << "one is read at a time";
+  ask(DrawHandler::kMaxWaiting);
+  EXPECT_EQ(answered, 1u);
+  EXPECT_EQ(ReasonOf(last), "OVERLOADED");
+  for (size_t i = 0; i < reads.size(); ++i) {
+    auto done = std::move(reads[i]);
+    done(absl::UnavailableError("down"));
+  }
+  EXPECT_EQ(answered, 1 + DrawHandler::kMaxWaiting);
+}
+
+TEST_F(DrawHandlerTest, EveryBadFieldIsNamed) {
+  EXPECT_EQ(ReasonOf(GetDraw("*").status()), "SKU_ID_MALFORMED");
+  EXPECT_EQ(MetadataOf(GetDraw("tv", -1).status(), "field"), "draw_number");
+  EXPECT_EQ(MetadataOf(GetEntry("alice", -1).status(), "field"), "draw_number");
+  EXPECT_EQ(ReasonOf(GetEntry("").status()), "USER_ID_REQUIRED");
+  EXPECT_TRUE(draws_read_.empty() && entries_read_.empty());
+}
+
+}  // namespace
+}  // namespace tranche::server
