@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "storage/base/log_trace.h"
 #include "storage/ledger/actor.h"
 #include "storage/ledger/refusal.h"
 #include "storage/ledger/reservation_ledger.h"
@@ -79,6 +80,7 @@ enum class DrawStep { kClose, kSeed, kFinish, kCancel, kRemove };
 struct DrawEntryClaim {
   std::string sku_id;
   std::string user_id;
+  TraceTag trace = {};  // of the call, for the log
 };
 
 // kNone: entered. Otherwise kSkuNotFound (the SKU is not here), kSkuMoving, kDrawNotOpen or kDrawFull.
@@ -88,6 +90,7 @@ struct DrawEntryResult {
   Uuid entry_id = {};
   bool replayed = false;
   std::optional<DrawState> state = {};  // kDrawNotOpen: of the newest draw, if there is one
+  bool busy = false;                    // only with LockMode::kNoWait: what is needed is locked; nothing was decided
 };
 
 enum class AwardOutcome { kPending, kConfirmed, kLapsed, kPassedOver };

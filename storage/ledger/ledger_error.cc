@@ -18,6 +18,11 @@ constexpr char kNoSuchShardUrl[] = "tranche/no-such-shard";
 constexpr char kRetryTransactionUrl[] = "tranche/retry-transaction";
 constexpr char kLotteryShrinksUrl[] = "tranche/lottery-shrinks";
 constexpr char kKeyRotatedRecentlyUrl[] = "tranche/key-rotated-recently";
+constexpr char kNoDrawUrl[] = "tranche/no-draw";
+constexpr char kNoDrawEntryUrl[] = "tranche/no-draw-entry";
+constexpr char kDrawStateUrl[] = "tranche/draw-state";
+constexpr char kDrawNumberUrl[] = "tranche/draw-number";
+constexpr char kSeedMismatchUrl[] = "tranche/seed-mismatch";
 
 absl::Status Marked(absl::StatusCode code, absl::string_view detail, const char* url) {
   absl::Status status(code, detail);
@@ -132,5 +137,36 @@ std::optional<absl::Duration> KeyRotatedRecently(const absl::Status& status) {
   if (!wait_us.has_value()) return std::nullopt;
   return absl::Microseconds(*wait_us);
 }
+
+absl::Status NoDrawError() {
+  return Marked(absl::StatusCode::kFailedPrecondition, "the SKU has no such draw", kNoDrawUrl);
+}
+
+bool IsNoDraw(const absl::Status& status) { return status.GetPayload(kNoDrawUrl).has_value(); }
+
+absl::Status NoDrawEntryError() {
+  return Marked(absl::StatusCode::kFailedPrecondition, "the buyer has not entered the draw", kNoDrawEntryUrl);
+}
+
+bool IsNoDrawEntry(const absl::Status& status) { return status.GetPayload(kNoDrawEntryUrl).has_value(); }
+
+absl::Status DrawStateError(const DrawStateConflict& conflict, absl::string_view detail) {
+  absl::Status status = WithNumber(std::string(detail), kDrawNumberUrl, conflict.number);
+  status.SetPayload(kDrawStateUrl, absl::Cord(conflict.state));
+  return status;
+}
+
+std::optional<DrawStateConflict> DrawStateConflictOf(const absl::Status& status) {
+  const auto state = status.GetPayload(kDrawStateUrl);
+  const std::optional<int64_t> number = NumberOf(status, kDrawNumberUrl);
+  if (!state.has_value() || !number.has_value()) return std::nullopt;
+  return DrawStateConflict{.number = *number, .state = std::string(*state)};
+}
+
+absl::Status SeedMismatchError() {
+  return Marked(absl::StatusCode::kFailedPrecondition, "the draw is committed to another seed", kSeedMismatchUrl);
+}
+
+bool IsSeedMismatch(const absl::Status& status) { return status.GetPayload(kSeedMismatchUrl).has_value(); }
 
 }  // namespace tranche::storage

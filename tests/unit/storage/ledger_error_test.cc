@@ -50,6 +50,27 @@ TEST(LedgerError, RefusalsOfTheFrontDoorKeepTheirNumbers) {
   EXPECT_FALSE(LotteryShrinksTo(absl::FailedPreconditionError("something else")).has_value());
 }
 
+TEST(LedgerError, RefusalsOfDrawsAreToldApart) {
+  const absl::Status none = NoDrawError();
+  const absl::Status no_entry = NoDrawEntryError();
+  const absl::Status state = DrawStateError({.number = 7, .state = "OPEN"}, "one is open");
+  const absl::Status seed = SeedMismatchError();
+  for (const absl::Status& status : {none, no_entry, state, seed}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_EQ(IsNoDraw(status), status == none);
+    EXPECT_EQ(IsNoDrawEntry(status), status == no_entry);
+    EXPECT_EQ(DrawStateConflictOf(status).has_value(), status == state);
+    EXPECT_EQ(IsSeedMismatch(status), status == seed);
+  }
+  EXPECT_EQ(DrawStateConflictOf(state)->number, 7);
+  EXPECT_EQ(DrawStateConflictOf(state)->state, "OPEN");
+  const auto about_none = DrawStateConflictOf(DrawStateError({}, "the SKU is on its way"));
+  ASSERT_TRUE(about_none.has_value());
+  EXPECT_EQ(about_none->number, 0);
+  EXPECT_EQ(about_none->state, "");
+  EXPECT_FALSE(DrawStateConflictOf(absl::FailedPreconditionError("something else")).has_value());
+}
+
 TEST(LedgerError, TheCodeAloneMarksNothing) {
   EXPECT_FALSE(IsUnknownCommit(absl::UnavailableError("down")));
   EXPECT_FALSE(LedgerIsUp(absl::UnavailableError("down")));
