@@ -7,12 +7,14 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "storage/ledger/draw_ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "storage/ledger/quota_ledger.h"
 #include "storage/ledger/reservation_ledger.h"
 #include "storage/ledger/sku_ledger.h"
 #include "storage/pipeline/change_pipeline.h"
 #include "storage/pipeline/commit_pipeline.h"
+#include "storage/pipeline/entry_pipeline.h"
 
 namespace tranche::storage {
 
@@ -46,6 +48,9 @@ class Books {
 
   // In a batch with other changes of the same kind. `shard` is a hint, "" for none: the others are asked as well.
   virtual void Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) = 0;
+  // In a batch with other entries. `shard` is a hint, "" for none: the others are asked as well. kSkuNotFound when all
+  // say that they do not have the SKU.
+  virtual void EnterDraw(const std::string& shard, DrawEntryClaim claim, absl::Time deadline, EntryDone done) = 0;
   // A payment that Apply refused with kReservationState or kReservationNotFound; see LifecycleLedger::ConfirmLate.
   // `sku_id`: of the reservation, as the ledger said; "" if it did not. kUnavailable, too, for a SKU that earlier ones
   // have lately found locked.

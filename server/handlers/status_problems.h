@@ -29,7 +29,7 @@ inline constexpr absl::Duration kUnregisteredAfter = absl::Seconds(30);
 inline constexpr absl::Duration kMessageOldAfter = absl::Minutes(10);
 // A refund is seen in a statement of the payment provider, and these usually come once a day.
 inline constexpr absl::Duration kRefundLateAfter = absl::Hours(36);
-// A process that starts opens up to 26 connections; with less than this part left, some will soon not get theirs.
+// A process that starts opens up to 28 connections; with less than this part left, some will soon not get theirs.
 inline constexpr int kFewConnectionsPercent = 5;
 
 // The problems of a status whose other fields are filled in; the critical ones first.

@@ -56,6 +56,10 @@ void AddPipelines(const storage::ShardBackend& shard, MetricSet* metrics) {
   AddTries(shard.name, "cart", shard.carts->metrics(), metrics);
   AddWaiting(shard.name, "cart", static_cast<int64_t>(shard.carts->waiting()) - slow_carts, metrics);
   AddLocked(shard.name, "carts", slow_carts, metrics);
+  const storage::PipelineStats entries = shard.entries->Stats();
+  AddTries(shard.name, "entry", shard.entries->metrics(), metrics);
+  AddWaiting(shard.name, "entry", entries.queued - entries.slow, metrics);
+  AddLocked(shard.name, "entries", entries.slow, metrics);
 }
 
 void AddConnections(const storage::ShardBackend& shard, MetricSet* metrics) {

@@ -152,7 +152,8 @@ void NodeLedger::FindDrawEntry(DrawProver* prover, const storage::DrawKey& key, 
 bool NodeLedger::Idle() const {
   const storage::ShardList all = shards_.All();
   return std::all_of(all.begin(), all.end(), [](const auto& shard) {
-    return shard->claims->Stats().unanswered == 0 && shard->changes->Stats().unanswered == 0;
+    return shard->claims->Stats().unanswered == 0 && shard->changes->Stats().unanswered == 0 &&
+           shard->entries->Stats().unanswered == 0;
   });
 }
 
@@ -166,8 +167,10 @@ void NodeLedger::DrainClaims(absl::Time deadline) {
 
 void NodeLedger::DrainChanges(absl::Time deadline) {
   for (const auto& shard : shards_.All()) {
-    const bool decided = shard->changes->Drain(Until(deadline));
-    LOG_IF(WARNING, !decided) << "some changes are not decided by the drain timeout";
+    const bool changes_decided = shard->changes->Drain(Until(deadline));
+    LOG_IF(WARNING, !changes_decided) << "some changes are not decided by the drain timeout";
+    const bool entries_decided = shard->entries->Drain(Until(deadline));
+    LOG_IF(WARNING, !entries_decided) << "some entries into draws are not decided by the drain timeout";
   }
 }
 

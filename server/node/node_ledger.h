@@ -71,11 +71,11 @@ class NodeLedger {
 
   MetricSource* clock_offsets() { return &clock_offsets_; }
 
-  // Is no claim and no change waiting or under way?
+  // Is no claim, no change and no entry into a draw waiting or under way?
   bool Idle() const;
 
-  // Shutdown, in this order. Waits for accepted claims and changes until the deadline and accepts no more. Then refuses
-  // those that still wait; shards that home lists from now on are ignored.
+  // Shutdown, in this order. Waits for accepted claims, changes and (with these) entries into draws until the deadline
+  // and accepts no more. Then refuses those that still wait; shards that home lists from now on are ignored.
   void DrainClaims(absl::Time deadline);
   void DrainChanges(absl::Time deadline);
   void RefuseWaiting() { shards_.RefuseWaiting(); }

@@ -5,10 +5,14 @@
 namespace tranche::storage {
 namespace {
 
+// Entries into draws share the call pool, so that they take no connection from claims and payments. One lane writes
+// them by hundreds at a time.
+constexpr int kEntryLanes = 1;
 // Connections of the call pool besides those of the blocking threads: 4 for late payments, 2 for lists, 2 for admin
-// calls and 2 for their long reads, those for a moving SKU, the node's agent, watches, and the refresh of shards, and 3
-// for looks. Enough for all at once, so that slow lists take no connection from a cart.
-constexpr int kMoreConnections = 17;
+// calls and 2 for their long reads, those for a moving SKU, the node's agent, watches, the front door's watch and the
+// refresh of shards, 3 for looks, and those of the entries' lanes. Enough for all at once, so that slow lists take no
+// connection from a cart.
+constexpr int kMoreConnections = 18 + kEntryLanes;
 // The state of the shard, the incarnations that have gone, and whether it answers at all: one question of each at a
 // time.
 constexpr int kLookThreads = 3;
@@ -33,6 +37,12 @@ PoolOptions LanePoolOf(const PostgresShardOptions& options, const std::shared_pt
   PoolOptions pool = PoolOf(options.pool, share, application_name, options.pipeline.lanes, options.pipeline.lock_wait);
   pool.for_changes = true;
   return pool;
+}
+
+PipelineOptions EntryPipelineOf(PipelineOptions options) {
+  options.lanes = kEntryLanes;
+  options.lock_wait = kCallLockTimeout;
+  return options;
 }
 
 PoolOptions VerifyPoolOf(PoolOptions options, const std::shared_ptr<ConnectionShare>& share) {
@@ -64,8 +74,10 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
       whereabouts_ledger_(&call_pool_),
       health_ledger_(&call_pool_),
       front_ledger_(&call_pool_),
+      draw_ledger_(&call_pool_),
       claims_(std::make_unique<CommitPipeline>(&commit_ledger_, Clock::Real(), options.pipeline)),
       changes_(std::make_unique<ChangePipeline>(&change_ledger_, Clock::Real(), options.pipeline)),
+      entries_(std::make_unique<EntryPipeline>(&draw_ledger_, Clock::Real(), EntryPipelineOf(options.pipeline))),
       executor_(std::make_unique<BoundedExecutor>(options.blocking_threads, options.blocking_queue)),
       look_executor_(std::make_unique<BoundedExecutor>(kLookThreads, kLookThreads)) {
   carts_ = std::make_unique<CartPipeline>(&lifecycle_ledger_, executor_.get(), Clock::Real());
@@ -80,9 +92,11 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
   whereabouts = &whereabouts_ledger_;
   health = &health_ledger_;
   front = &front_ledger_;
+  draws = &draw_ledger_;
   claims = claims_.get();
   changes = changes_.get();
   carts = carts_.get();
+  entries = entries_.get();
   executor = executor_.get();
   look_executor = look_executor_.get();
 }

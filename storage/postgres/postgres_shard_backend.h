@@ -9,9 +9,11 @@
 #include "storage/pipeline/cart_pipeline.h"
 #include "storage/pipeline/change_pipeline.h"
 #include "storage/pipeline/commit_pipeline.h"
+#include "storage/pipeline/entry_pipeline.h"
 #include "storage/postgres/connection_limits.h"
 #include "storage/postgres/connection_pool.h"
 #include "storage/postgres/connection_share.h"
+#include "storage/postgres/postgres_draw_ledger.h"
 #include "storage/postgres/postgres_front_ledger.h"
 #include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
@@ -44,6 +46,7 @@ class PostgresShardBackend : public ShardBackend {
     claims_->Stop();
     changes_->Stop();
     carts_->Stop();
+    entries_->Stop();
   }
   void GiveUpLedger() override {
     for (ConnectionPool* pool : {&commit_pool_, &call_pool_, &change_pool_, &verify_pool_}) pool->GiveUp();
@@ -56,6 +59,7 @@ class PostgresShardBackend : public ShardBackend {
   void StopPipelines() override {
     claims_.reset();
     changes_.reset();
+    entries_.reset();
   }
 
  private:
@@ -75,8 +79,10 @@ class PostgresShardBackend : public ShardBackend {
   PostgresSkuMoveLedger whereabouts_ledger_;
   PostgresHealthLedger health_ledger_;
   PostgresFrontLedger front_ledger_;
+  PostgresDrawLedger draw_ledger_;
   std::unique_ptr<CommitPipeline> claims_;
   std::unique_ptr<ChangePipeline> changes_;
+  std::unique_ptr<EntryPipeline> entries_;
   std::unique_ptr<CartPipeline> carts_;  // outlives the executor's tasks
   std::unique_ptr<BoundedExecutor> executor_;
   std::unique_ptr<BoundedExecutor> look_executor_;

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "storage/executor.h"
+#include "storage/ledger/draw_ledger.h"
 #include "storage/ledger/front_ledger.h"
 #include "storage/ledger/health_ledger.h"
 #include "storage/ledger/ledger_error.h"
@@ -24,6 +25,7 @@
 #include "storage/pipeline/cart_pipeline.h"
 #include "storage/pipeline/change_pipeline.h"
 #include "storage/pipeline/commit_pipeline.h"
+#include "storage/pipeline/entry_pipeline.h"
 
 namespace tranche::storage {
 
@@ -78,9 +80,11 @@ class ShardBackend {
   HealthLedger* health = nullptr;
   // Only home's is used.
   FrontLedger* front = nullptr;
+  DrawLedger* draws = nullptr;
   CommitPipeline* claims = nullptr;
   ChangePipeline* changes = nullptr;
   CartPipeline* carts = nullptr;
+  EntryPipeline* entries = nullptr;
   Executor* executor = nullptr;
   // For looks at its state: they wait behind no other call, and none waits behind them.
   Executor* look_executor = nullptr;

@@ -60,6 +60,31 @@ absl::StatusOr<ChangeResult> OfAll(absl::StatusOr<ChangeResult> result) {
   return result;
 }
 
+// The same for entries into draws: a draw is on the shard that has the SKU.
+absl::StatusOr<DrawEntryResult> AmongSeveral(absl::StatusOr<DrawEntryResult> result) {
+  if (result.ok() && result->refusal == Refusal::kSkuNotFound) return absl::NotFoundError("not here");
+  if (result.ok() && result->refusal == Refusal::kSkuMoving) return SkuMovingError("leaving");
+  return result;
+}
+
+absl::StatusOr<DrawEntryResult> OfAll(absl::StatusOr<DrawEntryResult> result) {
+  if (absl::IsNotFound(result.status())) return DrawEntryResult{.refusal = Refusal::kSkuNotFound};
+  if (IsSkuMoving(result.status())) return DrawEntryResult{.refusal = Refusal::kSkuMoving};
+  return result;
+}
+
+// Of several shards asks the one that is named first, if it is known, and all of them if it is not there: it may have
+// moved since the terms were announced.
+template <typename T>
+void AskNamedFirst(const std::string& name, const ShardSet& shards, ShardQuestion<T> ask, ShardAnswer<T> finish) {
+  const auto named = name.empty() ? nullptr : shards.Find(name);
+  if (named == nullptr) return AskShards<T>(shards.All(), std::move(ask), std::move(finish));
+  ask(*named, [all = shards.All(), ask, finish = std::move(finish)](absl::StatusOr<T> result) mutable {
+    if (!absl::IsNotFound(result.status()) && !IsSkuMoving(result.status())) return finish(std::move(result));
+    AskShards<T>(all, std::move(ask), std::move(finish));
+  });
+}
+
 absl::StatusOr<Reservation> FindAt(ShardBackend& shard, const Uuid& reservation_id, Assurance assurance) {
   if (assurance == Assurance::kCommitted) return shard.reservations->FindReservation(reservation_id);
   ASSIGN_OR_RETURN(auto found, shard.reservations->FindReplicated(absl::MakeConstSpan(&reservation_id, 1)));
@@ -98,13 +123,22 @@ void ShardRouter::Apply(const std::string& shard, Change change, absl::Time dead
   ShardAnswer<ChangeResult> finish = [done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
     done(OfAll(std::move(result)));
   };
-  const auto named = shard.empty() ? nullptr : shards_->Find(shard);
-  if (named == nullptr) return AskShards<ChangeResult>(all, std::move(ask), std::move(finish));
-  // It may have moved since the terms were announced.
-  ask(*named, [all, ask, finish = std::move(finish)](absl::StatusOr<ChangeResult> result) mutable {
-    if (!absl::IsNotFound(result.status()) && !IsSkuMoving(result.status())) return finish(std::move(result));
-    AskShards<ChangeResult>(all, std::move(ask), std::move(finish));
-  });
+  AskNamedFirst<ChangeResult>(shard, *shards_, std::move(ask), std::move(finish));
+}
+
+void ShardRouter::EnterDraw(const std::string& shard, DrawEntryClaim claim, absl::Time deadline, EntryDone done) {
+  const ShardList all = shards_->All();
+  if (all.size() == 1) return all.front()->entries->Submit(std::move(claim), deadline, std::move(done));
+  ShardQuestion<DrawEntryResult> ask = [claim = std::move(claim), deadline](ShardBackend& one,
+                                                                            ShardAnswer<DrawEntryResult> answer) {
+    one.entries->Submit(claim, deadline, [answer = std::move(answer)](absl::StatusOr<DrawEntryResult> result) mutable {
+      answer(AmongSeveral(std::move(result)));
+    });
+  };
+  ShardAnswer<DrawEntryResult> finish = [done = std::move(done)](absl::StatusOr<DrawEntryResult> result) mutable {
+    done(OfAll(std::move(result)));
+  };
+  AskNamedFirst<DrawEntryResult>(shard, *shards_, std::move(ask), std::move(finish));
 }
 
 void ShardRouter::ConfirmLate(Payment payment, const std::string& sku_id, absl::Time deadline, ChangeDone done) {

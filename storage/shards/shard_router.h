@@ -1,7 +1,8 @@
 // Books over all shards: sends each call to the shards that it concerns.
 //
-// A claim goes where the SKU's terms say; a change of a reservation goes where its SKU is believed to be, and to all
-// shards if it is not there. A wrong shard says so: the ledger of each shard knows which SKUs are there.
+// A claim goes where the SKU's terms say; a change of a reservation and an entry into a draw go where the SKU is
+// believed to be, and to all shards if it is not there. A wrong shard says so: the ledger of each shard knows which
+// SKUs are there.
 #pragma once
 
 #include <string>
@@ -28,6 +29,7 @@ class ShardRouter : public Books {
   void CommitCart(const std::string& shard, IncarnationId incarnation, std::vector<ReservationClaim> lines,
                   absl::Time deadline, CartDone done) override;
   void Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) override;
+  void EnterDraw(const std::string& shard, DrawEntryClaim claim, absl::Time deadline, EntryDone done) override;
   void ConfirmLate(Payment payment, const std::string& sku_id, absl::Time deadline, ChangeDone done) override;
   void Find(const Uuid& reservation_id, Assurance assurance, FindDone done) override;
   void FindSku(const std::string& sku_id, SkuDone done) override;

@@ -20,6 +20,9 @@ class StubBooks : public storage::Books {
     done(Unexpected());
   }
   void Apply(const std::string&, storage::Change, absl::Time, storage::ChangeDone done) override { done(Unexpected()); }
+  void EnterDraw(const std::string&, storage::DrawEntryClaim, absl::Time, storage::EntryDone done) override {
+    done(Unexpected());
+  }
   void ConfirmLate(storage::Payment, const std::string&, absl::Time, storage::ChangeDone done) override {
     done(Unexpected());
   }
