@@ -72,7 +72,12 @@ absl::StatusOr<std::vector<CommitResult>> FakeLedger::CommitReservations(Incarna
 absl::StatusOr<std::vector<CommitResult>> FakeLedger::Commit(IncarnationId incarnation, LockMode mode,
                                                              absl::Span<const ReservationClaim> claims) {
   RETURN_IF_ERROR(CheckDistinct(claims));
-  const LockedSlots locked = LockSlots(incarnation, mode, claims);
+  return Book(incarnation, mode, claims, LockSlots(incarnation, mode, claims));
+}
+
+absl::StatusOr<std::vector<CommitResult>> FakeLedger::Book(IncarnationId incarnation, LockMode mode,
+                                                           absl::Span<const ReservationClaim> claims,
+                                                           const LockedSlots& locked) {
   const std::vector<size_t> order = CommitOrder(claims);
   for (const ReservationClaim& claim : claims) {
     // An invalid user fails the whole transaction, but only when the row would have been inserted.
@@ -87,6 +92,29 @@ absl::StatusOr<std::vector<CommitResult>> FakeLedger::Commit(IncarnationId incar
   }
   for (size_t i = 0; i < claims.size(); ++i) {
     if (!created[i]) results[i] = Classify(claims[i], incarnation, mode, locked);
+  }
+  return results;
+}
+
+absl::StatusOr<std::vector<CommitResult>> FakeLedger::CommitFromPool(absl::Span<const ReservationClaim> claims) {
+  CHECK_LE(claims.size(), static_cast<size_t>(kMaxBatch));
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Enter());
+  RETURN_IF_ERROR(CheckDistinct(claims));
+  LockedSlots locked;
+  for (const ReservationClaim& claim : claims) {
+    const auto found = skus_.find(claim.sku_id);
+    if (found != skus_.end()) locked[claim.sku_id] = {&found->second.pool()};
+  }
+  auto results = Book(kPool, LockMode::kWait, claims, locked);
+  for (const auto& [sku_id, pool] : locked) {
+    SkuState& state = skus_.at(sku_id);
+    if (pool.front()->allotted == pool.front()->remaining) continue;
+    // What was sold is not the pool's any more, and what is left is to be announced.
+    pool.front()->allotted = pool.front()->remaining;
+    pool.front()->version = ++state.sku.quota_version;
+    ListIfPooled(state);
+    returned_.insert(sku_id);
   }
   return results;
 }
@@ -225,6 +253,14 @@ absl::StatusOr<Reservation> FakeLedger::FindReservation(const Uuid& reservation_
   const auto found = reservations_.find(reservation_id);
   if (found == reservations_.end()) return absl::NotFoundError("no such reservation");
   return found->second.reservation;
+}
+
+std::optional<Reservation> FakeLedger::FindKept(const Uuid& reservation_id) const {
+  absl::MutexLock lock(&mutex_);
+  if (const auto live = reservations_.find(reservation_id); live != reservations_.end())
+    return live->second.reservation;
+  if (const auto kept = archive_.find(reservation_id); kept != archive_.end()) return kept->second;
+  return std::nullopt;
 }
 
 // It has no standby.

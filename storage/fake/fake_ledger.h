@@ -110,6 +110,11 @@ class FakeLedger : public ReservationLedger,
   absl::StatusOr<std::vector<GoneIncarnation>> GoneIncarnations(absl::Span<const IncarnationId> serving) override;
   absl::StatusOr<std::vector<SkuHolds>> CountHolds(absl::Span<const std::string> sku_ids) override;
 
+  // For FakeDrawLedger, as award_draw does it: commits claims with distinct ids that take their units from the pools.
+  absl::StatusOr<std::vector<CommitResult>> CommitFromPool(absl::Span<const ReservationClaim> claims);
+  // The reservation, also if it is in the archive. nullopt: it was dropped, or never made.
+  std::optional<Reservation> FindKept(const Uuid& reservation_id) const;
+
   // Puts an entry into the audit log, as another fake's changes do: its id is set here.
   void AddAuditEntry(AuditEntry entry);
 
@@ -202,6 +207,10 @@ class FakeLedger : public ReservationLedger,
   // The steps of commit_reservations.
   absl::StatusOr<std::vector<CommitResult>> Commit(IncarnationId incarnation, LockMode mode,
                                                    absl::Span<const ReservationClaim> claims)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // With these slots locked.
+  absl::StatusOr<std::vector<CommitResult>> Book(IncarnationId incarnation, LockMode mode,
+                                                 absl::Span<const ReservationClaim> claims, const LockedSlots& locked)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   LockedSlots LockSlots(IncarnationId incarnation, LockMode mode, absl::Span<const ReservationClaim> claims)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -1,6 +1,7 @@
 #include "storage/pipeline/entry_pipeline.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 

@@ -2,7 +2,7 @@
 // batch. They have a pipeline of their own, so that a draw that opens delays no claim and no payment.
 #pragma once
 
-#include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
