@@ -112,7 +112,8 @@ void FakeDrawLedger::Audit(const Actor& actor, const char* action, const std::st
 absl::Status FakeDrawLedger::CheckNew(const NewDraw& asked) {
   if (asked.winners < 1 || asked.winners > kMaxDrawWinners)
     return absl::InvalidArgumentError("too many winners or none");
-  if (asked.quantity < 1) return absl::InvalidArgumentError("a winner gets at least one unit");
+  if (asked.quantity < 1 || asked.quantity > 1'000) return absl::InvalidArgumentError("a winner gets 1 to 1,000 units");
+  if (asked.public_source.size() > 200) return absl::InvalidArgumentError("too long a source");
   if (asked.seed_commitment.empty() == asked.public_source.empty()) {
     return absl::InvalidArgumentError("a draw has either a commitment or a public source");
   }

@@ -8,10 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
+#include "storage/fake/fake_draw_ledger.h"
 #include "storage/fake/fake_front_ledger.h"
 #include "storage/fake/fake_ledger.h"
 #include "storage/fake/fake_outbox.h"
 #include "storage/postgres/connection_pool.h"
+#include "storage/postgres/postgres_draw_ledger.h"
 #include "storage/postgres/postgres_front_ledger.h"
 #include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
@@ -42,6 +44,7 @@ class FakeBackend : public LedgerBackend {
   OutboxLedger& outbox() override { return outbox_; }
   HealthLedger& health() override { return ledger_; }
   FrontLedger& front() override { return front_; }
+  DrawLedger& draws() override { return draws_; }
   void LetPass(absl::Duration duration) override { clock_.AdvanceBy(duration); }
   void CountFrontChanges(int64_t changes) override { front_.CountChanges(changes); }
   int64_t StoredFrontRows() override { return static_cast<int64_t>(front_.stored()); }
@@ -60,6 +63,7 @@ class FakeBackend : public LedgerBackend {
   FakeOutbox outbox_{&clock_};
   FakeLedger ledger_{&clock_, &outbox_};
   FakeFrontLedger front_{&clock_, &ledger_};
+  FakeDrawLedger draws_{&ledger_, &clock_};
 };
 
 // Connects as the servers do, so that missing rights fail here too.
@@ -72,6 +76,7 @@ class PostgresBackend : public LedgerBackend {
   OutboxLedger& outbox() override { return outbox_; }
   HealthLedger& health() override { return health_; }
   FrontLedger& front() override { return front_; }
+  DrawLedger& draws() override { return draws_; }
 
   // The database's clock is the machine's, so this moves everything into the past instead.
   void LetPass(absl::Duration duration) override {
@@ -148,6 +153,7 @@ class PostgresBackend : public LedgerBackend {
   PostgresOutboxLedger outbox_{&pool_};
   PostgresHealthLedger health_{&pool_};
   PostgresFrontLedger front_{&pool_};
+  PostgresDrawLedger draws_{&pool_};
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "storage/ledger/draw_ledger.h"
 #include "storage/ledger/front_ledger.h"
 #include "storage/ledger/health_ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
@@ -27,6 +28,7 @@ class LedgerBackend {
   virtual OutboxLedger& outbox() = 0;
   virtual HealthLedger& health() = 0;
   virtual FrontLedger& front() = 0;
+  virtual DrawLedger& draws() = 0;
 
   // Lets this much time pass for reservations, messages, late payments, heartbeats and the front door.
   virtual void LetPass(absl::Duration duration) = 0;
