@@ -133,7 +133,7 @@ absl::StatusOr<Draw> FakeDrawLedger::CreateDraw(const NewDraw& asked, bool previ
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   RETURN_IF_ERROR(CheckNew(asked));
-  RETURN_IF_ERROR(ledger_->GetSku(asked.sku_id).status());
+  ASSIGN_OR_RETURN(const Sku sku, ledger_->GetSku(asked.sku_id));
   DrawsOfSku& of_sku = draws_[asked.sku_id];
   const int64_t next = last_numbers_[asked.sku_id] + 1;
   if (asked.expected_number.value_or(next) != next) {
@@ -145,6 +145,7 @@ absl::StatusOr<Draw> FakeDrawLedger::CreateDraw(const NewDraw& asked, bool previ
   if (!of_sku.empty() && !IsOver(of_sku.rbegin()->second.draw)) {
     return StateError(of_sku.rbegin()->second.draw, "a SKU has one draw at a time");
   }
+  if (asked.quantity > sku.per_user_limit) return absl::InvalidArgumentError("more than a buyer may have");
   Stored stored;
   stored.draw = Draw{.key = {asked.sku_id, next},
                      .winners = asked.winners,
@@ -162,9 +163,12 @@ absl::StatusOr<bool> FakeDrawLedger::TakeSeed(Draw& draw, const std::string& see
   if (seed.size() < kLeastSeedBytes || seed.size() > kMostSeedBytes) {
     return absl::InvalidArgumentError("a seed has 16 to 64 bytes");
   }
-  if (!draw.seed.empty() && draw.seed == seed) return false;
-  if (draw.state != DrawState::kClosed) return StateError(draw, "a seed is told when the list is sealed");
+  const bool told =
+      draw.state == DrawState::kSeeded || draw.state == DrawState::kDrawn || draw.state == DrawState::kFinished;
+  if (!told && draw.state != DrawState::kClosed) return StateError(draw, "a seed is told when the list is sealed");
   if (!draw.seed_commitment.empty() && Digest(seed) != draw.seed_commitment) return SeedMismatchError();
+  if (told && draw.seed != seed) return StateError(draw, "it has another seed");
+  if (told) return false;
   draw.state = DrawState::kSeeded;
   draw.seed = seed;
   draw.seeded_at = now;
@@ -205,6 +209,8 @@ absl::StatusOr<Draw> FakeDrawLedger::ChangeDraw(const DrawKey& key, DrawStep ste
   static constexpr const char* kActions[] = {"close_draw", "seed_draw", "finish_draw", "cancel_draw", "remove_draw"};
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
+  const auto removed = removed_.find({key.sku_id, key.number});
+  if (step == DrawStep::kRemove && removed != removed_.end()) return removed->second;
   ASSIGN_OR_RETURN(Stored* const stored, Find(key));
   if (key.number == 0) return NoDrawError();
   Draw after = stored->draw;
@@ -221,6 +227,7 @@ absl::StatusOr<Draw> FakeDrawLedger::ChangeDraw(const DrawKey& key, DrawStep ste
   stored->draw = std::move(after);
   if (step == DrawStep::kRemove) {
     removed_rows_ += stored->rows();
+    removed_[{key.sku_id, key.number}] = told;
     draws_.at(key.sku_id).erase(key.number);
   }
   return told;
@@ -250,7 +257,6 @@ DrawEntryResult FakeDrawLedger::EnterOne(const DrawEntryClaim& claim) {
   DrawsOfSku& of_sku = draws_[claim.sku_id];
   if (of_sku.empty()) return {.refusal = Refusal::kDrawNotOpen};
   Stored& newest = of_sku.rbegin()->second;
-  if (newest.draw.state != DrawState::kOpen) return {.refusal = Refusal::kDrawNotOpen, .state = newest.draw.state};
   DrawEntryResult result{.draw_number = newest.draw.key.number};
   const auto entered = newest.by_buyer.find(claim.user_id);
   if (entered != newest.by_buyer.end()) {
@@ -258,6 +264,7 @@ DrawEntryResult FakeDrawLedger::EnterOne(const DrawEntryClaim& claim) {
     result.replayed = true;
     return result;
   }
+  if (newest.draw.state != DrawState::kOpen) return {.refusal = Refusal::kDrawNotOpen, .state = newest.draw.state};
   if (newest.entries.size() >= static_cast<size_t>(kMaxDrawEntries)) return {.refusal = Refusal::kDrawFull};
   result.entry_id = RandomId();
   newest.entries[result.entry_id] = claim.user_id;

@@ -104,9 +104,10 @@ class FakeDrawLedger : public DrawLedger {
   Clock* const clock_;
   mutable absl::Mutex mutex_;
   std::map<std::string, DrawsOfSku> draws_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, int64_t> last_numbers_ ABSL_GUARDED_BY(mutex_);  // by SKU; of removed draws, too
-  int64_t removed_rows_ ABSL_GUARDED_BY(mutex_) = 0;                     // that are still to be purged
-  uint64_t chances_ ABSL_GUARDED_BY(mutex_) = 0;                         // that were taken
+  std::map<std::string, int64_t> last_numbers_ ABSL_GUARDED_BY(mutex_);              // by SKU; of removed draws, too
+  std::map<std::pair<std::string, int64_t>, Draw> removed_ ABSL_GUARDED_BY(mutex_);  // until they are purged
+  int64_t removed_rows_ ABSL_GUARDED_BY(mutex_) = 0;                                 // of these
+  uint64_t chances_ ABSL_GUARDED_BY(mutex_) = 0;                                     // that were taken
   int fail_next_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

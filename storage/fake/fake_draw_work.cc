@@ -46,7 +46,7 @@ absl::StatusOr<std::vector<Uuid>> FakeDrawLedger::ListDrawEntries(const DrawKey&
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   ASSIGN_OR_RETURN(const Stored* const stored, Find(key));
-  if (stored->draw.state == DrawState::kOpen) return StateError(stored->draw, "the list still grows");
+  if (!stored->draw.closed_at.has_value()) return StateError(stored->draw, "its list was not closed");
   std::vector<Uuid> ids;
   auto entry = after.has_value() ? stored->entries.upper_bound(*after) : stored->entries.begin();
   for (; entry != stored->entries.end() && static_cast<int>(ids.size()) < limit; ++entry) ids.push_back(entry->first);
@@ -218,6 +218,7 @@ absl::StatusOr<int64_t> FakeDrawLedger::PurgeDraws(int limit) {
   RETURN_IF_ERROR(Enter());
   const int64_t purged = std::min<int64_t>(limit, removed_rows_);
   removed_rows_ -= purged;
+  if (removed_rows_ == 0) removed_.clear();
   return purged;
 }
 

@@ -83,7 +83,8 @@ struct DrawEntryClaim {
   TraceTag trace = {};  // of the call, for the log
 };
 
-// kNone: entered. Otherwise kSkuNotFound (the SKU is not here), kSkuMoving, kDrawNotOpen or kDrawFull.
+// kNone: entered, or (`replayed`) it had been before, whatever has become of the draw since. Otherwise kSkuNotFound
+// (the SKU is not here), kSkuMoving, kDrawNotOpen or kDrawFull.
 struct DrawEntryResult {
   Refusal refusal = Refusal::kNone;
   int64_t draw_number = 0;

@@ -81,6 +81,7 @@ TEST_P(DrawContract, WhatIsNoDrawIsRefused) {
   EXPECT_EQ(code(Committed("tv", 0)), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(code(Committed("tv", kMaxDrawWinners + 1)), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(code(Committed("tv", 1, 0)), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code(Committed("tv", 1, 2)), absl::StatusCode::kInvalidArgument) << "more than a buyer may have";
   NewDraw both = Committed("tv", 1);
   both.public_source = "a newspaper";
   EXPECT_EQ(code(both), absl::StatusCode::kInvalidArgument);
@@ -298,6 +299,10 @@ TEST_P(DrawContract, EntriesAreTakenOnlyByAnOpenDraw) {
   const DrawEntryResult late = Enter("tv", "bob");
   EXPECT_EQ(late.refusal, Refusal::kDrawNotOpen);
   EXPECT_EQ(late.state, DrawState::kClosing);
+  const DrawEntryResult again = Enter("tv", "alice");
+  EXPECT_EQ(again.refusal, Refusal::kNone) << "the answer was lost";
+  EXPECT_TRUE(again.replayed);
+  EXPECT_EQ(again.entry_id, mixed[2].entry_id);
   Take(key, DrawStep::kCancel);
   EXPECT_EQ(Enter("tv", "bob").state, DrawState::kCancelled);
   EXPECT_EQ(draws().ListDraws("tv")->front().entries, 1);
@@ -306,6 +311,34 @@ TEST_P(DrawContract, EntriesAreTakenOnlyByAnOpenDraw) {
   EXPECT_EQ(next.draw_number, 2);
   EXPECT_FALSE(next.replayed) << "it is another draw";
   EXPECT_NE(next.entry_id, mixed[2].entry_id);
+}
+
+TEST_P(DrawContract, WhatIsNotLockedNeedsNoWait) {
+  CreatePooled("tv", 10);
+  Begin(Committed("tv", 1));
+  for (const LockMode mode : {LockMode::kNoWait, LockMode::kWaitBriefly, LockMode::kWait}) {
+    const DrawEntryClaim claim{.sku_id = "tv", .user_id = absl::StrCat("u", static_cast<int>(mode))};
+    const auto results = draws().EnterDraws(mode, {&claim, 1});
+    ASSERT_TRUE(results.ok()) << results.status();
+    EXPECT_EQ(results->front().refusal, Refusal::kNone);
+    EXPECT_FALSE(results->front().busy || results->front().replayed);
+    EXPECT_FALSE(results->front().entry_id.is_nil());
+  }
+  EXPECT_EQ(draws().ListDraws("tv")->front().entries, 3);
+}
+
+// Its entries were never a list that somebody could have checked.
+TEST_P(DrawContract, ADrawThatWasCalledOffWhileItWasOpenHasNoList) {
+  CreatePooled("tv", 10);
+  const DrawKey key = Begin(Committed("tv", 1));
+  EnterMany("tv", 3);
+  Take(key, DrawStep::kCancel);
+  EXPECT_TRUE(IsStateConflict(draws().ListDrawEntries(key, std::nullopt, 10).status()));
+  const DrawKey closed = Begin(Committed("tv", 1));
+  EnterMany("tv", 3);
+  Take(closed, DrawStep::kClose);
+  Take(closed, DrawStep::kCancel);
+  EXPECT_THAT(Listed(closed), SizeIs(3));
 }
 
 // What one batch has: the most claims, and ids of buyers as long as they may be and with any characters.
@@ -551,7 +584,10 @@ TEST_P(DrawContract, ARemovedDrawIsNotThere) {
   EXPECT_EQ(removed->winners, 2);
   EXPECT_TRUE(IsNoDraw(draws().GetDraw(key).status()));
   EXPECT_TRUE(IsNoDraw(draws().GetDraw({"tv", 0}).status()));
-  EXPECT_TRUE(IsNoDraw(Change(key, DrawStep::kRemove).status()));
+  EXPECT_TRUE(IsNoDraw(draws().ListDrawEntries(key, std::nullopt, 10).status()));
+  const size_t audited = AuditEntries();
+  EXPECT_TRUE(Change(key, DrawStep::kRemove).ok()) << "the answer was lost";
+  EXPECT_EQ(AuditEntries(), audited);
   EXPECT_THAT(Numbers("tv"), IsEmpty());
   EXPECT_EQ(Enter("tv", "u1").refusal, Refusal::kDrawNotOpen);
 

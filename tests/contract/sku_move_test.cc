@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/substitute.h"
 #include "absl/time/clock.h"
+#include "storage/postgres/postgres_draw_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "storage/postgres/postgres_shard_ledger.h"
@@ -47,6 +48,7 @@ struct ShardUnderTest {
   PostgresUpkeepLedger upkeep{&pool};
   PostgresShardLedger shards{&pool};
   PostgresSkuMoveLedger moves{&pool};
+  PostgresDrawLedger draws{&pool};
 };
 
 // Other things happen between the mover's calls, and after some call the mover dies.
@@ -489,6 +491,38 @@ TEST_F(SkuMoveTest, AnOlderCopyThatCameBackStopsEveryMove) {
   }
   EXPECT_EQ(b_.moves.Where("tv")->place, SkuWhereabouts::Place::kHere) << "nothing was done";
   EXPECT_EQ(home_.moves.Where("tv")->place, SkuWhereabouts::Place::kHere);
+}
+
+// Its entries are not copied, and an award and its reservation are one transaction.
+TEST_F(SkuMoveTest, ASkuWithADrawStaysUntilTheDrawIsRemoved) {
+  Create("tv", 100);
+  const NewDraw asked{.sku_id = "tv", .winners = 1, .public_source = "a newspaper"};
+  ASSERT_TRUE(home_.draws.CreateDraw(asked, /*preview=*/false, "test").ok());
+  const DrawEntryClaim alice{.sku_id = "tv", .user_id = "alice"};
+  const auto refused = [&] {
+    MoverFate fate;
+    return Run(fate, "tv", "b");
+  };
+  const auto change = [&](DrawStep step) {
+    const auto changed = home_.draws.ChangeDraw({"tv", 1}, step, "", /*preview=*/false, "test");
+    ASSERT_TRUE(changed.ok()) << changed.status();
+  };
+  EXPECT_EQ(refused().code(), absl::StatusCode::kFailedPrecondition) << refused();
+  EXPECT_EQ(Claim(home_, "tv").outcome, CommitOutcome::kCreated) << "it sells on";
+  EXPECT_EQ(home_.draws.EnterDraws(LockMode::kWait, {&alice, 1})->front().refusal, Refusal::kNone);
+  change(DrawStep::kCancel);
+  EXPECT_EQ(refused().code(), absl::StatusCode::kFailedPrecondition) << "its entries would be lost";
+  EXPECT_EQ(home_.moves.Where("tv")->place, SkuWhereabouts::Place::kHere);
+  EXPECT_EQ(b_.moves.Where("tv")->place, SkuWhereabouts::Place::kNowhere);
+  change(DrawStep::kRemove);
+  MoverFate fate;
+  const absl::Status moved = Run(fate, "tv", "b");
+  ASSERT_TRUE(moved.ok()) << moved;
+  ExpectWhole("tv");
+  const auto next = b_.draws.CreateDraw(asked, /*preview=*/false, "test");
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_EQ(next->key.number, 2) << "numbers are not used again, there neither";
+  EXPECT_TRUE(absl::IsNotFound(home_.draws.GetDraw({"tv", 0}).status()));
 }
 
 TEST_F(SkuMoveTest, AShardIsAddedOnceUnderOneNameToOneHome) {

@@ -1,6 +1,7 @@
 // The books over two shards, each with a ledger in memory.
 #include "storage/shards/shard_router.h"
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/fake/fake_draw_ledger.h"
 #include "storage/fake/fake_ledger.h"
 #include "storage/ledger/ledger_error.h"
 #include "tests/support/inline_executor.h"
@@ -35,11 +37,29 @@ class DeadlockingLedger : public FakeLedger {
   bool locked = false;
 };
 
+// Says of any SKU that it is on its way to another shard.
+class MovingDraws : public FakeDrawLedger {
+ public:
+  using FakeDrawLedger::FakeDrawLedger;
+
+  absl::StatusOr<std::vector<DrawEntryResult>> EnterDraws(LockMode mode,
+                                                          absl::Span<const DrawEntryClaim> claims) override {
+    ++calls;
+    if (!moving) return FakeDrawLedger::EnterDraws(mode, claims);
+    return std::vector<DrawEntryResult>(claims.size(), DrawEntryResult{.refusal = Refusal::kSkuMoving});
+  }
+
+  std::atomic<int> calls{0};
+  std::atomic<bool> moving{false};
+};
+
 class FakeShard : public ShardBackend {
  public:
-  FakeShard(std::string shard_name, DeadlockingLedger* ledger, Clock* clock, Executor* blocking)
+  FakeShard(std::string shard_name, DeadlockingLedger* ledger, DrawLedger* draw_ledger, Clock* clock,
+            Executor* blocking)
       : pipeline_(std::make_unique<CommitPipeline>(ledger, clock, OneLane())),
         change_pipeline_(std::make_unique<ChangePipeline>(ledger, clock, OneLane())),
+        entry_pipeline_(std::make_unique<EntryPipeline>(draw_ledger, clock, OneLane())),
         cart_pipeline_(ledger, blocking, clock) {
     name = std::move(shard_name);
     reservations = ledger;
@@ -48,11 +68,14 @@ class FakeShard : public ShardBackend {
     claims = pipeline_.get();
     changes = change_pipeline_.get();
     carts = &cart_pipeline_;
+    draws = draw_ledger;
+    entries = entry_pipeline_.get();
     executor = blocking;
   }
   void StopPipelines() override {
     pipeline_.reset();
     change_pipeline_.reset();
+    entry_pipeline_.reset();
   }
 
  private:
@@ -65,6 +88,7 @@ class FakeShard : public ShardBackend {
 
   std::unique_ptr<CommitPipeline> pipeline_;
   std::unique_ptr<ChangePipeline> change_pipeline_;
+  std::unique_ptr<EntryPipeline> entry_pipeline_;
   CartPipeline cart_pipeline_;
 };
 
@@ -122,6 +146,15 @@ class ShardRouterTest : public ::testing::Test {
   absl::StatusOr<ChangeResult> Apply(const std::string& shard, Change change) {
     return Ask<ChangeResult>([&](auto done) { router_.Apply(shard, std::move(change), Soon(), std::move(done)); });
   }
+  absl::StatusOr<DrawEntryResult> EnterDraw(const std::string& shard, const std::string& sku_id,
+                                            const std::string& user_id = "alice") {
+    return Ask<DrawEntryResult>(
+        [&](auto done) { router_.EnterDraw(shard, {.sku_id = sku_id, .user_id = user_id}, Soon(), std::move(done)); });
+  }
+  static void BeginDraw(DrawLedger& draws, const std::string& sku_id) {
+    const NewDraw asked{.sku_id = sku_id, .winners = 1, .public_source = "a newspaper"};
+    ASSERT_TRUE(draws.CreateDraw(asked, /*preview=*/false, "test").ok());
+  }
   absl::StatusOr<ChangeResult> ConfirmLate(const Uuid& id, absl::Time deadline, const std::string& sku_id = "tv") {
     return Ask<ChangeResult>([&](auto done) {
       router_.ConfirmLate({id, "pay", 5, "EUR"}, sku_id, deadline, std::move(done));
@@ -152,12 +185,12 @@ class ShardRouterTest : public ::testing::Test {
     const bool* const east_known_;
   };
   std::unique_ptr<ShardBackend> MakeHome() {
-    auto home = std::make_unique<FakeShard>(kHomeShard, &home_, &clock_, &executor_);
+    auto home = std::make_unique<FakeShard>(kHomeShard, &home_, &home_draws_, &clock_, &executor_);
     home->shards = &directory_;
     return home;
   }
   std::unique_ptr<ShardBackend> MakeEast() {
-    auto east = std::make_unique<FakeShard>("east", &east_, &clock_, &executor_);
+    auto east = std::make_unique<FakeShard>("east", &east_, &east_draws_, &clock_, &executor_);
     east->shards = &directory_;
     return east;
   }
@@ -165,6 +198,8 @@ class ShardRouterTest : public ::testing::Test {
   FakeClock clock_;
   DeadlockingLedger home_{&clock_};
   DeadlockingLedger east_{&clock_};
+  MovingDraws home_draws_{&home_, &clock_};
+  MovingDraws east_draws_{&east_, &clock_};
   bool east_known_ = false;
   Directory directory_{&east_known_};
   tranche::testing::InlineExecutor executor_;
@@ -311,6 +346,56 @@ TEST_F(ShardRouterTest, AListGoesThroughAllShards) {
     router_.List({.sku_id = "", .user_id = "alice", .states = {}}, {}, 1, clock_.Now(), std::move(done));
   });
   EXPECT_TRUE(absl::IsDeadlineExceeded(late.status()));
+}
+
+TEST_F(ShardRouterTest, AnEntryFindsItsDrawWhateverTheHint) {
+  AddEast();
+  BeginDraw(home_draws_, "tv");
+  BeginDraw(east_draws_, "radio");
+  std::vector<Uuid> ids;
+  for (const char* hint : {"east", kHomeShard, "west", ""}) {
+    const auto entered = EnterDraw(hint, "radio");
+    ASSERT_TRUE(entered.ok()) << hint << ": " << entered.status();
+    EXPECT_EQ(entered->refusal, Refusal::kNone) << hint;
+    EXPECT_EQ(entered->replayed, !ids.empty()) << hint;
+    ids.push_back(entered->entry_id);
+    EXPECT_EQ(ids.back(), ids.front()) << hint;
+  }
+  EXPECT_EQ(EnterDraw("", "tv")->refusal, Refusal::kNone);
+  EXPECT_EQ(EnterDraw("", "sofa")->refusal, Refusal::kSkuNotFound);
+  EXPECT_EQ(EnterDraw("east", "sofa")->refusal, Refusal::kSkuNotFound);
+}
+
+TEST_F(ShardRouterTest, AnEntryAsksNobodyElseIfTheHintIsRight) {
+  AddEast();
+  BeginDraw(east_draws_, "radio");
+  EXPECT_EQ(EnterDraw("east", "radio")->refusal, Refusal::kNone);
+  EXPECT_EQ(home_draws_.calls, 0);
+  EXPECT_EQ(east_draws_.calls, 1);
+}
+
+TEST_F(ShardRouterTest, WithOneShardAnEntryGetsItsAnswerAsItIs) {
+  EXPECT_EQ(EnterDraw("", "tv")->refusal, Refusal::kDrawNotOpen);
+  EXPECT_EQ(EnterDraw("west", "radio")->refusal, Refusal::kSkuNotFound);
+  BeginDraw(home_draws_, "tv");
+  EXPECT_EQ(EnterDraw("", "tv")->refusal, Refusal::kNone);
+}
+
+TEST_F(ShardRouterTest, AnEntryForASkuThatMovesIsToldSo) {
+  AddEast();
+  BeginDraw(east_draws_, "radio");
+  home_draws_.moving = true;
+  EXPECT_EQ(EnterDraw(kHomeShard, "radio")->refusal, Refusal::kNone) << "it has arrived";
+  east_draws_.moving = true;
+  EXPECT_EQ(EnterDraw("east", "radio")->refusal, Refusal::kSkuMoving);
+}
+
+TEST_F(ShardRouterTest, ASilentShardMayHaveTheDraw) {
+  AddEast();
+  BeginDraw(home_draws_, "tv");
+  east_draws_.FailNext(1000);
+  EXPECT_TRUE(absl::IsUnavailable(EnterDraw("", "sofa").status()));
+  EXPECT_EQ(EnterDraw("", "tv")->refusal, Refusal::kNone) << "that one is found";
 }
 
 // Its pipelines would keep requests waiting that nobody refuses, and its ledger would not be given up.
