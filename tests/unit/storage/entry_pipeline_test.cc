@@ -198,7 +198,7 @@ TEST(EntryPipelineThreadsTest, ItsLanesAnswer) {
   EntryPipeline pipeline(&draws, &clock, options);
   pipeline.Submit({.sku_id = "tv", .user_id = "alice"}, kNoHurry, [](const absl::StatusOr<DrawEntryResult>&) {});
   EXPECT_TRUE(pipeline.Drain(absl::Seconds(30)));
-  EXPECT_EQ(pipeline.metrics().committed.value(), 1u);
+  EXPECT_EQ(pipeline.metrics().committed.value(), 1);
 }
 
 }  // namespace
