@@ -83,6 +83,7 @@ absl::Status FakeDrawLedger::AddDrawChunks(const DrawKey& key, absl::Span<const 
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   ASSIGN_OR_RETURN(Stored* const stored, Find(key));
+  if (!stored->draw.merkle_root.empty()) return absl::OkStatus();  // all are there
   if (stored->draw.state != DrawState::kClosing) return StateError(stored->draw, "its list is not being sealed");
   for (const DrawChunk& chunk : chunks) stored->chunks.emplace(chunk.index, chunk);
   return absl::OkStatus();
@@ -216,6 +217,11 @@ absl::StatusOr<int64_t> FakeDrawLedger::PurgeDraws(int limit) {
   CHECK_GE(limit, 1);
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
+  for (auto& [sku_id, of_sku] : draws_) {
+    for (auto& [_, stored] : of_sku) {
+      if (stored.draw.state == DrawState::kFinished) Settle(stored);
+    }
+  }
   const int64_t purged = std::min<int64_t>(limit, removed_rows_);
   removed_rows_ -= purged;
   if (removed_rows_ == 0) removed_.clear();

@@ -334,6 +334,10 @@ TEST_P(DrawAwardContract, AnOperatorEndsIt) {
   EXPECT_EQ(Read(*Awards(key)[1].reservation_id).state, ReservationState::kPending) << "what they have won stays";
   Pay(Awards(key)[1]);
   EXPECT_THAT(*draws().ListDrawWork(), IsEmpty());
+  EXPECT_EQ(*draws().PurgeDraws(10), 0);
+  EXPECT_THAT(Outcomes(Awards(key)),
+              ElementsAre(AwardOutcome::kLapsed, AwardOutcome::kConfirmed, AwardOutcome::kPending))
+      << "what became of them is noted all the same";
 }
 
 // The worker was away for so long.
