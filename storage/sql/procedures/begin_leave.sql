@@ -1,7 +1,7 @@
 -- From this commit on nothing about the SKU changes here: it sells no unit, and its reservations stay as they are.
 -- Waits only for transactions that are under way: changes of reservations hold the advisory lock, sales their slots,
 -- moves of units the SKU's row. Repeating it is harmless. Error TR002 if the SKU is not here or another attempt to move
--- it has begun.
+-- it has begun, or if it has got a draw since prepare_leave.
 CREATE OR REPLACE FUNCTION tranche.begin_leave(p_sku_id text, p_token uuid, p_target text, p_actor text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -18,6 +18,9 @@ BEGIN
     RETURN;
   ELSIF v_sku.whereabouts IS DISTINCT FROM 'HERE' THEN
     RAISE EXCEPTION 'SKU % is not here, or moves by another attempt', p_sku_id USING ERRCODE = 'TR002';
+  ELSIF EXISTS (SELECT FROM draw d WHERE d.sku_id = p_sku_id AND d.removed_at IS NULL) THEN
+    RAISE EXCEPTION 'SKU % has a draw, and a SKU with a draw does not move: remove it first (tranchectl draw remove)', p_sku_id
+      USING ERRCODE = 'TR002';
   END IF;
   PERFORM FROM stock_slot WHERE sku_id = p_sku_id ORDER BY slot_no FOR UPDATE;
   UPDATE sku SET whereabouts = 'LEAVING', other_shard = p_target WHERE sku_id = p_sku_id;

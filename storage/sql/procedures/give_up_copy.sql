@@ -20,6 +20,7 @@ BEGIN
   END IF;
   -- As in begin_leave: what is under way ends first.
   PERFORM pin_skus(ARRAY[p_sku_id], true);
+  PERFORM FROM draw WHERE sku_id = p_sku_id ORDER BY draw_id FOR UPDATE;
   SELECT * INTO v_sku FROM sku WHERE sku_id = p_sku_id FOR UPDATE;
   IF v_sku.whereabouts IS NULL OR v_sku.whereabouts NOT IN ('HERE', 'LEAVING') THEN
     RAISE EXCEPTION 'no copy of SKU % is here', p_sku_id USING ERRCODE = 'TR002';
@@ -29,6 +30,11 @@ BEGIN
                  units_returned = false
   WHERE sku_id = p_sku_id;
   DELETE FROM stock_slot WHERE sku_id = p_sku_id;
+  -- Its draws are void, too: they are removed, and those that were not over are called off.
+  UPDATE draw d
+  SET state = CASE WHEN d.finished_at IS NULL THEN 'CANCELLED' ELSE d.state END,
+      finished_at = coalesce(d.finished_at, clock_timestamp()), removed_at = clock_timestamp()
+  WHERE d.sku_id = p_sku_id AND d.removed_at IS NULL;
   INSERT INTO audit_log (actor, action, sku_id, before, after)
   VALUES (p_actor, 'give_up_copy', p_sku_id, jsonb_build_object('whereabouts', v_sku.whereabouts, 'stock', v_sku.stock),
           jsonb_build_object('whereabouts', 'GONE', 'to', p_shard));

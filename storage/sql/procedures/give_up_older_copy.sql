@@ -8,6 +8,8 @@ SET search_path = tranche, pg_temp
 AS $$
 BEGIN
   PERFORM pin_skus(ARRAY[p_sku_id], true);
+  -- Draws come before SKUs in the order of locks.
+  PERFORM FROM draw WHERE sku_id = p_sku_id ORDER BY draw_id FOR UPDATE;
   PERFORM FROM sku
   WHERE sku_id = p_sku_id AND moves < p_moves
     AND (whereabouts = 'HERE' OR (whereabouts = 'LEAVING' AND other_shard <> p_shard))

@@ -1,8 +1,8 @@
 -- Keeps the SKUs on this shard until the transaction ends: a move of one of them to another shard waits. p_exclusive:
 -- the move's side; it waits for everybody who has pinned it, and everybody who comes later waits for the move.
 --
--- The lock is per bucket of SKUs, in the keyspace of two integers, which nothing else uses; SKUs that share a bucket
--- only wait a little more. A procedure that changes a reservation pins its SKU before anything else is locked, and then
+-- The lock is per bucket of SKUs, in the keyspace of two integers, which only pin_draws uses besides; SKUs that share a
+-- bucket only wait a little more. A procedure that changes a reservation pins its SKU before anything else is locked, and then
 -- reads in another statement where the SKU is. Buckets are locked ascending, so there is no cycle among them; and
 -- whoever waits for one holds nothing but pins, so no other cycle goes through them.
 CREATE OR REPLACE FUNCTION tranche.pin_skus(p_skus text[], p_exclusive boolean DEFAULT false)

@@ -6,17 +6,18 @@ REVOKE EXECUTE ON FUNCTION tranche.begin_migration(text[]), tranche.check_proced
   tranche.record_migration(text, text, text),
   tranche.refuse_older_migrator(), tranche.schema_version() FROM tranche_app;
 REVOKE EXECUTE ON FUNCTION tranche.await_pool(text), tranche.await_standby(), tranche.awaited_standbys(text),
-  tranche.change_lottery_round(text, integer, boolean, text), tranche.check_arriving(text, uuid),
+  tranche.book_awards(bigint, integer), tranche.change_lottery_round(text, integer, boolean, text), tranche.check_arriving(text, uuid),
   tranche.confirm_retired(uuid, text, bigint, text, text), tranche.count_access_entries(timestamptz),
   tranche.due_holds(timestamptz, timestamptz, uuid, integer), tranche.ended_holders(integer),
+  tranche.find_draw(text, bigint),
   tranche.give_up_copy(text, text, text),
   tranche.known_reservation(uuid), tranche.ledger_line(), tranche.lock_reservations(uuid[], boolean, boolean),
   tranche.lock_sku(text), tranche.lock_units(text, bigint), tranche.next_front_version(),
   tranche.next_sku_of_buyer(text, text, boolean, integer),
-  tranche.pin_skus(text[], boolean), tranche.pool_ended_slots(text, bigint), tranche.random_key(),
+  tranche.pin_draws(bigint[], boolean, boolean), tranche.pin_skus(text[], boolean), tranche.pool_ended_slots(text, bigint), tranche.random_key(),
   tranche.rebook_reservation(tranche.reservation, tranche.sku, text, text),
   tranche.request_refund(uuid, text, text, bigint, text, text), tranche.return_units(text[], bigint[]),
-  tranche.sku_terms(tranche.sku), tranche.sku_totals(text), tranche.take_units(text, bigint, integer[]),
+  tranche.settle_awards(bigint, integer), tranche.sku_terms(tranche.sku), tranche.sku_totals(text), tranche.take_units(text, bigint, integer[]),
   tranche.wake_outbox(uuid[], text[]),
   tranche.write_outbox(text, tranche.reservation[], timestamptz, jsonb, text[])
   FROM tranche_app;
