@@ -91,7 +91,8 @@ struct DrawEntryResult {
   Uuid entry_id = {};
   bool replayed = false;
   std::optional<DrawState> state = {};  // kDrawNotOpen: of the newest draw, if there is one
-  bool busy = false;                    // only with LockMode::kNoWait: what is needed is locked; nothing was decided
+  // Only with LockMode::kNoWait: the draw is being closed, and nothing was decided.
+  bool busy = false;
 };
 
 enum class AwardOutcome { kPending, kConfirmed, kLapsed, kPassedOver };
@@ -161,7 +162,8 @@ class DrawLedger {
   // By place, after this one.
   virtual absl::StatusOr<std::vector<DrawAward>> ListDrawAwards(const DrawKey& key, int64_t after, int limit) = 0;
 
-  // Buyers. One result for each claim, in their order. (SKU, user) are distinct; at most kMaxBatch.
+  // Buyers. One result for each claim, in their order. (SKU, user) are distinct; at most kMaxBatch. Whoever has entered
+  // the newest draw gets the same answer again, whatever its state. `mode`: not kSkipLocked.
   virtual absl::StatusOr<std::vector<DrawEntryResult>> EnterDraws(LockMode mode,
                                                                   absl::Span<const DrawEntryClaim> claims) = 0;
   virtual absl::StatusOr<Draw> GetDraw(const DrawKey& key) = 0;
