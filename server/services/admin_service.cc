@@ -1,5 +1,8 @@
 #include "server/services/admin_service.h"
 
+#include <iterator>
+#include <utility>
+
 #include "server/rpc/call_service.h"
 #include "server/services/move_stream.h"
 
@@ -29,13 +32,36 @@ CallEntry ChangeReservationBy(CallPolicy policy, AuditedChangeHandler* handler) 
       });
 }
 
+std::vector<CallEntry> DoorCalls(const AdminHandlers& to) {
+  using enum Permission;
+  using enum RunsOn;
+  using enum Repeatable;
+  return {
+      BlockingCall({"ListFrontPolicies", kObserve, kAdmin, kYes}, to.front_policy, &FrontPolicyHandler::List),
+      BlockingCall({"SetFrontPolicy", kOperate, kAdmin, kNo}, to.front_policy, &FrontPolicyHandler::Set),
+      BlockingCall({"ListAccessEntries", kObserve, kAdmin, kYes}, to.access_entry, &AccessEntryHandler::List),
+      BlockingCall({"AddAccessEntries", kOperate, kAdmin, kYes}, to.access_entry, &AccessEntryHandler::Add),
+      BlockingCall({"RemoveAccessEntries", kOperate, kAdmin, kYes}, to.access_entry, &AccessEntryHandler::Remove),
+      BlockingCall({"ListFrontKeys", kObserve, kAdmin, kYes}, to.front_key, &FrontKeyHandler::List),
+      BlockingCall({"RotateFrontKey", kAdminister, kAdmin, kNo}, to.front_key, &FrontKeyHandler::Rotate),
+      BlockingCall({"ExplainAdmission", kObserve, kStatus, kYes}, to.explain_admission,
+                   &ExplainAdmissionHandler::Explain),
+
+      BlockingCall({"CreateDraw", kOperate, kAdmin, kNo}, to.draw, &DrawAdminHandler::Create),
+      BlockingCall({"ChangeDraw", kOperate, kAdmin, kYes}, to.draw, &DrawAdminHandler::Change),
+      BlockingCall({"ListDraws", kObserve, kAdmin, kYes}, to.draw, &DrawAdminHandler::List),
+      BlockingCall({"ListDrawEntries", kObserve, kLongRead, kYes}, to.draw, &DrawAdminHandler::ListEntries),
+      BlockingCall({"ListDrawAwards", kObserve, kLongRead, kYes}, to.draw, &DrawAdminHandler::ListAwards),
+  };
+}
+
 }  // namespace
 
 std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
   using enum Permission;
   using enum RunsOn;
   using enum Repeatable;
-  return {
+  std::vector<CallEntry> calls = {
       BlockingCall({"CreateSku", kOperate, kAdmin, kYes}, to.sku, &SkuHandler::Create),
       BlockingCall({"ListSkus", kObserve, kAdmin, kYes}, to.sku, &SkuHandler::List),
       BlockingCall({"GetSku", kObserve, kAdmin, kYes}, to.sku, &SkuHandler::Get),
@@ -83,28 +109,15 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
       ChangeReservationBy({"ChangeReservation", kOperate, kAdmin, kYes}, to.reservations),
       BlockingCall({"ApplyCorrections", kOperate, kAdmin, kYes}, to.payment, &PaymentHandler::Apply),
 
-      BlockingCall({"ListFrontPolicies", kObserve, kAdmin, kYes}, to.front_policy, &FrontPolicyHandler::List),
-      BlockingCall({"SetFrontPolicy", kOperate, kAdmin, kNo}, to.front_policy, &FrontPolicyHandler::Set),
-      BlockingCall({"ListAccessEntries", kObserve, kAdmin, kYes}, to.access_entry, &AccessEntryHandler::List),
-      BlockingCall({"AddAccessEntries", kOperate, kAdmin, kYes}, to.access_entry, &AccessEntryHandler::Add),
-      BlockingCall({"RemoveAccessEntries", kOperate, kAdmin, kYes}, to.access_entry, &AccessEntryHandler::Remove),
-      BlockingCall({"ListFrontKeys", kObserve, kAdmin, kYes}, to.front_key, &FrontKeyHandler::List),
-      BlockingCall({"RotateFrontKey", kAdminister, kAdmin, kNo}, to.front_key, &FrontKeyHandler::Rotate),
-      BlockingCall({"ExplainAdmission", kObserve, kStatus, kYes}, to.explain_admission,
-                   &ExplainAdmissionHandler::Explain),
-
-      BlockingCall({"CreateDraw", kOperate, kAdmin, kNo}, to.draw, &DrawAdminHandler::Create),
-      BlockingCall({"ChangeDraw", kOperate, kAdmin, kYes}, to.draw, &DrawAdminHandler::Change),
-      BlockingCall({"ListDraws", kObserve, kAdmin, kYes}, to.draw, &DrawAdminHandler::List),
-      BlockingCall({"ListDrawEntries", kObserve, kLongRead, kYes}, to.draw, &DrawAdminHandler::ListEntries),
-      BlockingCall({"ListDrawAwards", kObserve, kLongRead, kYes}, to.draw, &DrawAdminHandler::ListAwards),
-
       BlockingCall({"GetStatus", kObserve, kStatus, kYes}, to.status, &StatusHandler::Get),
       BlockingCall({"ListTraffic", kObserve, kStatus, kYes}, to.traffic, &TrafficHandler::List),
 
       BlockingCall({"DumpCoordination", kObserve, kLongRead, kYes}, to.coordination, &CoordinationHandler::Dump),
       BlockingCall({"RebuildCoordination", kAdminister, kAdmin, kYes}, to.coordination, &CoordinationHandler::Rebuild),
   };
+  std::vector<CallEntry> door = DoorCalls(to);
+  std::move(door.begin(), door.end(), std::back_inserter(calls));
+  return calls;
 }
 
 std::unique_ptr<grpc::Service> MakeAdminService(const AdminHandlers& handlers, const CallFrame& frame) {

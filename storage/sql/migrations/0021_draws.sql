@@ -10,6 +10,9 @@ ALTER TABLE tranche.sku
   -- used twice.
   ADD COLUMN draws bigint NOT NULL DEFAULT 0;
 
+-- It tells one more column.
+DROP FUNCTION IF EXISTS tranche.list_heartbeats();
+
 CREATE TABLE tranche.draw (
   draw_id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   sku_id          text COLLATE "C" NOT NULL,

@@ -72,8 +72,8 @@ BEGIN
     WHERE d.draw_id = v_id;
     INSERT INTO audit_log (actor, action, sku_id, before, after)
     VALUES (p_actor,
-            CASE p_step WHEN 'CLOSE' THEN 'close_draw' WHEN 'SEED' THEN 'seed_draw' WHEN 'FINISH' THEN 'finish_draw'
-                        WHEN 'CANCEL' THEN 'cancel_draw' ELSE 'remove_draw' END,
+            CASE WHEN p_step = 'CLOSE' THEN 'close_draw' WHEN p_step = 'SEED' THEN 'seed_draw'
+                 WHEN p_step = 'FINISH' THEN 'finish_draw' WHEN p_step = 'CANCEL' THEN 'cancel_draw' ELSE 'remove_draw' END,
             p_sku_id, jsonb_build_object('draw', v_before.number, 'state', v_before.state),
             jsonb_strip_nulls(jsonb_build_object('draw', v_before.number,
                                                  'state', CASE WHEN p_step <> 'REMOVE' THEN v_to END,
