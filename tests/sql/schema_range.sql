@@ -1,4 +1,4 @@
--- Which servers the schema serves: those that know no front door only while there is none.
+-- Which servers the schema serves: those that know no front door, or no draws, only while there are none.
 \ir helpers.psql
 SELECT no_plan();
 
@@ -8,7 +8,7 @@ $$ SELECT outcome FROM tranche.set_front_policy('*', p_document, NULL, false, NU
 CREATE FUNCTION deny(p_user text) RETURNS text LANGUAGE sql AS
 $$ SELECT outcome FROM tranche.add_access_entries('{BUYER}', ARRAY[p_user], '{f}', '{NULL}', '{why}', false, 'alice') $$;
 
-SELECT cmp_ok((SELECT version FROM tranche.schema_range()), '>=', 20);
+SELECT cmp_ok((SELECT version FROM tranche.schema_range()), '>=', 21);
 SELECT is(oldest(), 9, 'everybody may try');
 SELECT is(put('{}'), 'DONE');
 SELECT is(oldest(), 20, 'they would let everybody in');
@@ -21,6 +21,16 @@ SELECT is((SELECT removed FROM tranche.remove_access_entries('{BUYER}', '{u1}', 
 SELECT is(oldest(), 20);
 UPDATE tranche.access_entry SET expires_at = now() - interval '1 second' WHERE value = 'u2';
 SELECT is(oldest(), 9, 'the time of the last one is over');
+
+SELECT is(put('{"draw": {}}'), 'DONE');
+SELECT is(oldest(), 21, 'they would sell what is drawn');
+SELECT is(put(NULL), 'DONE');
+SELECT is(oldest(), 9);
+SELECT sku('tv', 10);
+SELECT is((SELECT outcome FROM tranche.create_draw('tv', 1, 1, '', 'drand', NULL, 'x')), 'DONE');
+SELECT is(oldest(), 21);
+SELECT is((SELECT outcome FROM tranche.change_draw('tv', 1, 'CANCEL', '', 'x')), 'DONE');
+SELECT is(oldest(), 9, 'it is over');
 
 -- Servers ask themselves.
 SET ROLE tranche_node;
