@@ -51,13 +51,13 @@ struct Draw {
   DrawState state = DrawState::kOpen;
   int32_t winners = 0;
   int32_t quantity = 1;
-  std::string seed_commitment;  // 32 bytes, or "" if there is a public_source
-  std::string public_source;
-  int64_t entries = 0;      // before kClosed only where it is asked for
-  std::string merkle_root;  // 32 bytes; "" before kClosed
-  std::string seed;         // "" before kSeeded
-  std::string cutoff;       // the rank of the last award; "" before the first
-  int32_t pending = 0;      // awards, by what became of them
+  std::string seed_commitment = {};  // 32 bytes, or "" if there is a public_source
+  std::string public_source = {};
+  int64_t entries = 0;           // before kClosed only where it is asked for
+  std::string merkle_root = {};  // 32 bytes; "" before kClosed
+  std::string seed = {};         // "" before kSeeded
+  std::string cutoff = {};       // the rank of the last award; "" before the first
+  int32_t pending = 0;           // awards, by what became of them
   int32_t confirmed = 0;
   int32_t lapsed = 0;  // those passed over included
   absl::Time created_at;
@@ -70,8 +70,8 @@ struct NewDraw {
   std::string sku_id;
   int32_t winners = 0;
   int32_t quantity = 1;
-  std::string seed_commitment;
-  std::string public_source;
+  std::string seed_commitment = {};
+  std::string public_source = {};
   std::optional<int64_t> expected_number = {};
 };
 
@@ -79,7 +79,7 @@ enum class DrawStep { kClose, kSeed, kFinish, kCancel, kRemove };
 
 struct DrawEntryClaim {
   std::string sku_id;
-  std::string user_id;
+  std::string user_id = {};
   TraceTag trace = {};  // of the call, for the log
 };
 
@@ -100,8 +100,8 @@ enum class AwardOutcome { kPending, kConfirmed, kLapsed, kPassedOver };
 struct DrawAward {
   int64_t place = 0;  // from 1, by rank
   Uuid entry_id = {};
-  std::string user_id;
-  std::string rank;                         // 32 bytes
+  std::string user_id = {};
+  std::string rank = {};                    // 32 bytes
   std::optional<Uuid> reservation_id = {};  // nullopt: kPassedOver
   AwardOutcome outcome = AwardOutcome::kPending;
   absl::Time awarded_at;
@@ -120,15 +120,15 @@ struct DrawChunk {
   Uuid first = {};
   Uuid last = {};
   int32_t entries = 0;
-  std::string hash;  // of its subtree, 32 bytes
+  std::string hash = {};  // of its subtree, 32 bytes
 
   friend bool operator==(const DrawChunk&, const DrawChunk&) = default;
 };
 
 // HMAC-SHA256 by its parts (RFC 2104), for a key of 32 bytes: each block has 64 bytes.
 struct HmacBlocks {
-  std::string inner;
-  std::string outer;
+  std::string inner = {};
+  std::string outer = {};
 };
 
 struct RankProgress {
