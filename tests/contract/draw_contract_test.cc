@@ -540,7 +540,9 @@ TEST_P(DrawContract, RanksAreComputedInPages) {
     ranked.push_back(progress->ranked);
     drawn = progress->drawn;
     EXPECT_EQ(Get(key).state, drawn ? DrawState::kDrawn : DrawState::kSeeded);
-    if (!drawn) EXPECT_TRUE(IsStateConflict(draws().AwardDraw(key, 10).status())) << "a lower rank may be to come";
+    if (!drawn) {
+      EXPECT_TRUE(IsStateConflict(draws().AwardDraw(key, 10).status())) << "a lower rank may be to come";
+    }
   }
   EXPECT_THAT(ranked, ElementsAre(4, 4, 2));
   const auto again = draws().RankDraw(key, Blocks(), 4);

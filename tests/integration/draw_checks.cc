@@ -90,7 +90,9 @@ void DrawFixture::CheckAwards(const std::string& sku, size_t count) {
     EXPECT_EQ(awards[i].entry_id(), next->second) << "at place " << i + 1;
     EXPECT_EQ(entries_[sku][awards[i].user_id()], awards[i].entry_id());
     EXPECT_EQ(awards[i].reservation_id().empty(), awards[i].outcome() == v1::GetDrawEntryResponse::OUTCOME_PASSED_OVER);
-    if (i + 1 == count) EXPECT_EQ(draw.cutoff(), next->first);
+    if (i + 1 == count) {
+      EXPECT_EQ(draw.cutoff(), next->first);
+    }
   }
 }
 

@@ -214,7 +214,9 @@ EnteredDraw DrawFixture::Enter(const std::string& sku, const std::string& user, 
   EXPECT_TRUE(storage::Uuid::Parse(entered->entry_id).has_value()) << entered->entry_id;
   const auto [known, is_new] = entries_[sku].emplace(user, entered->entry_id);
   EXPECT_EQ(known->second, entered->entry_id) << user << " has two entries";
-  if (!is_new) EXPECT_TRUE(entered->replayed) << user;
+  if (!is_new) {
+    EXPECT_TRUE(entered->replayed) << user;
+  }
   return *entered;
 }
 

@@ -43,7 +43,9 @@ class DrawTest : public DrawFixture {
       const int node = i % kDrawNodes;
       const std::string token = TokenOf(sku, user, node);
       Enter(sku, user, node, token);
-      if (i % 4 == 0) EXPECT_TRUE(Enter(sku, user, 1 - node, token).replayed);
+      if (i % 4 == 0) {
+        EXPECT_TRUE(Enter(sku, user, 1 - node, token).replayed);
+      }
     }
   }
   Reason ReasonOfEntering(const std::string& user, const std::string& token, int node = 0) {
