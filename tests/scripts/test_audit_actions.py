@@ -16,7 +16,7 @@ def of_procedures():
         found = [match.group("action") for match in INSERT.finditer(text)]
         assert len(found) == text.count("INSERT INTO audit_log"), f"{file.name}: an entry of another form"
         inserts += len(found)
-        actions |= {word for action in found for word in re.findall(r"'(\w+)'", action)}
+        actions |= {word for action in found for word in re.findall(r"'([a-z_]+)'", action)}
     assert inserts > 25, "they were not found"
     return actions
 
