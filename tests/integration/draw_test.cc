@@ -181,11 +181,11 @@ TEST_F(DrawTest, FromTheFirstEntryToTheLastPayment) {
 
 class DrawFaultTest : public DrawTest {
  protected:
-  // While it lives, nobody else locks these rows.
+  // While it lives, nobody else gets the locks that the statement takes.
   class Lock {
    public:
-    Lock(const MiniPostgres& postgres, const std::string& select) : connection_(postgres.dsn()), work_(connection_) {
-      work_.exec(absl::StrCat(select, " FOR UPDATE"));
+    Lock(const MiniPostgres& postgres, const std::string& statement) : connection_(postgres.dsn()), work_(connection_) {
+      work_.exec(statement);
     }
 
    private:
@@ -212,8 +212,9 @@ class DrawFaultTest : public DrawTest {
     });
   }
 
-  static constexpr char kRowOfDraw[] = "SELECT FROM tranche.draw WHERE sku_id = 'tv'";
-  static constexpr char kSlots[] = "SELECT FROM tranche.stock_slot WHERE sku_id = 'tv' ORDER BY slot_no";
+  // Ranks are added to no other table. A worker that finds the draw's row locked does not wait.
+  static constexpr char kLockRanks[] = "LOCK TABLE tranche.draw_rank IN SHARE MODE";
+  static constexpr char kLockSlots[] = "SELECT FROM tranche.stock_slot WHERE sku_id = 'tv' ORDER BY slot_no FOR UPDATE";
 };
 
 // More entries than one chunk of the sealed list has. Workers are killed while they seal, rank and award: what they had
@@ -234,11 +235,11 @@ TEST_F(DrawFaultTest, KilledWorkersAndARestartedDatabaseChangeNothing) {
   const absl::Status restarted = cluster_->postgres().KillAndRestart();
   ASSERT_TRUE(restarted.ok()) << restarted;
   Change("tv", Step::STEP_SEED, SeedOf("tv"));
-  std::optional<Lock> ranking(std::in_place, cluster_->postgres(), kRowOfDraw);
+  std::optional<Lock> ranking(std::in_place, cluster_->postgres(), kLockRanks);
   StartWorker();
   AwaitBlocked("rank_draw");
   KillWorker();
-  std::optional<Lock> awarding(std::in_place, cluster_->postgres(), kSlots);
+  std::optional<Lock> awarding(std::in_place, cluster_->postgres(), kLockSlots);
   ranking.reset();
   StartWorker();
   AwaitBlocked("award_draw");
