@@ -156,6 +156,7 @@ absl::StatusOr<Draw> FakeDrawLedger::CreateDraw(const NewDraw& asked, bool previ
   if (preview) return stored.draw;
   last_numbers_[asked.sku_id] = next;
   Audit(actor, "create_draw", "{}", stored.draw);
+  ledger_->NoteDraw(asked.sku_id, true);
   return of_sku.emplace(next, std::move(stored)).first->second.draw;
 }
 
@@ -225,6 +226,7 @@ absl::StatusOr<Draw> FakeDrawLedger::ChangeDraw(const DrawKey& key, DrawStep ste
   Audit(actor, kActions[static_cast<size_t>(step)],
         absl::StrCat("{\"draw\": ", key.number, ", \"state\": \"", NameOf(stored->draw.state), "\"}"), after);
   stored->draw = std::move(after);
+  if (step == DrawStep::kFinish || step == DrawStep::kCancel) ledger_->NoteDraw(key.sku_id, false);
   if (step == DrawStep::kRemove) {
     removed_rows_ += stored->rows();
     removed_[{key.sku_id, key.number}] = told;

@@ -27,8 +27,8 @@ namespace tranche::storage {
 // of a row of numbers.
 class FakeDrawLedger : public DrawLedger {
  public:
-  // `ledger` has the SKUs and the reservations, and gets the entries of the audit log. Its FailNext counts the calls
-  // that come from here, too. `clock` is the database's. Neither is owned.
+  // `ledger` has the SKUs and the reservations, hears which SKUs have a draw, and gets the entries of the audit log.
+  // Its FailNext counts the calls that come from here, too. `clock` is the database's. Neither is owned.
   FakeDrawLedger(FakeLedger* ledger, Clock* clock) : ledger_(ledger), clock_(clock) {}
 
   absl::StatusOr<Draw> CreateDraw(const NewDraw& asked, bool preview, const Actor& actor) override;
@@ -97,7 +97,8 @@ class FakeDrawLedger : public DrawLedger {
   void Settle(Stored& stored) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Those whose turn is next.
   static std::vector<Ranked> NextRanks(const Stored& stored, size_t most);
-  absl::Status Give(Stored& stored, const std::vector<Ranked>& next, AwardProgress* progress)
+  // Gives up to `most` places.
+  absl::Status Give(Stored& stored, const std::vector<Ranked>& next, size_t most, AwardProgress* progress)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   FakeLedger* const ledger_;

@@ -139,11 +139,9 @@ absl::StatusOr<RankProgress> FakeDrawLedger::RankDraw(const DrawKey& key, const 
 void FakeDrawLedger::Settle(Stored& stored) {
   for (DrawAward& award : stored.awards) {
     if (award.outcome != AwardOutcome::kPending) continue;
-    // What retention has dropped was paid after the sale, or has lapsed: nobody wins in its place after the sale.
-    const std::optional<Reservation> kept = ledger_->FindKept(*award.reservation_id);
-    if (kept.has_value() && kept->state == ReservationState::kPending) continue;
-    const bool paid = kept.has_value() && kept->state == ReservationState::kConfirmed;
-    award.outcome = paid ? AwardOutcome::kConfirmed : AwardOutcome::kLapsed;
+    const ReservationState state = ledger_->WhatBecameOf(stored.draw.key.sku_id, *award.reservation_id);
+    if (state == ReservationState::kPending) continue;
+    award.outcome = state == ReservationState::kConfirmed ? AwardOutcome::kConfirmed : AwardOutcome::kLapsed;
   }
 }
 
@@ -157,23 +155,22 @@ std::vector<FakeDrawLedger::Ranked> FakeDrawLedger::NextRanks(const Stored& stor
   return next;
 }
 
-absl::Status FakeDrawLedger::Give(Stored& stored, const std::vector<Ranked>& next, AwardProgress* progress) {
+absl::Status FakeDrawLedger::Give(Stored& stored, const std::vector<Ranked>& next, size_t most,
+                                  AwardProgress* progress) {
   Draw& draw = stored.draw;
   std::vector<ReservationClaim> claims;
+  std::vector<FakeOutbox::Extra> members;
   for (const auto& [_, entry] : next) {
     claims.push_back({RandomId(), draw.key.sku_id, stored.entries.at(entry), draw.quantity});
+    members.push_back({{"draw_number", draw.key.number}, {"entry_id", entry.ToString()}});
   }
-  ASSIGN_OR_RETURN(const std::vector<CommitResult> results, ledger_->CommitFromPool(claims));
+  ASSIGN_OR_RETURN(const std::vector<CommitResult> results, ledger_->CommitFromPool(claims, most, members));
   for (size_t i = 0; i < results.size(); ++i) {
     const CommitResult& result = results[i];
     const bool created = result.outcome == CommitOutcome::kCreated;
-    CHECK(!created || progress->waits_for == Refusal::kNone) << "a later rank got a unit that an earlier one did not";
-    if (progress->waits_for != Refusal::kNone) continue;
-    const bool passed_over =
-        result.refusal == Refusal::kUserLimitReached || result.refusal == Refusal::kQuantityAboveUserLimit;
-    if (!created && !passed_over) {
+    if (!created && result.refusal != Refusal::kUserLimitReached) {
       progress->waits_for = result.outcome == CommitOutcome::kRefused ? result.refusal : Refusal::kInsufficientUnits;
-      continue;
+      break;
     }
     DrawAward award{.place = static_cast<int64_t>(stored.awards.size()) + 1,
                     .entry_id = next[i].second,
@@ -200,8 +197,8 @@ absl::StatusOr<AwardProgress> FakeDrawLedger::AwardDraw(const DrawKey& key, int 
   Settle(*stored);
   Draw now = Told(*stored);
   const int32_t open = now.winners - now.pending - now.confirmed;
-  const std::vector<Ranked> next = NextRanks(*stored, static_cast<size_t>(std::clamp(open, 0, limit)));
-  if (!next.empty()) RETURN_IF_ERROR(Give(*stored, next, &progress));
+  const std::vector<Ranked> next = NextRanks(*stored, open > 0 ? static_cast<size_t>(limit) : 0);
+  if (!next.empty()) RETURN_IF_ERROR(Give(*stored, next, static_cast<size_t>(open), &progress));
   now = Told(*stored);
   progress.open_places = now.winners - now.pending - now.confirmed;
   progress.entries_left = stored->awards.size() < stored->ranks.size();
@@ -209,6 +206,7 @@ absl::StatusOr<AwardProgress> FakeDrawLedger::AwardDraw(const DrawKey& key, int 
   if (progress.finished) {
     stored->draw.state = DrawState::kFinished;
     stored->draw.finished_at = DatabaseNow();
+    ledger_->NoteDraw(key.sku_id, false);
   }
   return progress;
 }
@@ -219,7 +217,7 @@ absl::StatusOr<int64_t> FakeDrawLedger::PurgeDraws(int limit) {
   RETURN_IF_ERROR(Enter());
   for (auto& [sku_id, of_sku] : draws_) {
     for (auto& [_, stored] : of_sku) {
-      if (stored.draw.state == DrawState::kFinished) Settle(stored);
+      if (removed_rows_ == 0 && stored.draw.state == DrawState::kFinished) Settle(stored);
     }
   }
   const int64_t purged = std::min<int64_t>(limit, removed_rows_);

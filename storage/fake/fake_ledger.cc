@@ -96,25 +96,34 @@ absl::StatusOr<std::vector<CommitResult>> FakeLedger::Book(IncarnationId incarna
   return results;
 }
 
-absl::StatusOr<std::vector<CommitResult>> FakeLedger::CommitFromPool(absl::Span<const ReservationClaim> claims) {
+absl::StatusOr<std::vector<CommitResult>> FakeLedger::CommitFromPool(absl::Span<const ReservationClaim> claims,
+                                                                     size_t most,
+                                                                     absl::Span<const FakeOutbox::Extra> members) {
   CHECK_LE(claims.size(), static_cast<size_t>(kMaxBatch));
+  CHECK_EQ(claims.size(), members.size());
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   RETURN_IF_ERROR(CheckDistinct(claims));
-  LockedSlots locked;
-  for (const ReservationClaim& claim : claims) {
-    const auto found = skus_.find(claim.sku_id);
-    if (found != skus_.end()) locked[claim.sku_id] = {&found->second.pool()};
-  }
-  auto results = Book(kPool, LockMode::kWait, claims, locked);
-  for (const auto& [sku_id, pool] : locked) {
-    SkuState& state = skus_.at(sku_id);
-    if (pool.front()->allotted == pool.front()->remaining) continue;
-    // What was sold is not the pool's any more, and what is left is to be announced.
-    pool.front()->allotted = pool.front()->remaining;
-    pool.front()->version = ++state.sku.quota_version;
-    ListIfPooled(state);
-    returned_.insert(sku_id);
+  std::vector<CommitResult> results;
+  size_t created = 0;
+  for (size_t i = 0; i < claims.size() && created < most; ++i) {
+    const auto found = skus_.find(claims[i].sku_id);
+    LockedSlots locked;
+    if (found != skus_.end()) locked[claims[i].sku_id] = {&found->second.pool()};
+    ASSIGN_OR_RETURN(const auto booked, Book(kPool, LockMode::kWait, claims.subspan(i, 1), locked));
+    results.push_back(booked.front());
+    if (booked.front().outcome == CommitOutcome::kCreated) {
+      ++created;
+      // What was sold is not the pool's any more, and what is left is to be announced.
+      SkuState& state = found->second;
+      state.pool().allotted = state.pool().remaining;
+      state.pool().version = ++state.sku.quota_version;
+      ListIfPooled(state);
+      returned_.insert(state.sku.sku_id);
+      Tell("reservation.awarded", booked.front().reservation, {}, members[i]);
+    } else if (booked.front().refusal != Refusal::kUserLimitReached) {
+      break;
+    }
   }
   return results;
 }
@@ -255,12 +264,26 @@ absl::StatusOr<Reservation> FakeLedger::FindReservation(const Uuid& reservation_
   return found->second.reservation;
 }
 
-std::optional<Reservation> FakeLedger::FindKept(const Uuid& reservation_id) const {
+ReservationState FakeLedger::WhatBecameOf(const std::string& sku_id, const Uuid& reservation_id) const {
   absl::MutexLock lock(&mutex_);
-  if (const auto live = reservations_.find(reservation_id); live != reservations_.end())
-    return live->second.reservation;
-  if (const auto kept = archive_.find(reservation_id); kept != archive_.end()) return kept->second;
-  return std::nullopt;
+  ReservationState state =
+      ConfirmedOnesRetired(sku_id) ? ReservationState::kConfirmed : ReservationState::kExpired;  // if it was dropped
+  if (const auto live = reservations_.find(reservation_id); live != reservations_.end()) {
+    state = live->second.reservation.state;
+  } else if (const auto kept = archive_.find(reservation_id); kept != archive_.end()) {
+    state = kept->second.state;
+  }
+  const bool booked_again = state == ReservationState::kExpired && RebookedAs(reservation_id).has_value();
+  return booked_again ? ReservationState::kConfirmed : state;
+}
+
+void FakeLedger::NoteDraw(const std::string& sku_id, bool runs) {
+  absl::MutexLock lock(&mutex_);
+  if (runs) {
+    drawn_.insert(sku_id);
+  } else {
+    drawn_.erase(sku_id);
+  }
 }
 
 // It has no standby.

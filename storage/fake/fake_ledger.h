@@ -110,10 +110,18 @@ class FakeLedger : public ReservationLedger,
   absl::StatusOr<std::vector<GoneIncarnation>> GoneIncarnations(absl::Span<const IncarnationId> serving) override;
   absl::StatusOr<std::vector<SkuHolds>> CountHolds(absl::Span<const std::string> sku_ids) override;
 
-  // For FakeDrawLedger, as award_draw does it: commits claims with distinct ids that take their units from the pools.
-  absl::StatusOr<std::vector<CommitResult>> CommitFromPool(absl::Span<const ReservationClaim> claims);
-  // The reservation, also if it is in the archive. nullopt: it was dropped, or never made.
-  std::optional<Reservation> FindKept(const Uuid& reservation_id) const;
+  // For FakeDrawLedger.
+
+  // As book_awards does it: commits claims with distinct ids, in their order, out of the pools, until `most` are
+  // created or one is refused for another reason than its buyer's limit. One result for each that had its turn. Each
+  // created one is told of, with these members (one for each claim).
+  absl::StatusOr<std::vector<CommitResult>> CommitFromPool(absl::Span<const ReservationClaim> claims, size_t most,
+                                                           absl::Span<const FakeOutbox::Extra> members);
+  // As settle_awards sees it, also if retention has removed it. kConfirmed also if a late payment has had it booked
+  // again, or if it was dropped and may have been paid.
+  ReservationState WhatBecameOf(const std::string& sku_id, const Uuid& reservation_id) const;
+  // Whether the SKU has a draw that is not over: late payments book nothing then. In no backup.
+  void NoteDraw(const std::string& sku_id, bool runs);
 
   // Puts an entry into the audit log, as another fake's changes do: its id is set here.
   void AddAuditEntry(AuditEntry entry);
@@ -242,6 +250,8 @@ class FakeLedger : public ReservationLedger,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<Uuid> RebookedAs(const Uuid& reservation_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<Reservation> Known(const std::optional<Uuid>& id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has retention removed confirmed reservations of the SKU?
+  bool ConfirmedOnesRetired(const std::string& sku_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Are there units for the same again, and may the buyer have them?
   bool MayRebook(const Reservation& old) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Books the same again, already paid. nullopt: there is no unit, or the buyer may not have it.
@@ -254,7 +264,8 @@ class FakeLedger : public ReservationLedger,
   // Takes up to `units` units: from the pool, then from the fullest slots. Returns how many. Bumps the quota version.
   static int64_t TakeUnits(SkuState& state, int64_t units);
   // Writes the message about the reservation's latest revision. `trace`: of the call that changed it, if one did.
-  void Tell(const char* kind, const Reservation& reservation, const TraceTag& trace = {})
+  // `all`: further members.
+  void Tell(const char* kind, const Reservation& reservation, const TraceTag& trace = {}, FakeOutbox::Extra all = {})
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Adds one SKU's part to a page. False when the page is full: then `page->next` says where to continue.
   bool ListSku(const std::string& sku_id, const ReservationFilter& filter, const ReservationCursor& after, size_t limit,
@@ -316,6 +327,7 @@ class FakeLedger : public ReservationLedger,
   absl::flat_hash_map<Uuid, Reservation> archive_ ABSL_GUARDED_BY(mutex_);
   std::map<std::pair<std::string, IncarnationId>, RetiredUnits> retired_ ABSL_GUARDED_BY(mutex_);
   uint64_t rebookings_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::set<std::string> drawn_ ABSL_GUARDED_BY(mutex_);  // SKUs with a draw that is not over
   std::map<IncarnationId, StoredIncarnation> incarnations_ ABSL_GUARDED_BY(mutex_);
   IncarnationId next_incarnation_ ABSL_GUARDED_BY(mutex_) = 1;
   std::string line_ ABSL_GUARDED_BY(mutex_) = kFirstLine;

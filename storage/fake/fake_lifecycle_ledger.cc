@@ -47,10 +47,9 @@ FakeLedger::StoredReservation* FakeLedger::FindStored(const Uuid& reservation_id
   return found == reservations_.end() ? nullptr : &found->second;
 }
 
-void FakeLedger::Tell(const char* kind, const Reservation& reservation, const TraceTag& trace) {
+void FakeLedger::Tell(const char* kind, const Reservation& reservation, const TraceTag& trace, FakeOutbox::Extra all) {
   if (outbox_ == nullptr) return;
   if (reservation.state == ReservationState::kCancelled && Mutated(Mutation::kMessageForgotten)) return;
-  FakeOutbox::Extra all;
   if (!reservation.payment_reference.empty()) all.emplace_back("payment_reference", reservation.payment_reference);
   if (reservation.state == ReservationState::kCancelled) all.emplace_back("cancel_reason", reservation.cancel_reason);
   if (!reservation.order_reference.empty()) all.emplace_back("order_reference", reservation.order_reference);
@@ -363,15 +362,19 @@ std::optional<Uuid> FakeLedger::RebookedAs(const Uuid& reservation_id) const {
   return std::nullopt;
 }
 
+bool FakeLedger::ConfirmedOnesRetired(const std::string& sku_id) const {
+  return std::any_of(retired_.begin(), retired_.end(),
+                     [&](const auto& entry) { return entry.first.first == sku_id && entry.second.live_units > 0; });
+}
+
 bool FakeLedger::MayRebook(const Reservation& old) const {
   const SkuState& state = skus_.at(old.sku_id);
   const int64_t live_units = Mutated(Mutation::kLateForgetsLimit) ? 0 : LiveUnits(old.sku_id, old.user_id);
   if (state.sku.closed || state.sku.paused || live_units + old.quantity > state.sku.per_user_limit) return false;
+  // While a draw goes on, units are for those whose turn it is.
+  if (drawn_.contains(old.sku_id)) return false;
   // Those that retention has removed may have been this buyer's.
-  const bool confirmed_ones_retired = std::any_of(retired_.begin(), retired_.end(), [&](const auto& entry) {
-    return entry.first.first == old.sku_id && entry.second.live_units > 0;
-  });
-  if (confirmed_ones_retired) return false;
+  if (ConfirmedOnesRetired(old.sku_id)) return false;
   return Read(state).unsold >= old.quantity;
 }
 

@@ -42,19 +42,23 @@ std::string Quoted(const std::string& text) {
 
 std::string TimeText(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone()); }
 
-std::string Payload(const std::string& kind, const Reservation& row, absl::Time now, FakeOutbox::Extra texts) {
+std::string Payload(const std::string& kind, const Reservation& row, absl::Time now, FakeOutbox::Extra members) {
   std::string json = absl::StrCat("{\"revision\": ", row.revision, ", \"quantity\": ", row.quantity,
                                   ", \"amount_minor\": ", row.amount_minor);
-  texts.emplace_back("kind", kind);
-  texts.emplace_back("occurred_at", TimeText(now));
-  texts.emplace_back("reservation_id", row.reservation_id.ToString());
-  texts.emplace_back("sku_id", row.sku_id);
-  texts.emplace_back("user_id", row.user_id);
-  texts.emplace_back("currency", row.currency);
-  texts.emplace_back("state", NameOf(row.state));
+  members.emplace_back("kind", kind);
+  members.emplace_back("occurred_at", TimeText(now));
+  members.emplace_back("reservation_id", row.reservation_id.ToString());
+  members.emplace_back("sku_id", row.sku_id);
+  members.emplace_back("user_id", row.user_id);
+  members.emplace_back("currency", row.currency);
+  members.emplace_back("state", NameOf(row.state));
   const bool unpaid = row.state == ReservationState::kPending || row.state == ReservationState::kExpired;
-  if (unpaid) texts.emplace_back("expires_at", TimeText(row.expires_at));
-  for (const auto& [name, text] : texts) absl::StrAppend(&json, ", ", Quoted(name), ": ", Quoted(text));
+  if (unpaid) members.emplace_back("expires_at", TimeText(row.expires_at));
+  for (const auto& [name, value] : members) {
+    const auto* const text = std::get_if<std::string>(&value);
+    const std::string shown = text != nullptr ? Quoted(*text) : absl::StrCat(std::get<int64_t>(value));
+    absl::StrAppend(&json, ", ", Quoted(name), ": ", shown);
+  }
   json.push_back('}');
   return json;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -22,8 +23,8 @@ namespace tranche::storage {
 // Thread-safe. Operators' changes to it are not audited.
 class FakeOutbox : public OutboxLedger {
  public:
-  // The payload's fields besides the reservation: keys and texts.
-  using Extra = std::vector<std::pair<std::string, std::string>>;
+  // The payload's fields besides the reservation: keys, and texts or numbers.
+  using Extra = std::vector<std::pair<std::string, std::variant<std::string, int64_t>>>;
 
   // `clock` is the database's. Not owned.
   explicit FakeOutbox(Clock* clock) : clock_(clock) {}

@@ -28,6 +28,14 @@ SELECT results_eq($$ SELECT user_id COLLATE "default", quantity, state, incarnat
                   $$ VALUES ('u10', 1, 'PENDING', 0::bigint, 500::bigint, 1, interval '60 s'), ('u12', 1, 'PENDING', 0, 500, 1, interval '60 s'),
                             ('u6', 1, 'PENDING', 0, 500, 1, interval '60 s') $$);
 SELECT is((SELECT cutoff FROM tranche.get_draw('tv', 0)), (SELECT encode(rank, 'hex') FROM tranche.draw_rank WHERE entry_id = uid(12)));
+-- Their buyers are not there to hear an answer: a message tells each of it.
+SELECT is((SELECT count(*) FROM tranche.outbox WHERE kind = 'reservation.awarded'), 3::bigint);
+SELECT results_eq($$ SELECT kind, revision, payload - 'occurred_at' - 'expires_at', payload ? 'expires_at' FROM tranche.outbox
+                     WHERE reservation_id = (of_buyer('tv', 'u10'))[1] $$,
+                  $$ SELECT 'reservation.awarded', 1,
+                       jsonb_build_object('kind', 'reservation.awarded', 'reservation_id', (of_buyer('tv', 'u10'))[1], 'revision', 1,
+                         'sku_id', 'tv', 'user_id', 'u10', 'quantity', 1, 'amount_minor', 500, 'currency', 'EUR', 'state', 'PENDING',
+                         'draw_number', 1, 'entry_id', uid(10)), true $$);
 SELECT is((SELECT concat_ws(' ', place, award, reservation_id) FROM tranche.find_draw_entry('tv', 0, 'u10')),
           '2 PENDING ' || (of_buyer('tv', 'u10'))[1]);
 SELECT is((SELECT place FROM tranche.find_draw_entry('tv', 0, 'u4')), NULL);
@@ -44,8 +52,7 @@ SELECT is(counts('tv'), 'DRAWN 2 1 1');
 SELECT holder('tv', 1) AS node \gset
 SELECT is(outcome(:node, 50, 'tv', 'u8'), 'CREATED');
 SELECT is(cancel(of_buyer('tv', 'u4')), '{DONE CANCELLED 2}');
-SELECT is(award('tv'), '0+1 open 1 left t waits  finished f');
-SELECT is(award('tv'), '1+0 open 0 left t waits  finished f');
+SELECT is(award('tv'), '1+1 open 0 left t waits  finished f', 'the next one is asked at once');
 SELECT is(awards('tv'), '6 CONFIRMED, 10 LAPSED, 12 PENDING, 4 LAPSED, 8 PASSED_OVER, 7 PENDING');
 
 -- What stops it: nothing is noted, and it goes on later.
@@ -98,6 +105,26 @@ SELECT is(awards('radio'), '1 CONFIRMED, 3 LAPSED');
 SELECT is(counts('radio'), 'FINISHED 0 1 1');
 SELECT is(award('radio'), '0+0 open 0 left f waits  finished t', 'nobody else wins');
 
+-- Who pays late while the draw goes on is paid back, although units are there: the place is for the next in order. When it is over,
+-- they get what they have won.
+SELECT sku('phone', 5);
+SELECT is(drawn('phone', 1, 3), 'DONE 3 t');
+SELECT is(award('phone'), '1+0 open 0 left t waits  finished f');
+UPDATE tranche.reservation SET created_at = created_at - interval '1 h', expires_at = now() - interval '1 s' WHERE sku_id = 'phone';
+SELECT is(expire(), '1 false');
+SELECT is((SELECT string_agg(outcome, ' ') FROM tranche.confirm_late((of_buyer('phone', 'u1'))[1], 'late', 500, 'EUR')), 'PAID_UNFULFILLED');
+SELECT is(award('phone'), '1+0 open 0 left t waits  finished f');
+SELECT (of_buyer('phone', 'u3'))[1] AS second \gset
+UPDATE tranche.reservation SET created_at = created_at - interval '1 h', expires_at = now() - interval '1 s'
+WHERE reservation_id = :'second';
+SELECT is(expire(), '1 false');
+SELECT is(step('phone', 'FINISH'), 'DONE FINISHED');
+SELECT is((SELECT string_agg(outcome, ' ') FROM tranche.confirm_late(:'second', 'late', 500, 'EUR')), 'REBOOKED');
+SELECT is(tranche.purge_draws(10), 0::bigint);
+SELECT is(awards('phone'), '1 LAPSED, 3 CONFIRMED');
+SELECT is(counts('phone'), 'FINISHED 0 1 1');
+SELECT conserved();
+
 -- No entry is left, and none is pending.
 SELECT sku('lamp', 5);
 SELECT is(drawn('lamp', 3, 2), 'DONE 2 t');
@@ -114,6 +141,10 @@ SELECT is(drawn('cam', 3, 12, 2), 'DONE 12 t');
 SELECT is(award('cam'), '2+0 open 1 left t waits SHORT finished f');
 SELECT is((SELECT string_agg(user_id || ':' || quantity || ':' || ordinal, ' ' ORDER BY user_id, ordinal) FROM tranche.reservation
            WHERE sku_id = 'cam'), 'u10:1:1 u10:2:2 u6:2:1');
+-- Nobody may have two any more: that passes nobody over.
+UPDATE tranche.sku SET per_user_limit = 1 WHERE sku_id = 'cam';
+SELECT is(award('cam'), '0+0 open 1 left t waits QUANTITY_ABOVE_LIMIT finished f');
+UPDATE tranche.sku SET per_user_limit = 4 WHERE sku_id = 'cam';
 SELECT tranche.add_stock('cam', 1, 'x');
 SELECT is(award('cam'), '0+0 open 1 left t waits SHORT finished f', 'one unit is not enough');
 SELECT tranche.add_stock('cam', 1, 'x');
@@ -127,12 +158,26 @@ VALUES (uid(70), 'cam', 'u6', 2, 'CONFIRMED', 1000, 'EUR', 0, now(), now(), 2, 0
 UPDATE tranche.draw_award a SET reservation_id = uid(69 + a.place::integer) FROM tranche.draw d
 WHERE d.draw_id = a.draw_id AND d.sku_id = 'cam' AND a.place < 3;
 SELECT is(award('cam'), '0+0 open 1 left t waits SHORT finished f');
-SELECT is(awards('cam'), '6 CONFIRMED, 10 LAPSED, 12 PENDING', 'what was dropped while the sale goes on has lapsed');
+SELECT is(awards('cam'), '6 CONFIRMED, 10 LAPSED, 12 PENDING', 'no paid one was removed, so what was dropped has lapsed');
 UPDATE tranche.draw_award a SET reservation_id = uid(75) FROM tranche.draw d
 WHERE d.draw_id = a.draw_id AND d.sku_id = 'cam' AND a.place = 3;
-SELECT tranche.close_sku('cam', 'x');
-SELECT is(award('cam'), '0+0 open 1 left t waits CLOSED finished f');
+-- The sale was over, and was opened again since.
+INSERT INTO tranche.retired_units (sku_id, incarnation_id, units, live_units, reservations) VALUES ('cam', 0, 2, 2, 1);
+SELECT is(award('cam'), '0+0 open 1 left t waits SHORT finished f');
 SELECT is(awards('cam'), '6 CONFIRMED, 10 LAPSED, 12 CONFIRMED', 'it may have been paid');
+
+-- Each award costs looks at its own rows, however many entries there are.
+SELECT sku('big', 100);
+SELECT new_draw('big', 100), put_entries('big', 20000);
+UPDATE tranche.draw SET state = 'SEEDED', closed_at = now(), entries = 20000, merkle_root = sha256(''), seed = decode(seed(), 'hex'),
+                        seeded_at = now()
+WHERE sku_id = 'big';
+SELECT is(rank_next('big'), 'DONE 20000 t');
+ANALYZE tranche.draw_entry, tranche.draw_rank, tranche.reservation;
+SELECT cmp_ok(rows_read('draw_entry', $$ SELECT award('big', 100) $$), '<', 1000::bigint);
+SELECT is(counts('big'), 'DRAWN 100 0 0');
+SELECT cmp_ok(rows_read('draw_entry', $$ SELECT awards('big') $$), '<', 1000::bigint);
+SELECT cmp_ok(rows_read('draw_entry', $$ SELECT enter('big', 'u1', 'u2', 'x') $$), '<', 100::bigint);
 
 -- The parts of procedures are not for servers.
 SET ROLE tranche_node;

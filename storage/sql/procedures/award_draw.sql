@@ -1,6 +1,6 @@
--- Notes which awards of a draw were paid or have lapsed, and gives the free places to the next entries by rank, up to p_limit of them:
--- pending reservations as any other, in this transaction. DRAWN -> FINISHED when all places are paid, or when no entry is left and none
--- is pending.
+-- Notes which awards of a draw were paid or have lapsed, and gives the free places to the next entries by rank: pending reservations
+-- as any other, in this transaction. At most p_limit entries have their turn, those included that are passed over. DRAWN -> FINISHED
+-- when all places are paid, or when no entry is left and none is pending.
 --
 -- One row: DONE with what book_awards says, how many places are free then, and whether entries are left, also if it is finished;
 -- SKU_NOT_FOUND; NO_DRAW; STATE with the draw whose state forbids it. Several workers may do it side by side: one waits for the other,
@@ -35,7 +35,7 @@ DECLARE
   v_left    boolean := false;
 BEGIN
   IF p_limit NOT BETWEEN 1 AND 1024 THEN
-    RAISE EXCEPTION 'a call gives 1 to 1,024 awards' USING ERRCODE = 'invalid_parameter_value';
+    RAISE EXCEPTION 'a call gives a turn to 1 to 1,024 entries' USING ERRCODE = 'invalid_parameter_value';
   END IF;
   SELECT f.outcome, f.draw_id INTO v_outcome, v_id FROM find_draw(p_sku_id, p_number) AS f;
   SELECT d.* INTO v_draw FROM draw d WHERE d.draw_id = v_id AND d.removed_at IS NULL FOR UPDATE;
@@ -47,7 +47,7 @@ BEGIN
     v_open := v_draw.winners - v_draw.pending - v_draw.confirmed;
     IF v_open > 0 THEN
       SELECT b.awarded, b.passed_over, b.waits_for INTO v_awarded, v_passed, v_waits
-      FROM book_awards(v_id, least(v_open, p_limit)) AS b;
+      FROM book_awards(v_id, p_limit) AS b;
       v_open := v_open - v_awarded;
       SELECT d.* INTO v_draw FROM draw d WHERE d.draw_id = v_id;
     END IF;

@@ -1,6 +1,7 @@
 -- Books units again for a lapsed reservation that was paid late: a new reservation, confirmed at once. Returns its id,
 -- or NULL if that is impossible: the SKU is closed or paused, too few units are unsold, or the buyer's limit is reached, or
--- cannot be judged: retention has removed confirmed reservations of the SKU, which may have been this buyer's.
+-- cannot be judged: retention has removed confirmed reservations of the SKU, which may have been this buyer's. Or the SKU has a
+-- draw that is not over: then its units are for those whose turn it is, and the place of a winner who paid late goes to the next.
 --
 -- For confirm_late, which has locked the SKU's row and explains why the locks here close no cycle.
 CREATE OR REPLACE FUNCTION tranche.rebook_reservation(p_old tranche.reservation, p_sku tranche.sku, p_reference text,
@@ -16,7 +17,8 @@ DECLARE
   v_slots integer[];
   v_now   timestamptz;
 BEGIN
-  IF p_sku.state <> 'OPEN' OR p_sku.paused THEN
+  IF p_sku.state <> 'OPEN' OR p_sku.paused
+     OR EXISTS (SELECT FROM draw d WHERE d.sku_id = p_sku.sku_id AND d.finished_at IS NULL) THEN
     RETURN NULL;
   END IF;
   -- Before any lock: a buyer whose limit is used up should block no sale. Checked again below.
