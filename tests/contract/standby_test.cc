@@ -16,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/postgres/connection_pool.h"
+#include "storage/postgres/postgres_draw_ledger.h"
 #include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
@@ -268,6 +269,43 @@ TEST_F(StandbyTest, ARepeatedCartIsKnownOnlyWhenTheStandbyHasIt) {
       for (const CommitResult& line : repeated->lines) EXPECT_EQ(line.outcome, CommitOutcome::kReplayed);
     }
   }
+}
+
+TEST_F(StandbyTest, ARepeatedStepOfADrawIsKnownOnlyWhenTheStandbyHasIt) {
+  PostgresDrawLedger draws(waiting_pool_.get());
+  const DrawKey key{"tv", 1};
+  const auto change = [&](DrawStep step) {
+    return draws.ChangeDraw(key, step, "", /*preview=*/false, "test").status();
+  };
+  const NewDraw asked{.sku_id = "tv", .winners = 1, .public_source = "a public value", .expected_number = 1};
+  const std::vector<std::function<absl::Status()>> steps = {
+      [&] { return draws.CreateDraw(asked, /*preview=*/false, "test").status(); },
+      [&] { return draws.EnterDraws(LockMode::kWait, {DrawEntryClaim{.sku_id = "tv", .user_id = "alice"}}).status(); },
+      [&] { return change(DrawStep::kClose); }, [&] { return change(DrawStep::kCancel); },
+      [&] { return change(DrawStep::kRemove); }};
+  for (size_t step = 0; step < steps.size(); ++step) {
+    CommitWithoutStandby();
+    ExpectLeftInDoubt(steps[step]);
+    absl::Status repeated;
+    ExpectItWaits([&] { repeated = steps[step](); });
+    EXPECT_TRUE(repeated.ok()) << "step " << step << ": " << repeated;
+  }
+}
+
+TEST_F(StandbyTest, ASealIsKnownOnlyWhenTheStandbyHasIt) {
+  PostgresDrawLedger draws(waiting_pool_.get());
+  const DrawKey key{"tv", 1};
+  ASSERT_TRUE(draws.CreateDraw({.sku_id = "tv", .winners = 1, .public_source = "a public value"}, false, "test").ok());
+  ASSERT_TRUE(draws.ChangeDraw(key, DrawStep::kClose, "", false, "test").ok());
+  const auto seal = [&] { return draws.SealDraw(key, 0, std::string(32, 'r')); };
+  CommitWithoutStandby();
+  const auto refused = draws.EnterDraws(LockMode::kWait, {DrawEntryClaim{.sku_id = "tv", .user_id = "alice"}});
+  ASSERT_TRUE(refused.ok()) << refused.status();
+  EXPECT_EQ(refused->front().refusal, Refusal::kDrawNotOpen) << "that waits for nobody";
+  ExpectLeftInDoubt(seal);
+  absl::Status repeated;
+  ExpectItWaits([&] { repeated = seal(); });
+  EXPECT_TRUE(repeated.ok()) << repeated;
 }
 
 // Nothing of such a cart is committed, but its answer says of one line that it was.

@@ -37,6 +37,9 @@ BEGIN
     WHERE v_outcome = 'NO_DRAW' AND p_step = 'REMOVE'
       AND d.sku_id = p_sku_id AND d.number = p_number AND d.removed_at IS NOT NULL
     ORDER BY d.draw_id DESC LIMIT 1;
+    IF v_id IS NOT NULL THEN
+      PERFORM await_standby();
+    END IF;
     RETURN QUERY
     SELECT CASE WHEN v_id IS NOT NULL THEN 'DONE' ELSE v_outcome END, d.*
     FROM (SELECT) AS one LEFT JOIN draw_fields d ON d.draw_id = v_id;
@@ -78,6 +81,9 @@ BEGIN
             jsonb_strip_nulls(jsonb_build_object('draw', v_before.number,
                                                  'state', CASE WHEN p_step <> 'REMOVE' THEN v_to END,
                                                  'seed', encode(v_seed, 'hex'))));
+  ELSE
+    -- A repeat is the way to find out whether the step was taken.
+    PERFORM await_standby();
   END IF;
   RETURN QUERY SELECT v_outcome, d.* FROM draw_fields d WHERE d.draw_id = v_id;
 END

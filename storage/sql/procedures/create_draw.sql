@@ -32,6 +32,8 @@ BEGIN
   ELSIF v_present.winners = p_winners AND v_present.quantity = p_quantity
         AND v_present.seed_commitment IS NOT DISTINCT FROM v_commitment
         AND v_present.public_source IS NOT DISTINCT FROM v_source THEN
+    -- A repeat is the way to find out whether it was begun.
+    PERFORM await_standby();
     RETURN QUERY SELECT 'DONE', d.* FROM draw_fields d WHERE d.draw_id = v_present.draw_id;
     RETURN;
   END IF;

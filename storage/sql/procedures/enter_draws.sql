@@ -75,7 +75,10 @@ BEGIN
     RETURN;
   END IF;
   -- A repeat is the way to find out whether one has entered. Whoever has added an entry waits for the standby anyway.
-  IF v_idx IS NULL THEN
+  IF v_idx IS NULL AND EXISTS (
+       SELECT FROM unnest(p_skus, p_users) AS c (sku_id, user_id)
+       JOIN draw d ON d.sku_id = c.sku_id AND d.removed_at IS NULL
+       CROSS JOIN LATERAL (SELECT FROM draw_entry e WHERE e.draw_id = d.draw_id AND e.user_id = c.user_id OFFSET 0) AS there) THEN
     PERFORM await_standby();
   END IF;
   RETURN QUERY
@@ -91,7 +94,9 @@ BEGIN
          CASE WHEN o.outcome = 'NO_OPEN_DRAW' THEN p.state END
   FROM unnest(p_skus, p_users) WITH ORDINALITY AS c (sku_id, user_id, idx)
   JOIN places p ON p.sku_id = c.sku_id
-  LEFT JOIN draw_entry e ON e.draw_id = p.draw_id AND e.user_id = c.user_id
+  -- Each by itself: a join could read all entries.
+  LEFT JOIN LATERAL (SELECT x.entry_id FROM draw_entry x
+                     WHERE x.draw_id = p.draw_id AND x.user_id = c.user_id OFFSET 0) AS e ON true
   CROSS JOIN LATERAL (
     SELECT CASE WHEN p.whereabouts = 'LEAVING' THEN 'MOVING'
                 WHEN p.whereabouts IS DISTINCT FROM 'HERE' THEN 'SKU_NOT_FOUND'

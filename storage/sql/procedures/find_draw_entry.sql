@@ -9,6 +9,7 @@ AS $$
          encode(a.rank, 'hex'), a.reservation_id, a.outcome, (extract(epoch FROM a.awarded_at) * 1000000)::bigint
   FROM find_draw(p_sku_id, p_number) AS f
   LEFT JOIN draw_fields d ON d.draw_id = f.draw_id
-  LEFT JOIN draw_entry e ON e.draw_id = f.draw_id AND e.user_id = p_user_id
-  LEFT JOIN draw_award a ON a.draw_id = e.draw_id AND a.entry_id = e.entry_id
+  LEFT JOIN LATERAL (SELECT x.draw_id, x.entry_id FROM draw_entry x
+                     WHERE x.draw_id = f.draw_id AND x.user_id = p_user_id OFFSET 0) AS e ON true
+  LEFT JOIN LATERAL (SELECT x.* FROM draw_award x WHERE x.draw_id = e.draw_id AND x.entry_id = e.entry_id OFFSET 0) AS a ON true
 $$;

@@ -11,6 +11,8 @@ AS $$
   FROM find_draw(p_sku_id, p_number) AS f
   LEFT JOIN LATERAL (SELECT x.* FROM draw_award x WHERE x.draw_id = f.draw_id AND x.place > p_after
                      ORDER BY x.place LIMIT p_limit) AS a ON true
-  LEFT JOIN draw_entry e ON e.draw_id = a.draw_id AND e.entry_id = a.entry_id
+  -- Each by itself: a join could read all entries.
+  LEFT JOIN LATERAL (SELECT x.user_id FROM draw_entry x WHERE x.draw_id = a.draw_id AND x.entry_id = a.entry_id OFFSET 0) AS e
+    ON true
   ORDER BY a.place
 $$;

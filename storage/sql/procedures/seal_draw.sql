@@ -39,6 +39,9 @@ BEGIN
     END IF;
   ELSIF v_draw.entries IS DISTINCT FROM p_entries OR v_draw.merkle_root IS DISTINCT FROM decode(p_root, 'hex') THEN
     v_outcome := 'STATE';
+  ELSE
+    -- A repeat may be the way to find out whether it is sealed: the root is published then.
+    PERFORM await_standby();
   END IF;
   RETURN QUERY SELECT v_outcome, v_draw.number, v_draw.state;
 END
