@@ -91,4 +91,15 @@ SELECT send('b', format($$ SELECT since FROM tranche.prepare_leave('mixer', %L) 
 SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'COMMIT');
 SELECT throws_ok($$ SELECT receive('b') $$, 'TR002');
+
+-- An older copy is given up when the entries that are under way have ended, with its draws.
+SELECT tranche.add_shard('hot', 'host=a dbname=t', 'alice');
+SELECT dblink_exec('a', 'BEGIN');
+SELECT is(ask('a', $$ SELECT enter('mixer', 'u1') $$), 'ENTERED');
+SELECT send('c', $$ SELECT tranche.give_up_copy('mixer', 'hot', 'alice')::text $$);
+SELECT is(blocks(:'c_pid'), true);
+SELECT dblink_exec('a', 'COMMIT');
+SELECT is(receive('c'), '');
+SELECT is(enter('mixer', 'u2'), 'SKU_NOT_FOUND');
+SELECT is((SELECT state FROM tranche.draw WHERE sku_id = 'mixer'), 'CANCELLED');
 SELECT * FROM finish();

@@ -1,5 +1,6 @@
 -- A draw as the servers know it, and the row in which procedures answer about one. It is named so that it runs before the procedures
--- that return this row. A new field comes last in draw_fields.
+-- that return this row. A new field comes last in draw_fields, and so last in draw_told. In draw_entry_told it comes before the entry,
+-- so its migration drops that view, with find_draw_entry, which answers with it.
 --
 -- `outcome`: DONE, or why there is nothing else in the row:
 --   SKU_NOT_FOUND  the SKU is not on this shard

@@ -18,8 +18,9 @@ BEGIN
   ELSIF v_here = 'home' AND NOT EXISTS (SELECT FROM shard WHERE name = p_shard) THEN
     RAISE EXCEPTION 'there is no shard %', p_shard USING ERRCODE = 'TR002';
   END IF;
-  -- As in begin_leave: what is under way ends first.
+  -- As in begin_leave: what is under way ends first, entries into its draws, too.
   PERFORM pin_skus(ARRAY[p_sku_id], true);
+  PERFORM pin_draws(array_agg(draw_id), true, true) FROM draw WHERE sku_id = p_sku_id AND finished_at IS NULL;
   PERFORM FROM draw WHERE sku_id = p_sku_id ORDER BY draw_id FOR UPDATE;
   SELECT * INTO v_sku FROM sku WHERE sku_id = p_sku_id FOR UPDATE;
   IF v_sku.whereabouts IS NULL OR v_sku.whereabouts NOT IN ('HERE', 'LEAVING') THEN

@@ -8,7 +8,8 @@ SET search_path = tranche, pg_temp
 AS $$
 BEGIN
   PERFORM pin_skus(ARRAY[p_sku_id], true);
-  -- Draws come before SKUs in the order of locks.
+  -- Draws come before SKUs in the order of locks, and their pins before them.
+  PERFORM pin_draws(array_agg(draw_id), true, true) FROM draw WHERE sku_id = p_sku_id AND finished_at IS NULL;
   PERFORM FROM draw WHERE sku_id = p_sku_id ORDER BY draw_id FOR UPDATE;
   PERFORM FROM sku
   WHERE sku_id = p_sku_id AND moves < p_moves

@@ -1,11 +1,12 @@
--- Keeps draws from closing until the transaction ends: a close waits for all entries that are under way. p_exclusive: the close's
--- side; it waits for everybody who has pinned the draw, and everybody who comes later waits for it. Returns which are pinned: all, or,
--- of one that others pin exclusively, without p_wait none.
+-- Keeps draws from closing until the transaction ends: a close waits for all entries that are under way. p_exclusive: the side of the
+-- close, or of who calls the draw off; it waits for everybody who has pinned the draw, and everybody who comes later waits for it.
+-- Returns which are pinned: all, or, of one that others pin exclusively, without p_wait none.
 --
 -- An advisory lock, not a lock of the row: shared locks of a row are given while an exclusive one is waited for, so a draw that is
 -- entered all the time would never close. Here who comes later queues behind the close.
 --
--- For other procedures, which lock nothing before. Draws are locked ascending, so there is no cycle.
+-- For other procedures, which lock nothing before, save pins of SKUs: nobody who has pinned a draw waits for one of those. Draws are
+-- locked ascending, so there is no cycle.
 CREATE OR REPLACE FUNCTION tranche.pin_draws(p_draws bigint[], p_exclusive boolean, p_wait boolean)
 RETURNS bigint[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
