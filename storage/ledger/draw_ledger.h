@@ -142,8 +142,8 @@ struct AwardProgress {
   // Places that are free. With entries left, call again: at once if `waits_for` is kNone.
   int32_t open_places = 0;
   bool entries_left = false;
-  // Why no more could be awarded now: the sale is paused or not open, nobody may have so many units, or its pool has too
-  // few.
+  // Why no more could be awarded now: the sale is paused or not open, nobody may have so many units, or its pool has
+  // too few.
   Refusal waits_for = Refusal::kNone;
   bool finished = false;
 };
@@ -186,9 +186,9 @@ class DrawLedger {
   virtual absl::Status SealDraw(const DrawKey& key, int64_t entries, const std::string& merkle_root) = 0;
   // Ranks the next `limit` entries, at most 50,000; kSeeded -> kDrawn after the last.
   virtual absl::StatusOr<RankProgress> RankDraw(const DrawKey& key, const HmacBlocks& blocks, int limit) = 0;
-  // Notes which awards were paid or have lapsed, and gives reservations to the next by rank: until no place is free, or
-  // `limit` entries, at most kMaxBatch, were awarded or passed over. kDrawn -> kFinished when all places are paid, or no
-  // entry is left and none is pending.
+  // Notes which awards were paid or have lapsed, and gives reservations to the next by rank: until no place is free,
+  // or `limit` entries, at most kMaxBatch, were awarded or passed over. kDrawn -> kFinished when all places are paid,
+  // or no entry is left and none is pending.
   virtual absl::StatusOr<AwardProgress> AwardDraw(const DrawKey& key, int limit) = 0;
   // Deletes up to `limit` rows of removed draws. Returns how many.
   virtual absl::StatusOr<int64_t> PurgeDraws(int limit) = 0;
