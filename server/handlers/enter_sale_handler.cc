@@ -60,7 +60,9 @@ void EnterSaleHandler::Enter(const v1::EnterSaleRequest& request, absl::Time dea
               .deadline = deadline,
               .done = std::move(done)};
   check_(request.sku_id(), [this, visit = std::move(visit)](std::optional<quota::Refused> refused) mutable {
-    if (refused.has_value()) return visit.done(RefusalError(*refused, visit.sku_id));
+    if (refused.has_value() && !(refused->refusal == storage::Refusal::kSoldOut && IsDrawn(visit.sku_id))) {
+      return visit.done(RefusalError(*refused, visit.sku_id));
+    }
     AskDoor(std::move(visit));
   });
 }
@@ -71,6 +73,12 @@ absl::Status EnterSaleHandler::MayServe(const std::string& sku_id) const {
   }
   if (!accepting_.load(std::memory_order_relaxed)) return RefusalError({.refusal = storage::Refusal::kDraining});
   return absl::OkStatus();
+}
+
+bool EnterSaleHandler::IsDrawn(const std::string& sku_id) const {
+  const std::shared_ptr<const DoorState> state = door_->state();
+  const DoorPolicy* const policy = state->PolicyOf(sku_id);
+  return policy != nullptr && policy->draw;
 }
 
 void EnterSaleHandler::AskDoor(Visit visit) {

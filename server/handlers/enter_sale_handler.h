@@ -50,6 +50,8 @@ class EnterSaleHandler {
   };
 
   absl::Status MayServe(const std::string& sku_id) const;
+  // Whether a draw decides who gets its units. An entry into a draw takes none, and needs the token all the same.
+  bool IsDrawn(const std::string& sku_id) const;
   void AskDoor(Visit visit);
   void AnswerAfterWait(const DoorEntry& entry, Visit visit);
 

@@ -93,6 +93,23 @@ TEST_F(EnterSaleHandlerTest, WhatTheSaleSaysComesBeforeTheDoorAndCostsNoTry) {
   EXPECT_EQ(ReasonOf(Enter(Request()).status()), "RATE_LIMITED");
 }
 
+TEST_F(EnterSaleHandlerTest, WhereADrawDecidesTheTokenForAnEntryNeedsNoUnit) {
+  v1::FrontPolicy policy;
+  policy.mutable_draw();
+  policy.mutable_purchase_token();
+  door_.Set("tv", policy);
+  sale_says_ = quota::Refused{.refusal = storage::Refusal::kSoldOut};
+  const auto entered = Enter(Request());
+  ASSERT_TRUE(entered.ok()) << entered.status();
+  EXPECT_NE(entered->purchase_token(), "");
+  sale_says_ = quota::Refused{.refusal = storage::Refusal::kSalePaused};
+  EXPECT_EQ(ReasonOf(Enter(Request()).status()), "SALE_PAUSED");
+  policy.clear_draw();
+  door_.Set("tv", policy);
+  sale_says_ = quota::Refused{.refusal = storage::Refusal::kSoldOut};
+  EXPECT_EQ(ReasonOf(Enter(Request()).status()), "SOLD_OUT");
+}
+
 TEST_F(EnterSaleHandlerTest, WhoIsAdmittedGetsATokenForThisSkuAndBuyer) {
   v1::FrontPolicy policy;
   policy.mutable_purchase_token()->mutable_lifetime()->set_seconds(60);
