@@ -201,7 +201,7 @@ void AddDrawCreate(CLI::App* draw, Session& session) {
       ->check(CLI::Range(1, std::numeric_limits<int32_t>::max()));
   CLI::Option* source = create->add_option(
       "--public-source", flags->public_source,
-      "The seed is a public value that nobody knows before entries end, named in words: 'drand quicknet, round 123'");
+      "The seed is a public value that nobody knows before the list is published, named in words that leave no choice");
   CLI::Option* file = create
                           ->add_option("--seed-file", flags->seed_file,
                                        "The seed is that of this file, as `draw new-seed` makes it; only its "
@@ -218,9 +218,10 @@ void AddDrawCreate(CLI::App* draw, Session& session) {
   create->footer(
       "The SKU should be created with --no-presplit, and its policy have a draw (`tranchectl door set SKU --draw`).\n"
       "A public value is better than a seed of yours: whoever knows the seed, and can write into the database, could\n"
-      "choose who wins. docs/draws.md says what each of them proves.\n"
+      "choose who wins. docs/draws.md says what each of them proves. Nothing ends the entries by the clock.\n"
       "Examples:\n"
-      "  tranchectl draw create sneaker --winners 500 --public-source 'drand quicknet, round 12345678'   a preview\n"
+      "  tranchectl draw create sneaker --winners 500 \\\n"
+      "    --public-source 'drand quicknet, the first round at least 30 min after close_time'   a preview\n"
       "  tranchectl draw create sneaker --winners 500 --seed-file sneaker.seed --yes");
   create->callback([&session, flags] { CreateDraw(session, *flags); });
 }
@@ -290,8 +291,8 @@ void AddDrawCommands(CLI::App& app, Session& session) {
   draw->footer(
       "Example:\n"
       "  tranchectl draw create sneaker --winners 500 --seed-file sneaker.seed --yes\n"
-      "  tranchectl draw close sneaker --yes\n"
-      "  tranchectl draw seed sneaker --seed-file sneaker.seed --yes");
+      "  tranchectl draw close sneaker --number 1 --yes\n"
+      "  tranchectl draw seed sneaker --number 1 --seed-file sneaker.seed --yes");
   AddDrawCreate(draw, session);
   AddDrawStepCommands(draw, session);
   AddDrawShow(draw, session);

@@ -56,7 +56,7 @@ print(json.dumps(told))
 def nodes_entering_program():
     """The same in Node, which says times in seconds here, as Python does."""
     (program,) = blocks(PAGE, ("js",))
-    (enter,) = blocks(PAGE, ("javascript",))
+    (enter,) = (block for block in blocks(PAGE, ("javascript",)) if "function enter(" in block)
     definitions, main, _ = program.partition(BEGIN_OF_NODES_MAIN)
     assert main, "the page's program has another form"
     return f"""{definitions}
