@@ -104,8 +104,9 @@ absl::Status ExportEntries(const Draw& draw, const DrawPages& pages, std::ostrea
     exported.entries += static_cast<int64_t>(page.entry_ids().size() / kEntryIdBytes);
     request.set_page_token(page.next_page_token());
     show(exported);
-  } while (!request.page_token().empty() && exported.entries < draw.entries());
-  if (exported.entries == draw.entries() && request.page_token().empty()) return absl::OkStatus();
+    // The last page may be empty, when the one before was full.
+  } while (!request.page_token().empty() && exported.entries <= draw.entries());
+  if (exported.entries == draw.entries()) return absl::OkStatus();
   return UnfitAnswer(absl::StrCat("it has other entries than the ", draw.entries(), " that were sealed"));
 }
 

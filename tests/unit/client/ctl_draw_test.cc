@@ -217,6 +217,9 @@ class MadeUpDraw {
     draw.set_lapsed(static_cast<int32_t>(awards / 2));
   }
 
+  // As a node does that does not look further than a page: behind a full last one comes an empty one.
+  void EndWithAnEmptyPage() { ends_empty_ = true; }
+
   DrawPages Pages() {
     return {.entries = [this](const auto& request) { return Entries(request); },
             .awards = [this](const auto& request) { return Awards(request); }};
@@ -231,7 +234,8 @@ class MadeUpDraw {
   template <typename Response>
   size_t EndOf(size_t begin, size_t all, Response& response) const {
     const size_t end = std::min<size_t>(begin + static_cast<size_t>(page_), all);
-    if (end < all) response.set_next_page_token(absl::StrCat(end));
+    const bool full = end - begin == static_cast<size_t>(page_);
+    if (end < all || (ends_empty_ && full)) response.set_next_page_token(absl::StrCat(end));
     return end;
   }
   absl::StatusOr<tranche::v1::ListDrawEntriesResponse> Entries(const tranche::v1::ListDrawEntriesRequest& request) {
@@ -257,6 +261,7 @@ class MadeUpDraw {
   }
 
   const int64_t page_;
+  bool ends_empty_ = false;
 };
 
 class DrawExportTest : public ::testing::Test {
@@ -299,6 +304,20 @@ TEST_F(DrawExportTest, WritesAllPagesAndNobodysName) {
   EXPECT_EQ(json["seed_commitment"], kCommitmentHex);
   EXPECT_EQ(json["pending"], 3);
   EXPECT_EQ(Files(), 3u) << "nothing else is left";
+}
+
+TEST_F(DrawExportTest, AnEmptyPageMayBeTheLast) {
+  for (const int64_t entries : {4, 8, 9}) {
+    MadeUpDraw made(entries, /*awards=*/4, /*page=*/4);
+    made.EndWithAnEmptyPage();
+    const absl::Status exported = Export(made);
+    EXPECT_TRUE(exported.ok()) << exported;
+    EXPECT_EQ(last_.entries, entries);
+  }
+  MadeUpDraw longer(/*entries=*/8, /*awards=*/0, /*page=*/4);
+  longer.EndWithAnEmptyPage();
+  longer.ids.push_back(std::string(16, 'z'));
+  EXPECT_THAT(std::string(Export(longer).message()), HasSubstr("other entries than the 8"));
 }
 
 TEST_F(DrawExportTest, AwardsThatComeMeanwhileAreLeftOutAndCountsAreThoseOfTheFile) {
