@@ -2,10 +2,9 @@
 """Recomputes a draw of Tranche from what was published of it. Needs nothing but this file and Python 3.8 or later."""
 
 import argparse
-import csv
 import hashlib
+import heapq
 import hmac
-import itertools
 import json
 import operator
 import os
@@ -17,8 +16,11 @@ FORMAT = "tranche-draw-v1"
 DRAW_FILE, ENTRIES_FILE, AWARDS_FILE = "draw.json", "entries.txt", "awards.csv"
 FITS, DOES_NOT_FIT, WRONG_USAGE = 0, 1, 2
 ENTRY_ID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+SKU_ID = re.compile("[A-Za-z0-9._-]{1,64}")
+MOST_SOURCE_CHARS, MOST_SHOWN = 200, 80
 ID_BYTES, HASH_BYTES = 16, 32
-LIVE, LAPSED = ("PENDING", "CONFIRMED"), ("LAPSED", "PASSED_OVER")
+LAPSED = ("LAPSED", "PASSED_OVER")
+OUTCOMES = {outcome: outcome for outcome in ("PENDING", "CONFIRMED", *LAPSED)}
 SEALED = ("CLOSED", "SEEDED", "DRAWN", "FINISHED", "CANCELLED")
 
 HELP = """\
@@ -61,9 +63,20 @@ def draw_key(seed, sku_id, number, entries, root):
     return hmac.digest(seed, b"".join(map(field, parts)), "sha256")
 
 
-def ranks_of(key, ids):
-    digest = hmac.digest
-    return [digest(key, entry_id, "sha256") for entry_id in ids]
+def pieces(data, size):
+    return (data[at:at + size] for at in range(0, len(data), size))
+
+
+def piece(data, index, size):
+    return data[index * size:(index + 1) * size]
+
+
+def packed(parts):
+    """One behind the other. Ten million ids or hashes as objects of their own would need gigabytes."""
+    data = bytearray()
+    for part in parts:
+        data += part
+    return bytes(data)
 
 
 def leaf_hash(entry_id):
@@ -78,20 +91,20 @@ def merkle_tree(ids, indexes=()):
     """The root, and the audit path of each index, from the leaf up. Level by level, the last one of an odd number goes
     up as it is: the same tree as that of the RFC, which splits at powers of two."""
     sha256 = hashlib.sha256
-    level = [sha256(b"\0" + entry_id).digest() for entry_id in ids]
+    level = packed(leaf_hash(entry_id) for entry_id in pieces(ids, ID_BYTES))
     paths, at = {index: [] for index in indexes}, {index: index for index in indexes}
     if not level:
         return sha256(b"").digest(), paths
-    while len(level) > 1:
+    while len(level) > HASH_BYTES:
         for index, place in at.items():
-            if place ^ 1 < len(level):
-                paths[index].append(level[place ^ 1])
+            beside = piece(level, place ^ 1, HASH_BYTES)
+            if beside:
+                paths[index].append(beside)
             at[index] = place >> 1
-        above = [sha256(b"\1" + left + right).digest() for left, right in zip(level[::2], level[1::2])]
-        if len(level) % 2:
-            above.append(level[-1])
-        level = above
-    return level[0], paths
+        # A pair is both hashes, one behind the other, as a node is hashed.
+        level = packed(sha256(b"\1" + pair).digest() if len(pair) > HASH_BYTES else pair
+                       for pair in pieces(level, 2 * HASH_BYTES))
+    return level, paths
 
 
 def path_leads_to(entry_id, index, entries, path, root):
@@ -112,18 +125,26 @@ def path_leads_to(entry_id, index, entries, path, root):
     return last == 0 and found == root
 
 
-def text_of(folder, name):
-    try:
-        with open(os.path.join(folder, name), encoding="utf-8", newline="") as file:
-            return file.read()
-    except UnicodeDecodeError as error:
-        raise Unfit(f"{name} is not UTF-8: {error}") from None
+def shown(value):
+    """What was published, for a message: on one line, without anything that a terminal would act on, and not longer
+    than helps to find it."""
+    text = ascii(value)
+    return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "..."
+
+
+def lines_of(folder, name):
+    """Without their ends."""
+    with open(os.path.join(folder, name), encoding="ascii", errors="backslashreplace", newline="\n") as file:
+        for line in file:
+            if not line.endswith("\n"):
+                raise Unfit(f"{name}: the last line is cut off")
+            yield line[:-1]
 
 
 def whole_number(draw, name, least=0):
     value = draw.get(name)
     if type(value) is not int or not least <= value < 2**63:  # bool is an int, too
-        raise Unfit(f"{DRAW_FILE}: {name} is not a whole number from {least}: {value!r}")
+        raise Unfit(f"{DRAW_FILE}: {name} is not a whole number from {least}: {shown(value)}")
     return value
 
 
@@ -131,54 +152,66 @@ def hex_bytes(draw, name, lengths):
     """Of one of these lengths."""
     value = draw.get(name, "")
     if not isinstance(value, str) or not re.fullmatch("(?:[0-9a-fA-F]{2})*", value) or len(value) // 2 not in lengths:
-        raise Unfit(f"{DRAW_FILE}: {name} is not in hex, or not as long as it must be: {value!r}")
+        raise Unfit(f"{DRAW_FILE}: {name} is not in hex, or not as long as it must be: {shown(value)}")
     return bytes.fromhex(value)
 
 
 def read_draw(folder):
-    text = text_of(folder, DRAW_FILE)
+    """Of what is printed from it, all has been checked here or by those who read the field."""
     try:
-        draw = json.loads(text)
-    except ValueError as error:
-        raise Unfit(f"{DRAW_FILE} is not JSON: {error}") from None
+        with open(os.path.join(folder, DRAW_FILE), encoding="utf-8") as file:
+            draw = json.load(file)
+    except UnicodeDecodeError as error:
+        raise Unfit(f"{DRAW_FILE} is not UTF-8: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise Unfit(f"{DRAW_FILE} is not JSON: {shown(str(error))}") from None
     if not isinstance(draw, dict) or draw.get("format") != FORMAT:
         raise Unfit(f"{DRAW_FILE} is not of the format {FORMAT}, which this script knows")
-    if not isinstance(draw.get("sku_id"), str) or not draw["sku_id"]:
-        raise Unfit(f"{DRAW_FILE}: sku_id is missing")
+    if not isinstance(draw.get("sku_id"), str) or not SKU_ID.fullmatch(draw["sku_id"]):
+        raise Unfit(f"{DRAW_FILE}: sku_id is not the id of a SKU: {shown(draw.get('sku_id'))}")
+    source = draw.get("public_source", "")
+    if not isinstance(source, str) or len(source) > MOST_SOURCE_CHARS or not source.isprintable():
+        raise Unfit(f"{DRAW_FILE}: public_source is not a text of at most {MOST_SOURCE_CHARS} printable characters: "
+                    f"{shown(source)}")
     if draw.get("state") not in SEALED:
-        raise Unfit(f"{DRAW_FILE}: state is {draw.get('state')!r}: its list of entries is not sealed")
+        raise Unfit(f"{DRAW_FILE}: state is {shown(draw.get('state'))}: its list of entries is not sealed")
     return draw
 
 
-def read_entries(folder):
-    """The ids, 16 bytes each, which are in order and distinct."""
-    lines = text_of(folder, ENTRIES_FILE).split("\n")
-    if lines.pop():
-        raise Unfit(f"{ENTRIES_FILE}: the last line is cut off")
+def entry_ids(lines):
+    """In order and distinct."""
+    last = b""
     for number, line in enumerate(lines, 1):
         if not ENTRY_ID.fullmatch(line):
             raise Unfit(f"{ENTRIES_FILE}: line {number} is not an entry id, as 6f1c2f0e-9a4b-4c57-8d3e-0123456789ab: "
-                        f"{line!r}")
-    data = bytes.fromhex("".join(lines).replace("-", ""))
-    ids = [data[at:at + ID_BYTES] for at in range(0, len(data), ID_BYTES)]
-    if not all(map(operator.lt, ids, itertools.islice(ids, 1, None))):
-        number = next(at for at in range(1, len(ids)) if ids[at - 1] >= ids[at])
-        raise Unfit(f"{ENTRIES_FILE}: line {number + 1} is not behind line {number}: ids are sorted, and there once")
-    return ids
+                        f"{shown(line)}")
+        entry_id = bytes.fromhex(line.replace("-", ""))
+        if entry_id <= last:
+            raise Unfit(f"{ENTRIES_FILE}: line {number} is not behind line {number - 1}: ids are sorted, and there "
+                        "once")
+        last = entry_id
+        yield entry_id
+
+
+def read_entries(folder):
+    """The ids, 16 bytes each."""
+    return packed(entry_ids(lines_of(folder, ENTRIES_FILE)))
 
 
 def read_awards(folder):
     """(entry id, outcome) by place."""
-    rows = list(csv.reader(text_of(folder, AWARDS_FILE).splitlines()))
-    if not rows or rows[0] != ["place", "entry_id", "outcome"]:
+    lines = lines_of(folder, AWARDS_FILE)
+    if next(lines, "").rstrip("\r") != "place,entry_id,outcome":
         raise Unfit(f"{AWARDS_FILE}: the first line is not place,entry_id,outcome")
     awards = []
-    for place, row in enumerate(rows[1:], 1):
+    for place, line in enumerate(lines, 1):
+        row = line.rstrip("\r").split(",")
         if len(row) != 3 or row[0] != str(place):
-            raise Unfit(f"{AWARDS_FILE}: line {place + 1} is not that of place {place}: {','.join(row)}")
-        if not ENTRY_ID.fullmatch(row[1]) or row[2] not in LIVE + LAPSED:
-            raise Unfit(f"{AWARDS_FILE}: line {place + 1} has no entry id, or no outcome: {','.join(row)}")
-        awards.append((bytes.fromhex(row[1].replace("-", "")), row[2]))
+            raise Unfit(f"{AWARDS_FILE}: line {place + 1} is not that of place {place}: {shown(line)}")
+        if not ENTRY_ID.fullmatch(row[1]) or row[2] not in OUTCOMES:
+            raise Unfit(f"{AWARDS_FILE}: line {place + 1} has no entry id, or no outcome: {shown(line)}")
+        # The outcome is one of the script's own words: that of the line would be kept for each place.
+        awards.append((bytes.fromhex(row[1].replace("-", "")), OUTCOMES[row[2]]))
     return awards
 
 
@@ -194,8 +227,8 @@ def tell(name, text):
 def check_list(draw, ids, indexes):
     """The root, and the audit paths of these indexes."""
     count = whole_number(draw, "entries")
-    if count != len(ids):
-        raise Unfit(f"{ENTRIES_FILE} has {len(ids)} entries, and {DRAW_FILE} says {count}")
+    if count != len(ids) // ID_BYTES:
+        raise Unfit(f"{ENTRIES_FILE} has {len(ids) // ID_BYTES} entries, and {DRAW_FILE} says {count}")
     root, paths = merkle_tree(ids, indexes)
     if root != hex_bytes(draw, "merkle_root", (HASH_BYTES,)):
         raise Unfit(f"the entries are not the sealed ones: their merkle_root is {root.hex()}, and {DRAW_FILE} says "
@@ -209,7 +242,7 @@ def check_seed(draw):
     """The seed, or None if it is not known yet."""
     commitment = hex_bytes(draw, "seed_commitment", (0, HASH_BYTES))
     source = draw.get("public_source", "")
-    if not isinstance(source, str) or bool(commitment) == bool(source):
+    if bool(commitment) == bool(source):
         raise Unfit(f"{DRAW_FILE}: exactly one of seed_commitment and public_source says where the seed comes from")
     seed = hex_bytes(draw, "seed", (0, *range(16, 65)))
     if not seed:
@@ -244,16 +277,17 @@ def check_counts(draw, awards):
     return winners, found
 
 
-def check_awards(draw, ranked, awards):
-    """`ranked`: rank and id of each entry, one behind the other, the lowest rank first."""
+def check_awards(draw, ids, ranks, awards):
     winners, found = check_counts(draw, awards)
-    if len(awards) > len(ranked):
-        raise Unfit(f"{AWARDS_FILE} has {len(awards)} awards, and there are {len(ranked)} entries")
-    for place, (entry_id, _) in enumerate(awards, 1):
-        should = ranked[place - 1][HASH_BYTES:]
-        if entry_id != should:
-            raise Unfit(f"place {place} was awarded to {id_text(entry_id)}, and its turn it was of {id_text(should)}")
-    cutoff = ranked[len(awards) - 1][:HASH_BYTES] if awards else b""
+    entries = len(ids) // ID_BYTES
+    if len(awards) > entries:
+        raise Unfit(f"{AWARDS_FILE} has {len(awards)} awards, and there are {entries} entries")
+    lowest = heapq.nsmallest(len(awards), map(operator.add, pieces(ranks, HASH_BYTES), pieces(ids, ID_BYTES)))
+    for place, ((entry_id, _), should) in enumerate(zip(awards, lowest), 1):
+        if entry_id != should[HASH_BYTES:]:
+            raise Unfit(f"place {place} was awarded to {id_text(entry_id)}, and its turn it was of "
+                        f"{id_text(should[HASH_BYTES:])}")
+    cutoff = lowest[-1][:HASH_BYTES] if lowest else b""
     if hex_bytes(draw, "cutoff", (0, HASH_BYTES)) != cutoff:
         raise Unfit(f"the rank of the last award is {cutoff.hex() or 'none'}, and {DRAW_FILE} says for cutoff "
                     f"{draw.get('cutoff') or 'none'}")
@@ -261,7 +295,7 @@ def check_awards(draw, ranked, awards):
                    f"{found['pending']} pending, {found['lapsed']} lapsed or passed over; at most {winners} win")
     tell("cutoff", cutoff.hex() or "none yet")
     free = winners - found["confirmed"] - found["pending"]
-    if draw["state"] == "FINISHED" and free and len(awards) < len(ranked):
+    if draw["state"] == "FINISHED" and free and len(awards) < entries:
         tell("note", f"it was finished with {free} places that nobody has, before all entries had their turn")
 
 
@@ -275,18 +309,19 @@ def check_path(entry_id, leaf, entries, path, root):
 
 
 def tell_place(rank, ranks, awards):
-    place = 1 + sum(map(rank.__gt__, ranks))
+    place = 1 + sum(map(rank.__gt__, pieces(ranks, HASH_BYTES)))
     tell("  rank", rank.hex())
-    tell("  place", f"{place} of {len(ranks)}")
+    tell("  place", f"{place} of {len(ranks) // HASH_BYTES}")
     tell("  outcome", awards[place - 1][1] if place <= len(awards) else "above the cutoff: its turn has not come")
 
 
 def leaves_of(ids, wanted):
     """The place in the list of each id that is asked for."""
     places = {entry_id: None for entry_id in wanted}
-    for leaf, entry_id in enumerate(ids):
-        if entry_id in places:
-            places[entry_id] = leaf
+    if places:
+        for leaf, entry_id in enumerate(pieces(ids, ID_BYTES)):
+            if entry_id in places:
+                places[entry_id] = leaf
     for entry_id, leaf in places.items():
         if leaf is None:
             raise Unfit(f"{id_text(entry_id)} is not among the entries")
@@ -295,7 +330,7 @@ def leaves_of(ids, wanted):
 
 def verify(folder, wanted):
     draw, ids, awards = read_draw(folder), read_entries(folder), read_awards(folder)
-    number = whole_number(draw, "number", least=1)
+    number, entries = whole_number(draw, "number", least=1), len(ids) // ID_BYTES
     tell("draw", f"{number} of {draw['sku_id']}, {draw['state']}")
     places = leaves_of(ids, wanted)
     root, paths = check_list(draw, ids, list(places.values()))
@@ -303,12 +338,13 @@ def verify(folder, wanted):
     if not seed and awards:
         raise Unfit(f"{AWARDS_FILE} has awards, and the seed is not known")
     if seed:
-        ranks = ranks_of(draw_key(seed, draw["sku_id"], number, len(ids), root), ids)
-        check_awards(draw, sorted(map(operator.add, ranks, ids)), awards)
+        key = draw_key(seed, draw["sku_id"], number, entries, root)
+        ranks = packed(hmac.digest(key, entry_id, "sha256") for entry_id in pieces(ids, ID_BYTES))
+        check_awards(draw, ids, ranks, awards)
     for entry_id, leaf in places.items():
-        check_path(entry_id, leaf, len(ids), paths[leaf], root)
+        check_path(entry_id, leaf, entries, paths[leaf], root)
         if seed:
-            tell_place(ranks[leaf], ranks, awards)
+            tell_place(piece(ranks, leaf, HASH_BYTES), ranks, awards)
     print("OK")
 
 

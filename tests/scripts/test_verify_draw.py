@@ -218,7 +218,9 @@ class VerifyDraw(unittest.TestCase):
     def test_what_cannot_be_read_is_one_line(self):
         for file, text, words in (("draw.json", "{", "not JSON"), ("draw.json", "[]", "format"),
                                   ("draw.json", '{"format": "tranche-draw-v2"}', "format"),
-                                  ("entries.txt", "\udcff", "not UTF-8"), ("awards.csv", "", "the first line")):
+                                  ("draw.json", "\udcff", "not UTF-8"), ("draw.json", "[" * 100_000, "not JSON"),
+                                  ("entries.txt", "\udcff\n", "line 1 is not an entry id"),
+                                  ("awards.csv", "\udcff\n", "the first line"), ("awards.csv", "", "the first line")):
             Published().write(self.folder)
             (self.folder / file).write_bytes(text.encode(errors="surrogateescape"))
             done = run(self.folder)
@@ -231,6 +233,49 @@ class VerifyDraw(unittest.TestCase):
             published = Published()
             published.draw.update(change)
             self.does_not_fit(published, f"draw.json: {next(iter(change))}")
+
+    def test_what_was_published_cannot_pose_as_an_answer(self):
+        # On a terminal, this would take the line back and write another one.
+        trick = "\x1b[2K\rOK\n\u202e"
+        for change, words in ((lambda p: p.draw.update(sku_id=trick), "draw.json: sku_id"),
+                              (lambda p: p.draw.update(sku_id="a" * 65), "draw.json: sku_id"),
+                              (lambda p: p.draw.update(seed_commitment="", public_source=trick), "public_source"),
+                              (lambda p: p.draw.update(seed_commitment="", public_source="a" * 201), "public_source"),
+                              (lambda p: p.draw.update(public_source=7), "public_source"),
+                              (lambda p: p.draw.update(state=trick), "draw.json: state"),
+                              (lambda p: p.draw.update(seed=trick), "draw.json: seed"),
+                              (lambda p: p.draw.update(winners=trick * 1_000), "draw.json: winners"),
+                              (lambda p: p.lines.insert(0, trick.replace("\n", "")), "line 1 is not an entry id"),
+                              (lambda p: p.awards[0].__setitem__(0, trick.replace("\n", "")), "line 2 is not that of"),
+                              (lambda p: p.awards[0].__setitem__(2, "é" * 1_000), "no outcome")):
+            published = Published()
+            change(published)
+            published.write(self.folder)
+            done = subprocess.run([sys.executable, "-I", str(SCRIPT), str(self.folder)], capture_output=True,
+                                  timeout=60, check=False)
+            told = (done.stdout + done.stderr).decode("ascii")
+            self.assertEqual((done.returncode, done.stderr.count(b"\n")), (1, 1), told)
+            self.assertIn(words, told)
+            self.assertTrue(told.replace("\n", "").isprintable(), told)
+            self.assertLess(len(done.stderr), 300)
+
+    # Ten million entries have to fit into the memory of a usual computer.
+    def test_an_entry_costs_little_memory(self):
+        few, many = 10_000, 110_000
+        peaks = []
+        for entries in (few, many):
+            with open(self.folder / "entries.txt", "w", encoding="ascii") as file:
+                file.writelines(f"{uuid.UUID(int=number)}\n" for number in range(entries))
+            program = (f"import importlib.util, resource\n"
+                       f"spec = importlib.util.spec_from_file_location('verify_draw', {str(SCRIPT)!r})\n"
+                       f"module = importlib.util.module_from_spec(spec)\n"
+                       f"spec.loader.exec_module(module)\n"
+                       f"module.merkle_tree(module.read_entries({str(self.folder)!r}))\n"
+                       f"print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n")
+            done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, timeout=60,
+                                  check=True)
+            peaks.append(int(done.stdout) * 1024)
+        self.assertLess((peaks[1] - peaks[0]) / (many - few), 150)
 
     def test_wrong_usage_is_told_apart(self):
         Published().write(self.folder)
