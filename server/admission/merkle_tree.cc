@@ -63,13 +63,22 @@ std::string MerkleRoot(absl::Span<const std::string> hashes) {
 }
 
 std::vector<std::string> AuditPath(absl::Span<const std::string> hashes, size_t index) {
-  CHECK_LT(index, hashes.size());
+  return MerkleTree(std::vector<std::string>(hashes.begin(), hashes.end())).Path(index);
+}
+
+MerkleTree::MerkleTree(std::vector<std::string> hashes) {
+  levels_.push_back(std::move(hashes));
+  while (levels_.back().size() > 1) levels_.push_back(Raise(levels_.back()));
+}
+
+std::string MerkleTree::Root() const { return MerkleRoot(levels_.back()); }
+
+std::vector<std::string> MerkleTree::Path(size_t index) const {
+  CHECK_LT(index, levels_.front().size());
   std::vector<std::string> path;
-  std::vector<std::string> level(hashes.begin(), hashes.end());
-  while (level.size() > 1) {
+  for (const std::vector<std::string>& level : levels_) {
     const size_t beside = index ^ 1;
     if (beside < level.size()) path.push_back(level[beside]);
-    level = Raise(std::move(level));
     index /= 2;
   }
   return path;
@@ -77,10 +86,10 @@ std::vector<std::string> AuditPath(absl::Span<const std::string> hashes, size_t 
 
 std::string ChunkHash(absl::Span<const storage::Uuid> entries) { return MerkleRoot(LeafHashes(entries)); }
 
-std::vector<std::string> EntryPath(absl::Span<const storage::Uuid> chunk, size_t index,
-                                   absl::Span<const std::string> chunk_hashes, size_t chunk_index) {
-  std::vector<std::string> path = AuditPath(LeafHashes(chunk), index);
-  const std::vector<std::string> above = AuditPath(chunk_hashes, chunk_index);
+std::vector<std::string> EntryPath(absl::Span<const storage::Uuid> chunk, size_t index, const MerkleTree& chunks,
+                                   size_t chunk_index) {
+  std::vector<std::string> path = MerkleTree(LeafHashes(chunk)).Path(index);
+  const std::vector<std::string> above = chunks.Path(chunk_index);
   path.insert(path.end(), above.begin(), above.end());
   return path;
 }

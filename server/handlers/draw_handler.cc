@@ -22,27 +22,13 @@ namespace {
 ReadCacheOptions DrawCacheOptions() {
   ReadCacheOptions options;
   options.max_entries = 1'000;
-  options.max_waiting = DrawHandler::kMaxWaiting;
+  options.max_waiting = DrawHandler::kMostWaitForDraws;
   options.max_reads = 1;
   return options;
 }
 
-// Nothing is remembered: this only bounds how many read and wait, and lets those who ask the same share a read.
-ReadCacheOptions EntryReadOptions() {
-  ReadCacheOptions options;
-  options.fresh_for = absl::ZeroDuration();
-  options.stale_for = absl::ZeroDuration();
-  options.max_entries = 2;
-  options.max_waiting = DrawHandler::kMaxWaiting;
-  options.max_reads = 1;
-  return options;
-}
-
-// Keys of the caches: "NUMBER/SKU" and "NUMBER/SKU/USER". Only a user id may contain the separator.
+// The key of the cache: "NUMBER/SKU".
 std::string DrawName(const storage::DrawKey& key) { return absl::StrCat(key.number, "/", key.sku_id); }
-std::string DrawName(const storage::DrawKey& key, const std::string& user_id) {
-  return absl::StrCat(DrawName(key), "/", user_id);
-}
 storage::DrawKey DrawKeyOf(const std::string& number, const std::string& sku_id) {
   storage::DrawKey key{.sku_id = sku_id};
   CHECK(absl::SimpleAtoi(number, &key.number)) << number;
@@ -61,9 +47,8 @@ DrawHandler::DrawCache::Read DrawReader(DrawHandler::ReadDraw read) {
 }
 
 DrawHandler::EntryReads::Read EntryReader(DrawHandler::ReadEntry read) {
-  return [read = std::move(read)](const std::string& name, DrawHandler::EntryReads::ReadDone done) {
-    const std::vector<std::string> parts = absl::StrSplit(name, absl::MaxSplits('/', 2));
-    read(DrawKeyOf(parts[0], parts[1]), parts[2], std::move(done));
+  return [read = std::move(read)](const DrawHandler::EntryOf& entry, DrawHandler::EntryReads::Done done) {
+    read(entry.draw, entry.user_id, std::move(done));
   };
 }
 
@@ -103,7 +88,7 @@ v1::GetDrawEntryResponse ProvenEntryToMessage(const ProvenEntry& found) {
 
 DrawHandler::DrawHandler(ReadDraw read_draw, ReadEntry read_entry, storage::Clock* clock)
     : draws_(DrawReader(std::move(read_draw)), clock, DrawCacheOptions()),
-      entries_(EntryReader(std::move(read_entry)), clock, EntryReadOptions()) {}
+      entries_(EntryReader(std::move(read_entry)), clock, kMostWaitForEntries) {}
 
 void DrawHandler::GetDraw(const v1::GetDrawRequest& request, absl::Time /*deadline*/, DrawDone done) {
   absl::Status valid = CheckSkuId(request.sku_id());
@@ -119,14 +104,14 @@ void DrawHandler::GetDraw(const v1::GetDrawRequest& request, absl::Time /*deadli
              });
 }
 
-void DrawHandler::GetEntry(const v1::GetDrawEntryRequest& request, absl::Time /*deadline*/, EntryDone done) {
+void DrawHandler::GetEntry(const v1::GetDrawEntryRequest& request, absl::Time deadline, EntryDone done) {
   if (absl::Status valid = CheckEntryRequest(request); !valid.ok()) return done(std::move(valid));
   const storage::DrawKey key{request.sku_id(), request.draw_number()};
-  entries_.Get(DrawName(key, request.user_id()),
-               [this, key, done = std::move(done)](const EntryReads::Found& found) mutable {
-                 if (found.ok() && found->value != nullptr) return done(ProvenEntryToMessage(*found->value));
-                 if (found.ok()) return done(DrawNotFound(key.sku_id));  // nor is there the SKU
+  entries_.Get({key, request.user_id()}, deadline,
+               [this, key, done = std::move(done)](const absl::StatusOr<ProvenEntry>& found) mutable {
+                 if (found.ok()) return done(ProvenEntryToMessage(*found));
                  if (storage::IsNoDrawEntry(found.status())) return AnswerNoEntry(key, std::move(done));
+                 if (absl::IsNotFound(found.status())) return done(DrawNotFound(key.sku_id));  // nor is there the SKU
                  done(DrawError(found.status(), key, "", Repeatable::kYes));
                });
 }

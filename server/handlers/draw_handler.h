@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "server/handlers/draw_prover.h"
 #include "server/handlers/read_cache.h"
+#include "server/handlers/read_queue.h"
 #include "storage/clock.h"
 #include "storage/ledger/draw_ledger.h"
 #include "tranche/v1/front_door_service.pb.h"
@@ -21,26 +22,32 @@ namespace tranche::server {
 class DrawHandler {
  public:
   using DrawCache = ReadCache<storage::Draw>;
-  using EntryReads = ReadCache<ProvenEntry>;
+  struct EntryOf {
+    storage::DrawKey draw;
+    std::string user_id;
+  };
+  using EntryReads = ReadQueue<EntryOf, ProvenEntry>;
   // DrawLedger::GetDraw and DrawProver::Find, or stand-ins for them, which must not block.
   using ReadDraw = std::function<void(const storage::DrawKey& key, DrawCache::ReadDone done)>;
-  using ReadEntry =
-      std::function<void(const storage::DrawKey& key, const std::string& user_id, EntryReads::ReadDone done)>;
+  using ReadEntry = std::function<void(const storage::DrawKey& key, const std::string& user_id, EntryReads::Done done)>;
   // Called exactly once, inline or on another thread; must not block.
   using DrawDone = absl::AnyInvocable<void(absl::StatusOr<v1::GetDrawResponse>)>;
   using EntryDone = absl::AnyInvocable<void(absl::StatusOr<v1::GetDrawEntryResponse>)>;
 
-  // Of callers of each of the two calls.
-  static constexpr size_t kMaxWaiting = 500;
+  // Callers. Who asks for a draw shares a read; of entries, each is a read of some milliseconds, one after the other.
+  static constexpr size_t kMostWaitForDraws = 500;
+  static constexpr size_t kMostWaitForEntries = 100;
 
   DrawHandler(ReadDraw read_draw, ReadEntry read_entry, storage::Clock* clock);
 
-  // `request` is not used after these return. `deadline` is not looked at: who waits, waits for reads of the ledger,
-  // which end by themselves. At most kMaxWaiting wait; others are told at once that the node has too much to do.
+  // `request` is not used after these return. Whoever comes while too many wait is told at once that the node has too
+  // much to do.
   //
-  // A draw may be a second old, and up to a minute while the ledger does not answer.
+  // A draw may be a second old, and up to a minute while the ledger does not answer. `deadline` is not looked at: who
+  // waits, waits for one read of the ledger, which ends by itself.
   void GetDraw(const v1::GetDrawRequest& request, absl::Time deadline, DrawDone done);
-  // An entry is read each time: a buyer who has just entered finds it.
+  // An entry is read each time, from when it was asked for: a buyer who has just entered finds it. Who is not served by
+  // the deadline is told so, and not read for.
   void GetEntry(const v1::GetDrawEntryRequest& request, absl::Time deadline, EntryDone done);
 
  private:

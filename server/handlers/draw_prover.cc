@@ -45,8 +45,11 @@ absl::Status DrawProver::AddProof(ProvenEntry& found) {
   if (leaf == ids.end() || !(*leaf == id)) return NotAsSealed(draw);
   const size_t index = leaf - ids.begin();
   found.leaf_index = static_cast<int64_t>(chunk_index) * storage::kDrawChunkEntries + static_cast<int64_t>(index);
-  found.audit_path = EntryPath(ids, index, list->hashes, chunk_index);
-  return absl::OkStatus();
+  found.audit_path = EntryPath(ids, index, list->chunks, chunk_index);
+  // A proof that leads elsewhere would look like a fraud.
+  const bool proves = PathLeadsTo(id, static_cast<size_t>(found.leaf_index), static_cast<size_t>(draw.entries),
+                                  found.audit_path, draw.merkle_root);
+  return proves ? absl::OkStatus() : NotAsSealed(draw);
 }
 
 absl::StatusOr<DrawProver::ListPtr> DrawProver::ListOf(const storage::Draw& draw) {
@@ -68,18 +71,19 @@ absl::StatusOr<DrawProver::ListPtr> DrawProver::ListOf(const storage::Draw& draw
 
 absl::StatusOr<DrawProver::ListPtr> DrawProver::ReadList(const storage::Draw& draw) {
   ASSIGN_OR_RETURN(const std::vector<storage::DrawChunk> chunks, ledger_->ReadDrawChunks(draw.key));
-  auto list = std::make_shared<SealedList>();
-  list->key = draw.key;
-  list->root = draw.merkle_root;
-  list->lasts.reserve(chunks.size());
-  list->hashes.reserve(chunks.size());
+  std::vector<storage::Uuid> lasts;
+  std::vector<std::string> hashes;
+  lasts.reserve(chunks.size());
+  hashes.reserve(chunks.size());
   for (const storage::DrawChunk& chunk : chunks) {
-    list->lasts.push_back(chunk.last);
-    list->hashes.push_back(chunk.hash);
+    lasts.push_back(chunk.last);
+    hashes.push_back(chunk.hash);
   }
-  // Also if some are missing. A proof that leads elsewhere would look like a fraud.
-  if (MerkleRoot(list->hashes) != draw.merkle_root) return NotAsSealed(draw);
-  return ListPtr(std::move(list));
+  ListPtr list = std::make_shared<SealedList>(
+      SealedList{draw.key, draw.merkle_root, std::move(lasts), MerkleTree(std::move(hashes))});
+  // Also if some are missing.
+  if (list->chunks.Root() != draw.merkle_root) return NotAsSealed(draw);
+  return list;
 }
 
 }  // namespace tranche::server

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "server/admission/merkle_tree.h"
 #include "storage/ledger/draw_ledger.h"
 #include "storage/uuid.h"
 
@@ -27,23 +28,22 @@ struct ProvenEntry {
 // Thread-safe. Blocks. Outlived by the ledger.
 class DrawProver {
  public:
-  // The lists of so many draws are kept: some 1.5 MB for one of ten million entries.
+  // The lists of so many draws are kept: some 2 MB for one of ten million entries.
   static constexpr size_t kMostLists = 16;
 
   explicit DrawProver(storage::DrawLedger* ledger) : ledger_(ledger) {}
 
   // Errors are those of DrawLedger::FindDrawEntry; kDataLoss if the ledger's list is not the one that was sealed. Reads
-  // the entry and up to kDrawChunkEntries ids, and the hashes of all chunks once for each draw: a sealed list does not
-  // change.
+  // the entry and up to kDrawChunkEntries ids, which it hashes; and the hashes of all chunks once for each draw: a
+  // sealed list does not change.
   absl::StatusOr<ProvenEntry> Find(const storage::DrawKey& key, const std::string& user_id);
 
  private:
   struct SealedList {
     storage::DrawKey key;
     std::string root;
-    // Of each chunk: its last entry, and its hash.
-    std::vector<storage::Uuid> lasts;
-    std::vector<std::string> hashes;
+    std::vector<storage::Uuid> lasts;  // of each chunk, its last entry
+    MerkleTree chunks;
   };
   using ListPtr = std::shared_ptr<const SealedList>;
 

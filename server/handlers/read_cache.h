@@ -6,6 +6,7 @@
 //     `fresh_for`. If a read takes longer than `patience`, those who come from then on get the last answer at once.
 //   - At most `max_reads` are under way; the keys of others wait their turn. So a flood of keys that are not known
 //     delays itself, and does not take the ledger's threads from those who buy.
+//   - If the clock is set back, what was read before counts as too old: nobody knows how old it is.
 #pragma once
 
 #include <cstddef>
@@ -80,11 +81,11 @@ class ReadCache {
     absl::MutexLock lock(&mutex_);
     const absl::Time now = clock_->Now();
     const Known* known = Find(key);
-    if (known != nullptr && now - known->entry.read_at < options_.fresh_for) {
+    if (known != nullptr && IsWithin(options_.fresh_for, known->entry.read_at, now)) {
       *answer = known->entry;
       return true;
     }
-    if (known != nullptr && now - known->failed_at < options_.fresh_for) {
+    if (known != nullptr && IsWithin(options_.fresh_for, known->failed_at, now)) {
       *answer = LastOr(known, known->error, now);
       return true;
     }
@@ -165,8 +166,12 @@ class ReadCache {
     return answer;
   }
 
+  static bool IsWithin(absl::Duration span, absl::Time since, absl::Time now) {
+    const absl::Duration age = now - since;
+    return age >= absl::ZeroDuration() && age < span;
+  }
   bool Usable(const Known* known, absl::Time now) const {
-    return known != nullptr && now - known->entry.read_at < options_.stale_for;
+    return known != nullptr && IsWithin(options_.stale_for, known->entry.read_at, now);
   }
   Found LastOr(const Known* known, const absl::Status& error, absl::Time now) const {
     return Usable(known, now) ? Found(known->entry) : Found(error);

@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "server/proto_time.h"
 #include "storage/ledger/ledger_error.h"
 #include "tests/unit/server/error_matchers.h"
@@ -90,7 +92,7 @@ class DrawHandlerTest : public ::testing::Test {
         if (!draw_error_.ok()) return done(draw_error_);
         done(draw_);
       },
-      [this](const storage::DrawKey& key, const std::string& user_id, DrawHandler::EntryReads::ReadDone done) {
+      [this](const storage::DrawKey& key, const std::string& user_id, DrawHandler::EntryReads::Done done) {
         entries_read_.emplace_back(key, user_id);
         done(entry_);
       },
@@ -214,36 +216,84 @@ TEST_F(DrawHandlerTest, WithoutADrawThereIsNoEntry) {
   EXPECT_EQ(ReasonOf(GetEntry().status()), "INTERNAL");
 }
 
-TEST_F(DrawHandlerTest, WhoComesWhileTooManyWaitIsToldAtOnce) {
-  std::vector<DrawHandler::EntryReads::ReadDone> reads;
-  DrawHandler slow(
-      [](const storage::DrawKey&, DrawHandler::DrawCache::ReadDone) { FAIL() << "nobody asks for a draw"; },
-      [&](const storage::DrawKey&, const std::string&, DrawHandler::EntryReads::ReadDone done) {
-        reads.push_back(std::move(done));
-      },
-      &clock_);
-  size_t answered = 0;
-  absl::Status last;
-  const auto ask = [&](size_t i) {
+// Entries whose reads end when the test says so.
+class DrawEntryReadsTest : public DrawHandlerTest {
+ protected:
+  // Where the answer will be: "", until there is one; "OK" or the error's reason.
+  std::shared_ptr<std::string> Ask(const std::string& user_id, absl::Time deadline = absl::InfiniteFuture()) {
     v1::GetDrawEntryRequest request;
     request.set_sku_id("tv");
-    request.set_user_id("u" + std::to_string(i));
-    slow.GetEntry(request, absl::InfiniteFuture(), [&](const absl::StatusOr<Entry>& response) {
-      ++answered;
-      last = response.status();
+    request.set_user_id(user_id);
+    auto told = std::make_shared<std::string>();
+    slow_.GetEntry(request, deadline, [told](const absl::StatusOr<Entry>& response) {
+      EXPECT_EQ(*told, "") << "answered twice";
+      *told = response.ok() ? "OK" : ReasonOf(response.status());
     });
-  };
-  for (size_t i = 0; i < DrawHandler::kMaxWaiting; ++i) ask(i);
-  EXPECT_EQ(answered, 0u);
-  EXPECT_EQ(reads.size(), 1u) << "one is read at a time";
-  ask(DrawHandler::kMaxWaiting);
-  EXPECT_EQ(answered, 1u);
-  EXPECT_EQ(ReasonOf(last), "OVERLOADED");
-  for (size_t i = 0; i < reads.size(); ++i) {
-    auto done = std::move(reads[i]);
-    done(absl::UnavailableError("down"));
+    return told;
   }
-  EXPECT_EQ(answered, 1 + DrawHandler::kMaxWaiting);
+  // The read that is under way ends.
+  void Answer(absl::StatusOr<ProvenEntry> found) {
+    ASSERT_EQ(reads_.size(), 1u);
+    DrawHandler::EntryReads::Done done = std::move(reads_.front().second);
+    reads_.clear();
+    done(std::move(found));
+  }
+
+  std::vector<std::pair<std::string, DrawHandler::EntryReads::Done>> reads_;  // under way
+  DrawHandler slow_{
+      [](const storage::DrawKey&, DrawHandler::DrawCache::ReadDone) { FAIL() << "nobody asks for a draw"; },
+      [this](const storage::DrawKey&, const std::string& user_id, DrawHandler::EntryReads::Done done) {
+        reads_.emplace_back(user_id, std::move(done));
+      },
+      &clock_};
+};
+
+TEST_F(DrawEntryReadsTest, NobodyIsAnsweredByAReadThatBeganBefore) {
+  const auto before = Ask("alice");
+  const auto after = Ask("alice");  // who has entered between the two
+  Answer(absl::UnavailableError("down"));
+  EXPECT_EQ(*before, "LEDGER_UNAVAILABLE");
+  EXPECT_EQ(*after, "");
+  Answer(Found());
+  EXPECT_EQ(*after, "OK");
+  clock_.AdvanceBy(-absl::Hours(1));
+  const auto later = Ask("alice");
+  EXPECT_EQ(*later, "") << "nothing is remembered, also if the clock was set back";
+  Answer(Found());
+  EXPECT_EQ(*later, "OK");
+}
+
+TEST_F(DrawEntryReadsTest, WhoComesWhileTooManyWaitIsToldAtOnce) {
+  std::vector<std::shared_ptr<std::string>> told;
+  for (size_t i = 0; i <= DrawHandler::kMostWaitForEntries; ++i) told.push_back(Ask(absl::StrCat("u", i)));
+  EXPECT_EQ(reads_.size(), 1u) << "one is read at a time";
+  EXPECT_EQ(*Ask("alice"), "OVERLOADED");
+  for (size_t i = 0; i < told.size(); ++i) {
+    EXPECT_EQ(*told[i], "");
+    ASSERT_EQ(reads_.size(), 1u);
+    EXPECT_EQ(reads_.front().first, absl::StrCat("u", i)) << "who came first is first";
+    Answer(Found());
+    EXPECT_EQ(*told[i], "OK");
+  }
+  EXPECT_TRUE(reads_.empty());
+}
+
+TEST_F(DrawEntryReadsTest, WhoseDeadlineHasPassedIsNotReadFor) {
+  const absl::Time soon = clock_.Now() + absl::Seconds(1);
+  const auto first = Ask("u1");
+  const auto late = Ask("u2", soon);
+  const auto patient = Ask("u3", soon + absl::Seconds(2));
+  const auto last = Ask("u4", soon);
+  clock_.AdvanceBy(absl::Seconds(2));
+  Answer(Found());
+  EXPECT_EQ(*first, "OK");
+  EXPECT_EQ(*late, "DEADLINE_PASSED");
+  ASSERT_EQ(reads_.size(), 1u);
+  EXPECT_EQ(reads_.front().first, "u3");
+  Answer(Found());
+  EXPECT_EQ(*patient, "OK");
+  EXPECT_EQ(*last, "DEADLINE_PASSED");
+  EXPECT_TRUE(reads_.empty());
 }
 
 TEST_F(DrawHandlerTest, EveryBadFieldIsNamed) {

@@ -35,12 +35,14 @@ class CountingDraws : public storage::FakeDrawLedger {
                                                              int limit) override {
     absl::StatusOr<std::vector<storage::Uuid>> ids = FakeDrawLedger::ListDrawEntries(key, after, limit);
     if (ids.ok() && loses_entries) ids->clear();
+    if (ids.ok() && alters_the_last) ids->back().bytes[0] ^= 1;
     return ids;
   }
 
   int list_reads = 0;
   bool loses_a_chunk = false;
   bool loses_entries = false;
+  bool alters_the_last = false;
 };
 
 class DrawProverTest : public ::testing::Test {
@@ -158,6 +160,11 @@ TEST_F(DrawProverTest, AListThatIsNotTheSealedOneProvesNothing) {
   EXPECT_TRUE(prover_.Find(key, "u1").ok()) << "it was not kept";
   draws_.ledger().loses_entries = true;
   EXPECT_TRUE(absl::IsDataLoss(prover_.Find(key, "u1").status()));
+  draws_.ledger().loses_entries = false;
+  draws_.ledger().alters_the_last = true;
+  for (int i = 1; i <= 3; ++i) {
+    EXPECT_TRUE(absl::IsDataLoss(prover_.Find(key, absl::StrCat("u", i)).status())) << "one beside it is another";
+  }
 }
 
 TEST_F(DrawProverTest, WhatIsNotThereIsToldApart) {

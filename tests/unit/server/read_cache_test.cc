@@ -82,6 +82,23 @@ TEST_F(ReadCacheTest, AThousandCallersCostOneRead) {
   EXPECT_THAT(reads_, SizeIs(1));
 }
 
+TEST_F(ReadCacheTest, WhenTheClockIsSetBackItIsReadAgain) {
+  Know("tv", "a");
+  clock_.AdvanceBy(-absl::Hours(1));
+  const auto told = Ask("tv");
+  EXPECT_EQ(*told, "");
+  Answer(std::string("b"));
+  EXPECT_EQ(*told, "b");
+  EXPECT_EQ(*Ask("tv"), "b");
+  Ask("radio");
+  Answer(absl::UnavailableError("down"));
+  clock_.AdvanceBy(-absl::Hours(1));
+  const auto again = Ask("radio");
+  EXPECT_EQ(*again, "") << "a failure is not remembered for an hour either";
+  Answer(std::string("c"));
+  EXPECT_EQ(*again, "c");
+}
+
 TEST_F(ReadCacheTest, ASecondLaterItIsReadAgainAndWaitedFor) {
   Know("tv", "a");
   clock_.AdvanceBy(absl::Seconds(1));

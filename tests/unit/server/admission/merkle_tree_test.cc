@@ -86,11 +86,13 @@ void ExpectPathsLeadToTheRoot(size_t size, const std::set<size_t>& indexes) {
   const std::vector<std::string> leaves = LeavesOf(entries);
   const std::vector<std::string> chunks = ChunkHashes(entries);
   const std::string root = MerkleRoot(leaves);
+  const MerkleTree tree(chunks);
   EXPECT_EQ(MerkleRoot(chunks), root) << size;
+  EXPECT_EQ(tree.Root(), root) << size;
   for (const size_t index : indexes) {
     const size_t chunk = index / storage::kDrawChunkEntries;
     const std::vector<std::string> path =
-        EntryPath(ChunkOf(entries, chunk), index % storage::kDrawChunkEntries, chunks, chunk);
+        EntryPath(ChunkOf(entries, chunk), index % storage::kDrawChunkEntries, tree, chunk);
     EXPECT_EQ(path, AuditPath(leaves, index)) << index << " of " << size;
     EXPECT_TRUE(PathLeadsTo(entries[index], index, size, path, root)) << index << " of " << size;
   }
