@@ -28,6 +28,8 @@ constexpr int64_t kMostSourceChars = 200;
 constexpr char kOneDrawAtATime[] =
     "A SKU has one draw at a time, and their numbers count up: finish or cancel the one before, or expect the number "
     "that comes next.";
+constexpr char kSeedRule[] =
+    "A seed is taken once the list of entries is sealed (CLOSED), and stays: close the draw, and wait for a worker.";
 constexpr char kNotSealed[] = "Its list of entries is there once it is sealed: close the draw, and wait for a worker.";
 
 struct StepWords {
@@ -42,9 +44,7 @@ std::optional<StepWords> WordsOfStep(v1::ChangeDrawRequest::Step step) {
     case v1::ChangeDrawRequest::STEP_CLOSE:
       return StepWords{DrawStep::kClose, "closes", "Only an open draw can be closed."};
     case v1::ChangeDrawRequest::STEP_SEED:
-      return StepWords{DrawStep::kSeed, "gives the seed of",
-                       "A seed is taken once the list of entries is sealed (CLOSED), and stays: close the draw, and "
-                       "wait for a worker."};
+      return StepWords{DrawStep::kSeed, "gives the seed of", kSeedRule};
     case v1::ChangeDrawRequest::STEP_FINISH:
       return StepWords{DrawStep::kFinish, "finishes",
                        "A draw can be finished once its ranks are known (DRAWN); before that, it can be cancelled."};
@@ -210,6 +210,7 @@ absl::StatusOr<v1::ChangeDrawResponse> DrawAdminHandler::Change(const v1::Change
   RETURN_IF_ERROR(CheckChange(request));
   const StepWords words = *WordsOfStep(request.step());
   const storage::DrawKey key{request.sku_id(), request.draw_number()};
+  if (words.step == storage::DrawStep::kSeed) RETURN_IF_ERROR(CheckTakesSeed(key));
   const absl::StatusOr<storage::Draw> draw =
       draws_->ChangeDraw(key, words.step, request.seed(), request.preview(), actor);
   if (!draw.ok()) return DrawError(draw.status(), key, words.rule, Repeatable::kYes);
@@ -300,6 +301,12 @@ absl::StatusOr<v1::FrontPolicy> DrawAdminHandler::FindPolicy(const std::string& 
   return DrawStateForbids(sku_id, {},
                           "The front door's policy of this SKU has no draw, so its units would be sold to whoever "
                           "claims them: set it first (tranchectl door set SKU --draw).");
+}
+
+absl::Status DrawAdminHandler::CheckTakesSeed(const storage::DrawKey& key) {
+  ASSIGN_OR_RETURN(const storage::Draw draw, FindDraw(key.sku_id, key.number));
+  if (draw.state != storage::DrawState::kOpen && draw.state != storage::DrawState::kClosing) return absl::OkStatus();
+  return DrawStateForbids(key.sku_id, {key.number, DrawStateName(draw.state)}, kSeedRule);
 }
 
 absl::StatusOr<storage::Draw> DrawAdminHandler::FindDraw(const std::string& sku_id, int64_t number) {

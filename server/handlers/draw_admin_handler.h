@@ -32,6 +32,9 @@ class DrawAdminHandler {
   absl::StatusOr<storage::SkuQuota> FindSku(const std::string& sku_id);
   // The front door's policy of the SKU; DRAW_STATE if it has no draw.
   absl::StatusOr<v1::FrontPolicy> FindPolicy(const std::string& sku_id);
+  // Whether the draw takes its seed: while entries are open, or not all sealed, whoever knows the seed could choose
+  // winners, and the ledger's log is one place more to read it.
+  absl::Status CheckTakesSeed(const storage::DrawKey& key);
   // With its number, if the caller asks for the newest.
   absl::StatusOr<storage::Draw> FindDraw(const std::string& sku_id, int64_t number);
 

@@ -114,6 +114,11 @@ void WarnAboutPolicy(const v1::SetFrontPolicyRequest& request, int trusted_proxi
   if (policy.has_draw() && !response.before().policy().has_draw()) {
     response.add_warnings("draw: claims of this SKU are refused from now on. Buyers enter the draw that you create.");
   }
+  if (!policy.has_draw() && response.before().policy().has_draw()) {
+    response.add_warnings(
+        "draw: units of this SKU are sold to whoever claims them from now on, also those that a draw is to give away, "
+        "and nobody can enter a draw.");
+  }
   if (request.new_lottery_round() && !policy.has_lottery()) {
     response.add_warnings("new_lottery_round: the policy has no lottery, so no round begins.");
   }

@@ -44,9 +44,10 @@ int32_t FreePlaces(const storage::Draw& draw) {
   return std::max(draw.winners - draw.pending - draw.confirmed, 0);
 }
 
+// Payments and lapses are not the work of workers: among them, free places may wait for long.
 bool WentOn(const storage::Draw& before, const storage::Draw& now) {
-  return before.state != now.state || before.pending != now.pending || before.confirmed != now.confirmed ||
-         before.lapsed != now.lapsed;
+  const auto awards = [](const storage::Draw& draw) { return int64_t{draw.pending} + draw.confirmed + draw.lapsed; };
+  return before.state != now.state || awards(before) != awards(now);
 }
 
 // `entries` begin with the chunk at `index`.

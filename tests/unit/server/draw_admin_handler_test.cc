@@ -23,7 +23,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
-// A ledger that loses its next answer.
+// A ledger that loses its next answer, and knows which seeds it was given.
 class LossyDraws : public storage::FakeDrawLedger {
  public:
   using FakeDrawLedger::FakeDrawLedger;
@@ -35,7 +35,14 @@ class LossyDraws : public storage::FakeDrawLedger {
     return created;
   }
 
+  absl::StatusOr<storage::Draw> ChangeDraw(const storage::DrawKey& key, storage::DrawStep step, const std::string& seed,
+                                           bool preview, const storage::Actor& actor) override {
+    if (!seed.empty()) seeds_given.push_back(seed);
+    return FakeDrawLedger::ChangeDraw(key, step, seed, preview, actor);
+  }
+
   bool loses_next = false;
+  std::vector<std::string> seeds_given;
 };
 
 // The SKU "ps5": 10 units, which wait in the pool, two for a buyer at most. Its policy has a draw and a token.
@@ -301,6 +308,26 @@ TEST_F(DrawAdminHandlerTest, AStepThatTheStateForbidsIsRefusedWithTheNextOne) {
   EXPECT_EQ(MetadataOf(mismatch, "draw_number"), "1");
   EXPECT_EQ(MustChange(Step(v1::ChangeDrawRequest::STEP_CANCEL)).state(), v1::Draw::STATE_CANCELLED);
   EXPECT_EQ(ReasonOf(handler_.Change(Step(v1::ChangeDrawRequest::STEP_CLOSE, 2), kActor).status()), "DRAW_NOT_FOUND");
+}
+
+TEST_F(DrawAdminHandlerTest, BeforeTheListIsSealedTheLedgerIsGivenNoSeed) {
+  MustCreate(NewDraw());
+  draws_.Enter(key_, 5);
+  for (const char* state : {"OPEN", "CLOSING"}) {
+    for (const bool preview : {true, false}) {
+      v1::ChangeDrawRequest seed = Step(v1::ChangeDrawRequest::STEP_SEED);
+      seed.set_preview(preview);
+      const absl::Status error = handler_.Change(seed, kActor).status();
+      EXPECT_EQ(ReasonOf(error), "DRAW_STATE");
+      EXPECT_EQ(MetadataOf(error, "state"), state);
+      EXPECT_THAT(std::string(error.message()), HasSubstr("once the list of entries is sealed"));
+    }
+    draws_.Take(key_, storage::DrawStep::kClose);
+  }
+  EXPECT_THAT(draws_.ledger().seeds_given, IsEmpty());
+  draws_.Seal(key_);
+  MustChange(Step(v1::ChangeDrawRequest::STEP_SEED));
+  EXPECT_THAT(draws_.ledger().seeds_given, ElementsAre(kDrawSeed));
 }
 
 TEST_F(DrawAdminHandlerTest, EveryBadFieldOfAChangeIsNamed) {

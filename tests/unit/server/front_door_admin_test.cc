@@ -472,6 +472,19 @@ TEST_F(FrontDoorAdminTest, ADrawIsOfOneSku) {
   EXPECT_EQ(CheckIn(MustExplain(Question("alice")), "draw").reason(), "DRAW_DECIDES");
 }
 
+TEST_F(FrontDoorAdminTest, OperatorsAreWarnedWhenADrawIsTakenAway) {
+  v1::FrontPolicy with = Policy();
+  with.clear_lottery();
+  v1::FrontPolicy without = with;
+  with.mutable_draw();
+  MustSet(PolicyRequest("tv", with));
+  v1::SetFrontPolicyRequest removed = RemovalOf("tv");
+  removed.set_preview(true);
+  EXPECT_THAT(MustSet(removed).warnings(), ElementsAre(HasSubstr("draw: units of this SKU are sold to whoever")));
+  EXPECT_THAT(MustSet(PolicyRequest("tv", without)).warnings(), ElementsAre(HasSubstr("draw: units of this SKU")));
+  EXPECT_THAT(MustSet(PolicyRequest("tv", without)).warnings(), IsEmpty()) << "it is gone already";
+}
+
 TEST_F(FrontDoorAdminTest, OperatorsAreWarnedOfALimitThatAnHonestBuyerMeets) {
   v1::SetFrontPolicyRequest request = PolicyRequest("tv", Policy());
   v1::RateLimit& limit = *request.mutable_policy()->mutable_limits(0);

@@ -21,6 +21,7 @@ using ::testing::AllOf;
 using ::testing::Ge;
 using ::testing::IsEmpty;
 using ::testing::Le;
+using ::testing::SizeIs;
 
 class DrawerTroubleTest : public DrawerTest {};
 
@@ -132,6 +133,25 @@ TEST_F(DrawerTroubleTest, WhileTheSaleIsPausedPlacesWaitAndItIsToldOnce) {
   ExpectPlaces("tv", 2);
   EXPECT_FALSE(Waits());
   EXPECT_EQ(drawer_.counts().open_places.load(), 0);
+}
+
+TEST_F(DrawerTroubleTest, PaymentsDoNotHideThatFreePlacesWait) {
+  CloseDraw("tv", 30, 10);
+  RunFor(absl::Seconds(2));
+  Take("tv", DrawStep::kSeed);
+  RunFor(absl::Seconds(4));
+  ASSERT_THAT(Awards("tv"), SizeIs(10));
+  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "", std::nullopt, "test").ok());
+  GiveUp(Awards("tv").back());
+  RunFor(absl::Seconds(2));
+  for (int i = 0; i < 8; ++i) {
+    Pay(Awards("tv")[static_cast<size_t>(i)]);
+    RunFor(absl::Seconds(4));
+    EXPECT_EQ(drawer_.counts().open_places.load(), 1);
+  }
+  EXPECT_EQ(Get("tv").confirmed, 8);
+  EXPECT_GE(WaitsFor(), 30);
+  EXPECT_EQ(drawer_.told(), 1);
 }
 
 }  // namespace
