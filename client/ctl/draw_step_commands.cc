@@ -46,7 +46,9 @@ constexpr DrawStep kSeedStep = {
     ChangeDrawRequest::STEP_SEED, "seed", "Tell the seed: it decides who wins",
     "The seed is told to everybody, and cannot be changed.",
     "A worker then computes all ranks, and gives reservations to the lowest. A seed that is still a secret comes from\n"
-    "a file: what is typed can be seen by other users of this machine. --seed-hex is for public values.\n"
+    "a file: what is typed can be seen by other users of this machine. --seed-hex is for public values. Without "
+    "--yes,\n"
+    "before the list of entries is sealed, and if the draw is committed to another one, the seed is not sent.\n"
     "Examples:\n"
     "  tranchectl draw seed sneaker --seed-file sneaker.seed --yes --wait\n"
     "  tranchectl draw seed sneaker --yes "
@@ -101,34 +103,74 @@ void AwaitStep(Session& session, ChangeDrawRequest::Step step, DrawChange& chang
   session.exit_code = kExitRemote;
 }
 
-// The draw is named by its number, so that a repetition is about no other one.
-void TakeStep(Session& session, const DrawStep& step, const DrawStepFlags& flags, const std::string& seed, bool wait) {
-  const auto before = FindDraw(session, flags.sku_id, flags.number);
-  if (!before.ok()) return session.FailRemotely(before.status());
+// `before` as it is now. It is named by its number, so that a repetition is about no other one.
+void TakeStep(Session& session, const DrawStep& step, const DrawStepFlags& flags, const Draw& before,
+              const std::string& seed, bool wait) {
   ChangeDrawRequest request;
-  request.set_sku_id(flags.sku_id);
-  request.set_draw_number(before->number());
+  request.set_sku_id(before.sku_id());
+  request.set_draw_number(before.number());
   request.set_step(step.step);
   request.set_seed(seed);
   request.set_preview(!flags.yes);
   const auto changed = session.Admin(&tranche::v1::AdminService::Stub::ChangeDraw, request);
   if (!changed.ok()) return session.FailRemotely(changed.status());
-  DrawChange change = {.before = *before,
+  DrawChange change = {.before = before,
                        .after = changed->draw(),
                        .removes = step.step == ChangeDrawRequest::STEP_REMOVE,
                        .preview = !flags.yes,
                        .warning = step.warning};
   if (wait && flags.yes && IsUnderWay(change.after, step.step)) AwaitStep(session, step.step, change);
   // Until the list is sealed, only a list of draws counts them.
-  if (change.after.merkle_root().empty()) change.after.set_entries(before->entries());
+  if (change.after.merkle_root().empty()) change.after.set_entries(before.entries());
   PrintDrawChange(session, change);
+}
+
+void FindAndTakeStep(Session& session, const DrawStep& step, const DrawStepFlags& flags, bool wait) {
+  const auto before = FindDraw(session, flags.sku_id, flags.number);
+  if (!before.ok()) return session.FailRemotely(before.status());
+  TakeStep(session, step, flags, *before, /*seed=*/"", wait);
+}
+
+// Why the seed must not leave this machine; OK: it may. A node would refuse it, too, but would have learned it.
+absl::Status CheckMayTellSeed(const Draw& draw, const std::string& seed) {
+  const std::string name = absl::StrCat("draw ", draw.number(), " of ", draw.sku_id());
+  if (draw.state() == Draw::STATE_OPEN || draw.state() == Draw::STATE_CLOSING) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        name, " is ", DrawStateName(draw.state()),
+        ": who learns the seed before the list of entries is sealed could choose who wins. It was not sent"));
+  }
+  if (draw.state() == Draw::STATE_CANCELLED) {
+    return absl::FailedPreconditionError(absl::StrCat(name, " is CANCELLED: it needs no seed. It was not sent"));
+  }
+  if (!draw.seed_commitment().empty() && draw.seed_commitment() != CommitmentOf(seed)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, " is committed to another seed: the SHA-256 of this one is another. It was not sent"));
+  }
+  if (!draw.seed().empty() && draw.seed() != seed) {
+    return absl::FailedPreconditionError(absl::StrCat(name, " has another seed already. This one was not sent"));
+  }
+  return absl::OkStatus();
+}
+
+// Made here, so that a preview tells a secret to nobody. A public value is shown, to be compared.
+DrawChange PreviewOfSeed(const Draw& before, const std::string& seed) {
+  DrawChange change = {.before = before, .after = before, .preview = true, .warning = kSeedStep.warning};
+  if (before.state() != Draw::STATE_CLOSED) return change;
+  change.after.set_state(Draw::STATE_SEEDED);
+  if (!before.public_source().empty()) change.after.set_seed(seed);
+  return change;
 }
 
 void SeedDraw(Session& session, const DrawStepFlags& flags) {
   if (flags.wait && !flags.yes) return session.FailLocally("--wait goes with --yes");
   const auto seed = SeedMeant(flags);
   if (!seed.ok()) return session.FailLocally(seed.status().message());
-  TakeStep(session, kSeedStep, flags, *seed, flags.wait);
+  const auto before = FindDraw(session, flags.sku_id, flags.number);
+  if (!before.ok()) return session.FailRemotely(before.status());
+  const absl::Status may_tell = CheckMayTellSeed(*before, *seed);
+  if (!may_tell.ok()) return session.FailLocally(may_tell.message());
+  if (!flags.yes) return PrintDrawChange(session, PreviewOfSeed(*before, *seed));
+  TakeStep(session, kSeedStep, flags, *before, *seed, flags.wait);
 }
 
 CLI::App* AddDrawStep(CLI::App* draw, const DrawStep& step, DrawStepFlags& flags) {
@@ -150,7 +192,7 @@ void AddDrawStepCommands(CLI::App* draw, Session& session) {
   CLI::App* close = AddDrawStep(draw, kCloseStep, *closing);
   CLI::Option* wait = close->add_flag("--wait", closing->wait, "Return when a worker has sealed the list: the default");
   close->add_flag("--no-wait", closing->no_wait, "Return at once")->excludes(wait);
-  close->callback([&session, closing] { TakeStep(session, kCloseStep, *closing, "", !closing->no_wait); });
+  close->callback([&session, closing] { FindAndTakeStep(session, kCloseStep, *closing, !closing->no_wait); });
 
   auto seeding = std::make_shared<DrawStepFlags>();
   CLI::App* seed = AddDrawStep(draw, kSeedStep, *seeding);
@@ -162,7 +204,7 @@ void AddDrawStepCommands(CLI::App* draw, Session& session) {
   for (const DrawStep& step : kOtherSteps) {
     auto flags = std::make_shared<DrawStepFlags>();
     CLI::App* command = AddDrawStep(draw, step, *flags);
-    command->callback([&session, flags, &step] { TakeStep(session, step, *flags, "", /*wait=*/false); });
+    command->callback([&session, flags, &step] { FindAndTakeStep(session, step, *flags, /*wait=*/false); });
   }
 }
 

@@ -188,6 +188,45 @@ TEST_F(TranchectlDrawCallsTest, ASeedIsToldAsItIsInTheFile) {
   EXPECT_THAT(out_, HasSubstr("CLOSED -> DRAWN"));
 }
 
+TEST_F(TranchectlDrawCallsTest, APreviewOfASeedTellsItToNobody) {
+  node_.draw.set_state(v1::Draw::STATE_CLOSED);
+  node_.draw.set_seed_commitment(absl::HexStringToBytes(kItsHash));
+  ASSERT_EQ(Run({"draw", "seed", "tv", "--seed-file", seed_file_}), 0) << err_;
+  EXPECT_THAT(out_, AllOf(HasSubstr("CLOSED -> SEEDED"), Not(HasSubstr(kTheSeed))));
+  EXPECT_THAT(err_, AllOf(HasSubstr("told to everybody"), HasSubstr("--yes --number 4"), Not(HasSubstr(kTheSeed))));
+  node_.draw.clear_seed_commitment();
+  node_.draw.set_public_source("drand");
+  ASSERT_EQ(Run({"draw", "seed", "tv", "--seed-hex", kTheSeed}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr(kTheSeed)) << "to be compared";
+  EXPECT_TRUE(node_.changed().empty());
+}
+
+TEST_F(TranchectlDrawCallsTest, ASeedIsNotToldTooEarlyNorToAnotherDraw) {
+  const auto refused = [this](const std::string& why) {
+    for (const bool yes : {false, true}) {
+      std::vector<std::string> arguments = {"draw", "seed", "tv", "--seed-file", seed_file_};
+      if (yes) arguments.push_back("--yes");
+      EXPECT_EQ(Run(arguments), 1) << out_;
+      EXPECT_THAT(err_, AllOf(HasSubstr(why), HasSubstr("was not sent")));
+    }
+  };
+  node_.draw.set_seed_commitment(absl::HexStringToBytes(kItsHash));
+  refused("draw 4 of tv is OPEN");
+  node_.draw.set_state(v1::Draw::STATE_CLOSING);
+  refused("draw 4 of tv is CLOSING");
+  node_.draw.set_state(v1::Draw::STATE_CANCELLED);
+  refused("CANCELLED");
+  node_.draw.set_state(v1::Draw::STATE_CLOSED);
+  node_.draw.set_seed_commitment(std::string(32, 'c'));
+  refused("committed to another seed");
+  node_.draw.clear_seed_commitment();
+  node_.draw.set_public_source("drand");
+  node_.draw.set_state(v1::Draw::STATE_DRAWN);
+  node_.draw.set_seed(std::string(32, 's'));
+  refused("another seed already");
+  EXPECT_TRUE(node_.changed().empty());
+}
+
 TEST_F(TranchectlDrawCallsTest, ADrawThatIsNotThereIsNotChanged) {
   EXPECT_EQ(Run({"draw", "finish", "tv", "--number", "3", "--yes"}), 2);
   EXPECT_THAT(err_, HasSubstr("tv has no draw 3"));
