@@ -23,8 +23,9 @@ struct CallEnvironment {
       : options(options),
         nodes(std::move(stubs)),
         budget(options.retry.budget_tokens, options.retry.budget_refill),
-        claim_throttle(MakeThrottle(options.throttle, random)),
-        entry_throttle(MakeThrottle(options.throttle, random)),
+        claim_throttle(MakeThrottle(options.throttle, random, ", with the same reservation id")),
+        sale_entry_throttle(MakeThrottle(options.throttle, random)),
+        draw_entry_throttle(MakeThrottle(options.throttle, random)),
         scheduler(std::move(scheduler)) {}
 
   // Every call begins and ends through these, so that the client can wait for the last one.
@@ -45,10 +46,13 @@ struct CallEnvironment {
   const ClientOptions options;
   NodeSet nodes;
   RetryBudget budget;
-  // For claims with carts, and for EnterSale; null: switched off. Nothing else is throttled: payments, cancellations
-  // and extensions are the last to be sacrificed, and a look-up comes before a payment or settles a doubt.
+  // For claims with carts, for EnterSale, and for EnterDraw; null: switched off. Each by itself: that the ledger takes
+  // no more entries into draws says nothing of claims, nor of EnterSale, which needs no ledger. Nothing else is
+  // throttled: payments, cancellations and extensions are the last to be sacrificed, and a look-up comes before a
+  // payment or settles a doubt.
   const std::unique_ptr<Throttle> claim_throttle;
-  const std::unique_ptr<Throttle> entry_throttle;
+  const std::unique_ptr<Throttle> sale_entry_throttle;
+  const std::unique_ptr<Throttle> draw_entry_throttle;
   const std::shared_ptr<Scheduler> scheduler;
   // Once set, there are no further attempts.
   std::atomic<bool> closing{false};

@@ -138,7 +138,7 @@ void Connection::ListSkus(tranche::ListSkus query, CallbackOf<SkuPage> callback)
 void Connection::EnterSale(tranche::EnterSale request, CallbackOf<SaleEntry> callback) {
   using Call = RepeatableCall<tranche::v1::EnterSaleRequest, tranche::v1::EnterSaleResponse, SaleEntry>;
   (new Call(environment_, DeadlineFromNow(), &Stub::EnterSale, ToProto(std::move(request)), /*changes=*/"",
-            std::move(callback), /*in_doubt=*/false, environment_.entry_throttle.get()))
+            std::move(callback), /*in_doubt=*/false, environment_.sale_entry_throttle.get()))
       ->Start();
 }
 
@@ -146,7 +146,7 @@ void Connection::EnterSale(tranche::EnterSale request, CallbackOf<SaleEntry> cal
 void Connection::EnterDraw(tranche::EnterDraw request, CallbackOf<EnteredDraw> callback) {
   using Call = RepeatableCall<tranche::v1::EnterDrawRequest, tranche::v1::EnterDrawResponse, EnteredDraw>;
   (new Call(environment_, DeadlineFromNow(), &Stub::EnterDraw, ToProto(std::move(request)), /*changes=*/"",
-            std::move(callback), /*in_doubt=*/false, environment_.entry_throttle.get()))
+            std::move(callback), /*in_doubt=*/false, environment_.draw_entry_throttle.get()))
       ->Start();
 }
 

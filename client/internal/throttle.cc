@@ -47,10 +47,11 @@ int64_t SlidingCount::Sum(int64_t bucket) const {
   return static_cast<int64_t>(sum);
 }
 
-Throttle::Throttle(const ThrottlePolicy& policy, RandomSource random)
+Throttle::Throttle(const ThrottlePolicy& policy, RandomSource random, std::string advice)
     : ratio_(policy.ratio),
       bucket_ns_(std::max<int64_t>(1, absl::ToInt64Nanoseconds(policy.window) / SlidingCount::kBuckets)),
-      random_(random ? std::move(random) : RandomSource(RandomFraction)) {}
+      random_(random ? std::move(random) : RandomSource(RandomFraction)),
+      advice_(std::move(advice)) {}
 
 bool Throttle::Admit(absl::Time now) {
   const int64_t bucket = BucketOf(now);
@@ -85,12 +86,13 @@ double Throttle::ProbabilityIn(int64_t bucket) const {
 }
 
 absl::Status Throttle::Refusal(const absl::Status& last) const {
-  constexpr char kWhy[] =
+  const std::string why = absl::StrCat(
       "the nodes are overloaded: they did not accept too many of this client's latest tries, so that it sends only "
-      "some of them. Nothing was done. Try again later, with the same reservation id";
+      "some of them. Nothing was done. Try again later",
+      advice_);
   absl::Status refusal =
-      absl::UnavailableError(last.ok() ? absl::StrCat("Not sent: ", kWhy)
-                                       : absl::StrCat("Not sent again: ", kWhy, ". Last answer: ", last.message()));
+      absl::UnavailableError(last.ok() ? absl::StrCat("Not sent: ", why)
+                                       : absl::StrCat("Not sent again: ", why, ". Last answer: ", last.message()));
   SetReason(refusal, "OVERLOADED");
   SetMetadata(refusal, "throttled", "true");
   // Earlier, the probability is about the same.
@@ -98,8 +100,9 @@ absl::Status Throttle::Refusal(const absl::Status& last) const {
   return refusal;
 }
 
-std::unique_ptr<Throttle> MakeThrottle(const ThrottlePolicy& policy, const RandomSource& random) {
-  return policy.enabled ? std::make_unique<Throttle>(policy, random) : nullptr;
+std::unique_ptr<Throttle> MakeThrottle(const ThrottlePolicy& policy, const RandomSource& random,
+                                       const std::string& advice) {
+  return policy.enabled ? std::make_unique<Throttle>(policy, random, advice) : nullptr;
 }
 
 }  // namespace tranche::internal

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -51,8 +52,8 @@ class Throttle {
   // still sends, to notice its end.
   static constexpr int64_t kFreeTries = 20;
 
-  // `random` empty: a real one.
-  Throttle(const ThrottlePolicy& policy, RandomSource random);
+  // `random` empty: a real one. `advice`: how such a call is tried again, for Refusal(), behind "Try again later".
+  Throttle(const ThrottlePolicy& policy, RandomSource random, std::string advice = "");
 
   // False: the next try must not be sent, and counts as refused. `now` is about the present time, after 1970.
   bool Admit(absl::Time now);
@@ -72,6 +73,7 @@ class Throttle {
   const double ratio_;
   const int64_t bucket_ns_;
   const RandomSource random_;
+  const std::string advice_;
   // Apart, because the first is written with each answer and the others, which each try reads, only in an overload.
   alignas(64) SlidingCount accepted_;
   alignas(64) SlidingCount overloaded_;
@@ -79,6 +81,7 @@ class Throttle {
 };
 
 // Null if the policy switches it off.
-std::unique_ptr<Throttle> MakeThrottle(const ThrottlePolicy& policy, const RandomSource& random);
+std::unique_ptr<Throttle> MakeThrottle(const ThrottlePolicy& policy, const RandomSource& random,
+                                       const std::string& advice = "");
 
 }  // namespace tranche::internal

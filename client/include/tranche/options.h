@@ -24,9 +24,10 @@ struct RetryPolicy {
   double budget_refill = 0.2;
 };
 
-// While the nodes are overloaded, a client holds claims and EnterSale back: it sends about `ratio` times as many tries
-// as the nodes accept, and refuses the rest at once with kOverloaded (metadata "throttled" = "true"), so that the nodes
-// need not. Claims with carts count together, EnterSale by itself; nothing else is throttled, nor what is in doubt.
+// While the nodes are overloaded, a client holds claims, EnterSale and EnterDraw back: it sends about `ratio` times as
+// many tries as the nodes accept, and refuses the rest at once with kOverloaded (metadata "throttled" = "true"), so that
+// the nodes need not. Claims with carts count together, EnterSale and EnterDraw each by itself; nothing else is
+// throttled, nor what is in doubt.
 struct ThrottlePolicy {
   bool enabled = true;
   // 1 to 100. With 2, the nodes refuse about one try for each that they accept: enough to notice at once that they are

@@ -59,6 +59,10 @@ class ClientThrottleTest : public testing::Test {
     return End<SaleEntry>(
         [&](auto callback) { connection_->EnterSale({.sku = "tv", .user = "alice"}, std::move(callback)); });
   }
+  absl::Status EnterDraw() {
+    return End<EnteredDraw>(
+        [&](auto callback) { connection_->EnterDraw({.sku = "tv", .user = "alice"}, std::move(callback)); });
+  }
   // As many claims as make the throttle refuse the next one.
   void Overload() {
     for (size_t i = 0; i <= kFree; ++i) {
@@ -163,6 +167,37 @@ TEST_F(ClientThrottleTest, EntriesAndClaimsCountByThemselves) {
   const size_t sent = script_.enter_sale.requests.size();
   EXPECT_EQ(ErrorMetadata(Enter(), "throttled"), "true");
   EXPECT_EQ(script_.enter_sale.requests.size(), sent);
+
+  EXPECT_TRUE(EnterDraw().ok());
+  for (size_t i = 0; i <= kFree + 1; ++i) {
+    script_.enter_draw.answers.push_back(OverloadedNode());
+    EXPECT_EQ(ReasonOf(EnterDraw()), Reason::kOverloaded);
+  }
+  EXPECT_EQ(ErrorMetadata(EnterDraw(), "throttled"), "true");
+}
+
+TEST_F(ClientThrottleTest, AFullLedgerOfDrawsHoldsNothingElseBack) {
+  OpenWithOneAttempt();
+  for (size_t i = 0; i <= 2 * kFree; ++i) {
+    script_.enter_draw.answers.push_back(OverloadedNode());
+    EXPECT_EQ(ReasonOf(EnterDraw()), Reason::kOverloaded);
+  }
+  EXPECT_EQ(ErrorMetadata(EnterDraw(), "throttled"), "true");
+  EXPECT_TRUE(Enter().ok());
+  EXPECT_TRUE(Claim().ok());
+}
+
+TEST_F(ClientThrottleTest, OnlyAClaimHasAReservationId) {
+  OpenWithOneAttempt();
+  Overload();
+  EXPECT_TRUE(absl::StrContains(Claim().message(), "with the same reservation id"));
+  for (size_t i = 0; i <= kFree + 1; ++i) {
+    script_.enter_sale.answers.push_back(OverloadedNode());
+    EXPECT_EQ(ReasonOf(Enter()), Reason::kOverloaded);
+  }
+  const absl::Status refused = Enter();
+  EXPECT_TRUE(absl::StrContains(refused.message(), "Try again later")) << refused;
+  EXPECT_FALSE(absl::StrContains(refused.message(), "reservation")) << refused;
 }
 
 TEST_F(ClientThrottleTest, AClaimInDoubtIsAlwaysSent) {
