@@ -2,8 +2,11 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -106,19 +109,45 @@ absl::Status OpenFiles(const LoadOptions& options, Outcomes& outcomes) {
   return absl::OkStatus();
 }
 
-// When every request failed in the same way: the address is wrong or no node is there, or the nodes serve us nothing.
-int ReportInVain(const Outcomes& outcomes) {
-  const SkuTotals totals = outcomes.Totals();
-  const auto all_were = [&](const char* name) {
-    const auto found = totals.refused.find(name);
-    return found != totals.refused.end() && found->second == totals.attempts;
+// How requests, changes and reads ended, whatever the run had of them: names as those of Outcomes::NameOf.
+struct Ends {
+  uint64_t all = 0;
+  std::map<std::string, uint64_t> by_name;  // without requests that were granted or are unknown
+};
+
+Ends EndsOf(const Run& run) {
+  const SkuTotals requests = run.outcomes.Totals();
+  Ends ends = {.all = requests.attempts, .by_name = requests.refused};
+  const auto add = [&ends](const std::map<std::string, uint64_t>& answers) {
+    for (const auto& [name, count] : answers) {
+      ends.all += count;
+      // Silence. A change that was answered when it was sent again is also counted by that answer.
+      ends.by_name[name == "UNKNOWN" ? "UNAVAILABLE" : name] += count;
+    }
+  };
+  if (run.changer != nullptr) {
+    for (const auto& [kind, answers] : run.changer->totals()) add(answers);
+  }
+  for (size_t kind = 0; run.reader != nullptr && kind < kReadKinds; ++kind) {
+    add(run.reader->answers(static_cast<ReadKind>(kind)));
+  }
+  return ends;
+}
+
+// When all failed in the same way: the address is wrong or no node is there, or the nodes serve us nothing.
+int ReportInVain(const Run& run) {
+  const Ends ends = EndsOf(run);
+  const auto all_were = [&ends](const char* name) {
+    const auto found = ends.by_name.find(name);
+    return found != ends.by_name.end() && found->second == ends.all;
   };
   if (all_were("UNAVAILABLE")) {
-    Fail(absl::StrCat("no front node answered; check --endpoints: ", outcomes.first_error()));
+    const std::string error = run.outcomes.first_error();
+    Fail(absl::StrCat("no front node answered; check --endpoints", error.empty() ? "" : ": ", error));
   } else if (all_were("UNAUTHENTICATED")) {
     Fail("the nodes do not know who calls: give --token-file, or --tls-certificate and --tls-key");
   } else if (all_were("PERMISSION_DENIED")) {
-    Fail("the nodes do not let this caller reserve: its token or certificate needs a role in their --access-file");
+    Fail("the nodes do not let this caller do that: its token or certificate needs a role in their --access-file");
   } else {
     return 0;
   }
@@ -144,7 +173,7 @@ int Report(const Run& run, Outcomes& outcomes, Changer* changer) {
   if (!options.summary_file.empty() && !WriteFile(options.summary_file, SummaryJson(run))) {
     return Fail(absl::StrCat("cannot write ", options.summary_file));
   }
-  return ReportInVain(outcomes);
+  return ReportInVain(run);
 }
 
 void Describe(CLI::App& app) {

@@ -123,6 +123,16 @@ TEST(TrancheLoadTest, OfAnEarlierRunNothingIsClaimedAgain) {
   EXPECT_EQ(node.unary_calls(), claims);
 }
 
+TEST(TrancheLoadTest, ReadsThatNobodyAnswersAreAnError) {
+  const testing::ScratchDir scratch("load");
+  const std::string ids = scratch.path() / "ids";
+  std::ofstream(ids) << "01890000-0000-7000-8000-000000000001 tv\n";
+  const LoadRun run = RunLoad({"--endpoints", "127.0.0.1:1", "--reservations", ids, "--read-rate", "100", "--duration",
+                               "1s", "--timeout-ms", "1000"});
+  EXPECT_EQ(run.exit_status, 2) << run.printed;
+  EXPECT_THAT(run.printed, HasSubstr("no front node answered"));
+}
+
 TEST(TrancheLoadTest, AnEarlierRunNeedsWorkAndAnEnd) {
   const std::map<std::string, std::vector<std::string>> wrong = {
       {"--sku is required", {"--requests", "1"}},
