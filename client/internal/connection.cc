@@ -18,8 +18,10 @@ namespace {
 
 constexpr absl::Duration kRegularly = absl::Seconds(1);
 
-void StartClaim(RetryingCall* call, bool admitted) {
-  if (admitted) {
+void Begin(RetryingCall* call, const CallStart& start) {
+  if (!start.refusal.ok()) {
+    call->StartAfter(start.node, start.refusal);
+  } else if (start.admitted) {
     call->StartAdmitted();
   } else {
     call->Start();
@@ -42,9 +44,11 @@ void Connection::Create(CreateReservation request, Callback callback) {
   CreateBefore(DeadlineFromNow(), std::move(request), std::move(callback));
 }
 
-void Connection::CreateBefore(absl::Time deadline, CreateReservation request, Callback callback, bool admitted) {
+void Connection::CreateBefore(absl::Time deadline, CreateReservation request, Callback callback,
+                              const CallStart& start) {
   if (request.reservation_id.empty()) request.reservation_id = MakeUuidV7();
-  StartClaim(new CreateCall(environment_, deadline, std::move(request), std::move(callback)), admitted);
+  request.retry_of_unknown |= start.in_doubt;
+  Begin(new CreateCall(environment_, deadline, std::move(request), std::move(callback)), start);
 }
 
 void Connection::Get(std::string reservation_id, Callback callback) {
@@ -56,40 +60,42 @@ void Connection::CreateCart(tranche::CreateCart cart, CallbackOf<Cart> callback)
 }
 
 void Connection::CreateCartBefore(absl::Time deadline, tranche::CreateCart cart, CallbackOf<Cart> callback,
-                                  bool admitted) {
+                                  const CallStart& start) {
   // Without a line there would be no id to name if the outcome is unknown.
   if (cart.lines.empty()) return callback(absl::InvalidArgumentError("a cart has at least one line"));
   for (CartLine& line : cart.lines) {
     if (line.reservation_id.empty()) line.reservation_id = MakeUuidV7();
   }
-  StartClaim(new CartCall(environment_, deadline, std::move(cart), std::move(callback)), admitted);
+  cart.retry_of_unknown |= start.in_doubt;
+  Begin(new CartCall(environment_, deadline, std::move(cart), std::move(callback)), start);
 }
 
 void Connection::Confirm(ConfirmReservation change, CallbackOf<Confirmation> callback) {
-  ConfirmBefore(DeadlineFromNow(), /*in_doubt=*/false, std::move(change), std::move(callback));
+  ConfirmBefore(DeadlineFromNow(), std::move(change), std::move(callback));
 }
 
-void Connection::ConfirmBefore(absl::Time deadline, bool in_doubt, ConfirmReservation change,
-                               CallbackOf<Confirmation> callback) {
+void Connection::ConfirmBefore(absl::Time deadline, ConfirmReservation change, CallbackOf<Confirmation> callback,
+                               const CallStart& start) {
   using Call =
       RepeatableCall<tranche::v1::ConfirmReservationRequest, tranche::v1::ConfirmReservationResponse, Confirmation>;
   std::string id = change.reservation_id;
-  (new Call(environment_, deadline, &Stub::ConfirmReservation, ToProto(std::move(change)), std::move(id),
-            std::move(callback), in_doubt))
-      ->Start();
+  Begin(new Call(environment_, deadline, &Stub::ConfirmReservation, ToProto(std::move(change)), std::move(id),
+                 std::move(callback), start.in_doubt),
+        start);
 }
 
 void Connection::Cancel(CancelReservation change, Callback callback) {
-  CancelBefore(DeadlineFromNow(), /*in_doubt=*/false, std::move(change), std::move(callback));
+  CancelBefore(DeadlineFromNow(), std::move(change), std::move(callback));
 }
 
-void Connection::CancelBefore(absl::Time deadline, bool in_doubt, CancelReservation change, Callback callback) {
+void Connection::CancelBefore(absl::Time deadline, CancelReservation change, Callback callback,
+                              const CallStart& start) {
   using Call =
       RepeatableCall<tranche::v1::CancelReservationRequest, tranche::v1::CancelReservationResponse, Reservation>;
   std::string id = change.reservation_id;
-  (new Call(environment_, deadline, &Stub::CancelReservation, ToProto(std::move(change)), std::move(id),
-            std::move(callback), in_doubt))
-      ->Start();
+  Begin(new Call(environment_, deadline, &Stub::CancelReservation, ToProto(std::move(change)), std::move(id),
+                 std::move(callback), start.in_doubt),
+        start);
 }
 
 void Connection::Extend(ExtendReservation change, Callback callback) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/internal/call_environment.h"
 #include "tranche/draw.h"
@@ -16,6 +17,18 @@
 #include "tranche/sku.h"
 
 namespace tranche::internal {
+
+// How a call begins that was a request elsewhere (on a stream).
+struct CallStart {
+  // The throttle has let it pass there, and it was not sent; to ask again would refuse more than the throttle has
+  // reckoned with.
+  bool admitted = false;
+  // It may have been done there.
+  bool in_doubt = false;
+  // What that node has said there, if another try makes sense then; OK: nothing.
+  int node = -1;
+  absl::Status refusal = absl::OkStatus();
+};
 
 // Thread-safe.
 class Connection {
@@ -31,14 +44,13 @@ class Connection {
   ~Connection();
 
   void Create(CreateReservation request, Callback callback);
-  // These have the caller's deadline, for a request that began elsewhere (on a stream). `in_doubt`: it may have been
-  // done there. For the claims, retry_of_unknown says so. `admitted`: the throttle has let it pass there, and it was
-  // not sent; to ask again would refuse more than the throttle has reckoned with.
-  void CreateBefore(absl::Time deadline, CreateReservation request, Callback callback, bool admitted = false);
+  // These have the caller's deadline, for a request that began elsewhere. A claim is also in doubt by retry_of_unknown.
+  void CreateBefore(absl::Time deadline, CreateReservation request, Callback callback, const CallStart& start = {});
   void CreateCartBefore(absl::Time deadline, tranche::CreateCart cart, CallbackOf<Cart> callback,
-                        bool admitted = false);
-  void ConfirmBefore(absl::Time deadline, bool in_doubt, ConfirmReservation change, CallbackOf<Confirmation> callback);
-  void CancelBefore(absl::Time deadline, bool in_doubt, CancelReservation change, Callback callback);
+                        const CallStart& start = {});
+  void ConfirmBefore(absl::Time deadline, ConfirmReservation change, CallbackOf<Confirmation> callback,
+                     const CallStart& start = {});
+  void CancelBefore(absl::Time deadline, CancelReservation change, Callback callback, const CallStart& start = {});
   void Get(std::string reservation_id, Callback callback);
 
   // INVALID_ARGUMENT at once for a cart without lines.

@@ -182,7 +182,7 @@ void NodeStream::TellOwner(const tranche::v1::StreamReservationsResponse& answer
   if (!done.empty()) owner_->OnDone(std::move(done));
   for (int i = 0; i < answers.refusals_size(); ++i) {
     Requests& requests = refused[static_cast<size_t>(i)];
-    if (!requests.empty()) owner_->OnRefused(std::move(requests), ErrorIn(answers.refusals(i)));
+    if (!requests.empty()) owner_->OnRefused(node_, std::move(requests), ErrorIn(answers.refusals(i)));
   }
 }
 

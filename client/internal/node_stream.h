@@ -31,7 +31,7 @@ class NodeStream final : public StreamReactor, public std::enable_shared_from_th
    public:
     // What one message has answered. These are called on a thread of gRPC, without locks.
     virtual void OnDone(std::vector<Done> done) = 0;
-    virtual void OnRefused(Requests requests, const absl::Status& error) = 0;
+    virtual void OnRefused(int node, Requests requests, const absl::Status& error) = 0;
     // The stream to `node` has ended with `status`; these requests got no answer. This is the last call.
     virtual void OnEnded(int node, Requests unanswered, const absl::Status& status) = 0;
 

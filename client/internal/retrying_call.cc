@@ -25,6 +25,16 @@ void RetryingCall::Start() {
   environment_.scheduler->RunAt(now, [this] { Finish(throttle_->Refusal()); });
 }
 
+void RetryingCall::StartAfter(int node, const absl::Status& refusal) {
+  const AttemptVerdict verdict = Judge(refusal);
+  const absl::Time now = environment_.scheduler->Now();
+  node_ = node;
+  tried_ |= NodeSet::Tried{1} << node_;
+  outcome_unknown_ |= verdict.outcome_unknown;
+  if (verdict.avoid_node) environment_.nodes.Avoid(node_, now);
+  RetryOrFinish(refusal, verdict, now);
+}
+
 bool RetryingCall::MayTry(absl::Time now) {
   // What is in doubt may always be tried again: otherwise two look-ups would have to settle the doubt of a claim, which
   // costs the nodes more. The retry budget bounds these.

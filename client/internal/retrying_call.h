@@ -25,6 +25,10 @@ class RetryingCall : private AttemptObserver {
   void Start();
   // For a call whose first attempt the throttle has let pass already.
   void StartAdmitted() { StartAttempt(); }
+  // For a call that a node has refused elsewhere, so that another attempt makes sense: it goes on as after an attempt
+  // of its own, by the budget, the throttle and the wait. That one is not counted here, neither for max_attempts nor
+  // for the throttle. Without a further attempt, the call ends with `refusal`, inline.
+  void StartAfter(int node, const absl::Status& refusal);
 
  protected:
   // `throttle`: null if such calls are never throttled.

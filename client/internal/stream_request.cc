@@ -21,10 +21,8 @@ void CreateOnStream::Deliver(const tranche::v1::StreamReservationsResult& result
   callback_(FromProto(result.created().reservation(), result.created().replayed()));
 }
 
-void CreateOnStream::ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) {
-  request_.retry_of_unknown = request_.retry_of_unknown || so_far == SoFar::kUnknown;
-  connection.CreateBefore(deadline(), std::move(request_), Telling(window, std::move(callback_)),
-                          /*admitted=*/so_far == SoFar::kNotSent);
+void CreateOnStream::ContinueAsCall(Connection& connection, const CallStart& start, StreamWindow* window) {
+  connection.CreateBefore(deadline(), std::move(request_), Telling(window, std::move(callback_)), start);
 }
 
 void CartOnStream::Write(tranche::v1::StreamReservationsItem* item) const {
@@ -35,10 +33,8 @@ void CartOnStream::Deliver(const tranche::v1::StreamReservationsResult& result) 
   callback_(FromProto(result.cart_created()));
 }
 
-void CartOnStream::ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) {
-  cart_.retry_of_unknown = cart_.retry_of_unknown || so_far == SoFar::kUnknown;
-  connection.CreateCartBefore(deadline(), std::move(cart_), Telling(window, std::move(callback_)),
-                              /*admitted=*/so_far == SoFar::kNotSent);
+void CartOnStream::ContinueAsCall(Connection& connection, const CallStart& start, StreamWindow* window) {
+  connection.CreateCartBefore(deadline(), std::move(cart_), Telling(window, std::move(callback_)), start);
 }
 
 void ConfirmOnStream::Write(tranche::v1::StreamReservationsItem* item) const {
@@ -49,9 +45,8 @@ void ConfirmOnStream::Deliver(const tranche::v1::StreamReservationsResult& resul
   callback_(FromProto(result.confirmed()));
 }
 
-void ConfirmOnStream::ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) {
-  connection.ConfirmBefore(deadline(), /*in_doubt=*/so_far == SoFar::kUnknown, std::move(change_),
-                           Telling(window, std::move(callback_)));
+void ConfirmOnStream::ContinueAsCall(Connection& connection, const CallStart& start, StreamWindow* window) {
+  connection.ConfirmBefore(deadline(), std::move(change_), Telling(window, std::move(callback_)), start);
 }
 
 void CancelOnStream::Write(tranche::v1::StreamReservationsItem* item) const {
@@ -62,9 +57,8 @@ void CancelOnStream::Deliver(const tranche::v1::StreamReservationsResult& result
   callback_(FromProto(result.cancelled()));
 }
 
-void CancelOnStream::ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) {
-  connection.CancelBefore(deadline(), /*in_doubt=*/so_far == SoFar::kUnknown, std::move(change_),
-                          Telling(window, std::move(callback_)));
+void CancelOnStream::ContinueAsCall(Connection& connection, const CallStart& start, StreamWindow* window) {
+  connection.CancelBefore(deadline(), std::move(change_), Telling(window, std::move(callback_)), start);
 }
 
 }  // namespace tranche::internal

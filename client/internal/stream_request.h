@@ -36,13 +36,6 @@ int WindowRoom(const CreateCart& cart);
 inline int WindowRoom(const ConfirmReservation&) { return 2; }  // the one that is paid, or what is booked instead
 inline int WindowRoom(const CancelReservation&) { return 1; }
 
-// What is known of a request that goes on as a single call.
-enum class SoFar {
-  kNotSent,  // and the throttle, if there is one for it, has let it pass
-  kNotDone,  // a node had it, and has not done it
-  kUnknown,  // it may have been done
-};
-
 // Used by one thread at a time.
 class StreamRequest {
  public:
@@ -76,7 +69,7 @@ class StreamRequest {
 
   // Goes on as a single call with retries, and tells the window when that is answered. The connection and the window
   // live until then.
-  virtual void ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) = 0;
+  virtual void ContinueAsCall(Connection& connection, const CallStart& start, StreamWindow* window) = 0;
 
  protected:
   template <typename Answer>
@@ -114,7 +107,7 @@ class CreateOnStream final : public StreamRequest {
   bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override { return result.has_created(); }
   void Deliver(const tranche::v1::StreamReservationsResult& result) override;
   void Refuse(const absl::Status& error) override { callback_(error); }
-  void ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) override;
+  void ContinueAsCall(Connection& connection, const CallStart& start, StreamWindow* window) override;
 
  private:
   CreateReservation request_;
@@ -140,7 +133,7 @@ class CartOnStream final : public StreamRequest {
   }
   void Deliver(const tranche::v1::StreamReservationsResult& result) override;
   void Refuse(const absl::Status& error) override { callback_(error); }
-  void ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) override;
+  void ContinueAsCall(Connection& connection, const CallStart& start, StreamWindow* window) override;
 
  private:
   CreateCart cart_;
@@ -161,7 +154,7 @@ class ConfirmOnStream final : public StreamRequest {
   bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override { return result.has_confirmed(); }
   void Deliver(const tranche::v1::StreamReservationsResult& result) override;
   void Refuse(const absl::Status& error) override { callback_(error); }
-  void ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) override;
+  void ContinueAsCall(Connection& connection, const CallStart& start, StreamWindow* window) override;
 
  private:
   ConfirmReservation change_;
@@ -182,7 +175,7 @@ class CancelOnStream final : public StreamRequest {
   bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override { return result.has_cancelled(); }
   void Deliver(const tranche::v1::StreamReservationsResult& result) override;
   void Refuse(const absl::Status& error) override { callback_(error); }
-  void ContinueAsCall(Connection& connection, SoFar so_far, StreamWindow* window) override;
+  void ContinueAsCall(Connection& connection, const CallStart& start, StreamWindow* window) override;
 
  private:
   CancelReservation change_;

@@ -117,7 +117,7 @@ void StreamSession::Send(std::unique_ptr<StreamRequest> request, absl::Time now)
     if (sending == NodeStream::Sending::kTaken) return;
     if (sending == NodeStream::Sending::kNotHere) break;
   }
-  request->ContinueAsCall(connection_, SoFar::kNotSent, this);
+  request->ContinueAsCall(connection_, {.admitted = true}, this);
 }
 
 std::shared_ptr<NodeStream> StreamSession::StreamInsteadOf(const std::shared_ptr<NodeStream>& failed, absl::Time now) {
@@ -152,7 +152,7 @@ void StreamSession::OnDone(std::vector<NodeStream::Done> done) {
     not_answered.push_back(std::move(one.first));
     return true;
   });
-  ContinueAsCalls(std::move(not_answered), SoFar::kUnknown);
+  ContinueAsCalls(std::move(not_answered), {.in_doubt = true});
   int room = 0;
   int64_t claims = 0;
   for (const NodeStream::Done& one : done) {
@@ -160,17 +160,21 @@ void StreamSession::OnDone(std::vector<NodeStream::Done> done) {
     claims += one.first->IsClaim() ? 1 : 0;
   }
   CountClaims(LoadSign::kAccepted, claims);
+  RefillBudget(done.size());
   OnAnswered(room);
   for (const NodeStream::Done& one : done) one.first->Deliver(*one.second);
   OnDelivered(static_cast<int>(done.size()));
 }
 
-void StreamSession::OnRefused(NodeStream::Requests requests, const absl::Status& error) {
+void StreamSession::OnRefused(int node, NodeStream::Requests requests, const absl::Status& error) {
   const AttemptVerdict verdict = Judge(error);
   CountClaims(verdict.load, absl::c_count_if(requests, [](const auto& request) { return request->IsClaim(); }));
-  if (verdict.next != AttemptVerdict::Next::kDone || verdict.outcome_unknown) {
-    return ContinueAsCalls(std::move(requests), verdict.outcome_unknown ? SoFar::kUnknown : SoFar::kNotDone);
+  if (!verdict.costs_budget) RefillBudget(requests.size());
+  if (verdict.next != AttemptVerdict::Next::kDone) {
+    // As a retry of a call: otherwise an overload would be answered with as many calls at once.
+    return ContinueAsCalls(std::move(requests), {.in_doubt = verdict.outcome_unknown, .node = node, .refusal = error});
   }
+  if (verdict.outcome_unknown) return ContinueAsCalls(std::move(requests), {.in_doubt = true});
   int room = 0;
   for (const std::unique_ptr<StreamRequest>& request : requests) room += request->room();
   OnAnswered(room);
@@ -192,7 +196,7 @@ void StreamSession::OnEnded(int node, NodeStream::Requests unanswered, const abs
   CountClaims(LoadSign::kOverload, absl::c_count_if(unanswered, [now](const auto& request) {
                 return request->IsClaim() && request->attempt_deadline() <= now;
               }));
-  ContinueAsCalls(std::move(unanswered), denied ? SoFar::kNotSent : SoFar::kUnknown);
+  ContinueAsCalls(std::move(unanswered), {.admitted = denied, .in_doubt = !denied});
   absl::MutexLock lock(&mutex_);
   --streams_;
 }
@@ -208,10 +212,14 @@ void StreamSession::OpenNoStreamsForAWhile(const absl::Status& denial) {
           std::string(denial.message()).c_str());
 }
 
-void StreamSession::ContinueAsCalls(NodeStream::Requests requests, SoFar so_far) {
+void StreamSession::ContinueAsCalls(NodeStream::Requests requests, const CallStart& start) {
   for (const std::unique_ptr<StreamRequest>& request : requests) {
-    request->ContinueAsCall(connection_, so_far, this);
+    request->ContinueAsCall(connection_, start, this);
   }
+}
+
+void StreamSession::RefillBudget(size_t answered) {
+  for (size_t i = 0; i < answered; ++i) connection_.environment().budget.OnAnswered();
 }
 
 void StreamSession::CountClaims(LoadSign sign, int64_t claims) {

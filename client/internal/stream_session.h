@@ -2,6 +2,7 @@
 // stream could not answer.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -33,7 +34,7 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>,
 
  private:
   void OnDone(std::vector<NodeStream::Done> done) override;
-  void OnRefused(NodeStream::Requests requests, const absl::Status& error) override;
+  void OnRefused(int node, NodeStream::Requests requests, const absl::Status& error) override;
   void OnEnded(int node, NodeStream::Requests unanswered, const absl::Status& status) override;
   void OnAnswered(int room) override;
   void OnDelivered(int count) override;
@@ -58,7 +59,9 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>,
   }
   // After a node has denied this caller a stream.
   void OpenNoStreamsForAWhile(const absl::Status& denial);
-  void ContinueAsCalls(NodeStream::Requests requests, SoFar so_far);
+  void ContinueAsCalls(NodeStream::Requests requests, const CallStart& start);
+  // So many requests have an answer: retries of others may cost as much again (RetryBudget).
+  void RefillBudget(size_t answered);
   // Tells the throttle how so many claims on the stream ended.
   void CountClaims(LoadSign sign, int64_t claims);
   void Watch();

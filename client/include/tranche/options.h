@@ -18,15 +18,15 @@ struct RetryPolicy {
   absl::Duration initial_backoff = absl::Milliseconds(10);
   absl::Duration max_backoff = absl::Milliseconds(500);
   // Retries draw tokens from a bucket that all calls of the client share, so that an outage does not multiply the load.
-  // The bucket starts full; every answered call puts `budget_refill` back. Trying another node because one has no unit
-  // left costs no token.
+  // The bucket starts full; every answered call, and every answer on a stream, puts `budget_refill` back. Trying
+  // another node because one has no unit left costs no token.
   double budget_tokens = 1000;
   double budget_refill = 0.2;
 };
 
 // While the nodes are overloaded, a client holds claims, EnterSale and EnterDraw back: it sends about `ratio` times as
-// many tries as the nodes accept, and refuses the rest at once with kOverloaded (metadata "throttled" = "true"), so that
-// the nodes need not. Claims with carts count together, EnterSale and EnterDraw each by itself; nothing else is
+// many tries as the nodes accept, and refuses the rest at once with kOverloaded (metadata "throttled" = "true"), so
+// that the nodes need not. Claims with carts count together, EnterSale and EnterDraw each by itself; nothing else is
 // throttled, nor what is in doubt.
 struct ThrottlePolicy {
   bool enabled = true;

@@ -201,11 +201,11 @@ TEST_F(ClientChangesTest, AChangeWhoseStreamBrokeStaysInDoubtUntilItIsAnswered) 
     };
     ConfirmOnStream confirm(deadline, deadline, {.reservation_id = kId},
                             [&](absl::StatusOr<Confirmation> answer) { end(answer.status()); });
-    confirm.ContinueAsCall(*connection_, sent ? SoFar::kUnknown : SoFar::kNotSent, &window);
+    confirm.ContinueAsCall(*connection_, {.admitted = !sent, .in_doubt = sent}, &window);
     scheduler_->RunAll();
     CancelOnStream cancel(deadline, deadline, {.reservation_id = kId},
                           [&](absl::StatusOr<Reservation> answer) { end(answer.status()); });
-    cancel.ContinueAsCall(*connection_, sent ? SoFar::kUnknown : SoFar::kNotSent, &window);
+    cancel.ContinueAsCall(*connection_, {.admitted = !sent, .in_doubt = sent}, &window);
     scheduler_->RunAll();
     ASSERT_EQ(ends.size(), 2u);
     EXPECT_EQ(window.delivered, 2u);
@@ -230,7 +230,7 @@ TEST_F(ClientChangesTest, ACartWhoseStreamBrokeIsRepeatedAsOneThatMayExist) {
   CartOnStream cart(deadline, deadline,
                     {.user = "alice", .lines = {{.sku = "tv", .quantity = 1, .reservation_id = kId}}},
                     [&](absl::StatusOr<tranche::Cart> answer) { made = answer.ok(); });
-  cart.ContinueAsCall(*connection_, SoFar::kUnknown, &window);
+  cart.ContinueAsCall(*connection_, {.in_doubt = true}, &window);
   EXPECT_TRUE(made);
   EXPECT_EQ(window.room, 1);
   EXPECT_EQ(window.delivered, 1u);

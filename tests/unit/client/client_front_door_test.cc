@@ -223,7 +223,7 @@ TEST_F(ClientFrontDoorTest, StreamsCarryTheTokenAndSoDoTheCallsAfterThem) {
   claim.Write(&item);
   EXPECT_EQ(item.create().purchase_token(), "a-token");
   EXPECT_EQ(item.create().buyer_address(), "203.0.113.7");
-  claim.ContinueAsCall(*connection_, SoFar::kUnknown, &window);
+  claim.ContinueAsCall(*connection_, {.in_doubt = true}, &window);
   ASSERT_EQ(script_.creates.size(), 1u);
   EXPECT_EQ(script_.creates[0].request.purchase_token(), "a-token");
   EXPECT_EQ(script_.creates[0].request.buyer_address(), "203.0.113.7");
@@ -233,7 +233,7 @@ TEST_F(ClientFrontDoorTest, StreamsCarryTheTokenAndSoDoTheCallsAfterThem) {
                     [](const absl::StatusOr<tranche::Cart>& answer) { EXPECT_TRUE(answer.ok()); });
   cart.Write(&item);
   EXPECT_EQ(item.create_cart().lines(0).purchase_token(), "of-tv");
-  cart.ContinueAsCall(*connection_, SoFar::kNotSent, &window);
+  cart.ContinueAsCall(*connection_, {.admitted = true}, &window);
   ASSERT_EQ(script_.cart.requests.size(), 1u);
   EXPECT_EQ(script_.cart.requests[0].lines(0).purchase_token(), "of-tv");
 }

@@ -46,10 +46,22 @@ class EndingStream final : public StreamOfCall {
   int holds_ = 0;
 };
 
+// What all nodes do with streams.
+struct Streams {
+  enum class Kind { kEnd, kOverload, kGrant };
+  Kind kind = Kind::kEnd;
+  grpc::Status end;
+  std::vector<std::unique_ptr<StreamOfCall>> opened;
+  int node = -1;  // of the last one
+};
+
+// Of an overload.
+constexpr int kRetryInfoSeconds = 1;
+
 // Answers each claim at once: with an overload, or by granting it.
 class AnsweringStream final : public StreamOfCall {
  public:
-  AnsweringStream(StreamReactor* reactor, bool overloaded) : reactor_(reactor), overloaded_(overloaded) {
+  AnsweringStream(StreamReactor* reactor, const Streams& streams) : reactor_(reactor), streams_(streams) {
     BindReactor(reactor);
   }
   void StartCall() override {}
@@ -58,12 +70,15 @@ class AnsweringStream final : public StreamOfCall {
     tranche::v1::StreamReservationsResponse* const answer = read_;
     answer->Clear();
     answer->set_sequence(request->sequence());
-    if (overloaded_) {
+    if (streams_.kind == Streams::Kind::kOverload) {
       answer->mutable_error()->set_code(static_cast<int>(grpc::StatusCode::UNAVAILABLE));
       google::rpc::ErrorInfo info;
       info.set_domain(kErrorDomain);
       info.set_reason("OVERLOADED");
       answer->mutable_error()->add_details()->PackFrom(info);
+      google::rpc::RetryInfo retry;
+      retry.mutable_retry_delay()->set_seconds(kRetryInfoSeconds);
+      answer->mutable_error()->add_details()->PackFrom(retry);
     } else {
       *answer->mutable_created()->mutable_reservation() = ScriptedStub::Claim(request->create());
     }
@@ -78,32 +93,26 @@ class AnsweringStream final : public StreamOfCall {
 
  private:
   StreamReactor* const reactor_;
-  const bool overloaded_;
+  const Streams& streams_;
   tranche::v1::StreamReservationsResponse* read_ = nullptr;
   int holds_ = 0;
 };
 
-// What all nodes do with streams.
-struct Streams {
-  enum class Kind { kEnd, kOverload, kGrant };
-  Kind kind = Kind::kEnd;
-  grpc::Status end;
-  std::vector<std::unique_ptr<StreamOfCall>> opened;
-};
-
 class StreamEndingStub final : public ScriptedStub {
  public:
-  StreamEndingStub(int node, Script& script, Streams& streams) : ScriptedStub(node, script), streams_(streams) {}
+  StreamEndingStub(int node, Script& script, Streams& streams)
+      : ScriptedStub(node, script), node_(node), streams_(streams) {}
   void StreamReservations(Context& context, StreamReactor* reactor) override {
+    streams_.node = node_;
     if (streams_.kind == Streams::Kind::kEnd) {
       streams_.opened.push_back(std::make_unique<EndingStream>(reactor, streams_.end));
     } else {
-      const bool overloaded = streams_.kind == Streams::Kind::kOverload;
-      streams_.opened.push_back(std::make_unique<AnsweringStream>(reactor, overloaded));
+      streams_.opened.push_back(std::make_unique<AnsweringStream>(reactor, streams_));
     }
   }
 
  private:
+  const int node_;
   Streams& streams_;
 };
 
@@ -128,7 +137,15 @@ class StreamSessionTest : public testing::Test {
     std::optional<absl::Status> end;
     session_->Create({.sku = "tv", .user = "alice"},
                      [&end](absl::StatusOr<Reservation> answer) { end = answer.status(); });
+    // The session sets timers for itself, too, without end.
+    for (int timers = 0; timers < 20 && !end.has_value(); ++timers) scheduler_->RunNext();
     return end.value_or(absl::InternalError("no answer yet"));
+  }
+  // Retries that others have left.
+  RetryBudget& budget() { return connection_->environment().budget; }
+  void SpendBudget() {
+    while (budget().TrySpend()) {
+    }
   }
   bool BothNodesCountAsHealthy() {
     NodeSet& nodes = connection_->environment().nodes;
@@ -240,6 +257,40 @@ TEST_F(StreamSessionTest, OverloadOnTheStreamCountsAndSoDoesTheCallAfterIt) {
   // One of them had two tries.
   constexpr double kOverloads = Throttle::kFreeTries + 2;
   EXPECT_DOUBLE_EQ(throttle().RefusalProbability(scheduler_->Now()), 2 / (kOverloads + 1));
+}
+
+TEST_F(StreamSessionTest, WhatTheStreamRefusesGoesOnAsARetryAtAnotherNode) {
+  streams_.kind = Streams::Kind::kOverload;
+  const absl::Time began = scheduler_->Now();
+  EXPECT_TRUE(Claim().ok());
+  ASSERT_EQ(script_.creates.size(), 1u);
+  EXPECT_NE(script_.creates[0].node, streams_.node);
+  EXPECT_FALSE(script_.creates[0].request.may_exist()) << "the node has not done it";
+  EXPECT_GE(scheduler_->Now() - began, options_.retry.initial_backoff / 2) << "not at once";
+  EXPECT_LE(scheduler_->Now() - began, options_.retry.initial_backoff);
+}
+
+TEST_F(StreamSessionTest, WithoutAnotherNodeItWaitsAsTheNodeHasAsked) {
+  streams_.kind = Streams::Kind::kOverload;
+  NodeSet& nodes = connection_->environment().nodes;
+  nodes.Avoid(1, scheduler_->Now());
+  const absl::Time began = scheduler_->Now();
+  EXPECT_TRUE(Claim().ok());
+  EXPECT_EQ(streams_.node, 0);
+  EXPECT_GE(scheduler_->Now() - began, absl::Seconds(kRetryInfoSeconds));
+}
+
+TEST_F(StreamSessionTest, WhatTheStreamRefusesCostsBudgetAndWhatItAnswersRefillsIt) {
+  streams_.kind = Streams::Kind::kOverload;
+  SpendBudget();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(ReasonOf(Claim()), Reason::kOverloaded);
+  EXPECT_TRUE(script_.creates.empty()) << "nothing is sent again";
+  // A token, and a quarter of one for what is rounded off.
+  const int answers_for_a_token = static_cast<int>(1.25 / options_.retry.budget_refill);
+  streams_.kind = Streams::Kind::kGrant;
+  for (int i = 0; i < answers_for_a_token; ++i) EXPECT_TRUE(Claim().ok());
+  EXPECT_TRUE(script_.creates.empty()) << "all came over the stream";
+  EXPECT_TRUE(budget().TrySpend());
 }
 
 TEST_F(StreamSessionTest, WhatTheStreamGrantsCounts) {
