@@ -33,7 +33,7 @@ struct Heartbeat {
   // Of a worker.
   bool expires = false;
   bool retires = false;
-  bool draws = false;  // carries draws on
+  bool draws = false;                   // carries draws on
   std::vector<std::string> sinks = {};  // at most kMostSinksTold are kept
   // Since its last successful expiry. nullopt: there was none.
   std::optional<absl::Duration> since_expiry = std::nullopt;
