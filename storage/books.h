@@ -20,7 +20,8 @@ namespace tranche::storage {
 
 // Thread-safe. Callbacks come exactly once, inline or on another thread, and must not block.
 //
-// `shard` is where the SKU is believed to be; `deadline` is until when a request may wait before it is sent.
+// `shard` is where the SKU is believed to be; `deadline` is until when a request may wait before it is sent. Who needs
+// an answer even then gives none: absl::InfiniteFuture.
 //
 // Errors of all calls:
 //   kUnavailable         the ledger does not answer; nothing happened
@@ -57,14 +58,16 @@ class Books {
   virtual void ConfirmLate(Payment payment, const std::string& sku_id, absl::Time deadline, ChangeDone done) = 0;
 
   // Asks all shards; kNotFound when all say that it does not exist.
-  virtual void Find(const Uuid& reservation_id, Assurance assurance, FindDone done) = 0;
+  virtual void Find(const Uuid& reservation_id, Assurance assurance, absl::Time deadline, FindDone done) = 0;
+  // Without a deadline: those who ask for one SKU at a time share one read, and its answer is kept.
   virtual void FindSku(const std::string& sku_id, SkuDone done) = 0;
 
   // See QuotaLedger::TakeFromPool. Only this shard is asked: kNotFound if the SKU is elsewhere.
   virtual void TakeFromPool(const std::string& shard, PoolRequest request, TakeDone done) = 0;
 
   // See ReservationLedger::FindReplicated; on the shard.
-  virtual void FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) = 0;
+  virtual void FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, absl::Time deadline,
+                              ReadDone done) = 0;
   // Those of the ids that exist on any shard, unordered. At most kMaxBatch ids. kUnavailable when some were not found
   // and some shard did not answer.
   virtual void ReadAll(std::vector<Uuid> reservation_ids, absl::Time deadline, ReadDone done) = 0;

@@ -374,7 +374,7 @@ void CartSeller::Refuse(const CartPtr& cart, CartRefused refused) {
   if (!cart->may_exist || at_no_shard) return cart->done(std::move(refused));
   std::vector<storage::Uuid> ids;
   for (const storage::ReservationClaim& line : cart->lines) ids.push_back(line.reservation_id);
-  books_->FindReplicated(cart->shard, std::move(ids),
+  books_->FindReplicated(cart->shard, std::move(ids), cart->deadline,
                          [cart, refused = std::move(refused)](absl::StatusOr<std::vector<storage::Reservation>> found) {
                            cart->done(FoundAs(*cart, refused, std::move(found)));
                          });

@@ -192,7 +192,7 @@ void Seller::Refuse(SaleRequest request, Refused refused) {
 }
 
 void Seller::AnswerFromLedger(SaleRequest request, Refused otherwise) {
-  books_->Find(request.claim.reservation_id, storage::Assurance::kReplicated,
+  books_->Find(request.claim.reservation_id, storage::Assurance::kReplicated, request.deadline,
                [claim = std::move(request.claim), otherwise,
                 done = std::move(request.done)](absl::StatusOr<storage::Reservation> found) mutable {
                  if (absl::IsNotFound(found.status())) return done(otherwise);

@@ -65,15 +65,16 @@ void ReservationHandler::Create(const v1::CreateReservationRequest& request, abs
         {.address = std::move(buyer_address), .purchase_token = request.purchase_token()});
 }
 
-void ReservationHandler::Get(const v1::GetReservationRequest& request, GetDone done) {
+void ReservationHandler::Get(const v1::GetReservationRequest& request, absl::Time deadline, GetDone done) {
   const absl::StatusOr<Uuid> id = CheckReservationId(request.reservation_id());
   if (!id.ok()) return done(id.status());
   const auto assurance = request.after_lost_answer() ? storage::Assurance::kReplicated : storage::Assurance::kCommitted;
-  books_->Find(*id, assurance, [id = *id, done = std::move(done)](absl::StatusOr<storage::Reservation> found) mutable {
-    if (found.ok()) return done(*std::move(found));
-    if (absl::IsNotFound(found.status())) return done(ReservationNotFound(id));
-    done(LedgerError(found.status(), "", Repeatable::kYes));
-  });
+  books_->Find(*id, assurance, deadline,
+               [id = *id, done = std::move(done)](absl::StatusOr<storage::Reservation> found) mutable {
+                 if (found.ok()) return done(*std::move(found));
+                 if (absl::IsNotFound(found.status())) return done(ReservationNotFound(id));
+                 done(LedgerError(found.status(), "", Repeatable::kYes));
+               });
 }
 
 void ReservationHandler::Fill(const storage::Reservation& reservation, v1::Reservation* message) const {

@@ -39,7 +39,8 @@ class ReservationHandler {
   // is only checked: VisitorAddresses says whether it counts.
   void Create(const v1::CreateReservationRequest& request, absl::Time deadline, CreateDone done,
               std::string buyer_address = {});
-  void Get(const v1::GetReservationRequest& request, GetDone done);
+  // DEADLINE_PASSED if the deadline passes before the ledger is asked.
+  void Get(const v1::GetReservationRequest& request, absl::Time deadline, GetDone done);
 
   // Until this is called, every Create is answered as if this node had no units, so callers go elsewhere.
   void StartServing() { serving_.store(true, std::memory_order_release); }

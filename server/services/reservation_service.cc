@@ -40,9 +40,9 @@ CallEntry CartCall(CallPolicy policy, CartHandler* handler, const VisitorAddress
 
 CallEntry GetCall(CallPolicy policy, ReservationHandler* handler) {
   return InlineCall<v1::GetReservationRequest, v1::GetReservationResponse>(
-      policy, [handler](const CallContext&, const v1::GetReservationRequest& request,
+      policy, [handler](const CallContext& call, const v1::GetReservationRequest& request,
                         const Reply<v1::GetReservationResponse>& reply) {
-        handler->Get(request, [handler, reply](absl::StatusOr<storage::Reservation> found) {
+        handler->Get(request, call.deadline(), [handler, reply](absl::StatusOr<storage::Reservation> found) {
           if (!found.ok()) return reply.Finish(found.status());
           handler->Fill(*found, reply.response()->mutable_reservation());
           reply.Finish(absl::OkStatus());

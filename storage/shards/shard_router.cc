@@ -173,14 +173,17 @@ absl::StatusOr<ChangeResult> ShardRouter::Preview(const Change& change) {
       AskInTurn(*shards_, [&](ShardBackend& shard) { return AmongSeveral(shard.lifecycle->PreviewChange(change)); }));
 }
 
-void ShardRouter::Find(const Uuid& reservation_id, Assurance assurance, FindDone done) {
+// The deadline is looked at when a thread takes the call: a caller who has gone takes none from the others.
+void ShardRouter::Find(const Uuid& reservation_id, Assurance assurance, absl::Time deadline, FindDone done) {
   const ShardList all = shards_->All();
   const bool alone = all.size() == 1;
-  AskShards<Reservation>(all, Blocking<Reservation>([this, reservation_id, assurance, alone](ShardBackend& shard) {
-                           absl::StatusOr<Reservation> found = FindAt(shard, reservation_id, assurance);
-                           return found.ok() && !alone ? AsItIs(shard, *std::move(found), assurance) : found;
-                         }),
-                         std::move(done));
+  const auto find = [this, reservation_id, assurance, deadline,
+                     alone](ShardBackend& shard) -> absl::StatusOr<Reservation> {
+    if (clock_->Now() >= deadline) return TooLate();
+    absl::StatusOr<Reservation> found = FindAt(shard, reservation_id, assurance);
+    return found.ok() && !alone ? AsItIs(shard, *std::move(found), assurance) : found;
+  };
+  AskShards<Reservation>(all, Blocking<Reservation>(find), std::move(done));
 }
 
 // A shard that a SKU is leaving does not know whether it has arrived at the other one: the mover may have died in
@@ -215,12 +218,16 @@ void ShardRouter::TakeFromPool(const std::string& shard, PoolRequest request, Ta
       std::move(done));
 }
 
-void ShardRouter::FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) {
+void ShardRouter::FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, absl::Time deadline,
+                                 ReadDone done) {
   const auto backend = shards_->Find(shard);
   if (backend == nullptr) return done(UnknownShard());
   RunOn(
       *backend->executor,
-      [backend, ids = std::move(reservation_ids)] { return backend->reservations->FindReplicated(ids); },
+      [this, backend, ids = std::move(reservation_ids), deadline]() -> absl::StatusOr<std::vector<Reservation>> {
+        if (clock_->Now() >= deadline) return TooLate();
+        return backend->reservations->FindReplicated(ids);
+      },
       std::move(done));
 }
 

@@ -31,12 +31,13 @@ class ShardRouter : public Books {
   void Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) override;
   void EnterDraw(const std::string& shard, DrawEntryClaim claim, absl::Time deadline, EntryDone done) override;
   void ConfirmLate(Payment payment, const std::string& sku_id, absl::Time deadline, ChangeDone done) override;
-  void Find(const Uuid& reservation_id, Assurance assurance, FindDone done) override;
+  void Find(const Uuid& reservation_id, Assurance assurance, absl::Time deadline, FindDone done) override;
   void FindSku(const std::string& sku_id, SkuDone done) override;
   // The same for page views, which are many: answers when no shard is still busy with it.
   void ViewSku(const std::string& sku_id, SkuDone done);
   void TakeFromPool(const std::string& shard, PoolRequest request, TakeDone done) override;
-  void FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) override;
+  void FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, absl::Time deadline,
+                      ReadDone done) override;
   void ReadAll(std::vector<Uuid> reservation_ids, absl::Time deadline, ReadDone done) override;
   void List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline, PageDone done) override;
 

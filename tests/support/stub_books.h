@@ -26,10 +26,12 @@ class StubBooks : public storage::Books {
   void ConfirmLate(storage::Payment, const std::string&, absl::Time, storage::ChangeDone done) override {
     done(Unexpected());
   }
-  void Find(const storage::Uuid&, storage::Assurance, FindDone done) override { done(Unexpected()); }
+  void Find(const storage::Uuid&, storage::Assurance, absl::Time, FindDone done) override { done(Unexpected()); }
   void FindSku(const std::string&, SkuDone done) override { done(Unexpected()); }
   void TakeFromPool(const std::string&, storage::PoolRequest, TakeDone done) override { done(Unexpected()); }
-  void FindReplicated(const std::string&, std::vector<storage::Uuid>, ReadDone done) override { done(Unexpected()); }
+  void FindReplicated(const std::string&, std::vector<storage::Uuid>, absl::Time, ReadDone done) override {
+    done(Unexpected());
+  }
   void ReadAll(std::vector<storage::Uuid>, absl::Time, ReadDone done) override { done(Unexpected()); }
   void List(storage::ReservationFilter, storage::ReservationCursor, int, absl::Time, PageDone done) override {
     done(Unexpected());

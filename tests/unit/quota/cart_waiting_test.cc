@@ -403,6 +403,18 @@ TEST_F(CartWaitingTest, WhoMayHaveACartIsLookedUpBeforeItIsSentAway) {
   EXPECT_TRUE(std::get<CartSold>(**retry).replayed);
 }
 
+TEST_F(CartWaitingTest, WhoMayHaveACartStaysInDoubtAtTheDeadline) {
+  Give("tv", 1);
+  std::vector<ReservationClaim> lines = {Line("tv", 1)};
+  lines[0].user_id = "a";
+  const CartAnswer sold = Send(lines);
+  Work();
+  ASSERT_TRUE(IsSold(sold));
+  const CartAnswer retry = Send(lines, /*may_exist=*/true, clock_.Now() + absl::Milliseconds(30));
+  TimePasses(absl::Milliseconds(30));
+  EXPECT_EQ(RefusedAs(retry).refused.refusal, Refusal::kCommitUnknown);
+}
+
 TEST_F(CartWaitingTest, UnitsThatARefusedCartGivesBackWakeWhoWaits) {
   Give("tv", 5);
   ASSERT_TRUE(IsSold(Ask("greedy", {Line("tv", 4)})));

@@ -269,6 +269,18 @@ TEST_F(SellerWaitingTest, WhoMayHaveAReservationIsLookedUpBeforeItIsSentAway) {
   EXPECT_EQ(RefusalOf(other), Refusal::kExhaustedHere);
 }
 
+// The ledger is not asked for somebody who has gone, and "exhausted" would say that nothing exists.
+TEST_F(SellerWaitingTest, WhoMayHaveAReservationStaysInDoubtAtTheDeadline) {
+  Give(1);
+  const ReservationClaim first = ClaimOf("alice");
+  const Answer sold = Sell(first);
+  Commit();
+  ASSERT_TRUE(IsSold(sold));
+  const Answer retry = Sell(first, /*may_exist=*/true, clock_.Now() + absl::Milliseconds(30));
+  TimePasses(absl::Milliseconds(30));
+  EXPECT_EQ(RefusalOf(retry), Refusal::kCommitUnknown);
+}
+
 TEST_F(SellerWaitingTest, UnitsThatAreGivenBackWakeWhoWaits) {
   Give(5);
   const Answer sold = Ask("greedy", 4);

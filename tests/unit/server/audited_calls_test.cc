@@ -58,7 +58,7 @@ class AuditedCallsTest : public AdminHandlersTest {
     void ConfirmLate(storage::Payment payment, const std::string&, absl::Time, storage::ChangeDone done) override {
       done(ledger_->ConfirmLate(payment));
     }
-    void Find(const storage::Uuid& id, storage::Assurance, FindDone done) override {
+    void Find(const storage::Uuid& id, storage::Assurance, absl::Time, FindDone done) override {
       done(ledger_->FindReservation(id));
     }
 

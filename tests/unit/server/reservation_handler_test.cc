@@ -70,7 +70,7 @@ class ReservationHandlerTest : public ::testing::Test {
     request.set_reservation_id(id);
     absl::StatusOr<storage::Reservation> result;
     absl::Notification answered;
-    handler_->Get(request, [&](absl::StatusOr<storage::Reservation> found) {
+    handler_->Get(request, absl::InfiniteFuture(), [&](absl::StatusOr<storage::Reservation> found) {
       result = std::move(found);
       answered.Notify();
     });
@@ -260,15 +260,41 @@ TEST_F(ReservationHandlerTest, GetIsRefusedWhenTooManyWait) {
   v1::GetReservationRequest request;
   request.set_reservation_id(kClaimId);
   absl::Notification first, second;
-  handler_->Get(request, [&](auto) { first.Notify(); });
+  const absl::Time no_hurry = absl::InfiniteFuture();
+  handler_->Get(request, no_hurry, [&](auto) { first.Notify(); });
   ledger_.AwaitBlocked(1);
-  handler_->Get(request, [&](auto) { second.Notify(); });  // waits in the queue
+  handler_->Get(request, no_hurry, [&](auto) { second.Notify(); });  // waits in the queue
   absl::Status third;
-  handler_->Get(request, [&](absl::StatusOr<storage::Reservation> found) { third = found.status(); });
+  handler_->Get(request, no_hurry, [&](absl::StatusOr<storage::Reservation> found) { third = found.status(); });
   EXPECT_EQ(ReasonOf(third), "OVERLOADED");
   ledger_.ReleaseCalls();
   first.WaitForNotification();
   second.WaitForNotification();
+}
+
+// Its caller has gone while it waited for a thread.
+TEST_F(ReservationHandlerTest, GetAsksNothingAfterItsDeadline) {
+  ledger_.BlockCalls();
+  v1::GetReservationRequest request;
+  request.set_reservation_id(kClaimId);
+  absl::Notification first, second;
+  absl::Status first_error, second_error;
+  const absl::Time deadline = clock_.Now() + absl::Seconds(1);
+  handler_->Get(request, deadline, [&](const absl::StatusOr<storage::Reservation>& found) {
+    first_error = found.status();
+    first.Notify();
+  });
+  ledger_.AwaitBlocked(1);
+  handler_->Get(request, deadline, [&](const absl::StatusOr<storage::Reservation>& found) {
+    second_error = found.status();
+    second.Notify();
+  });
+  clock_.AdvanceBy(absl::Seconds(1));  // the only thread is in the ledger
+  ledger_.ReleaseCalls();
+  first.WaitForNotification();
+  second.WaitForNotification();
+  EXPECT_EQ(ReasonOf(first_error), "RESERVATION_NOT_FOUND") << "it was asked in time";
+  EXPECT_EQ(ReasonOf(second_error), "DEADLINE_PASSED");
 }
 
 TEST_F(ReservationHandlerTest, MessagesTellTheTimeLeft) {

@@ -238,7 +238,7 @@ TEST_F(ShardRouterTest, ACartGoesToTheShardThatItsTermsName) {
   ASSERT_TRUE(cart.ok()) << cart.status();
   EXPECT_TRUE(cart->committed);
   const auto read = Ask<std::vector<Reservation>>([&](auto done) {
-    router_.FindReplicated("east", {IdOf(1), IdOf(2)}, std::move(done));
+    router_.FindReplicated("east", {IdOf(1), IdOf(2)}, Soon(), std::move(done));
   });
   ASSERT_EQ(read->size(), 1u);
   EXPECT_EQ(read->front().sku_id, "radio");
@@ -276,7 +276,7 @@ TEST_F(ShardRouterTest, ASilentShardIsNotTakenForOneThatHasNothing) {
   const auto result = Apply("", Cancellation{IdOf(9), "why"});
   EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
   const auto found =
-      Ask<Reservation>([&](auto done) { router_.Find(IdOf(9), Assurance::kReplicated, std::move(done)); });
+      Ask<Reservation>([&](auto done) { router_.Find(IdOf(9), Assurance::kReplicated, Soon(), std::move(done)); });
   EXPECT_TRUE(absl::IsUnavailable(found.status())) << found.status();
   const auto sku = Ask<Sku>([&](auto done) { router_.FindSku("sofa", std::move(done)); });
   EXPECT_TRUE(absl::IsUnavailable(sku.status())) << sku.status();
@@ -287,10 +287,31 @@ TEST_F(ShardRouterTest, ASilentShardIsNotTakenForOneThatHasNothing) {
 TEST_F(ShardRouterTest, WhatDoesNotExistIsFoundNowhere) {
   AddEast();
   const auto found =
-      Ask<Reservation>([&](auto done) { router_.Find(IdOf(9), Assurance::kCommitted, std::move(done)); });
+      Ask<Reservation>([&](auto done) { router_.Find(IdOf(9), Assurance::kCommitted, Soon(), std::move(done)); });
   EXPECT_TRUE(absl::IsNotFound(found.status())) << found.status();
   const auto sku = Ask<Sku>([&](auto done) { router_.FindSku("radio", std::move(done)); });
   EXPECT_TRUE(sku.ok()) << sku.status();
+}
+
+// Nobody hears the answer. "Not found" would be a lie.
+TEST_F(ShardRouterTest, WhatIsLookedUpTooLateIsNotAskedFor) {
+  AddEast();
+  Reserve(home_, home_node_, "tv", 1);
+  const auto find = [&](uint8_t number, absl::Time deadline) {
+    return Ask<Reservation>(
+        [&](auto done) { router_.Find(IdOf(number), Assurance::kReplicated, deadline, std::move(done)); });
+  };
+  const auto find_cart = [&](absl::Time deadline) {
+    return Ask<std::vector<Reservation>>(
+        [&](auto done) { router_.FindReplicated("east", {IdOf(1)}, deadline, std::move(done)); });
+  };
+  for (FakeLedger* const ledger : {&home_, &east_}) ledger->FailNext(1);
+  for (const uint8_t number : {1, 9}) {
+    EXPECT_TRUE(absl::IsDeadlineExceeded(find(number, clock_.Now()).status())) << int{number};
+  }
+  EXPECT_TRUE(absl::IsDeadlineExceeded(find_cart(clock_.Now()).status()));
+  EXPECT_TRUE(absl::IsUnavailable(find_cart(Soon()).status())) << "this is the first question";
+  EXPECT_TRUE(absl::IsUnavailable(find(1, Soon()).status())) << "at home, too";
 }
 
 TEST_F(ShardRouterTest, ALatePaymentIsRepeatedAfterDeadlocksAFewTimes) {
