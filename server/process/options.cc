@@ -370,7 +370,8 @@ void AddSelling(Parser& parser, ServerOptions* options) {
   parser.AddNumber("lanes", &options->lanes, 1, 64, "N", "Database connections that commit batches side by side");
   parser.AddNumber("max-batch", &options->max_batch, 1, 1024, "N", "Most claims in one transaction");
   parser.AddNumber("max-queue", &options->max_queue, 1, 1000000, "N",
-                   "Most claims waiting for the database; more are refused with OVERLOADED");
+                   "Most claims waiting for a database, as many entries into draws, and as many changes of each kind; "
+                   "more are refused with OVERLOADED");
   parser.AddNumber("exhausted-wait-ms", &options->exhausted_wait_ms, 0, 5000, "MS",
                    "How long a request waits at most for units on their way to this node; 0: not at all");
   parser.AddNumber("max-waiting", &options->max_waiting, 0, 100000, "N",

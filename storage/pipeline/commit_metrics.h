@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -30,10 +32,21 @@ struct CommitMetrics {
   }
 
   void NoteTry(size_t requests, absl::Duration took, const absl::Status& status) {
+    took = std::max(absl::ZeroDuration(), took);  // the clock may have been set
     batch_size.Observe(static_cast<double>(requests));
-    try_s.Observe(std::max(absl::ZeroDuration(), took));
+    try_s.Observe(took);
     (status.ok() ? committed : IsUnknownCommit(status) ? unknown : failed).Add();
+    if (!status.ok()) return;
+    // Of two lanes at once one may get lost: the next tries tell the same.
+    const int64_t before = recent_try_ns.load(std::memory_order_relaxed);
+    recent_try_ns.store(before + (absl::ToInt64Nanoseconds(took) - before) / kRecentTries, std::memory_order_relaxed);
   }
+
+  // How long an answered try has taken lately: of a few tries, so that one alone tells little. 0 before the first.
+  absl::Duration recent_try() const { return absl::Nanoseconds(recent_try_ns.load(std::memory_order_relaxed)); }
+
+  static constexpr int64_t kRecentTries = 8;
+  std::atomic<int64_t> recent_try_ns{0};
 };
 
 }  // namespace tranche::storage

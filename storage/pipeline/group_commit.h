@@ -62,7 +62,7 @@ namespace tranche::storage {
 struct PipelineOptions {
   int lanes = 2;                                           // threads that commit side by side; 0: see GroupCommitLane
   int max_batch = 512;                                     // requests per transaction; at most kMaxBatch
-  int max_queue = 16384;                                   // requests waiting, and as many slow ones; more are refused
+  int max_queue = 16384;                                   // requests waiting in each queue; more are refused
   LockMode first_lock_mode = LockMode::kWait;              // of claims; kSkipLocked pays with several slots per slice
   absl::Duration retry_interval = absl::Milliseconds(50);  // while the ledger does not answer; between slow tries
   // With LockMode::kWait, the ledger gives up a lock after this long. Locks of this system are held for milliseconds.
@@ -86,7 +86,7 @@ class GroupCommitLane;
 // Thread-safe. Destruction without Drain refuses waiting requests and finishes those in flight.
 //
 // Errors that `done` may get:
-//   kResourceExhausted  the queue is full; nothing happened
+//   kResourceExhausted  the queue is full, or so long that the deadline would pass in it; nothing happened
 //   kDeadlineExceeded   the deadline passed before the request was decided; nothing happened
 //   kUnavailable        the ledger does not answer, or what is needed was locked at the last try that the deadline
 //                       left time for; nothing happened, unless IsUnknownCommit
@@ -127,12 +127,15 @@ class GroupCommit {
   void AwaitWork();
   void PauseBeforeRetry();
 
-  // At most `max_batch` requests. `slow` says whether the caller's last batch was slow, and then whether this one is.
-  Batch TakeBatch(size_t max_batch, bool* slow);
+  // At most `max_batch` requests, and late ones, which the caller refuses. `was_slow`: the caller's last batch.
+  typename RequestQueues<Work>::Taken TakeBatch(size_t max_batch, bool was_slow);
   // Nothing was decided about them. `locked`: by another transaction. Then those that cannot be tried again before
   // their deadlines are refused, while their callers still listen.
   void Requeue(Batch batch, bool locked);
   CommitMetrics& MetricsOf(const Item& item) { return metrics_.at(static_cast<size_t>(Work::QueueOf(item))); }
+  // So many requests are ahead of it that its deadline passes first, as recent tries tell. Counts full batches only:
+  // what is less goes with the next one, however long that takes. Rather too few are refused: other kinds take turns.
+  bool WaitsTooLong(const Item& item, size_t ahead);
   void LedgerAnswers();
   bool Answers() const;
   // `cause`: how it was noticed.
@@ -204,7 +207,8 @@ void GroupCommit<Work>::Submit(Item item) {
       refusal = absl::UnavailableError("the ledger does not answer");
     } else if (queues_.ComesTooLate(item)) {
       refusal = Locked();
-    } else if (queues_.AheadOf(item) >= static_cast<size_t>(options_.max_queue)) {
+    } else if (const size_t ahead = queues_.AheadOf(item);
+               ahead >= static_cast<size_t>(options_.max_queue) || WaitsTooLong(item, ahead)) {
       refusal = absl::ResourceExhaustedError("too many requests wait for the ledger");
     } else {
       queues_.Push(std::move(item));
@@ -213,6 +217,14 @@ void GroupCommit<Work>::Submit(Item item) {
     }
   }
   std::move(item.done)(std::move(refusal));
+}
+
+template <typename Work>
+bool GroupCommit<Work>::WaitsTooLong(const Item& item, size_t ahead) {
+  const int64_t full_batches = static_cast<int64_t>(ahead) / options_.max_batch;
+  if (full_batches == 0) return false;
+  const absl::Duration wait = MetricsOf(item).recent_try() * full_batches / std::max(options_.lanes, 1);
+  return item.queued_at + wait > item.deadline;
 }
 
 // Slow requests wake nobody: their turn comes with time.
@@ -231,20 +243,18 @@ void GroupCommit<Work>::PauseBeforeRetry() {
 }
 
 template <typename Work>
-typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeBatch(size_t max_batch, bool* slow) {
+typename RequestQueues<Work>::Taken GroupCommit<Work>::TakeBatch(size_t max_batch, bool was_slow) {
   typename RequestQueues<Work>::Taken taken;
   const absl::Time now = clock_->Now();
   {
     absl::MutexLock lock(&mutex_);
-    if (*slow) queues_.SlowTried();
+    if (was_slow) queues_.SlowTried();
     taken = queues_.Take(now, max_batch);
     batches_ += taken.batch.empty() ? 0 : 1;
     requests_ += taken.batch.size();
   }
   for (Item& item : taken.batch) MetricsOf(item).NoteTaken(now, &item.queued_at);
-  RefuseLate(std::move(taken.expired));
-  *slow = taken.slow;
-  return std::move(taken.batch);
+  return taken;
 }
 
 // The queues' bounds hold, since these were counted when they were first accepted.

@@ -65,6 +65,7 @@ class GroupCommitLane {
   GroupCommit<Work>* const group_;
   Work work_;
   Batch batch_;                  // being built or sent; empty between two batches
+  Batch late_;                   // taken with it, to be refused once it was sent
   bool slow_ = false;            // it is from the slow queue
   bool no_wait_ = false;         // it is sent without waiting for locks
   int transaction_retries_ = 0;  // of this batch
@@ -96,12 +97,17 @@ template <typename Work>
 LaneNext GroupCommitLane<Work>::Step() {
   if (ledger_is_down_) return AskForLedger();
   if (batch_.empty()) {
-    batch_ = group_->TakeBatch(max_batch_, &slow_);
+    auto taken = group_->TakeBatch(max_batch_, slow_);
+    batch_ = std::move(taken.batch);
+    late_ = std::move(taken.expired);
+    slow_ = taken.slow;
     no_wait_ = slow_;
     transaction_retries_ = 0;
   }
-  if (batch_.empty()) return group_->Stopping() ? Next::kEnd : Next::kAwaitWork;
-  return Commit();
+  const Next next = !batch_.empty() ? Commit() : group_->Stopping() ? Next::kEnd : Next::kAwaitWork;
+  // Only now: whoever is late has given up, and the others have not.
+  group_->RefuseLate(std::exchange(late_, {}));
+  return next;
 }
 
 // Tries once to commit the batch. It is answered here, or kept for another try.

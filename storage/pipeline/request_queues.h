@@ -5,6 +5,9 @@
 // comes only after a while. Whose deadline passes meanwhile is not kept until then. New requests with the key of a slow
 // one queue up behind it. If they did not, each of them would keep a lane waiting for the lock, and with it everybody
 // else.
+//
+// Each queue has a bound of its own, and so have the slow requests together: many of one kind leave the others their
+// room. So about (kQueues + 1) x PipelineOptions::max_queue requests wait at most.
 #pragma once
 
 #include <algorithm>
@@ -33,9 +36,13 @@ class RequestQueues {
 
   struct Taken {
     Batch batch;
-    Batch expired;  // their deadlines have passed
+    Batch expired;  // their deadlines have passed; at most kMaxDropped of each queue
     bool slow = false;
   };
+
+  // Late requests that one batch takes from a queue. After a stall all of them may be late, and this runs under the
+  // pipeline's lock: the rest is left for the next batch.
+  static constexpr size_t kMaxDropped = 2048;
 
   // How many wait: slow ones, and others. These are computed from the queues: lanes sleep on them, so separate counts
   // must not differ.
@@ -52,8 +59,10 @@ class RequestQueues {
   // In this queue.
   size_t ready(size_t queue) const { return queues_.at(queue).size(); }
 
-  // How many requests wait in the queue that the request belongs to, or compete with it for its bound.
-  size_t AheadOf(const Item& item) const { return IsSlow(item) ? slow() : ready(); }
+  // How many requests wait in the queue that the request belongs to.
+  size_t AheadOf(const Item& item) const {
+    return IsSlow(item) ? slow() : ready(static_cast<size_t>(Work::QueueOf(item)));
+  }
 
   // It would be slow, and tried for the first time after its deadline.
   bool ComesTooLate(const Item& item) const { return IsSlow(item) && item.deadline <= slow_due_; }
@@ -85,8 +94,8 @@ class RequestQueues {
     return too_late;
   }
 
-  // The next batch, from the queue whose turn it is. Empty: no request may be sent now. After a slow batch, SlowTried
-  // must follow.
+  // The next batch, from the queue whose turn it is. Empty: no request may be sent now, or so many are late that the
+  // others come next time. After a slow batch, SlowTried must follow.
   Taken Take(absl::Time now, size_t max_batch) {
     Taken taken;
     for (size_t i = 0; i <= queues_.size() && taken.batch.empty(); ++i) {
@@ -140,11 +149,13 @@ class RequestQueues {
     absl::flat_hash_set<Uuid> ids;
     Batch& batch = taken->batch;
     Batch passed;
-    while (!queue.empty() && batch.size() < max_batch && passed.size() < max_batch) {
+    size_t dropped = 0;
+    while (!queue.empty() && batch.size() < max_batch && passed.size() < max_batch && dropped < kMaxDropped) {
       Item& next = queue.front();
       const bool together = batch.empty() || Work::GoTogether(batch.front(), next);
       if (next.deadline <= now) {
         taken->expired.push_back(std::move(next));
+        ++dropped;
       } else if (!together && !taken->slow) {
         break;
       } else if (!together || !ids.insert(Work::IdOf(next)).second) {

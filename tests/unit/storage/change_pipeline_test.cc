@@ -149,15 +149,20 @@ TEST_F(ChangePipelineTest, EachIsAnsweredWithItsOwnResult) {
   EXPECT_EQ(answers_[1]->reservation.reservation_id, IdOf(2));
 }
 
-TEST_F(ChangePipelineTest, TheBoundIsOfAllKindsTogether) {
-  for (const uint8_t id : {1, 2, 3, 4}) Confirm(id);
-  for (const uint8_t id : {5, 6, 7, 8}) Cancel(id);
-  EXPECT_EQ(pipeline_.Stats().queued, 8);
-  Extend(9);
-  ASSERT_EQ(answers_.size(), 1u);
+// A shop that cancels everything at once keeps no payment out.
+TEST_F(ChangePipelineTest, EachKindHasABoundOfItsOwn) {
+  for (uint8_t id = 1; id <= 9; ++id) Cancel(id);
+  ASSERT_EQ(answers_.size(), 1u) << "eight fit";
   EXPECT_TRUE(absl::IsResourceExhausted(answers_[0].status()));
+  for (uint8_t id = 11; id <= 18; ++id) Confirm(id);
+  Extend(20);
+  EXPECT_EQ(answers_.size(), 1u) << "these have their own room";
+  EXPECT_EQ(pipeline_.Stats().queued, 17);
+  Confirm(19);
+  ASSERT_EQ(answers_.size(), 2u);
+  EXPECT_TRUE(absl::IsResourceExhausted(answers_[1].status()));
   Run();
-  EXPECT_EQ(answers_.size(), 9u);
+  EXPECT_EQ(answers_.size(), 19u);
   EXPECT_EQ(pipeline_.Stats().unanswered, 0);
 }
 
@@ -169,6 +174,26 @@ TEST_F(ChangePipelineTest, WhatIsTooLateIsNotSent) {
   EXPECT_TRUE(absl::IsDeadlineExceeded(answers_[0].status()));
   EXPECT_EQ(pipeline_.Stats().queued, 0);
   EXPECT_EQ(pipeline_.Stats().unanswered, 0);
+}
+
+// A queue of late requests is emptied bit by bit, and the other kinds have their turn meanwhile.
+TEST_F(ChangePipelineTest, ManyLateOnesKeepNoOtherKindWaiting) {
+  constexpr size_t kMost = RequestQueues<ChangeWork>::kMaxDropped;
+  PipelineOptions options = NoThreads();
+  options.max_queue = static_cast<int>(2 * kMost);
+  ChangePipeline pipeline(&ledger_, &clock_, options);
+  ChangeLane lane(&pipeline);
+  const absl::Time soon = clock_.Now() + absl::Seconds(1);
+  for (size_t i = 0; i <= kMost; ++i) pipeline.Submit(storage::Payment{IdOf(1), "pay", 1, "EUR"}, soon, Note());
+  pipeline.Submit(storage::Cancellation{IdOf(2), "why"}, kNoHurry, Note());
+  clock_.AdvanceBy(absl::Seconds(1));
+  EXPECT_EQ(lane.Step(), LaneNext::kStep);
+  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"cancel 2"}));
+  EXPECT_EQ(pipeline.Stats().queued, 1) << "a late one is left";
+  EXPECT_EQ(answers_.size(), kMost + 1);
+  lane.Step();
+  EXPECT_EQ(answers_.size(), kMost + 2);
+  EXPECT_EQ(pipeline.Stats().unanswered, 0);
 }
 
 // Each kind is searched for late requests, and none is counted twice.

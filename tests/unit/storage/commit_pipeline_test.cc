@@ -368,6 +368,100 @@ TEST(CommitPipelineTest, StopRefusesWhatWaitsWithoutWaitingForWhatIsInFlight) {
   EXPECT_TRUE(answers.Wait(1)[0].ok());
 }
 
+// Who is late has given up, and must not delay those who have not.
+TEST(CommitLaneTest, LateOnesAreRefusedAfterTheBatch) {
+  ScriptedLedger ledger;
+  Answers answers;
+  PipelineOptions options = OneLane();
+  options.lanes = 0;
+  FakeClock clock;
+  CommitPipeline pipeline(&ledger, &clock, options);
+  CommitLane lane(&pipeline);
+  pipeline.Submit(1, ClaimOf(1), clock.Now() + absl::Seconds(1), answers.Expect());
+  pipeline.Submit(1, ClaimOf(2), absl::InfiniteFuture(), answers.Expect());
+  clock.AdvanceBy(absl::Seconds(1));
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kStep);
+  const auto answered = answers.Wait(2);
+  EXPECT_TRUE(answered[0].ok()) << answered[0].status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(answered[1].status())) << answered[1].status();
+  EXPECT_EQ(ledger.sizes(), (std::vector<size_t>{1}));
+  EXPECT_EQ(pipeline.Stats().unanswered, 0);
+}
+
+// Also when the batch stays in doubt: it may be asked for many times.
+TEST(CommitLaneTest, LateOnesAreRefusedAfterTheFirstTry) {
+  ScriptedLedger ledger;
+  Answers late, doubtful;
+  PipelineOptions options = OneLane();
+  options.lanes = 0;
+  FakeClock clock;
+  CommitPipeline pipeline(&ledger, &clock, options);
+  CommitLane lane(&pipeline);
+  pipeline.Submit(1, ClaimOf(1), clock.Now() + absl::Seconds(1), late.Expect());
+  pipeline.Submit(1, ClaimOf(2), absl::InfiniteFuture(), doubtful.Expect());
+  clock.AdvanceBy(absl::Seconds(1));
+  ledger.Then([](auto, auto, auto) -> CommitResults { return UnknownCommitError("lost"); });
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kPause);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late.Wait(1)[0].status()));
+  EXPECT_EQ(pipeline.Stats().unanswered, 1);
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kStep);
+  EXPECT_TRUE(doubtful.Wait(1)[0].ok());
+}
+
+TEST(CommitLaneTest, OneStepRefusesOnlySoManyLateOnes) {
+  constexpr size_t kMost = RequestQueues<ClaimWork>::kMaxDropped;
+  ScriptedLedger ledger;
+  Answers late, other;
+  PipelineOptions options = OneLane();
+  options.lanes = 0;
+  FakeClock clock;
+  CommitPipeline pipeline(&ledger, &clock, options);
+  CommitLane lane(&pipeline);
+  for (size_t i = 0; i <= kMost; ++i) {
+    pipeline.Submit(1, ClaimOf(1), clock.Now() + absl::Seconds(1), late.Expect());
+  }
+  pipeline.Submit(1, ClaimOf(2), absl::InfiniteFuture(), other.Expect());
+  clock.AdvanceBy(absl::Seconds(1));
+  lane.Step();
+  EXPECT_EQ(pipeline.Stats().queued, 2);
+  EXPECT_EQ(late.Wait(kMost).size(), kMost);
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kStep);
+  EXPECT_TRUE(other.Wait(1)[0].ok());
+  EXPECT_EQ(late.Wait(kMost + 1).size(), kMost + 1);
+  EXPECT_EQ(pipeline.Stats().unanswered, 0);
+}
+
+// Its caller would hear of it only when it is too late to try elsewhere.
+TEST(CommitLaneTest, AClaimThatWouldBeLateIsRefusedAtOnce) {
+  ScriptedLedger ledger;
+  Answers accepted, refused;
+  PipelineOptions options = OneLane();
+  options.lanes = 0;
+  options.max_batch = 2;
+  FakeClock clock;
+  CommitPipeline pipeline(&ledger, &clock, options);
+  CommitLane lane(&pipeline);
+  ledger.Then([&clock](auto, auto, absl::Span<const ReservationClaim> claims) -> CommitResults {
+    clock.AdvanceBy(absl::Milliseconds(800));
+    return AllCreated(claims);
+  });
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), accepted.Expect());
+  lane.Step();
+  EXPECT_EQ(pipeline.metrics().recent_try(), absl::Milliseconds(100)) << "one try alone tells little";
+  pipeline.Submit(1, ClaimOf(2), absl::InfiniteFuture(), accepted.Expect());
+  pipeline.Submit(1, ClaimOf(3), clock.Now() + absl::Milliseconds(1), accepted.Expect());
+  for (const uint8_t id : {4, 5}) pipeline.Submit(1, ClaimOf(id), absl::InfiniteFuture(), accepted.Expect());
+  EXPECT_EQ(pipeline.Stats().queued, 4) << "less than a batch is ahead of whoever has little time";
+  pipeline.Submit(1, ClaimOf(6), clock.Now() + absl::Milliseconds(199), refused.Expect());
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.Wait(1)[0].status()));
+  pipeline.Submit(1, ClaimOf(7), clock.Now() + absl::Milliseconds(200), accepted.Expect());
+  EXPECT_EQ(pipeline.Stats().queued, 5) << "two batches are ahead of it, of 100 ms each";
+  while (lane.Step() == CommitLane::Next::kStep) {
+  }
+  for (const auto& answer : accepted.Wait(6)) EXPECT_TRUE(answer.ok()) << answer.status();
+  EXPECT_LT(pipeline.metrics().recent_try(), absl::Milliseconds(80)) << "fast tries count as much";
+}
+
 // However long its caller would wait.
 TEST(CommitPipelineTest, StopGivesUpALostAnswer) {
   ScriptedLedger ledger;
