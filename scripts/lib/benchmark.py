@@ -10,6 +10,7 @@ import sys
 import cluster
 from benchmark_cluster import cpu_ms, load, memory_mib, open_sale, run, running_cluster
 from benchmark_door import door
+from benchmark_draw import draw
 from benchmark_metrics import metrics
 from benchmark_overload import measure as overload
 from benchmark_security import security
@@ -204,6 +205,7 @@ FIGURES = {
     "security": security,
     "door": door,
     "overload": overload,
+    "draw": draw,
 }
 
 
@@ -214,6 +216,7 @@ def parse(arguments):
     parser.add_argument("--baseline", type=pathlib.Path)
     parser.add_argument("--rounds", type=at_least_one, default=5)
     parser.add_argument("--rows", type=at_least_one, default=10_000_000)
+    parser.add_argument("--entries", type=at_least_one, default=1_000_000)
     parser.add_argument("--parse-only", action="store_true")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(FIGURES))
     options = parser.parse_args(arguments)
