@@ -154,7 +154,7 @@ absl::StatusOr<Response> AuditedChangeHandler::ChangeOne(const Request& request,
                                                          void (ChangeHandler::*method)(const Request&, absl::Time,
                                                                                        ChangeHandler::Done<Response>)) {
   RETURN_IF_ERROR(ToChange(request).status());
-  ASSIGN_OR_RETURN(const storage::Reservation found, Find(request.reservation_id()));
+  ASSIGN_OR_RETURN(const storage::Reservation found, Find(request.reservation_id(), deadline));
   AuditedAction::What what{.actor = actor,
                            .action = action,
                            // One that retention has archived is not found.
@@ -181,11 +181,12 @@ absl::StatusOr<Response> AuditedChangeHandler::ChangeOne(const Request& request,
   return response;
 }
 
-absl::StatusOr<storage::Reservation> AuditedChangeHandler::Find(const std::string& reservation_id) {
+absl::StatusOr<storage::Reservation> AuditedChangeHandler::Find(const std::string& reservation_id,
+                                                                absl::Time deadline) {
   v1::GetReservationRequest request;
   request.set_reservation_id(reservation_id);
   Awaited<storage::Reservation> answer;
-  reservations_->Get(request, answer.Callback());
+  reservations_->Get(request, deadline, answer.Callback());
   absl::StatusOr<storage::Reservation> found = answer.Wait();
   if (absl::IsNotFound(found.status())) return storage::Reservation();
   return found;

@@ -46,7 +46,7 @@ class AuditedChangeHandler {
   absl::StatusOr<std::vector<AuditedAction>> BeginCart(const v1::CreateReservationsRequest& request,
                                                        const storage::Actor& actor);
   // As it is now; without an id if the ledger does not know it, or not any more.
-  absl::StatusOr<storage::Reservation> Find(const std::string& reservation_id);
+  absl::StatusOr<storage::Reservation> Find(const std::string& reservation_id, absl::Time deadline);
 
   ReservationHandler* const reservations_;
   CartHandler* const carts_;
