@@ -21,6 +21,7 @@ MOST_SOURCE_CHARS, MOST_SHOWN = 200, 80
 ID_BYTES, HASH_BYTES = 16, 32
 LAPSED = ("LAPSED", "PASSED_OVER")
 OUTCOMES = {outcome: outcome for outcome in ("PENDING", "CONFIRMED", *LAPSED)}
+OVER = ("FINISHED", "CANCELLED")
 SEALED = ("CLOSED", "SEEDED", "DRAWN", "FINISHED", "CANCELLED")
 
 HELP = """\
@@ -308,11 +309,12 @@ def check_path(entry_id, leaf, entries, path, root):
         tell("  path", beside.hex())
 
 
-def tell_place(rank, ranks, awards):
+def tell_place(rank, ranks, awards, state):
     place = 1 + sum(map(rank.__gt__, pieces(ranks, HASH_BYTES)))
     tell("  rank", rank.hex())
     tell("  place", f"{place} of {len(ranks) // HASH_BYTES}")
-    tell("  outcome", awards[place - 1][1] if place <= len(awards) else "above the cutoff: its turn has not come")
+    turn = "its turn never came" if state in OVER else "its turn has not come"
+    tell("  outcome", awards[place - 1][1] if place <= len(awards) else f"above the cutoff: {turn}")
 
 
 def leaves_of(ids, wanted):
@@ -344,8 +346,14 @@ def verify(folder, wanted):
     for entry_id, leaf in places.items():
         check_path(entry_id, leaf, entries, paths[leaf], root)
         if seed:
-            tell_place(piece(ranks, leaf, HASH_BYTES), ranks, awards)
-    print("OK")
+            tell_place(piece(ranks, leaf, HASH_BYTES), ranks, awards, draw["state"])
+    print(verdict(draw["state"], seed))
+
+
+def verdict(state, seed):
+    if state == "CANCELLED":
+        return "OK, but it was called off: nobody wins"
+    return "OK" if seed else "OK so far: the list is the sealed one, and nothing is drawn yet"
 
 
 class Parser(argparse.ArgumentParser):

@@ -87,9 +87,9 @@ class VerifyDraw(unittest.TestCase):
         published.write(self.folder)
         return run(self.folder, *arguments)
 
-    def fits(self, published, *arguments):
+    def fits(self, published, *arguments, verdict="OK"):
         done = self.verify(published, *arguments)
-        self.assertEqual((done.returncode, done.stderr, done.stdout.splitlines()[-1]), (0, "", "OK"), done)
+        self.assertEqual((done.returncode, done.stderr, done.stdout.splitlines()[-1]), (0, "", verdict), done)
         return done.stdout
 
     def does_not_fit(self, published, words):
@@ -194,7 +194,10 @@ class VerifyDraw(unittest.TestCase):
     def test_before_the_seed_is_told_only_the_list_is_checked(self):
         published = Published(outcomes=())
         published.draw.update(seed="", state="CLOSED")
-        self.assertIn("not told yet", self.fits(published))
+        sealed = "OK so far: the list is the sealed one, and nothing is drawn yet"
+        self.assertIn("not told yet", self.fits(published, verdict=sealed))
+        published.draw.update(state="CANCELLED")
+        self.fits(published, verdict="OK, but it was called off: nobody wins")
         published.draw["state"] = "OPEN"
         self.does_not_fit(published, "not sealed")
 
