@@ -23,12 +23,17 @@ CallDeadlines ToDeadlines(const ServerOptions& options) {
   return deadlines;
 }
 
+std::unique_ptr<CallerCalls> MakeCallerCalls(const ServerOptions& options) {
+  return options.max_calls_per_caller == 0 ? nullptr : std::make_unique<CallerCalls>(options.max_calls_per_caller);
+}
+
 // The answers are counted where they are given.
-CallFrame FrameOf(const ServerOptions& options, OpenCalls* open_calls, CallMetrics* metrics, AccessLog* access_log,
-                  AccessControl* access) {
+CallFrame FrameOf(const ServerOptions& options, OpenCalls* open_calls, CallerCalls* caller_calls, CallMetrics* metrics,
+                  AccessLog* access_log, AccessControl* access) {
   return {.clock = storage::Clock::Real(),
           .deadlines = ToDeadlines(options),
           .open_calls = open_calls,
+          .caller_calls = caller_calls,
           .metrics = metrics,
           .access_log = access_log,
           .access = access};
@@ -103,11 +108,13 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
              },
              storage::Clock::Real()),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
+      caller_calls_(MakeCallerCalls(options)),
       served_(options, handlers(), &catalog_, front_door_handlers(),
-              FrameOf(options, &open_calls_, metrics, access_log, access)),
+              FrameOf(options, &open_calls_, caller_calls_.get(), metrics, access_log, access)),
       served_to_operators_(HasOwnAdminAddress(options)
                                ? std::make_unique<Served>(options, handlers(), &catalog_, front_door_handlers(),
-                                                          FrameOf(options, &open_calls_, metrics, access_log, access))
+                                                          FrameOf(options, &open_calls_, /*caller_calls=*/nullptr,
+                                                                  metrics, access_log, access))
                                : nullptr),
       check_streams_task_(std::min(kCheckStreams, absl::Milliseconds(options.unread_timeout_ms) / 4),
                           [this] { CheckStreams(); }) {}

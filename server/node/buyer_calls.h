@@ -30,6 +30,7 @@
 #include "server/rpc/access_log.h"
 #include "server/rpc/answer_budget.h"
 #include "server/rpc/call_metrics.h"
+#include "server/rpc/caller_calls.h"
 #include "server/rpc/open_calls.h"
 #include "server/services/front_door_service.h"
 #include "server/services/reservation_service.h"
@@ -55,6 +56,8 @@ class BuyerCalls {
   // Of all streams.
   int open_streams();
   int64_t unread_answers();
+  // Calls that --max-calls-per-caller has refused.
+  int64_t caller_limited() const { return caller_calls_ == nullptr ? 0 : caller_calls_->refused(); }
   const OutcomeCounts& claims() const { return reservations_.outcomes(); }
   const OutcomeCounts& carts() const { return carts_.outcomes(); }
   const ChangeHandler& changes() const { return changes_; }
@@ -106,6 +109,7 @@ class BuyerCalls {
   DrawProver prover_;
   DrawHandler draws_;
   OpenCalls open_calls_;
+  const std::unique_ptr<CallerCalls> caller_calls_;  // null: no limit
   Served served_;
   const std::unique_ptr<Served> served_to_operators_;  // null: they connect where buyers do
   PeriodicTask check_streams_task_;                    // last: it uses the others

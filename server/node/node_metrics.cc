@@ -61,6 +61,8 @@ void NodeMetrics::AddCalls(MetricSet* metrics) const {
     metrics->AddGauge("tranche_overdue_calls", "Calls that are not answered a second after their deadline.",
                       static_cast<double>(overdue.open[i]), {{"kind", kCallKindNames[i]}});
   }
+  metrics->AddCounter("tranche_caller_limited_total", "Calls that --max-calls-per-caller has refused.",
+                      static_cast<double>(parts_.buyer_calls->caller_limited()));
   metrics->AddGauge("tranche_open_streams", "Streams of reservations that are open.",
                     parts_.buyer_calls->open_streams());
   metrics->AddGauge("tranche_stream_answers",

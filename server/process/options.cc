@@ -436,6 +436,11 @@ void AddLimits(Parser& parser, ServerOptions* options) {
                    "Largest message that is received at all");
   parser.AddNumber("max-concurrent-streams", &options->max_concurrent_streams, 1, 1000000, "N",
                    "Most calls at once on one connection");
+  parser.AddNumber(
+      "max-calls-per-caller", &options->max_calls_per_caller, 0, 1000000, "N",
+      "Most calls at once of one caller at --listen, streams, watches and AdminService not counted; more are "
+      "refused with OVERLOADED. A caller is a principal of --access-file; otherwise all at one IP address, "
+      "which may be a proxy's. Payments and cancellations may be an eighth more; 0: no limit");
   parser.AddNumber("grpc-memory-mib", &options->grpc_memory_mib, 16, 65536, "MIB",
                    "Memory that gRPC may use for its buffers");
   parser.AddNumber("max-connection-age-ms", &options->max_connection_age_ms, 0, 86400000, "MS",

@@ -75,6 +75,7 @@ struct ServerOptions {
 
   int max_message_bytes = 64 * 1024;
   int max_concurrent_streams = 4096;  // calls at once on one connection
+  int max_calls_per_caller = 0;       // 0: no bound
   int grpc_memory_mib = 128;
   int max_connection_age_ms = 0;        // 0: without end
   int max_connection_idle_ms = 300000;  // 0: without end

@@ -20,6 +20,7 @@
 #include "server/rpc/grpc_status.h"
 #include "server/rpc/peer_address.h"
 #include "server/rpc/trace_parent.h"
+#include "storage/base/access_policy.h"
 #include "storage/base/log_event.h"
 
 namespace tranche::server {
@@ -99,6 +100,11 @@ storage::Actor CallContext::actor() const {
   if (CountChars(reason) > storage::kMaxReasonChars || HasDirectionMarks(reason)) reason.clear();
   if (caller_ == nullptr) return {name.empty() ? AddressOfPeer(peer()) : std::move(name), std::move(reason)};
   return {name.empty() ? caller_->name : CutText(absl::StrCat(caller_->name, " as ", name)), std::move(reason)};
+}
+
+std::string CallContext::caller() const {
+  const bool known = caller_ != nullptr && caller_->name != kAnonymousName;
+  return known ? caller_->name : AddressOfPeer(peer());
 }
 
 absl::Status CallContext::AskAccess(AccessControl* access) {

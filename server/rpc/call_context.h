@@ -56,6 +56,9 @@ class CallContext {
   // their reason in "tranche-reason-bin" or "tranche-reason" (at most 200 characters of plain UTF-8 without marks of
   // direction).
   storage::Actor actor() const;
+  // Whom a limit for each caller counts: the principal's name. Without an access file, and for who shows no
+  // credentials, the address without the port: what one stranger does must not be another's.
+  std::string caller() const;
   // As gRPC writes it, such as "ipv4:10.0.0.7:51234".
   std::string peer() const { return context_->peer(); }
   // What the header x-forwarded-for says, as one list: several of them are joined in their order. "" if there is none.

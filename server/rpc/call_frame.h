@@ -1,7 +1,7 @@
 // The steps that every call of a service goes through, whatever it is about:
 //
-//   counted -> who calls, and may they -> deadline -> counted as open -> the handler, where the table says -> counted
-//   as answered -> status, pushback
+//   counted -> who calls, and may they -> deadline -> counted as open -> has the caller room -> the handler, where the
+//   table says -> counted as answered -> status, pushback
 //
 // call_table.h puts the methods into it.
 #pragma once
@@ -21,6 +21,7 @@
 #include "server/rpc/call_context.h"
 #include "server/rpc/call_deadline.h"
 #include "server/rpc/call_metrics.h"
+#include "server/rpc/caller_calls.h"
 #include "server/rpc/open_calls.h"
 #include "storage/clock.h"
 #include "storage/executor.h"
@@ -36,6 +37,8 @@ struct CallFrame {
   std::optional<CallDeadlines> deadlines = std::nullopt;
   // Counts the methods that are to be counted; may be absent if there are none.
   OpenCalls* open_calls = nullptr;
+  // Bounds how many unary calls a caller has open. Absent: they have no bound.
+  CallerCalls* caller_calls = nullptr;
   // Counts every call, by method; may be absent.
   CallMetrics* metrics = nullptr;
   // Counts what callers do not take of large answers to unary calls. Absent: those have no bound.

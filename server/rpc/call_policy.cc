@@ -9,4 +9,8 @@ bool OnlyReads(const CallPolicy& policy) {
          policy.counted_as == CallKind::kList;
 }
 
+bool SettlesReservation(const CallPolicy& policy) {
+  return policy.permission == Permission::kPay || policy.permission == Permission::kGiveBack;
+}
+
 }  // namespace tranche::server

@@ -44,4 +44,7 @@ struct CallPolicy {
 // Whether a call of this method changes nothing, so that it may be refused also after its work.
 bool OnlyReads(const CallPolicy& policy);
 
+// Whether a call of this method pays for a reservation, or gives it back.
+bool SettlesReservation(const CallPolicy& policy);
+
 }  // namespace tranche::server

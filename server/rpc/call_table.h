@@ -107,9 +107,10 @@ CallEntry UnaryCall(CallPolicy policy, bool blocks, Serve serve) {
           // Null for callers who send no trace.
           const ScopedTrace trace(call.trace());
           absl::Status may_begin = call.Authorize(frame.access);
-          const ReplyOfCall reply(call, frame, wire);
+          ReplyOfCall reply(call, frame, wire);
           may_begin.Update(deadline.status());
           if (may_begin.ok()) may_begin = reply.MayBegin();
+          if (may_begin.ok() && frame.caller_calls != nullptr) may_begin = reply.TakePlace(frame.caller_calls);
           if (may_begin.ok()) {
             serve(frame, *request, reply);
           } else {

@@ -11,8 +11,19 @@ ReplyBase::ReplyBase(const CallContext& call, const CallFrame& frame, grpc::Serv
   open_call_ = open_calls_->Begin(*call.policy().counted_as, call.deadline());
 }
 
+absl::Status ReplyBase::TakePlace(CallerCalls* caller_calls) {
+  const absl::StatusOr<CallerCalls::Place> place =
+      caller_calls->Take(call_.caller(), SettlesReservation(call_.policy()));
+  if (!place.ok()) return place.status();
+  caller_calls_ = caller_calls;
+  place_ = *place;
+  return absl::OkStatus();
+}
+
 void ReplyBase::Finish(const absl::Status& outcome, const absl::Status& told) const {
   if (open_calls_ != nullptr) open_calls_->End(open_call_);
+  // Before the answer is sent: whoever has it finds room for the next call.
+  if (caller_calls_ != nullptr) caller_calls_->GiveBack(place_);
   reactor_->Finish(call_.Conclude(outcome, told));
 }
 

@@ -14,6 +14,7 @@
 #include "server/rpc/answer_budget.h"
 #include "server/rpc/call_context.h"
 #include "server/rpc/call_frame.h"
+#include "server/rpc/caller_calls.h"
 #include "server/rpc/open_calls.h"
 
 namespace tranche::server {
@@ -24,6 +25,10 @@ class ReplyBase {
  public:
   // The frame's open_calls count the answer if the method is counted.
   ReplyBase(const CallContext& call, const CallFrame& frame, grpc::ServerUnaryReactor* reactor);
+
+  // Takes the call's place among its caller's, until Finish; OVERLOADED if there is none. At most once, before the
+  // reply is copied.
+  absl::Status TakePlace(CallerCalls* caller_calls);
 
   // Finishes with the response as it was filled in, or with an error.
   // `told`: a refusal that an OK answer carries, for the access log.
@@ -36,6 +41,8 @@ class ReplyBase {
   CallContext call_;
   OpenCalls* open_calls_ = nullptr;
   OpenCall open_call_;
+  CallerCalls* caller_calls_ = nullptr;  // null: the call has no place
+  CallerCalls::Place place_;
   grpc::ServerUnaryReactor* reactor_;
 };
 

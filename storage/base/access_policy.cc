@@ -22,7 +22,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr char kAnonymousName[] = "anonymous";
 // SPIFFE's bound for its URIs, RFC 1035's for names, and RFC 5321's for addresses (64 + 1 + 255).
 constexpr size_t kMaxUriBytes = 2048, kMaxDnsBytes = 253, kMaxEmailBytes = 320;
 

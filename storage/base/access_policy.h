@@ -23,6 +23,8 @@ namespace tranche {
 inline constexpr size_t kMaxAccessFileBytes = size_t{1} << 20;
 inline constexpr size_t kMaxPrincipals = 10000;
 inline constexpr size_t kMaxPrincipalNameBytes = 64;
+// Of callers without credentials; no principal of the file may have it.
+inline constexpr char kAnonymousName[] = "anonymous";
 
 // A subject alternative name of a certificate. Common names are never used: anybody's CA may have signed any.
 struct SubjectName {
@@ -58,7 +60,7 @@ class AccessPolicy {
   // is about the digest, and nobody can choose a token by its digest; and whoever knows a digest whole, as readers of
   // the file do, still does not know the token.
   PrincipalPtr FindToken(absl::string_view token) const;
-  // Stands for callers who show no credentials; never null. Its name is "anonymous", which nobody else may have.
+  // Stands for callers who show no credentials; never null. Its name is kAnonymousName.
   const PrincipalPtr& anonymous() const { return anonymous_; }
 
   // As in the file.

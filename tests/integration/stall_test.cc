@@ -1,7 +1,9 @@
 // A ledger that stalls or hangs, on real servers: calls that waited are answered, later calls are answered at once,
-// health tells the truth, and a node that is asked to end does.
+// health tells the truth, a node that is asked to end does, and a caller whose calls hang leaves others room.
 #include <grpcpp/grpcpp.h>
 
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <pqxx/pqxx>
 #include <string>
@@ -10,9 +12,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
 #include "gtest/gtest.h"
+#include "storage/base/access_token.h"
 #include "tests/integration/sale_fixture.h"
 #include "tests/support/raw_call.h"
+#include "tests/support/scratch_dir.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::testing {
@@ -33,6 +39,14 @@ class Calls {
       absl::MutexLock lock(&mutex_);
       ended_.push_back(status);
     });
+  }
+
+  // The result of the first one that ends.
+  grpc::Status AwaitFirst() {
+    absl::MutexLock lock(&mutex_);
+    const auto one = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !ended_.empty(); };
+    EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&one), kPatience)) << "no call has an end";
+    return ended_.empty() ? grpc::Status::OK : ended_.front();
   }
 
   // The results of all calls, when they have ended.
@@ -88,14 +102,15 @@ class StallTest : public SaleTest {
     context->set_deadline(absl::ToChronoTime(absl::Now() + timeout));
     return context;
   }
-  grpc::Status Confirm(const std::string& id, absl::Duration timeout) {
+  grpc::Status Confirm(const std::string& id, absl::Duration timeout) { return Confirm(id, Within(timeout)); }
+  grpc::Status Confirm(const std::string& id, std::unique_ptr<grpc::ClientContext> context) {
     v1::ConfirmReservationRequest request;
     request.set_reservation_id(id);
     request.set_payment_reference(absl::StrCat("pay-", id));
     request.set_amount_minor(49900);
     request.set_currency("EUR");
     v1::ConfirmReservationResponse response;
-    return stub_->ConfirmReservation(Within(timeout).get(), request, &response);
+    return stub_->ConfirmReservation(context.get(), request, &response);
   }
   grpc::Status Cancel(const std::string& id, absl::Duration timeout) {
     v1::CancelReservationRequest request;
@@ -103,14 +118,15 @@ class StallTest : public SaleTest {
     v1::CancelReservationResponse response;
     return stub_->CancelReservation(Within(timeout).get(), request, &response);
   }
-  grpc::Status Create(const std::string& user, absl::Duration timeout) {
+  grpc::Status Create(const std::string& user, absl::Duration timeout) { return Create(user, Within(timeout)); }
+  grpc::Status Create(const std::string& user, std::unique_ptr<grpc::ClientContext> context) {
     v1::CreateReservationRequest request;
     request.set_reservation_id(absl::StrCat("01890a5d-ac96-774b-bcce-b302099a805", user.substr(user.size() - 1)));
     request.set_sku_id("tv");
     request.set_user_id(user);
     request.set_quantity(1);
     v1::CreateReservationResponse response;
-    return stub_->CreateReservation(Within(timeout).get(), request, &response);
+    return stub_->CreateReservation(context.get(), request, &response);
   }
   grpc::Status Watch(const std::string& id, absl::Duration timeout) {
     v1::WatchReservationRequest request;
@@ -234,6 +250,75 @@ TEST_F(StallTest, ANodeEndsWhileTheLedgerHangs) {
   ExpectEnd(&calls, absl::Seconds(7));
   ASSERT_TRUE(cluster_->postgres().Resume().ok());
   stall.Release();
+  CheckLedger();
+}
+
+// With --max-calls-per-caller 4, and so 5 for payments. Callers without credentials, as the fixture is, are another
+// caller than the shop.
+class CallerLimitTest : public StallTest {
+ protected:
+  void StartWithShop() {
+    const std::filesystem::path path = scratch_.path() / "access.json";
+    std::ofstream(path) << R"({"anonymous": ["service", "operator", "admin"], "principals": [)"
+                        << R"({"name": "shop", "roles": ["service"], "tokens_sha256": [")"
+                        << HexOf(DigestOfToken(token_)) << R"("]}]})";
+    std::filesystem::permissions(path, std::filesystem::perms(0644));  // whatever the umask
+    Start({"--access-file", path.string(), "--max-calls-per-caller", "4", "--statement-timeout-ms", "30000"});
+  }
+
+  std::unique_ptr<grpc::ClientContext> AsShop() {
+    auto context = Within(kPatience);
+    context->AddMetadata("authorization", absl::StrCat("Bearer ", token_));
+    return context;
+  }
+  grpc::Status Get(const std::string& id, std::unique_ptr<grpc::ClientContext> context) {
+    v1::GetReservationRequest request;
+    request.set_reservation_id(id);
+    v1::GetReservationResponse response;
+    return stub_->GetReservation(context.get(), request, &response);
+  }
+  static bool IsLimited(const grpc::Status& status) {
+    google::rpc::Status rpc;
+    google::rpc::ErrorInfo info;
+    if (!rpc.ParseFromString(status.error_details()) || rpc.details_size() == 0) return false;
+    if (!rpc.details(0).UnpackTo(&info) || info.reason() != "OVERLOADED") return false;
+    const auto limit = info.metadata().find("limit");
+    return limit != info.metadata().end() && limit->second == "caller";
+  }
+
+  const ScratchDir scratch_{"caller-limit"};
+  const std::string token_ = NewToken();
+};
+
+TEST_F(CallerLimitTest, AShopWhoseCallsHangHasItsLimitAndAnotherCallerGoesOn) {
+  StartWithShop();
+  TableLock stall(cluster_->postgres().dsn());
+  Calls calls;
+  // One more than it may have: the others are under way when it is refused.
+  for (int i = 0; i < 5; ++i) {
+    calls.Begin([this, i] { return Create(absl::StrCat("late", i), AsShop()); });
+  }
+  EXPECT_TRUE(IsLimited(calls.AwaitFirst()));
+  EXPECT_TRUE(IsLimited(Create("late5", AsShop())));
+  EXPECT_TRUE(IsLimited(Get(holds_[0], AsShop())));
+  calls.Begin([this] { return Confirm(holds_[0], AsShop()); });
+  AwaitBlocked("tranched-change", 1);
+  EXPECT_TRUE(IsLimited(Confirm(holds_[1], AsShop())));
+
+  const grpc::Status read = Get(holds_[0], Within(kPatience));
+  EXPECT_TRUE(read.ok()) << read.error_message();
+  stall.Release();
+  int limited = 0;
+  for (const grpc::Status& ended : calls.Await()) {
+    if (IsLimited(ended)) {
+      ++limited;
+    } else {
+      EXPECT_TRUE(ended.ok()) << ended.error_message();
+    }
+  }
+  EXPECT_EQ(limited, 1);
+  const grpc::Status again = Create("late6", AsShop());
+  EXPECT_TRUE(again.ok()) << again.error_message();
   CheckLedger();
 }
 
