@@ -21,6 +21,7 @@ MOST_SOURCE_CHARS, MOST_SHOWN = 200, 80
 ID_BYTES, HASH_BYTES = 16, 32
 LAPSED = ("LAPSED", "PASSED_OVER")
 OUTCOMES = {outcome: outcome for outcome in ("PENDING", "CONFIRMED", *LAPSED)}
+AWARDED = ("DRAWN", "FINISHED")
 OVER = ("FINISHED", "CANCELLED")
 SEALED = ("CLOSED", "SEEDED", "DRAWN", "FINISHED", "CANCELLED")
 
@@ -337,8 +338,7 @@ def verify(folder, wanted):
     places = leaves_of(ids, wanted)
     root, paths = check_list(draw, ids, list(places.values()))
     seed = check_seed(draw)
-    if not seed and awards:
-        raise Unfit(f"{AWARDS_FILE} has awards, and the seed is not known")
+    check_state(draw["state"], seed, awards)
     if seed:
         key = draw_key(seed, draw["sku_id"], number, entries, root)
         ranks = packed(hmac.digest(key, entry_id, "sha256") for entry_id in pieces(ids, ID_BYTES))
@@ -347,13 +347,22 @@ def verify(folder, wanted):
         check_path(entry_id, leaf, entries, paths[leaf], root)
         if seed:
             tell_place(piece(ranks, leaf, HASH_BYTES), ranks, awards, draw["state"])
-    print(verdict(draw["state"], seed))
+    print(verdict(draw["state"]))
 
 
-def verdict(state, seed):
+def check_state(state, seed, awards):
+    if awards and state not in AWARDED:
+        raise Unfit(f"{AWARDS_FILE} has awards, and {DRAW_FILE} says that the draw is {state}")
+    if not seed and state in ("SEEDED", *AWARDED):
+        raise Unfit(f"{DRAW_FILE} says that the draw is {state}, and has no seed")
+    if seed and state == "CLOSED":
+        raise Unfit(f"{DRAW_FILE} has a seed, and says that the draw is CLOSED")
+
+
+def verdict(state):
     if state == "CANCELLED":
         return "OK, but it was called off: nobody wins"
-    return "OK" if seed else "OK so far: the list is the sealed one, and nothing is drawn yet"
+    return "OK" if state in AWARDED else "OK so far: the list is the sealed one, and nobody has won yet"
 
 
 class Parser(argparse.ArgumentParser):

@@ -313,7 +313,7 @@ void CartSeller::Decided(const CartPtr& cart, absl::StatusOr<storage::CartResult
 }
 
 CartSale CartSeller::AnswerOf(const Cart& cart, absl::StatusOr<storage::CartResult> result, absl::Time now) {
-  if (!result.ok()) return RefusedAs(RefusalOf(result.status()));
+  if (!result.ok()) return RefusedAs(RefusalOf(result.status(), cart.may_exist));
   if (result->committed) {
     CartSold sold;
     for (CommitResult& line : result->lines) sold.reservations.push_back(std::move(line.reservation));

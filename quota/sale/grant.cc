@@ -84,6 +84,11 @@ Refusal RefusalOf(const absl::Status& status) {
   }
 }
 
+Refusal RefusalOf(const absl::Status& status, bool may_exist) {
+  const Refusal refusal = RefusalOf(status);
+  return may_exist && refusal == Refusal::kDeadlinePassed ? Refusal::kCommitUnknown : refusal;
+}
+
 Refusal RefusalOf(const CommitResult& result) {
   switch (result.outcome) {
     case CommitOutcome::kRefused:

@@ -207,23 +207,24 @@ void Seller::Commit(Grant grant, SaleRequest request) {
   const storage::IncarnationId incarnation = grant.slice->incarnation();
   if (storage::Mutated(storage::Mutation::kAcknowledgeBeforeCommit)) return request.done(Sold{});
   const auto terms = grant.slice->terms();
-  books_->Commit(
-      terms == nullptr ? storage::kHomeShard : terms->shard, incarnation, std::move(request.claim), request.deadline,
-      [this, grant = std::move(grant), done = std::move(request.done)](absl::StatusOr<CommitResult> result) mutable {
-        Settle(grant, *slices_, result);
-        if (IsShort(result)) room_->NoteShort(grant.slice, result->slice_version, grant.units);
-        if (!result.ok()) return done(Refused{.refusal = RefusalOf(result.status())});
-        // Units that were given back may serve a waiting request. Not after an error: all waiting requests would be
-        // refused one by one.
-        const bool gave_back = result->outcome != CommitOutcome::kCreated;
-        if (result->outcome == CommitOutcome::kCreated || result->outcome == CommitOutcome::kReplayed) {
-          done(Sold{std::move(result->reservation), result->outcome == CommitOutcome::kReplayed});
-        } else {
-          const auto terms = grant.slice->terms();
-          done(RefusedByLedger(*result, terms.get(), grant.units, clock_->Now()));
-        }
-        if (gave_back && grant.slice->counter().free() > 0) room_->Serve(grant.slice->sku_id());
-      });
+  books_->Commit(terms == nullptr ? storage::kHomeShard : terms->shard, incarnation, std::move(request.claim),
+                 request.deadline,
+                 [this, grant = std::move(grant), may_exist = request.may_exist,
+                  done = std::move(request.done)](absl::StatusOr<CommitResult> result) mutable {
+                   Settle(grant, *slices_, result);
+                   if (IsShort(result)) room_->NoteShort(grant.slice, result->slice_version, grant.units);
+                   if (!result.ok()) return done(Refused{.refusal = RefusalOf(result.status(), may_exist)});
+                   // Units that were given back may serve a waiting request. Not after an error: all waiting requests
+                   // would be refused one by one.
+                   const bool gave_back = result->outcome != CommitOutcome::kCreated;
+                   if (result->outcome == CommitOutcome::kCreated || result->outcome == CommitOutcome::kReplayed) {
+                     done(Sold{std::move(result->reservation), result->outcome == CommitOutcome::kReplayed});
+                   } else {
+                     const auto terms = grant.slice->terms();
+                     done(RefusedByLedger(*result, terms.get(), grant.units, clock_->Now()));
+                   }
+                   if (gave_back && grant.slice->counter().free() > 0) room_->Serve(grant.slice->sku_id());
+                 });
 }
 
 }  // namespace tranche::quota

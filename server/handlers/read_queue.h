@@ -38,6 +38,8 @@ class ReadQueue {
 
   // Errors are those of `read`; kResourceExhausted when too many wait, kDeadlineExceeded when it was too late to read.
   void Get(Key key, absl::Time deadline, Done done) {
+    // Whoever is late leaves their place.
+    StartReads();
     {
       absl::MutexLock lock(&mutex_);
       if (waiting_.size() < max_waiting_) {
@@ -77,7 +79,7 @@ class ReadQueue {
     absl::MutexLock lock(&mutex_);
     if (starting_ && !*starter) return std::nullopt;
     const absl::Time now = clock_->Now();
-    while (!reading_ && !waiting_.empty() && waiting_.front().deadline <= now) {
+    while (!waiting_.empty() && waiting_.front().deadline <= now) {
       late->push_back(std::move(waiting_.front()));
       waiting_.pop_front();
     }

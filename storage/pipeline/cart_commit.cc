@@ -27,7 +27,8 @@ absl::StatusOr<CartResult> CommitCart(LifecycleLedger& ledger, Clock& clock, Inc
     const absl::Time begun_at = clock.Now();
     if (begun_at >= deadline) break;
     absl::StatusOr<CartResult> result = ledger.CommitCart(incarnation, mode, lines);
-    metrics->NoteTry(lines.size(), clock.Now() - begun_at, result.status());
+    const absl::Time now = clock.Now();
+    metrics->NoteTry(lines.size(), now - begun_at, result.status(), now);
     if (CartFoundLocked(result)) return result;
     if (IsRetryTransaction(result.status()) && ++deadlocks < kMaxCartDeadlocks) continue;
     if (result.ok()) *in_doubt = false;

@@ -31,7 +31,7 @@ struct CommitMetrics {
     *queued_at = absl::InfinitePast();
   }
 
-  void NoteTry(size_t requests, absl::Duration took, const absl::Status& status) {
+  void NoteTry(size_t requests, absl::Duration took, const absl::Status& status, absl::Time now) {
     took = std::max(absl::ZeroDuration(), took);  // the clock may have been set
     batch_size.Observe(static_cast<double>(requests));
     try_s.Observe(took);
@@ -40,13 +40,21 @@ struct CommitMetrics {
     // Of two lanes at once one may get lost: the next tries tell the same.
     const int64_t before = recent_try_ns.load(std::memory_order_relaxed);
     recent_try_ns.store(before + (absl::ToInt64Nanoseconds(took) - before) / kRecentTries, std::memory_order_relaxed);
+    recent_try_at_us.store(absl::ToUnixMicros(now), std::memory_order_relaxed);
   }
 
-  // How long an answered try has taken lately: of a few tries, so that one alone tells little. 0 before the first.
-  absl::Duration recent_try() const { return absl::Nanoseconds(recent_try_ns.load(std::memory_order_relaxed)); }
+  // How long an answered try has taken lately: of a few tries, so that one alone tells little. 0 if none was answered
+  // for kRecent.
+  absl::Duration recent_try(absl::Time now) const {
+    const absl::Time at = absl::FromUnixMicros(recent_try_at_us.load(std::memory_order_relaxed));
+    if (absl::AbsDuration(now - at) > kRecent) return absl::ZeroDuration();
+    return absl::Nanoseconds(recent_try_ns.load(std::memory_order_relaxed));
+  }
 
   static constexpr int64_t kRecentTries = 8;
+  static constexpr absl::Duration kRecent = absl::Seconds(10);
   std::atomic<int64_t> recent_try_ns{0};
+  std::atomic<int64_t> recent_try_at_us{0};
 };
 
 }  // namespace tranche::storage

@@ -223,7 +223,7 @@ template <typename Work>
 bool GroupCommit<Work>::WaitsTooLong(const Item& item, size_t ahead) {
   const int64_t full_batches = static_cast<int64_t>(ahead) / options_.max_batch;
   if (full_batches == 0) return false;
-  const absl::Duration wait = MetricsOf(item).recent_try() * full_batches / std::max(options_.lanes, 1);
+  const absl::Duration wait = MetricsOf(item).recent_try(item.queued_at) * full_batches / std::max(options_.lanes, 1);
   return item.queued_at + wait > item.deadline;
 }
 

@@ -65,7 +65,6 @@ class GroupCommitLane {
   GroupCommit<Work>* const group_;
   Work work_;
   Batch batch_;                  // being built or sent; empty between two batches
-  Batch late_;                   // taken with it, to be refused once it was sent
   bool slow_ = false;            // it is from the slow queue
   bool no_wait_ = false;         // it is sent without waiting for locks
   int transaction_retries_ = 0;  // of this batch
@@ -99,15 +98,14 @@ LaneNext GroupCommitLane<Work>::Step() {
   if (batch_.empty()) {
     auto taken = group_->TakeBatch(max_batch_, slow_);
     batch_ = std::move(taken.batch);
-    late_ = std::move(taken.expired);
     slow_ = taken.slow;
     no_wait_ = slow_;
     transaction_retries_ = 0;
+    // First: their callers may still listen, for a moment.
+    group_->RefuseLate(std::move(taken.expired));
   }
-  const Next next = !batch_.empty() ? Commit() : group_->Stopping() ? Next::kEnd : Next::kAwaitWork;
-  // Only now: whoever is late has given up, and the others have not.
-  group_->RefuseLate(std::exchange(late_, {}));
-  return next;
+  if (batch_.empty()) return group_->Stopping() ? Next::kEnd : Next::kAwaitWork;
+  return Commit();
 }
 
 // Tries once to commit the batch. It is answered here, or kept for another try.
@@ -117,7 +115,7 @@ LaneNext GroupCommitLane<Work>::Commit() {
   absl::StatusOr<Results> results = work_.Send(batch_, ModeOfTry());
   const absl::Time now = group_->clock_->Now();
   report_.template Note<Work>(batch_, now - began_at, results.status(), now);
-  group_->MetricsOf(batch_.front()).NoteTry(batch_.size(), now - began_at, results.status());
+  group_->MetricsOf(batch_.front()).NoteTry(batch_.size(), now - began_at, results.status(), now);
   if (results.ok()) {
     group_->LedgerAnswers();
     max_batch_ = std::min(max_batch_ + max_batch_ / 8 + 1, static_cast<size_t>(group_->options_.max_batch));

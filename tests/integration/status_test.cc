@@ -160,9 +160,9 @@ TEST_F(StatusTest, TopShowsWhatIsBought) {
     ASSERT_LT(absl::Now(), give_up) << "never reported: " << out_;
     client_->Create({.sku = "tv", .user = absl::StrCat("u", ++buyers)}).status().IgnoreError();
     traffic = JsonAt(cluster_->endpoint(0), {"top", "--once"});
-  } while (traffic["skus"].empty());
+    // It is absent when the ledger takes longer than the question may.
+  } while (traffic["skus"].empty() || !traffic["skus"][0].contains("unsold"));
   EXPECT_EQ(traffic["skus"][0]["sku_id"], "tv");
-  EXPECT_TRUE(traffic["skus"][0].contains("unsold"));
 }
 
 }  // namespace

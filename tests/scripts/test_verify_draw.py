@@ -194,7 +194,7 @@ class VerifyDraw(unittest.TestCase):
     def test_before_the_seed_is_told_only_the_list_is_checked(self):
         published = Published(outcomes=())
         published.draw.update(seed="", state="CLOSED")
-        sealed = "OK so far: the list is the sealed one, and nothing is drawn yet"
+        sealed = "OK so far: the list is the sealed one, and nobody has won yet"
         self.assertIn("not told yet", self.fits(published, verdict=sealed))
         published.draw.update(state="CANCELLED")
         self.fits(published, verdict="OK, but it was called off: nobody wins")

@@ -1,7 +1,8 @@
 -- Writes a message about each of the reservations, as they are after the change, for every sink: part of the
 -- transaction, and if necessary of the statement, that changed them. (id, revision) identifies the message, so a change
--- must have increased the revision. p_more: further or overriding members of the payload. p_traces: of the calls that made the
--- changes, in the order of p_rows; NULL where there is none, and instead of the array where there are none at all.
+-- must have increased the revision; the first one is told of a reservation that no call has asked for. p_more: further or overriding
+-- members of the payload. p_traces: of the calls that made the changes, in the order of p_rows; NULL where there is none, and instead
+-- of the array where there are none at all.
 --
 -- For other procedures; takes no lock that anybody waits for, since the caller has locked the reservations.
 CREATE OR REPLACE FUNCTION tranche.write_outbox(p_kind text, p_rows tranche.reservation[], p_occurred_at timestamptz,

@@ -290,6 +290,8 @@ TEST_F(CartSellerTest, AShortSliceIsMendedByOneUnit) {
 TEST_F(CartSellerTest, ADeadlinePassedSpendsNothing) {
   Hold("tv", 2);
   EXPECT_EQ(Refused(Sell({Line("tv", 1)}, false, clock_.Now())).refused.refusal, Refusal::kDeadlinePassed);
+  EXPECT_EQ(Refused(Sell({Line("tv", 1)}, /*may_exist=*/true, clock_.Now())).refused.refusal, Refusal::kCommitUnknown)
+      << "an earlier try may have been committed";
   EXPECT_EQ(ledger_.carts, 0);
   EXPECT_EQ(Free("tv"), 2);
 }

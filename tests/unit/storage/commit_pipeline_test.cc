@@ -447,7 +447,7 @@ TEST(CommitLaneTest, AClaimThatWouldBeLateIsRefusedAtOnce) {
   });
   pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), accepted.Expect());
   lane.Step();
-  EXPECT_EQ(pipeline.metrics().recent_try(), absl::Milliseconds(100)) << "one try alone tells little";
+  EXPECT_EQ(pipeline.metrics().recent_try(clock.Now()), absl::Milliseconds(100)) << "one try alone tells little";
   pipeline.Submit(1, ClaimOf(2), absl::InfiniteFuture(), accepted.Expect());
   pipeline.Submit(1, ClaimOf(3), clock.Now() + absl::Milliseconds(1), accepted.Expect());
   for (const uint8_t id : {4, 5}) pipeline.Submit(1, ClaimOf(id), absl::InfiniteFuture(), accepted.Expect());
@@ -459,7 +459,9 @@ TEST(CommitLaneTest, AClaimThatWouldBeLateIsRefusedAtOnce) {
   while (lane.Step() == CommitLane::Next::kStep) {
   }
   for (const auto& answer : accepted.Wait(6)) EXPECT_TRUE(answer.ok()) << answer.status();
-  EXPECT_LT(pipeline.metrics().recent_try(), absl::Milliseconds(80)) << "fast tries count as much";
+  EXPECT_LT(pipeline.metrics().recent_try(clock.Now()), absl::Milliseconds(80)) << "fast tries count as much";
+  clock.AdvanceBy(absl::Seconds(11));
+  EXPECT_EQ(pipeline.metrics().recent_try(clock.Now()), absl::ZeroDuration()) << "what was long ago tells nothing";
 }
 
 // However long its caller would wait.
