@@ -25,7 +25,18 @@ class ReservationLifeTest : public SaleTest {
     options.nodes = 2;
     options.zookeeper_session_timeout = absl::Seconds(3);
     StartCluster(options);
-    other_ = ClientOf({cluster_->endpoint(1)});
+    client_ = PatientClientOf(cluster_->endpoints());
+    other_ = PatientClientOf({cluster_->endpoint(1)});
+  }
+  // It tries again only after an answer: what is asked for here is to be done once, also on a busy machine.
+  static std::unique_ptr<Client> PatientClientOf(std::vector<std::string> endpoints) {
+    ClientOptions options;
+    options.endpoints = std::move(endpoints);
+    options.request_timeout = kPatience;
+    options.attempt_timeout = kPatience;
+    auto client = Client::Open(options);
+    EXPECT_TRUE(client.ok()) << client.status();
+    return *std::move(client);
   }
   void TearDown() override { CheckLedger(); }
 

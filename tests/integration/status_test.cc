@@ -149,7 +149,11 @@ TEST_F(StatusTest, HoldsThatNobodyExpiresAreNamedWhereTheyHurt) {
   ASSERT_TRUE(cluster_->StartWorker().ok());
   AwaitCleared("HOLDS_OVERDUE");
   AwaitCleared("NO_WORKER");
-  EXPECT_EQ(JsonAt(cluster_->endpoint(0), {"sku", "show", "cam"})["pending"], "0");
+  // A shard that is slow to answer names no problem either.
+  const absl::Time give_up = absl::Now() + kNamedWithin;
+  while (JsonAt(cluster_->endpoint(0), {"sku", "show", "cam"})["pending"] != "0") {
+    ASSERT_LT(absl::Now(), give_up) << "never expired: " << out_;
+  }
 }
 
 TEST_F(StatusTest, TopShowsWhatIsBought) {
