@@ -34,8 +34,8 @@ class Sale:
 
     def __init__(self, shared, sku):
         self._answers, self._summary = shared.folder / f"{sku}-answers", shared.folder / f"{sku}-summary"
-        command = shared.load("service", sku, "--requests", 0, "--duration", "1h", "--rate", 100, "--answers",
-                              self._answers, "--summary", self._summary)
+        command = shared.load("service", sku, "--requests", 0, "--duration", "1h", "--rate", 100, "--timeout-ms", 20000,
+                              "--answers", self._answers, "--summary", self._summary)
         self._log = open(shared.folder / f"{sku}-load.log", "wb")
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
                                          env=cluster.environment(), preexec_fn=cluster.terminate_with_parent)

