@@ -268,7 +268,7 @@ TEST_F(ShardsTest, AShardThatHangsSlowsNoOther) {
   EXPECT_LE(took, absl::Milliseconds(500)) << refused.error_message();
   // A reservation that is nowhere must not be denied while a shard does not answer.
   const auto nowhere = client_->Get(NewId().ToString());
-  EXPECT_EQ(nowhere.status().code(), absl::StatusCode::kUnavailable) << nowhere.status();
+  EXPECT_TRUE(absl::IsUnavailable(nowhere.status()) || absl::IsDeadlineExceeded(nowhere.status())) << nowhere.status();
 
   ASSERT_TRUE(cluster_->shard(0).Resume().ok());
   Shoppers again(client_.get(), {"hot"}, 2);

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/internal/connection.h"
 #include "client/internal/stream_request.h"
+#include "tests/unit/client/connection_fixture.h"
 #include "tests/unit/client/scripted_stub.h"
 #include "tranche/error.h"
 
@@ -33,31 +34,8 @@ tranche::v1::Reservation Line(const std::string& sku, int32_t quantity) {
 }
 absl::Status CommitUnknown() { return NodeError(StatusCode::kUnavailable, "COMMIT_UNKNOWN"); }
 
-class ClientChangesTest : public testing::Test {
+class ClientChangesTest : public ConnectionFixture {
  protected:
-  void Open(int nodes) {
-    std::vector<std::shared_ptr<Stub>> stubs;
-    options_.endpoints.clear();
-    for (int node = 0; node < nodes; ++node) {
-      options_.endpoints.push_back(absl::StrCat("node-", node, ":1"));
-      stubs.push_back(std::make_shared<ScriptedStub>(node, script_));
-    }
-    connection_ = std::make_unique<Connection>(options_, std::move(stubs), scheduler_);
-  }
-
-  // Runs the call to its end.
-  template <typename Answer, typename Request>
-  absl::StatusOr<Answer> Run(void (Connection::*method)(Request, Connection::CallbackOf<Answer>), Request request) {
-    std::optional<absl::StatusOr<Answer>> result;
-    ((*connection_).*method)(std::move(request), [&](absl::StatusOr<Answer> answer) {
-      EXPECT_FALSE(result.has_value()) << "answered twice";
-      result = std::move(answer);
-    });
-    while (!result.has_value()) {
-      if (!scheduler_->RunNext()) return absl::InternalError("the call has neither ended nor set a timer");
-    }
-    return *result;
-  }
   auto Confirm() {
     return Run(&Connection::Confirm, ConfirmReservation{.reservation_id = kId,
                                                         .payment_reference = "pay-1",
@@ -79,11 +57,6 @@ class ClientChangesTest : public testing::Test {
                                              {.sku = "cable", .quantity = 2, .reservation_id = ""}},
                                    .retry_of_unknown = retry_of_unknown});
   }
-
-  Script script_;
-  ClientOptions options_;
-  std::shared_ptr<ManualScheduler> scheduler_ = std::make_shared<ManualScheduler>();
-  std::unique_ptr<Connection> connection_;
 };
 
 TEST_F(ClientChangesTest, ConfirmSendsAndReadsEveryField) {

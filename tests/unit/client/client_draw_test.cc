@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/internal/connection.h"
+#include "tests/unit/client/connection_fixture.h"
 #include "tests/unit/client/scripted_stub.h"
 #include "tranche/error.h"
 
@@ -20,31 +21,8 @@ using absl::StatusCode;
 
 constexpr char kEntryId[] = "0f0e0d0c-0b0a-4908-8706-050403020100";
 
-class ClientDrawTest : public testing::Test {
+class ClientDrawTest : public ConnectionFixture {
  protected:
-  void Open(int nodes) {
-    std::vector<std::shared_ptr<Stub>> stubs;
-    options_.endpoints.clear();
-    for (int node = 0; node < nodes; ++node) {
-      options_.endpoints.push_back(absl::StrCat("node-", node, ":1"));
-      stubs.push_back(std::make_shared<ScriptedStub>(node, script_));
-    }
-    connection_ = std::make_unique<Connection>(options_, std::move(stubs), scheduler_);
-  }
-
-  // Runs the call to its end.
-  template <typename Answer, typename Request>
-  absl::StatusOr<Answer> Run(void (Connection::*method)(Request, Connection::CallbackOf<Answer>), Request request) {
-    std::optional<absl::StatusOr<Answer>> result;
-    ((*connection_).*method)(std::move(request), [&](absl::StatusOr<Answer> answer) {
-      EXPECT_FALSE(result.has_value()) << "answered twice";
-      result = std::move(answer);
-    });
-    while (!result.has_value()) {
-      if (!scheduler_->RunNext()) return absl::InternalError("the call has neither ended nor set a timer");
-    }
-    return *result;
-  }
   absl::StatusOr<EnteredDraw> Enter() {
     return Run(&Connection::EnterDraw,
                EnterDraw{.sku = "tv", .user = "alice", .purchase_token = "a-token", .buyer_address = "203.0.113.7"});
@@ -59,11 +37,6 @@ class ClientDrawTest : public testing::Test {
     response.set_replayed(replayed);
     return response;
   }
-
-  Script script_;
-  ClientOptions options_;
-  std::shared_ptr<ManualScheduler> scheduler_ = std::make_shared<ManualScheduler>();
-  std::unique_ptr<Connection> connection_;
 };
 
 TEST_F(ClientDrawTest, ABuyerEntersWithTheirTokenAndAddress) {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/internal/connection.h"
 #include "client/internal/stream_request.h"
+#include "tests/unit/client/connection_fixture.h"
 #include "tests/unit/client/scripted_stub.h"
 #include "tranche/error.h"
 
@@ -28,31 +29,8 @@ absl::Status RateLimited() {
   return status;
 }
 
-class ClientFrontDoorTest : public testing::Test {
+class ClientFrontDoorTest : public ConnectionFixture {
  protected:
-  void Open(int nodes) {
-    std::vector<std::shared_ptr<Stub>> stubs;
-    options_.endpoints.clear();
-    for (int node = 0; node < nodes; ++node) {
-      options_.endpoints.push_back(absl::StrCat("node-", node, ":1"));
-      stubs.push_back(std::make_shared<ScriptedStub>(node, script_));
-    }
-    connection_ = std::make_unique<Connection>(options_, std::move(stubs), scheduler_);
-  }
-
-  // Runs the call to its end.
-  template <typename Answer, typename Request>
-  absl::StatusOr<Answer> Run(void (Connection::*method)(Request, Connection::CallbackOf<Answer>), Request request) {
-    std::optional<absl::StatusOr<Answer>> result;
-    ((*connection_).*method)(std::move(request), [&](absl::StatusOr<Answer> answer) {
-      EXPECT_FALSE(result.has_value()) << "answered twice";
-      result = std::move(answer);
-    });
-    while (!result.has_value()) {
-      if (!scheduler_->RunNext()) return absl::InternalError("the call has neither ended nor set a timer");
-    }
-    return *result;
-  }
   absl::StatusOr<SaleEntry> Enter() {
     return Run(&Connection::EnterSale, EnterSale{.sku = "tv", .user = "alice", .challenge_solution = "solved"});
   }
@@ -61,11 +39,6 @@ class ClientFrontDoorTest : public testing::Test {
         &Connection::Create,
         CreateReservation{.sku = "tv", .user = "alice", .reservation_id = kClaimId, .purchase_token = "a-token"});
   }
-
-  Script script_;
-  ClientOptions options_;
-  std::shared_ptr<ManualScheduler> scheduler_ = std::make_shared<ManualScheduler>();
-  std::unique_ptr<Connection> connection_;
 };
 
 TEST_F(ClientFrontDoorTest, AnAdmittedBuyerGetsATokenAndTheirPlace) {

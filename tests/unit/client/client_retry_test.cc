@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/internal/connection.h"
+#include "tests/unit/client/connection_fixture.h"
 #include "tests/unit/client/scripted_stub.h"
 #include "tranche/error.h"
 
@@ -33,29 +34,10 @@ tranche::v1::Reservation Committed() {
   return committed;
 }
 
-class ClientRetryTest : public testing::Test {
+class ClientRetryTest : public ConnectionFixture {
  protected:
-  void Open(int nodes) {
-    std::vector<std::shared_ptr<Stub>> stubs;
-    for (int node = 0; node < nodes; ++node) {
-      options_.endpoints.push_back(absl::StrCat("node-", node, ":1"));
-      stubs.push_back(std::make_shared<ScriptedStub>(node, script_));
-    }
-    ASSERT_TRUE(Validate(options_).ok());
-    connection_ = std::make_unique<Connection>(options_, std::move(stubs), scheduler_);
-  }
-
-  // Runs the call to its end.
   absl::StatusOr<Reservation> Create(CreateReservation request = {.sku = "tv", .user = "alice"}) {
-    std::optional<absl::StatusOr<Reservation>> result;
-    connection_->Create(std::move(request), [&](absl::StatusOr<Reservation> answer) {
-      EXPECT_FALSE(result.has_value()) << "answered twice";
-      result = std::move(answer);
-    });
-    while (!result.has_value()) {
-      if (!scheduler_->RunNext()) return absl::InternalError("the call has neither ended nor set a timer");
-    }
-    return *result;
+    return Run(&Connection::Create, std::move(request));
   }
 
   std::set<std::string> IdsSeen() const {
@@ -68,11 +50,6 @@ class ClientRetryTest : public testing::Test {
     for (const SeenCreate& seen : script_.creates) nodes.insert(seen.node);
     return nodes;
   }
-
-  Script script_;
-  ClientOptions options_;
-  std::shared_ptr<ManualScheduler> scheduler_ = std::make_shared<ManualScheduler>();
-  std::unique_ptr<Connection> connection_;
 };
 
 TEST_F(ClientRetryTest, FirstAnswerIsEnough) {
