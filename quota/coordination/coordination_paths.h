@@ -18,10 +18,13 @@ inline constexpr char kDrainPath[] = "/drain";
 inline constexpr char kLedgerPath[] = "/ledger";
 // Its own data is the version of what the front door goes by (front_door_announcement.h); nothing lies below it.
 inline constexpr char kFrontDoorPath[] = "/frontdoor";
+// Its own data is how far the waiting rooms are; below it are the nodes' reports (room_announcements.h).
+inline constexpr char kRoomsPath[] = "/rooms";
 
 // The first level: these always exist.
 inline constexpr const char* kFixedPaths[] = {kNodesPath,    kSlicesPath, kDemandPath, kSkusPath,
-                                              kBalancerPath, kDrainPath,  kLedgerPath, kFrontDoorPath};
+                                              kBalancerPath, kDrainPath,  kLedgerPath, kFrontDoorPath,
+                                              kRoomsPath};
 
 std::string NodePath(storage::IncarnationId incarnation);
 std::string SlicesPath(storage::IncarnationId incarnation);

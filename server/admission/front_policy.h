@@ -49,6 +49,15 @@ struct DoorChallenge {
   absl::Duration lifetime;
 };
 
+struct DoorRoom {
+  std::string key;
+  std::string commitment;
+  int64_t round = 0;
+  int32_t buyers_per_s = 0;
+  double ahead = 2;  // 2: until what is unsold is bought twice
+  absl::Duration poll_interval;
+};
+
 // What a node asks of a claim. Immutable.
 struct DoorPolicy {
   std::string sku_id;  // or "*"
@@ -60,6 +69,7 @@ struct DoorPolicy {
   std::optional<absl::Duration> token_lifetime;  // nullopt: claims need no token
   std::optional<DoorChallenge> challenge;
   bool draw = false;  // a draw decides who gets units: claims are refused
+  std::optional<DoorRoom> room;
 };
 
 // Of a policy that is not removed.

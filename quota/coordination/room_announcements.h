@@ -1,0 +1,28 @@
+// What nodes and home's leading balancer tell each other of waiting rooms: /rooms has the boards, and below it each node
+// has its report. Whatever is lost or stale here costs buyers time, nothing else.
+#pragma once
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "quota/coordination/coordination.h"
+#include "storage/ledger/incarnation_id.h"
+#include "tranche/internal/v1/coordination.pb.h"
+
+namespace tranche::quota {
+
+// Empty if there is none, or the data cannot be read.
+absl::StatusOr<internal::v1::RoomBoards> ReadRoomBoards(Coordination& session);
+// Makes the path where an earlier version has made the tree. kInvalidArgument: it is too large.
+absl::Status WriteRoomBoards(Coordination& session, const internal::v1::RoomBoards& boards);
+
+// The reports of all nodes; what cannot be read is left out.
+absl::StatusOr<std::vector<internal::v1::RoomReport>> ReadRoomReports(Coordination& session);
+// An ephemeral znode of this session: it goes away with the node.
+absl::Status WriteRoomReport(Coordination& session, storage::IncarnationId incarnation,
+                             const internal::v1::RoomReport& report);
+// Nobody waits at this node any more. None there is no error.
+absl::Status DeleteRoomReport(Coordination& session, storage::IncarnationId incarnation);
+
+}  // namespace tranche::quota

@@ -1,0 +1,53 @@
+// How many buyers wait in a room, by rank, in so many buckets that a threshold can be set among them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "tranche/internal/v1/coordination.pb.h"
+
+namespace tranche::server {
+
+// A value. Buyers of one bucket are taken to be spread evenly over it.
+class RoomCounts {
+ public:
+  static constexpr int kShuffledBuckets = 256;  // bucket i has the ranks from i * 2^55 on
+  static constexpr int kMostLateBuckets = 256;
+  static constexpr int64_t kLeastWidthS = 1;
+  // 256 such buckets are more than a year.
+  static constexpr int64_t kMostWidthS = int64_t{1} << 17;
+
+  // One buyer, or `buyers`. Where later ones would need more buckets than there may be, all are made wider, by twos.
+  void Add(uint64_t rank, uint64_t buyers = 1);
+  // Sums of many nodes. Exact: the wider buckets of the two consist of whole ones of the other.
+  void Merge(const RoomCounts& other);
+  // No bucket goes below zero, should `other` not be a part of this.
+  void Subtract(const RoomCounts& other);
+
+  uint64_t shuffled() const;
+  uint64_t late() const;
+  uint64_t total() const { return shuffled() + late(); }
+
+  // How many have a rank in [from, to).
+  double Between(uint64_t from, uint64_t to) const;
+  // The least threshold >= from such that `buyers` of those who wait have a rank in [from, threshold). If there are
+  // fewer: the end of the last bucket that has somebody, or `from` if nobody waits there.
+  uint64_t Advance(uint64_t from, double buyers) const;
+
+  internal::v1::RoomCounts ToMessage() const;
+  // nullopt: it is not within the bounds of the message's comments.
+  static std::optional<RoomCounts> FromMessage(const internal::v1::RoomCounts& message);
+
+  friend bool operator==(const RoomCounts&, const RoomCounts&) = default;
+
+ private:
+  std::array<uint64_t, kShuffledBuckets> shuffled_ = {};
+  int64_t width_s_ = kLeastWidthS;  // a power of two
+  int64_t late_first_ = 0;          // late_[i] has those who joined in [late_first_ + i, late_first_ + i + 1) * width_s_
+  std::vector<uint64_t> late_;      // empty: nobody
+};
+
+}  // namespace tranche::server
