@@ -25,6 +25,8 @@ struct GateVerdict {
   size_t line = 0;
   // Let in after this time, which ends before the deadline: call Park with it.
   absl::Duration wait = absl::ZeroDuration();
+  // Let in by a purchase token, in every line.
+  bool has_token = false;
 };
 
 // Thread-safe.

@@ -96,6 +96,7 @@ bool Seller::LetIn(SaleRequest& request) {
     return false;
   }
   request.let_in = true;
+  request.claim.has_token = verdict.has_token;
   if (verdict.wait <= absl::ZeroDuration()) return true;
   WaitAtGate(std::move(request), verdict.wait);
   return false;

@@ -29,9 +29,8 @@ GateVerdict DoorPassage::Go(DoorCounts& counts) {
     return {.refused = std::move(stop->refused), .line = stop->line};
   }
   counts.admitted.fetch_add(1, std::memory_order_relaxed);
-  if (tries_.wait() == absl::ZeroDuration()) return {};
-  tries_.CountWaits(counts);
-  return {.refused = std::nullopt, .wait = tries_.wait()};
+  if (tries_.wait() > absl::ZeroDuration()) tries_.CountWaits(counts);
+  return {.refused = std::nullopt, .wait = tries_.wait(), .has_token = AllHaveTokens()};
 }
 
 std::optional<DoorPassage::Stop> DoorPassage::CheckAll(AccessVerdict access) {
@@ -123,6 +122,13 @@ std::optional<DoorPassage::Stop> DoorPassage::CheckTokens() {
     return Stop{DoorCheck::kPurchaseToken, token.has_value() ? TokenInvalid(token->problem) : TokenMissing(), i};
   }
   return std::nullopt;
+}
+
+bool DoorPassage::AllHaveTokens() const {
+  return std::all_of(line_states_.begin(), line_states_.end(), [this](const Line& line) {
+    const DoorPolicy* const policy = PolicyOf(line);
+    return policy != nullptr && policy->token_lifetime.has_value();
+  });
 }
 
 const DoorPolicy* DoorPassage::PolicyOf(const Line& line) const {

@@ -61,6 +61,8 @@ class DoorPassage {
   std::optional<Stop> CheckTokens();
 
   const DoorPolicy* PolicyOf(const Line& line) const;
+  // After the checks: where a policy asks for tokens, there is one.
+  bool AllHaveTokens() const;
   bool HasGoodToken(size_t line);
   std::vector<std::string> TokenIdsOf(size_t asked);
 

@@ -52,6 +52,7 @@ struct ReservationClaim {
   int32_t quantity = 0;
   std::string order_reference = {};  // at most 128 bytes; a part of the payload like the others
   TraceTag trace = {};               // of the call, for the log; no part of the payload
+  bool has_token = false;            // a purchase token let it in: it may wait for longer; no part of the payload
 };
 
 // Does the reservation match the claim? If not, its id was used before with another payload.

@@ -49,6 +49,10 @@ class ClaimWork {
   static const TraceTag& TraceOf(const Item& item) { return item.claim.trace; }
   static bool GoTogether(const Item& first, const Item& next) { return first.incarnation == next.incarnation; }
   static bool MustGoAgain(const Result& result, Item* item);
+  // The first to give way, so that the others still find room: who has no token.
+  static absl::Duration Patience(const Item& item, absl::Duration left) {
+    return item.claim.has_token ? left * 3 / 4 : left / 2;
+  }
   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);
   bool LedgerAnswers();
 

@@ -50,6 +50,7 @@ class EntryWork {
   static const TraceTag& TraceOf(const Item& item) { return item.claim.trace; }
   static bool GoTogether(const Item&, const Item&) { return true; }
   static bool MustGoAgain(const Result& result, Item*) { return result.busy; }
+  static absl::Duration Patience(const Item&, absl::Duration left) { return left / 2; }
   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);
   bool LedgerAnswers();
 

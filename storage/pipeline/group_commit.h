@@ -31,6 +31,8 @@
 //   static <hashable> KeyOf(const Item&);                          // what is likely to be locked for all who have it
 //   static bool GoTogether(const Item& first, const Item& next);   // may be in one batch
 //   static bool MustGoAgain(const Result&, Item*);                 // locked: nothing was decided; may change the item
+//   static absl::Duration Patience(const Item&, absl::Duration left);  // of the time until its deadline, so much may
+//                                                                      // pass in the queue
 //   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);  // one result per item, in
 //                                                                                           // their order
 //   bool LedgerAnswers();                                          // asks; called while it did not answer
@@ -86,7 +88,7 @@ class GroupCommitLane;
 // Thread-safe. Destruction without Drain refuses waiting requests and finishes those in flight.
 //
 // Errors that `done` may get:
-//   kResourceExhausted  the queue is full, or so long that the deadline would pass in it; nothing happened
+//   kResourceExhausted  the queue is full, or so long that the request would wait too long in it; nothing happened
 //   kDeadlineExceeded   the deadline passed before the request was decided; nothing happened
 //   kUnavailable        the ledger does not answer, or what is needed was locked at the last try that the deadline
 //                       left time for; nothing happened, unless IsUnknownCommit
@@ -133,8 +135,10 @@ class GroupCommit {
   // their deadlines are refused, while their callers still listen.
   void Requeue(Batch batch, bool locked);
   CommitMetrics& MetricsOf(const Item& item) { return metrics_.at(static_cast<size_t>(Work::QueueOf(item))); }
-  // So many requests are ahead of it that its deadline passes first, as recent tries tell. Counts full batches only:
-  // what is less goes with the next one, however long that takes. Rather too few are refused: other kinds take turns.
+  // So many requests are ahead of it that it would wait for longer than its patience, as recent tries tell. Who is
+  // answered at the deadline has gone, and their unit is held for nobody: without this, a queue that is long for a while
+  // sells to nobody in time. Counts full batches only: what is less goes with the next one, however long that takes.
+  // Rather too few are refused: other kinds take turns.
   bool WaitsTooLong(const Item& item, size_t ahead);
   void LedgerAnswers();
   bool Answers() const;
@@ -224,7 +228,7 @@ bool GroupCommit<Work>::WaitsTooLong(const Item& item, size_t ahead) {
   const int64_t full_batches = static_cast<int64_t>(ahead) / options_.max_batch;
   if (full_batches == 0) return false;
   const absl::Duration wait = MetricsOf(item).recent_try(item.queued_at) * full_batches / std::max(options_.lanes, 1);
-  return item.queued_at + wait > item.deadline;
+  return wait > Work::Patience(item, item.deadline - item.queued_at);
 }
 
 // Slow requests wake nobody: their turn comes with time.

@@ -431,8 +431,8 @@ TEST(CommitLaneTest, OneStepRefusesOnlySoManyLateOnes) {
   EXPECT_EQ(pipeline.Stats().unanswered, 0);
 }
 
-// Its caller would hear of it only when it is too late to try elsewhere.
-TEST(CommitLaneTest, AClaimThatWouldBeLateIsRefusedAtOnce) {
+// Half of the time that its caller gives: a queue as long as that sells to nobody in time.
+TEST(CommitLaneTest, AClaimThatWouldWaitTooLongIsRefusedAtOnce) {
   ScriptedLedger ledger;
   Answers accepted, refused;
   PipelineOptions options = OneLane();
@@ -452,13 +452,18 @@ TEST(CommitLaneTest, AClaimThatWouldBeLateIsRefusedAtOnce) {
   pipeline.Submit(1, ClaimOf(3), clock.Now() + absl::Milliseconds(1), accepted.Expect());
   for (const uint8_t id : {4, 5}) pipeline.Submit(1, ClaimOf(id), absl::InfiniteFuture(), accepted.Expect());
   EXPECT_EQ(pipeline.Stats().queued, 4) << "less than a batch is ahead of whoever has little time";
-  pipeline.Submit(1, ClaimOf(6), clock.Now() + absl::Milliseconds(199), refused.Expect());
-  EXPECT_TRUE(absl::IsResourceExhausted(refused.Wait(1)[0].status()));
-  pipeline.Submit(1, ClaimOf(7), clock.Now() + absl::Milliseconds(200), accepted.Expect());
+  pipeline.Submit(1, ClaimOf(6), clock.Now() + absl::Milliseconds(399), refused.Expect());
+  ReservationClaim with_token = ClaimOf(7);
+  with_token.has_token = true;
+  pipeline.Submit(1, with_token, clock.Now() + absl::Milliseconds(266), refused.Expect());
+  for (const auto& answer : refused.Wait(2)) EXPECT_TRUE(absl::IsResourceExhausted(answer.status()));
+  pipeline.Submit(1, ClaimOf(8), clock.Now() + absl::Milliseconds(400), accepted.Expect());
   EXPECT_EQ(pipeline.Stats().queued, 5) << "two batches are ahead of it, of 100 ms each";
+  pipeline.Submit(1, with_token, clock.Now() + absl::Milliseconds(267), accepted.Expect());
+  EXPECT_EQ(pipeline.Stats().queued, 6) << "who has a token may wait for longer";
   while (lane.Step() == CommitLane::Next::kStep) {
   }
-  for (const auto& answer : accepted.Wait(6)) EXPECT_TRUE(answer.ok()) << answer.status();
+  for (const auto& answer : accepted.Wait(7)) EXPECT_TRUE(answer.ok()) << answer.status();
   EXPECT_LT(pipeline.metrics().recent_try(clock.Now()), absl::Milliseconds(80)) << "fast tries count as much";
   clock.AdvanceBy(absl::Seconds(11));
   EXPECT_EQ(pipeline.metrics().recent_try(clock.Now()), absl::ZeroDuration()) << "what was long ago tells nothing";
