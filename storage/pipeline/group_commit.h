@@ -138,7 +138,8 @@ class GroupCommit {
   // So many requests are ahead of it that it would wait for longer than its patience, as recent tries tell. Who is
   // answered at the deadline has gone, and their unit is held for nobody: without this, a queue that is long for a while
   // sells to nobody in time. Counts full batches only: what is less goes with the next one, however long that takes.
-  // Rather too few are refused: other kinds take turns.
+  // Rather too few are refused: other kinds take turns. A ledger whose tries take longer than the deadline is asked by
+  // those who find nobody waiting, so that it is noticed when it is fast again.
   bool WaitsTooLong(const Item& item, size_t ahead);
   void LedgerAnswers();
   bool Answers() const;
@@ -225,10 +226,11 @@ void GroupCommit<Work>::Submit(Item item) {
 
 template <typename Work>
 bool GroupCommit<Work>::WaitsTooLong(const Item& item, size_t ahead) {
+  if (ahead == 0) return false;
+  const absl::Duration left = item.deadline - item.queued_at;
+  const absl::Duration one_try = MetricsOf(item).recent_try(item.queued_at);
   const int64_t full_batches = static_cast<int64_t>(ahead) / options_.max_batch;
-  if (full_batches == 0) return false;
-  const absl::Duration wait = MetricsOf(item).recent_try(item.queued_at) * full_batches / std::max(options_.lanes, 1);
-  return wait > Work::Patience(item, item.deadline - item.queued_at);
+  return one_try > left || one_try * full_batches / std::max(options_.lanes, 1) > Work::Patience(item, left);
 }
 
 // Slow requests wake nobody: their turn comes with time.

@@ -469,6 +469,40 @@ TEST(CommitLaneTest, AClaimThatWouldWaitTooLongIsRefusedAtOnce) {
   EXPECT_EQ(pipeline.metrics().recent_try(clock.Now()), absl::ZeroDuration()) << "what was long ago tells nothing";
 }
 
+// They would all be answered when nobody listens any more.
+TEST(CommitLaneTest, ASlowLedgerIsAskedByOneAtATime) {
+  ScriptedLedger ledger;
+  Answers answers;
+  PipelineOptions options = OneLane();
+  options.lanes = 0;
+  FakeClock clock;
+  CommitPipeline pipeline(&ledger, &clock, options);
+  CommitLane lane(&pipeline);
+  const auto slow = [&clock](auto, auto, absl::Span<const ReservationClaim> claims) -> CommitResults {
+    clock.AdvanceBy(absl::Seconds(8));
+    return AllCreated(claims);
+  };
+  ledger.Then(slow);
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), answers.Expect());
+  lane.Step();
+  const absl::Time soon = clock.Now() + absl::Milliseconds(900);  // a try takes 1 s, as it seems
+  pipeline.Submit(1, ClaimOf(2), soon, answers.Expect());
+  EXPECT_EQ(pipeline.Stats().queued, 1) << "somebody has to find out";
+  pipeline.Submit(1, ClaimOf(3), soon, answers.Expect());
+  EXPECT_TRUE(absl::IsResourceExhausted(answers.Wait(2)[1].status()));
+  pipeline.Submit(1, ClaimOf(4), clock.Now() + absl::Seconds(2), answers.Expect());
+  EXPECT_EQ(pipeline.Stats().queued, 2) << "who has the time may wait";
+  for (int i = 0; i < 20; ++i) {
+    lane.Step();
+    pipeline.Submit(1, ClaimOf(static_cast<uint8_t>(10 + i)), clock.Now() + absl::Seconds(1), answers.Expect());
+  }
+  EXPECT_LT(pipeline.metrics().recent_try(clock.Now()), absl::Milliseconds(900));
+  pipeline.Submit(1, ClaimOf(40), clock.Now() + absl::Milliseconds(900), answers.Expect());
+  EXPECT_EQ(pipeline.Stats().queued, 2) << "it is fast again";
+  while (lane.Step() == CommitLane::Next::kStep) {
+  }
+}
+
 // However long its caller would wait.
 TEST(CommitPipelineTest, StopGivesUpALostAnswer) {
   ScriptedLedger ledger;
