@@ -1,13 +1,13 @@
 // The requests that wait in a group commit (group_commit.h), and which of them are the next batch.
 //
-// A request is *slow* once another transaction was found to have locked what it needs. Slow requests have a queue of
-// their own: only one batch of it is under way at a time, and after a try that did not help all of it, the next one
+// A request is *slow* once another transaction was found to have locked what it needs. Slow requests have queues of
+// their own: only one batch of them is under way at a time, and after a try that did not help all of it, the next one
 // comes only after a while. Whose deadline passes meanwhile is not kept until then. New requests with the key of a slow
 // one queue up behind it. If they did not, each of them would keep a lane waiting for the lock, and with it everybody
 // else.
 //
-// Each queue has a bound of its own, and so have the slow requests together: many of one kind leave the others their
-// room. So about (kQueues + 1) x PipelineOptions::max_queue requests wait at most.
+// Each queue has a bound of its own, and so have its slow requests: many of one kind leave the others their room. So
+// about 2 x kQueues x PipelineOptions::max_queue requests wait at most. Slow requests of several queues take turns.
 #pragma once
 
 #include <algorithm>
@@ -46,7 +46,11 @@ class RequestQueues {
 
   // How many wait: slow ones, and others. These are computed from the queues: lanes sleep on them, so separate counts
   // must not differ.
-  size_t slow() const { return slow_.size(); }
+  size_t slow() const {
+    size_t slow = 0;
+    for (const std::deque<Item>& queue : slow_) slow += queue.size();
+    return slow;
+  }
   size_t ready() const {
     size_t ready = 0;
     for (const std::deque<Item>& queue : queues_) {
@@ -61,7 +65,8 @@ class RequestQueues {
 
   // How many requests wait in the queue that the request belongs to.
   size_t AheadOf(const Item& item) const {
-    return IsSlow(item) ? slow() : ready(static_cast<size_t>(Work::QueueOf(item)));
+    const auto queue = static_cast<size_t>(Work::QueueOf(item));
+    return IsSlow(item) ? slow_.at(queue).size() : ready(queue);
   }
 
   // It would be slow, and tried for the first time after its deadline.
@@ -78,7 +83,7 @@ class RequestQueues {
   // At the heads of their queues: nothing was decided about them, and they have waited longest.
   void PushFront(Batch batch) {
     if (batch.empty()) return;
-    std::deque<Item>& queue = batch.front().slow ? slow_ : QueueOf(batch.front());
+    std::deque<Item>& queue = batch.front().slow ? SlowQueueOf(batch.front()) : QueueOf(batch.front());
     queue.insert(queue.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
   }
 
@@ -87,10 +92,13 @@ class RequestQueues {
   Batch PushLocked(Batch batch, absl::Time due) {
     for (Item& item : batch) PushSlow(std::move(item));
     slow_due_ = due;
-    const auto late =
-        std::stable_partition(slow_.begin(), slow_.end(), [due](const Item& item) { return item.deadline > due; });
-    Batch too_late(std::make_move_iterator(late), std::make_move_iterator(slow_.end()));
-    slow_.erase(late, slow_.end());
+    Batch too_late;
+    for (std::deque<Item>& queue : slow_) {
+      const auto late =
+          std::stable_partition(queue.begin(), queue.end(), [due](const Item& item) { return item.deadline > due; });
+      too_late.insert(too_late.end(), std::make_move_iterator(late), std::make_move_iterator(queue.end()));
+      queue.erase(late, queue.end());
+    }
     return too_late;
   }
 
@@ -123,7 +131,7 @@ class RequestQueues {
       queue.clear();
     };
     for (std::deque<Item>& queue : queues_) take(queue);
-    take(slow_);
+    for (std::deque<Item>& queue : slow_) take(queue);
     return all;
   }
 
@@ -131,13 +139,24 @@ class RequestQueues {
   using Key = std::decay_t<decltype(Work::KeyOf(std::declval<const Item&>()))>;
 
   std::deque<Item>& QueueOf(const Item& item) { return queues_[static_cast<size_t>(Work::QueueOf(item))]; }
+  std::deque<Item>& SlowQueueOf(const Item& item) { return slow_[static_cast<size_t>(Work::QueueOf(item))]; }
   bool IsSlow(const Item& item) const { return !slow_keys_.empty() && slow_keys_.contains(Work::KeyOf(item)); }
 
   void PushSlow(Item item) {
     if (!item.slow) ++slow_keys_[Work::KeyOf(item)];
     item.slow = true;
     if (Mutated(Mutation::kSlowDoubtForgotten)) item.in_doubt = false;
-    slow_.push_back(std::move(item));
+    SlowQueueOf(item).push_back(std::move(item));
+  }
+
+  // The next one that has requests; any, if none has.
+  std::deque<Item>& NextSlowQueue() {
+    for (size_t i = 0; i < slow_.size(); ++i) {
+      std::deque<Item>& queue = slow_[next_slow_];
+      next_slow_ = (next_slow_ + 1) % slow_.size();
+      if (!queue.empty()) return queue;
+    }
+    return slow_.front();
   }
 
   // Takes requests that go together and have distinct ids, from the head on. A request whose id is already in the batch
@@ -145,7 +164,7 @@ class RequestQueues {
   // not lead to batches of one. So it is for slow requests that do not go together; they are in no order that matters.
   // Only up to a bound, since this runs under the pipeline's lock.
   void TakeFrom(absl::Time now, size_t max_batch, Taken* taken) {
-    std::deque<Item>& queue = taken->slow ? slow_ : queues_[next_];
+    std::deque<Item>& queue = taken->slow ? NextSlowQueue() : queues_[next_];
     absl::flat_hash_set<Uuid> ids;
     Batch& batch = taken->batch;
     Batch passed;
@@ -169,9 +188,10 @@ class RequestQueues {
   }
 
   std::array<std::deque<Item>, Work::kQueues> queues_;
-  std::deque<Item> slow_;
-  size_t next_ = 0;                             // whose turn it is; the last one is that of the slow
-  absl::flat_hash_map<Key, size_t> slow_keys_;  // slow requests that are not yet answered, by key
+  std::array<std::deque<Item>, Work::kQueues> slow_;  // the slow requests of each
+  size_t next_ = 0;                                   // whose turn it is; the last one is that of the slow
+  size_t next_slow_ = 0;                              // and among these
+  absl::flat_hash_map<Key, size_t> slow_keys_;        // slow requests that are not yet answered, by key
   bool slow_under_way_ = false;
   absl::Time slow_due_ = absl::InfinitePast();
 };

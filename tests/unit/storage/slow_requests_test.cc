@@ -410,10 +410,53 @@ TEST(SlowChangesTest, ALockedReservationStopsItselfOnly) {
   EXPECT_EQ(run(), (Words{"wait cancel 5", "skip cancel 5"}));
   ledger.locked.clear();
   clock.AdvanceBy(absl::Milliseconds(50));
-  EXPECT_EQ(run(), (Words{"skip confirm 1 6", "skip cancel 5"}));
+  EXPECT_EQ(run(), (Words{"skip cancel 5", "skip confirm 1 6"})) << "confirmations were tried last";
   EXPECT_EQ(done, 6);
   confirm(7);
   EXPECT_EQ(run(), (Words{"wait confirm 7"}));
+}
+
+// Somebody cancels thousands of reservations of a SKU that is locked.
+TEST(SlowChangesTest, SlowChangesOfOneKindLeaveTheOthersTheirRoomAndTheirTurn) {
+  LockedReservations ledger;
+  FakeClock clock;
+  PipelineOptions options;
+  options.lanes = 0;
+  options.max_batch = 4;
+  options.max_queue = 4;
+  std::vector<absl::Status> refused;  // outlives the pipeline, whose end answers the rest
+  ChangePipeline pipeline(&ledger, &clock, options);
+  ChangeLane lane(&pipeline);
+  const auto submit = [&](Change change) {
+    pipeline.Submit(std::move(change), absl::InfiniteFuture(), [&](const absl::StatusOr<ChangeResult>& result) {
+      if (!result.ok()) refused.push_back(result.status());
+    });
+  };
+  const auto run = [&] {
+    while (lane.Step() == LaneNext::kStep) {
+    }
+    return std::exchange(ledger.batches, {});
+  };
+  using Words = std::vector<std::string>;
+  ledger.locked = {1, 2};
+  submit(Cancellation{NumberedId(2), "why"});
+  submit(Payment{NumberedId(1), "pay", 1, "EUR"});
+  run();
+  EXPECT_EQ(pipeline.Stats().slow, 2);
+  for (int id = 11; id <= 13; ++id) submit(Cancellation{NumberedId(id), "why"});
+  EXPECT_TRUE(refused.empty());
+  submit(Cancellation{NumberedId(14), "why"});
+  ASSERT_EQ(refused.size(), 1u) << "four are all that may wait";
+  EXPECT_TRUE(absl::IsResourceExhausted(refused[0])) << refused[0];
+  submit(Payment{NumberedId(3), "pay", 1, "EUR"});
+  EXPECT_EQ(refused.size(), 1u) << "payments have room of their own";
+  EXPECT_EQ(pipeline.Stats().slow, 6);
+  ledger.locked.clear();
+  clock.AdvanceBy(absl::Milliseconds(50));
+  const Words batches = run();
+  EXPECT_EQ(std::set<std::string>(batches.begin(), batches.end()),
+            (std::set<std::string>{"skip confirm 1 3", "skip cancel 2 11 12 13"}));
+  EXPECT_EQ(pipeline.Stats().queued, 0);
 }
 
 TEST(SlowChangesTest, WhoHasLittleTimeIsToldInTime) {
