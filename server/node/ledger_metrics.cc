@@ -89,7 +89,9 @@ void LedgerMetrics::Collect(MetricSet* metrics) {
                       shard->Answers() ? 1 : 0, {{"shard", shard->name}});
     AddPipelines(*shard, metrics);
     AddConnections(*shard, metrics);
-    AddExecutorQueue("blocking", shard->name, shard->executor->queued(), metrics);
+    AddExecutorQueue("cart", shard->name, shard->executor->queued(), metrics);
+    AddExecutorQueue("read", shard->name, shard->for_reads().queued(), metrics);
+    AddExecutorQueue("pool", shard->name, shard->for_pool().queued(), metrics);
   }
   AddExecutorQueue("late_payment", "", ledger_->queued_late_payments(), metrics);
   AddExecutorQueue("list", "", ledger_->queued_lists(), metrics);

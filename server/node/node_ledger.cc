@@ -121,7 +121,7 @@ void NodeLedger::CompareClocks() {
     absl::AnyInvocable<void()> compare = [this, name = shard->name, ledger = shard->shards] {
       CompareClock(name, *ledger, clock_offsets_);
     };
-    shard->executor->TryRun(compare);  // if there is no room, the next time
+    shard->for_reads().TryRun(compare);  // if there is no room, the next time
   }
 }
 

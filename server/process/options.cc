@@ -383,10 +383,12 @@ void AddSelling(Parser& parser, ServerOptions* options) {
                    "Longer deadlines are lowered to this");
   parser.AddNumber(
       "blocking-threads", &options->blocking_threads, 1, 256, "N",
-      "Threads (and database connections) of each shard for carts and for reads of one SKU or reservation");
+      "Threads (and database connections) of each shard for carts and for reads of one SKU or reservation; neither "
+      "takes all of them from the other");
   parser.AddNumber(
       "blocking-queue", &options->blocking_queue, 1, 100000, "N",
-      "Most carts and such reads waiting for a thread, and most late payments; more are refused with OVERLOADED");
+      "Most carts waiting for a thread, as many such reads, and as many late payments; more are refused with "
+      "OVERLOADED");
 }
 
 void AddFrontDoor(Parser& parser, ServerOptions* options) {

@@ -1,5 +1,6 @@
 #include "storage/postgres/postgres_shard_backend.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace tranche::storage {
@@ -8,11 +9,16 @@ namespace {
 // Entries into draws share the call pool, so that they take no connection from claims and payments. One lane writes
 // them by hundreds at a time.
 constexpr int kEntryLanes = 1;
-// Connections of the call pool besides those of the blocking threads: 4 for late payments, 2 for lists, 2 for admin
+// Connections of the call pool besides those of --blocking-threads: 4 for late payments, 2 for lists, 2 for admin
 // calls and 2 for their long reads, those for a moving SKU, the node's agent, watches, the front door's watch and the
 // refresh of shards, 3 for looks, and those of the entries' lanes. Enough for all at once, so that slow lists take no
-// connection from a cart.
+// connection from a cart. Only the thread for units of a pool has none of its own: it borrows one of these, which are
+// never all in use.
 constexpr int kMoreConnections = 18 + kEntryLanes;
+// Of the shared threads: who waits for units of a pool is a buyer, and their node sells nothing meanwhile.
+constexpr int kPoolThreads = 1;
+// Kinds of calls that share threads.
+enum ThreadKind : size_t { kForCarts, kForReads, kForUnits };
 // The state of the shard, the incarnations that have gone, and whether it answers at all: one question of each at a
 // time.
 constexpr int kLookThreads = 3;
@@ -50,6 +56,19 @@ PoolOptions VerifyPoolOf(PoolOptions options, const std::shared_ptr<ConnectionSh
   return PoolOf(std::move(options), share, "tranched-verify", kVerifyConnections, kCallLockTimeout);
 }
 
+// Reads may be slow, and many, without keeping a cart waiting, and the other way round. With a single thread they share
+// it, and take turns.
+std::vector<SharedThreads::Kind> KindsOf(const PostgresShardOptions& options) {
+  const int threads = options.blocking_threads;
+  const int for_carts = threads > 1 ? std::max(threads / 4, 1) : 0;
+  const int for_reads = threads > 1 ? 1 : 0;
+  std::vector<SharedThreads::Kind> kinds(3);
+  kinds[kForCarts] = {.reserved = for_carts, .max_queue = options.blocking_queue};
+  kinds[kForReads] = {.reserved = for_reads, .max_queue = options.blocking_queue};
+  kinds[kForUnits] = {.reserved = kPoolThreads, .max_queue = options.blocking_queue};
+  return kinds;
+}
+
 }  // namespace
 
 ConnectionNeeds PostgresShardBackend::NeedsOf(const PostgresShardOptions& options) {
@@ -78,9 +97,9 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
       claims_(std::make_unique<CommitPipeline>(&commit_ledger_, Clock::Real(), options.pipeline)),
       changes_(std::make_unique<ChangePipeline>(&change_ledger_, Clock::Real(), options.pipeline)),
       entries_(std::make_unique<EntryPipeline>(&draw_ledger_, Clock::Real(), EntryPipelineOf(options.pipeline))),
-      executor_(std::make_unique<BoundedExecutor>(options.blocking_threads, options.blocking_queue)),
+      threads_(std::make_unique<SharedThreads>(options.blocking_threads + kPoolThreads, KindsOf(options))),
       look_executor_(std::make_unique<BoundedExecutor>(kLookThreads, kLookThreads)) {
-  carts_ = std::make_unique<CartPipeline>(&lifecycle_ledger_, executor_.get(), Clock::Real());
+  carts_ = std::make_unique<CartPipeline>(&lifecycle_ledger_, threads_->Of(kForCarts), Clock::Real());
   name = std::move(shard_name);
   dsn = options.pool.dsn;
   reservations = &ledger_;
@@ -97,7 +116,9 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
   changes = changes_.get();
   carts = carts_.get();
   entries = entries_.get();
-  executor = executor_.get();
+  executor = threads_->Of(kForCarts);
+  read_executor = threads_->Of(kForReads);
+  pool_executor = threads_->Of(kForUnits);
   look_executor = look_executor_.get();
 }
 

@@ -23,6 +23,7 @@
 #include "storage/postgres/postgres_shard_ledger.h"
 #include "storage/postgres/postgres_sku_move_ledger.h"
 #include "storage/shards/shard_backend.h"
+#include "storage/shared_threads.h"
 
 namespace tranche::storage {
 
@@ -30,8 +31,8 @@ struct PostgresShardOptions {
   // Used for each of its pools, except for the name and the size.
   PoolOptions pool;
   PipelineOptions pipeline;
-  int blocking_threads = 8;
-  int blocking_queue = 256;
+  int blocking_threads = 8;  // for carts and reads
+  int blocking_queue = 256;  // so many carts, and as many reads, wait for one of these
 };
 
 class PostgresShardBackend : public ShardBackend {
@@ -54,7 +55,7 @@ class PostgresShardBackend : public ShardBackend {
   std::vector<ConnectionCounts> Connections() const override;
   void StopExecutor() override {
     look_executor_.reset();
-    executor_.reset();
+    threads_.reset();
   }
   void StopPipelines() override {
     claims_.reset();
@@ -83,8 +84,8 @@ class PostgresShardBackend : public ShardBackend {
   std::unique_ptr<CommitPipeline> claims_;
   std::unique_ptr<ChangePipeline> changes_;
   std::unique_ptr<EntryPipeline> entries_;
-  std::unique_ptr<CartPipeline> carts_;  // outlives the executor's tasks
-  std::unique_ptr<BoundedExecutor> executor_;
+  std::unique_ptr<CartPipeline> carts_;  // outlives the tasks of threads_
+  std::unique_ptr<SharedThreads> threads_;
   std::unique_ptr<BoundedExecutor> look_executor_;
 };
 

@@ -20,14 +20,14 @@ using ShardAnswer = absl::AnyInvocable<void(absl::StatusOr<T>)>;
 template <typename T>
 using ShardQuestion = std::function<void(ShardBackend& shard, ShardAnswer<T> answer)>;
 
-// A question that blocks runs on the shard's own threads; a shard that is known not to answer gives kUnavailable at
-// once.
+// A question that blocks runs on the shard's own threads for reads; a shard that is known not to answer gives
+// kUnavailable at once.
 template <typename T>
 ShardQuestion<T> Blocking(std::function<absl::StatusOr<T>(ShardBackend& shard)> ask) {
   return [ask = std::move(ask)](ShardBackend& shard, ShardAnswer<T> answer) {
     if (!shard.Answers()) return answer(SilentShard(shard));
     RunOn(
-        *shard.executor, [ask, &shard] { return ask(shard); }, std::move(answer));
+        shard.for_reads(), [ask, &shard] { return ask(shard); }, std::move(answer));
   };
 }
 

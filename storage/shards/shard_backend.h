@@ -65,6 +65,9 @@ class ShardBackend {
   // Of each of its pools, if it has any.
   virtual std::vector<ConnectionCounts> Connections() const { return {}; }
 
+  Executor& for_reads() const { return read_executor != nullptr ? *read_executor : *executor; }
+  Executor& for_pool() const { return pool_executor != nullptr ? *pool_executor : *executor; }
+
   // Does its ledger answer, as far as the commit pipeline knows?
   bool Answers() const { return claims->Stats().ledger_answers; }
 
@@ -85,7 +88,11 @@ class ShardBackend {
   ChangePipeline* changes = nullptr;
   CartPipeline* carts = nullptr;
   EntryPipeline* entries = nullptr;
+  // For carts. The other two are for what carts must not wait behind: reads of a SKU or of reservations, and questions
+  // for units of a pool; null: `executor`.
   Executor* executor = nullptr;
+  Executor* read_executor = nullptr;
+  Executor* pool_executor = nullptr;
   // For looks at its state: they wait behind no other call, and none waits behind them.
   Executor* look_executor = nullptr;
 

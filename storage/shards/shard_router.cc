@@ -214,7 +214,7 @@ void ShardRouter::TakeFromPool(const std::string& shard, PoolRequest request, Ta
   if (backend == nullptr) return done(UnknownShard());
   if (!backend->Answers()) return done(SilentShard(*backend));
   RunOn(
-      *backend->executor, [backend, request = std::move(request)] { return backend->stock->TakeFromPool(request); },
+      backend->for_pool(), [backend, request = std::move(request)] { return backend->stock->TakeFromPool(request); },
       std::move(done));
 }
 

@@ -20,7 +20,8 @@ namespace tranche::storage {
 // Thread-safe. Outlived by its dependencies.
 class ShardRouter : public Books {
  public:
-  // The executors run blocking calls that may concern any shard. Carts, look-ups and reads run on their shard's.
+  // The executors run blocking calls that may concern any shard. Carts, reads and questions for units run on their
+  // shard's, each of these on threads that the others leave to it.
   ShardRouter(ShardSet* shards, Executor* late_payments, Executor* lists, Clock* clock)
       : shards_(shards), late_payments_(late_payments), lists_(lists), clock_(clock), locked_skus_(clock) {}
 

@@ -258,6 +258,35 @@ TEST_F(ShardRouterTest, APoolIsAskedOnTheShardThatIsNamed) {
   EXPECT_TRUE(absl::IsUnavailable(take("west").status()));
 }
 
+TEST_F(ShardRouterTest, ReadsKeepNoPoolWaitingAndThePoolNoRead) {
+  ASSERT_TRUE(home_.AddStock("tv", 4, std::nullopt, "test").ok());
+  Reserve(home_, home_node_, "tv", 1);
+  const auto find = [&] {
+    const auto found =
+        Ask<Reservation>([&](auto done) { router_.Find(IdOf(1), Assurance::kCommitted, Soon(), std::move(done)); });
+    return found.status();
+  };
+  const auto find_sku = [&] { return Ask<Sku>([&](auto done) { router_.FindSku("tv", std::move(done)); }).status(); };
+  const auto take = [&] {
+    const auto taken = Ask<PoolTake>([&](auto done) {
+      router_.TakeFromPool(kHomeShard, {"tv", home_node_, 1}, std::move(done));
+    });
+    return taken.status();
+  };
+  tranche::testing::InlineExecutor full;
+  full.full = true;
+  shards_.home().read_executor = &full;
+  EXPECT_TRUE(absl::IsResourceExhausted(find())) << find();
+  EXPECT_TRUE(absl::IsResourceExhausted(find_sku())) << find_sku();
+  EXPECT_TRUE(take().ok()) << take();
+  shards_.home().read_executor = nullptr;
+  shards_.home().pool_executor = &full;
+  EXPECT_TRUE(find().ok()) << find();
+  EXPECT_TRUE(find_sku().ok()) << find_sku();
+  EXPECT_TRUE(absl::IsResourceExhausted(take())) << take();
+  shards_.home().pool_executor = nullptr;
+}
+
 TEST_F(ShardRouterTest, AChangeFindsItsReservationWhateverTheHint) {
   AddEast();
   Reserve(east_, east_node_, "radio", 2);
