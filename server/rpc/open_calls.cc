@@ -11,6 +11,8 @@ namespace {
 // A call counts from its deadline's second on, so it is overdue when its deadline is more than one second ago.
 constexpr int64_t kGrace = 2;
 
+bool IsLookOnly(CallKind kind) { return kind == CallKind::kGet || kind == CallKind::kList; }
+
 }  // namespace
 
 // Twice as many slots as can be in use: a late count in a slot that Check has already taken is found there by a later
@@ -69,7 +71,7 @@ bool OpenCalls::Check() {
     }
     if (kind.told && overdue <= 0) LOG(INFO) << "no " << kCallKindNames[i] << " call is overdue any more";
     kind.told = overdue > 0;
-    if (static_cast<CallKind>(i) != CallKind::kList) buyers_wait = buyers_wait || overdue > 0;
+    if (!IsLookOnly(static_cast<CallKind>(i))) buyers_wait = buyers_wait || overdue > 0;
   }
   return buyers_wait;
 }

@@ -49,9 +49,10 @@ class OpenCalls {
   // Once per call, when it is answered.
   void End(OpenCall call);
 
-  // Looks for calls that have become overdue, and logs each once. True while a call is overdue of a kind that buyers
-  // wait for. Those are all kinds but lists, which may rightly take longer at the ledger. Call it once a second, on one
-  // thread. An answer that comes during a check may only be seen by the next one.
+  // Looks for calls that have become overdue, and logs each once. True while a call is overdue that sells or changes
+  // something. Reads and lists do not count: they wait for few threads, so in an overload they are late at all nodes at
+  // once, and callers would find no node although each still sells. A ledger that hangs holds up the other kinds, too.
+  // Call it once a second, on one thread. An answer that comes during a check may only be seen by the next one.
   bool Check();
 
   OverdueCalls Overdue() const;

@@ -10,6 +10,7 @@ namespace tranche::server {
 namespace {
 
 constexpr size_t kConfirm = static_cast<size_t>(CallKind::kConfirm);
+constexpr size_t kGet = static_cast<size_t>(CallKind::kGet);
 constexpr size_t kList = static_cast<size_t>(CallKind::kList);
 
 class OpenCallsTest : public ::testing::Test {
@@ -77,15 +78,21 @@ TEST_F(OpenCallsTest, AForgottenCallStaysCountedForEver) {
   EXPECT_EQ(calls_.Overdue().noticed[kConfirm], 1);
 }
 
-TEST_F(OpenCallsTest, ListsAreCountedAndAreNoReasonToAvoidTheNode) {
+// They wait for a thread: in an overload at all nodes at once.
+TEST_F(OpenCallsTest, ReadsAndListsAreCountedAndAreNoReasonToAvoidTheNode) {
   Begin(CallKind::kList, absl::Seconds(1));
+  Begin(CallKind::kGet, absl::Seconds(1));
   EXPECT_FALSE(CheckFor(5));
   EXPECT_EQ(calls_.Overdue().open[kList], 1);
+  EXPECT_EQ(calls_.Overdue().open[kGet], 1);
+  EXPECT_EQ(calls_.Overdue().noticed[kGet], 1);
+  Begin(CallKind::kCart, absl::Seconds(1));
+  EXPECT_TRUE(CheckFor(5)) << "one that sells is";
 }
 
 TEST_F(OpenCallsTest, DeadlinesAreTakenWithinBounds) {
   calls_.Begin(CallKind::kCart, absl::InfiniteFuture());
-  calls_.Begin(CallKind::kGet, std::nullopt);
+  calls_.Begin(CallKind::kExtend, std::nullopt);
   EXPECT_FALSE(CheckFor(31));
   EXPECT_TRUE(CheckFor(2));
   OpenCalls others(&clock_, kMax);
