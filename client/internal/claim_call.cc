@@ -29,6 +29,16 @@ void ClaimCall::Finish(const absl::Status& status) {
   }
 }
 
+// A look-up would be what the budget has not allowed: one more request for each of thousands that a broken stream has
+// left behind.
+void ClaimCall::GiveUp(const absl::Status& status) {
+  if (outcome_unknown()) {
+    StayInDoubt(status);
+  } else {
+    EndWith(status);
+  }
+}
+
 void ClaimCall::Settle(const absl::Status& refusal) {
   LookUp(reservation_id(),
          [this, refusal](absl::StatusOr<Reservation> found) { OnLookedUp(refusal, std::move(found)); });

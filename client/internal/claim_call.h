@@ -37,6 +37,7 @@ class ClaimCall : public RetryingCall {
 
  private:
   void Finish(const absl::Status& status) final;
+  void GiveUp(const absl::Status& status) final;
   absl::Duration TimeToSettle() const final { return 2 * kSettlingTime; }
 
   void Settle(const absl::Status& refusal);

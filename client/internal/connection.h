@@ -25,7 +25,8 @@ struct CallStart {
   bool admitted = false;
   // It may have been done there.
   bool in_doubt = false;
-  // What that node has said there, if another try makes sense then; OK: nothing.
+  // What that node has said there, or that it has not answered, if another try makes sense then: it is a retry, with
+  // the budget and the wait of one. OK: nothing.
   int node = -1;
   absl::Status refusal = absl::OkStatus();
 };

@@ -70,17 +70,17 @@ void RetryingCall::RetryOrFinish(const absl::Status& status, const AttemptVerdic
   const absl::Duration delay = NextDelay(verdict, now);
   if (attempts_ >= environment_.options.retry.max_attempts || now + delay >= EndOfAttempts(verdict, now) ||
       environment_.closing.load(std::memory_order_relaxed)) {
-    Finish(status);
+    EndNow(status);
     return;
   }
   // Before the wait, so that nobody waits for a try that is then refused; and before the budget, so that this try costs
   // no token.
   if (!MayTry(now)) {
-    Finish(throttle_->Refusal(status));
+    EndNow(throttle_->Refusal(status));
     return;
   }
   if (verdict.costs_budget && !environment_.budget.TrySpend()) {
-    Finish(status);
+    EndNow(status);
     return;
   }
   if (delay == absl::ZeroDuration()) {
@@ -94,6 +94,14 @@ void RetryingCall::RetryOrFinish(const absl::Status& status, const AttemptVerdic
       StartAttempt();
     }
   });
+}
+
+void RetryingCall::EndNow(const absl::Status& status) {
+  if (attempts_ == 0) {
+    GiveUp(status);
+  } else {
+    Finish(status);
+  }
 }
 
 absl::Time RetryingCall::EndOfAttempts(const AttemptVerdict& verdict, absl::Time now) const {

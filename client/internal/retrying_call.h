@@ -25,9 +25,9 @@ class RetryingCall : private AttemptObserver {
   void Start();
   // For a call whose first attempt the throttle has let pass already.
   void StartAdmitted() { StartAttempt(); }
-  // For a call that a node has refused elsewhere, so that another attempt makes sense: it goes on as after an attempt
-  // of its own, by the budget, the throttle and the wait. That one is not counted here, neither for max_attempts nor
-  // for the throttle. Without a further attempt, the call ends with `refusal`, inline.
+  // For a call that a node has refused elsewhere, or not answered, so that another attempt makes sense: it goes on as
+  // after an attempt of its own, by the budget, the throttle and the wait. That one is not counted here, neither for
+  // max_attempts nor for the throttle. Without a further attempt, the call ends with `refusal` by GiveUp, inline.
   void StartAfter(int node, const absl::Status& refusal);
 
  protected:
@@ -39,6 +39,10 @@ class RetryingCall : private AttemptObserver {
   virtual void Send(Stub& stub, absl::Time deadline) = 0;
   // Ends the call. Must delete this.
   virtual void Finish(const absl::Status& status) = 0;
+
+  // Ends a call that has made no attempt of its own and makes none: nothing more is sent for it, not even to settle a
+  // doubt. Must delete this.
+  virtual void GiveUp(const absl::Status& status) { Finish(status); }
 
   // How long it takes to settle a doubt in Finish(). When an answer leaves a doubt as it was ("not now"), so much of
   // the call's time is not spent on further attempts.
@@ -59,6 +63,8 @@ class RetryingCall : private AttemptObserver {
   bool MayTry(absl::Time now);
   void StartAttempt();
   void RetryOrFinish(const absl::Status& status, const AttemptVerdict& verdict, absl::Time now);
+  // Without a further attempt.
+  void EndNow(const absl::Status& status);
   absl::Time EndOfAttempts(const AttemptVerdict& verdict, absl::Time now) const;
   absl::Duration NextDelay(const AttemptVerdict& verdict, absl::Time now);
   absl::Duration NextBackoff();

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
 #include "client/internal/attempt_verdict.h"
+#include "client/internal/status_translation.h"
 #include "tranche/uuid.h"
 
 namespace tranche::internal {
@@ -25,6 +27,15 @@ constexpr absl::Duration kDeniedPause = absl::Minutes(1);
 // says so before it reads the first request, or, when roles have changed, after it has answered all that it accepted.
 bool IsDenial(const absl::Status& status) {
   return absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status);
+}
+
+// For a request that a stream has left unanswered, however it ended: it may have been done, and another try costs
+// budget and waits, as one after a node's "unknown". Otherwise an overload that breaks streams would be answered with
+// as many calls at once.
+absl::Status LostWith(const absl::Status& end) {
+  absl::Status lost = absl::UnavailableError(absl::StrCat("the stream ended without its answer (", end.message(), ")"));
+  SetReason(lost, "COMMIT_UNKNOWN");
+  return lost;
 }
 
 CreateReservation WithId(CreateReservation request) {
@@ -196,7 +207,11 @@ void StreamSession::OnEnded(int node, NodeStream::Requests unanswered, const abs
   CountClaims(LoadSign::kOverload, absl::c_count_if(unanswered, [now](const auto& request) {
                 return request->IsClaim() && request->attempt_deadline() <= now;
               }));
-  ContinueAsCalls(std::move(unanswered), {.admitted = denied, .in_doubt = !denied});
+  if (denied) {
+    ContinueAsCalls(std::move(unanswered), {.admitted = true});
+  } else {
+    ContinueAsCalls(std::move(unanswered), {.in_doubt = true, .node = node, .refusal = LostWith(status)});
+  }
   absl::MutexLock lock(&mutex_);
   --streams_;
 }

@@ -211,6 +211,36 @@ TEST_F(ClientChangesTest, ACartWhoseStreamBrokeIsRepeatedAsOneThatMayExist) {
   EXPECT_TRUE(script_.cart.requests[0].may_exist());
 }
 
+TEST_F(ClientChangesTest, WithoutBudgetWhatABrokenStreamLeftStaysInDoubtUnsent) {
+  options_.retry.budget_tokens = 0;
+  options_.retry.budget_refill = 0;
+  Open(2);
+  const absl::Time deadline = scheduler_->Now() + absl::Seconds(10);
+  const CallStart lost{
+      .in_doubt = true, .node = 0, .refusal = NodeError(absl::StatusCode::kUnavailable, "COMMIT_UNKNOWN")};
+  CountedWindow window;
+  std::vector<absl::Status> ends;
+  CartOnStream cart(deadline, deadline,
+                    {.user = "alice", .lines = {{.sku = "tv", .quantity = 1, .reservation_id = kId}}},
+                    [&](absl::StatusOr<tranche::Cart> answer) { ends.push_back(answer.status()); });
+  cart.ContinueAsCall(*connection_, lost, &window);
+  ConfirmOnStream confirm(deadline, deadline, {.reservation_id = kId},
+                          [&](absl::StatusOr<Confirmation> answer) { ends.push_back(answer.status()); });
+  confirm.ContinueAsCall(*connection_, lost, &window);
+  CancelOnStream cancel(deadline, deadline, {.reservation_id = kId},
+                        [&](absl::StatusOr<Reservation> answer) { ends.push_back(answer.status()); });
+  cancel.ContinueAsCall(*connection_, lost, &window);
+  ASSERT_EQ(ends.size(), 3u);
+  for (const absl::Status& end : ends) {
+    EXPECT_TRUE(IsOutcomeUnknown(end)) << end;
+    EXPECT_EQ(ErrorMetadata(end, "reservation_id"), kId);
+  }
+  EXPECT_TRUE(script_.cart.requests.empty());
+  EXPECT_TRUE(script_.confirm.requests.empty());
+  EXPECT_TRUE(script_.cancel.requests.empty());
+  EXPECT_TRUE(script_.gets.empty());
+}
+
 TEST_F(ClientChangesTest, ListSendsItsFilterAndReadsThePage) {
   Open(1);
   tranche::v1::ListReservationsResponse response;
