@@ -19,24 +19,29 @@ void RequestQueue::UseFrames(int64_t items, int64_t bytes) {
 
 bool RequestQueue::Fits(int64_t bytes) const { return bytes + kSequenceBytes + kItemOverhead <= bytes_; }
 
-void RequestQueue::Push(tranche::v1::StreamReservationsItem item) { waiting_.push_back(std::move(item)); }
+void RequestQueue::Push(tranche::v1::StreamReservationsItem item) {
+  const bool claims = item.has_create() || item.has_create_cart();
+  (claims ? claims_ : changes_).push_back(std::move(item));
+}
 
 void RequestQueue::Pop(tranche::v1::StreamReservationsRequest* message) {
   message->Clear();
   if (!uses_frames()) {
-    tranche::v1::StreamReservationsItem& item = waiting_.front();
+    std::deque<tranche::v1::StreamReservationsItem>& next = Next();
+    tranche::v1::StreamReservationsItem& item = next.front();
     message->set_sequence(item.sequence());
     message->mutable_create()->Swap(item.mutable_create());
     message->mutable_timeout()->Swap(item.mutable_timeout());
-    waiting_.pop_front();
+    next.pop_front();
     return;
   }
   int64_t bytes = 0;
-  while (!waiting_.empty() && message->items_size() < items_) {
-    bytes += static_cast<int64_t>(waiting_.front().ByteSizeLong()) + kItemOverhead;
+  while (!empty() && message->items_size() < items_) {
+    std::deque<tranche::v1::StreamReservationsItem>& next = Next();
+    bytes += static_cast<int64_t>(next.front().ByteSizeLong()) + kItemOverhead;
     if (bytes > bytes_ && message->items_size() > 0) return;
-    message->add_items()->Swap(&waiting_.front());
-    waiting_.pop_front();
+    message->add_items()->Swap(&next.front());
+    next.pop_front();
   }
 }
 

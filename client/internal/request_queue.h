@@ -1,5 +1,6 @@
 // The requests that wait to be written on a stream, by the rule of group commit: while one message is being written,
-// the next frame fills; nobody waits for it to fill.
+// the next frame fills; nobody waits for it to fill. Payments and cancellations come before claims, which may be
+// thousands: requests of a stream are in no order.
 #pragma once
 
 #include <cstddef>
@@ -28,16 +29,19 @@ class RequestQueue {
   bool Fits(int64_t bytes) const;
 
   void Push(tranche::v1::StreamReservationsItem item);
-  bool empty() const { return waiting_.empty(); }
+  bool empty() const { return changes_.empty() && claims_.empty(); }
   // Takes the next message out of the queue, which must not be empty.
   void Pop(tranche::v1::StreamReservationsRequest* message);
 
  private:
   bool uses_frames() const { return items_ > 0; }
+  // Where the next item to write is; not if the queue is empty.
+  std::deque<tranche::v1::StreamReservationsItem>& Next() { return changes_.empty() ? claims_ : changes_; }
 
   int64_t items_ = 0;
   int64_t bytes_ = kLeastMessageBytes;
-  std::deque<tranche::v1::StreamReservationsItem> waiting_;
+  std::deque<tranche::v1::StreamReservationsItem> changes_;
+  std::deque<tranche::v1::StreamReservationsItem> claims_;  // and carts
 };
 
 }  // namespace tranche::internal

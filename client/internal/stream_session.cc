@@ -46,10 +46,12 @@ CreateReservation WithId(CreateReservation request) {
 }  // namespace
 
 StreamSession::StreamSession(Connection& connection, const StreamOptions& options)
-    : connection_(connection), max_outstanding_(std::max(1, options.max_outstanding)) {}
+    : connection_(connection),
+      max_outstanding_(std::max(1, options.max_outstanding)),
+      most_with_changes_(max_outstanding_ + std::max(1, max_outstanding_ / 8)) {}
 
 void StreamSession::Create(CreateReservation request, Callback callback) {
-  TakeRoom(WindowRoom(request));
+  TakeRoom(WindowRoom(request), max_outstanding_);
   Start<CreateOnStream>(WithId(std::move(request)), std::move(callback));
 }
 
@@ -70,24 +72,24 @@ void StreamSession::CreateCart(tranche::CreateCart cart, CartOnStream::Callback 
   for (CartLine& line : cart.lines) {
     if (line.reservation_id.empty()) line.reservation_id = MakeUuidV7();
   }
-  TakeRoom(WindowRoom(cart));
+  TakeRoom(WindowRoom(cart), max_outstanding_);
   Start<CartOnStream>(std::move(cart), std::move(callback));
 }
 
 void StreamSession::Confirm(ConfirmReservation change, ConfirmOnStream::Callback callback) {
-  TakeRoom(WindowRoom(change));
+  TakeRoom(WindowRoom(change), most_with_changes_);
   Start<ConfirmOnStream>(std::move(change), std::move(callback));
 }
 
 void StreamSession::Cancel(CancelReservation change, Callback callback) {
-  TakeRoom(WindowRoom(change));
+  TakeRoom(WindowRoom(change), most_with_changes_);
   Start<CancelOnStream>(std::move(change), std::move(callback));
 }
 
-void StreamSession::TakeRoom(int room) {
-  auto window_open = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return WindowOpen(); };
+void StreamSession::TakeRoom(int room, int most) {
+  auto has_room = [this, most]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return outstanding_ < most; };
   absl::MutexLock lock(&mutex_);
-  mutex_.Await(absl::Condition(&window_open));
+  mutex_.Await(absl::Condition(&has_room));
   outstanding_ += room;
   ++undelivered_;
 }

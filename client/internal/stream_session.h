@@ -42,8 +42,8 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>,
   // A cart comes in as soon as a claim does, and may take more than is left: it would wait forever for claims that take
   // whatever becomes free.
   bool WindowOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return outstanding_ < max_outstanding_; }
-  // Waits until the window is open.
-  void TakeRoom(int room);
+  // Waits until less than `most` of the window is taken.
+  void TakeRoom(int room, int most);
   // Call these when room of the window is taken.
   template <typename OnStream, typename Request, typename RequestCallback>
   void Start(Request request, RequestCallback callback);
@@ -68,6 +68,8 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>,
 
   Connection& connection_;
   const int max_outstanding_;
+  // Changes may be an eighth more, as at the node: they do not wait for claims, which may be slow.
+  const int most_with_changes_;
 
   absl::Mutex open_mutex_;  // one thread opens, the others wait; never taken in a callback of a stream
   absl::Mutex mutex_ ABSL_ACQUIRED_AFTER(open_mutex_);

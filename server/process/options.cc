@@ -408,8 +408,8 @@ void AddFrontDoor(Parser& parser, ServerOptions* options) {
 void AddStreams(Parser& parser, ServerOptions* options) {
   parser.Group("Streams and watches");
   parser.AddNumber("max-stream-outstanding", &options->max_stream_outstanding, 1, 65536, "N",
-                   "Most requests of one stream that are not answered, or whose answer is not taken; at that the node "
-                   "stops reading from it");
+                   "Most requests of one stream that are not answered, or whose answer is not taken; payments and "
+                   "cancellations may be an eighth more; at that the node stops reading from it");
   parser.AddNumber(
       "unread-memory-per-connection-mib", &options->unread_memory_per_connection_mib, 1, 65536, "MIB",
       "The same for all streams of one connection, at 2 KiB for each reservation that an answer may tell; and, counted "

@@ -98,6 +98,8 @@ void ReservationStream::Admit() {
   while (true) {
     const RequestMessage::Found found = message_.Next(&item);
     const int64_t room = found == RequestMessage::Found::kRequest ? RoomOf(item) : 1;
+    const bool change = found == RequestMessage::Found::kRequest && IsChange(item);
+    const int most = change ? most_with_changes_ : options_.max_outstanding;
     {
       absl::MutexLock lock(&mutex_);
       if (found == RequestMessage::Found::kMalformed) {
@@ -105,9 +107,8 @@ void ReservationStream::Admit() {
       }
       holding_ = !Unheard() && refused_.ok() && found != RequestMessage::Found::kNone;
       if (!holding_) return EndAdmitting();
-      if (!TakeRoom(room)) {
-        message_.StepBack();
-        next_room_ = room;
+      if (!TakeRoom(room, most)) {
+        KeepInHand(room, most);
         return EndAdmitting();
       }
       ++outstanding_;
@@ -156,18 +157,28 @@ void ReservationStream::LetGoOfMessage() {
   message_.Clear();
   share_->GiveBack(std::exchange(reserved_, 0));
   next_room_ = 1;
+  next_most_ = most_with_changes_;
 }
 
 bool ReservationStream::HasRoom() const {
-  if (outstanding_ >= options_.max_outstanding) return false;
+  if (outstanding_ >= next_most_) return false;
   return next_room_ <= reserved_ || !share_->Exhausted(next_room_ - reserved_ + SpareFor(next_room_));
 }
 
-bool ReservationStream::TakeRoom(int64_t room) {
-  if (outstanding_ >= options_.max_outstanding || !share_->TryTake(room - reserved_, SpareFor(room))) return false;
+bool ReservationStream::TakeRoom(int64_t room, int most) {
+  if (outstanding_ >= most || !share_->TryTake(room - reserved_, SpareFor(room))) return false;
   reserved_ = 0;
   next_room_ = 1;
+  next_most_ = most_with_changes_;
   return true;
+}
+
+void ReservationStream::KeepInHand(int64_t room, int most) {
+  message_.StepBack();
+  next_room_ = room;
+  next_most_ = most;
+  // Its own answers must be taken first: meanwhile other streams may use what was taken for the read.
+  if (outstanding_ >= most) share_->GiveBack(std::exchange(reserved_, 0));
 }
 
 void ReservationStream::Decided(uint64_t sequence, int64_t room, absl::StatusOr<v1::StreamReservationsResult> result) {
@@ -260,7 +271,7 @@ bool ReservationStream::TakesNothing(absl::Time now) {
 void ReservationStream::ReadNext() {
   if (reading_ || holding_ || half_closed_ || stopping_ || Unheard() || !refused_.ok()) return;
   // If there is no room, the next Check or the next answer that is taken tries again.
-  if (outstanding_ >= options_.max_outstanding || !share_->TryTake(1 - reserved_, SpareFor(1))) return;
+  if (outstanding_ >= most_with_changes_ || !share_->TryTake(1 - reserved_, SpareFor(1))) return;
   reserved_ = 1;
   reading_ = true;
   StartRead(&received_);

@@ -6,7 +6,10 @@
 // A request is outstanding from when it is admitted to the end of its answer's write, which ends when the caller's
 // window of flow control has room for it. The stream admits no more, and so reads no more, so that HTTP/2 flow control
 // holds the caller back, while
-//   - max_outstanding of its requests are, or
+//   - max_outstanding of its requests are; payments and cancellations may be an eighth more, at least one, so that a
+//     caller whose claims are slow can still settle what they hold. So it reads on at that bound. A claim that comes
+//     then waits in hand, and so does what comes behind it: who keeps their claims below the bound finds changes taken
+//     at once; or
 //   - the answers of all streams, or of those of its caller or on its connection, take what they may (StreamBudget).
 //     Requests that tell one reservation leave room there for the largest cart, which would wait forever otherwise. No
 //     stream keeps room for a request that waits, so streams that wait cannot block each other.
@@ -24,6 +27,7 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -44,7 +48,7 @@
 namespace tranche::server {
 
 struct ReservationStreamOptions {
-  int max_outstanding = 1024;         // requests of one stream that are admitted and whose answers are not written yet
+  int max_outstanding = 1024;         // requests of one stream that are admitted, their answers not yet written
   int max_message_bytes = 64 * 1024;  // gRPC refuses a larger one; the caller is told
   absl::Duration unread_timeout = absl::Seconds(10);
   StreamLimits limits = {};
@@ -89,7 +93,9 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
         handlers_(handlers),
         set_(set),
         options_(options),
-        access_(call) {}
+        most_with_changes_(options.max_outstanding + std::max(1, options.max_outstanding / 8)),
+        access_(call),
+        next_most_(most_with_changes_) {}
 
   // For the front door. Looked for once, and not before it asks. By the thread that has set admitting_.
   const std::string& BuyerAddress();
@@ -101,7 +107,10 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
   void LetGoOfMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether there seems to be room for the next request.
   bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool TakeRoom(int64_t room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // For a request that may come while fewer than `most` are outstanding.
+  bool TakeRoom(int64_t room, int most) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The request that was parsed last waits in the message until there is this.
+  void KeepInHand(int64_t room, int most) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Decided(uint64_t sequence, int64_t room, absl::StatusOr<v1::StreamReservationsResult> result)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -122,6 +131,7 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
   const StreamHandlers handlers_;
   ReservationStreamSet* const set_;
   const ReservationStreamOptions options_;
+  const int most_with_changes_;  // that may be outstanding
 
   // Filled by gRPC, then emptied by OnReadDone; both only while reading_.
   grpc::ByteBuffer received_;
@@ -142,6 +152,8 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
   int64_t reserved_ ABSL_GUARDED_BY(mutex_) = 0;
   // What the next request in hand needs, if it was parsed and had to wait; otherwise the least that one needs.
   int64_t next_room_ ABSL_GUARDED_BY(mutex_) = 1;
+  // It may come while fewer are outstanding; one that was not parsed may be a change.
+  int next_most_ ABSL_GUARDED_BY(mutex_);
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool holding_ ABSL_GUARDED_BY(mutex_) = false;  // message_ has requests that are not admitted
   bool admitting_ ABSL_GUARDED_BY(mutex_) = false;

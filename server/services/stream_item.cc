@@ -66,6 +66,8 @@ int64_t RoomOf(const StreamReservationsItem& item) {
   }
 }
 
+bool IsChange(const StreamReservationsItem& item) { return item.has_confirm() || item.has_cancel(); }
+
 void ServeItem(const StreamHandlers& handlers, const CallFrame& frame, const StreamReservationsItem& item,
                ItemDone done, const std::string& of_call) {
   const absl::StatusOr<absl::Time> deadline = DeadlineOfItem(frame, item);

@@ -26,6 +26,8 @@ struct StreamHandlers {
 
 // Of the StreamBudget: how many reservations the answer may tell, which is at least one.
 int64_t RoomOf(const v1::StreamReservationsItem& item);
+// A change of a reservation: a payment or a cancellation.
+bool IsChange(const v1::StreamReservationsItem& item);
 inline constexpr int64_t kMostRoom = storage::kMaxCartLines;
 
 // The result has no sequence yet.

@@ -18,7 +18,8 @@ class StreamSession;
 
 struct StreamOptions {
   // The most requests that are sent and not yet answered. A cart counts as its lines, and a payment as two; the last
-  // one that comes in may exceed the bound. A request that is answered makes room before its callback runs.
+  // one that comes in may exceed the bound. Payments and cancellations may be an eighth more, so that they do not wait
+  // for claims. A request that is answered makes room before its callback runs.
   int max_outstanding = 1024;
 };
 
@@ -44,7 +45,7 @@ class TRANCHE_EXPORT ReservationStream {
   ReservationStream(const ReservationStream&) = delete;
   ReservationStream& operator=(const ReservationStream&) = delete;
 
-  // Waits while `max_outstanding` requests are outstanding. Must not run in a callback. The callback gets what
+  // Waits while the window is full. Must not run in a callback. The callback gets what
   // Client::Create would return, on a thread of the library, and must not block.
   void Create(CreateReservation request, Callback callback);
 

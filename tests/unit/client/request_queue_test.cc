@@ -47,6 +47,30 @@ TEST(RequestQueueTest, EachRequestIsAMessageUntilTheNodeTakesFrames) {
   EXPECT_TRUE(queue.empty());
 }
 
+TEST(RequestQueueTest, ChangesComeBeforeClaims) {
+  RequestQueue queue;
+  queue.UseFrames(3, 65536);
+  for (uint64_t i = 1; i <= 3; ++i) queue.Push(Item(i));
+  StreamReservationsItem cart;
+  cart.set_sequence(4);
+  cart.mutable_create_cart();
+  queue.Push(cart);
+  StreamReservationsItem payment;
+  payment.set_sequence(5);
+  payment.mutable_confirm();
+  queue.Push(payment);
+  StreamReservationsItem cancellation;
+  cancellation.set_sequence(6);
+  cancellation.mutable_cancel();
+  queue.Push(cancellation);
+  StreamReservationsRequest message;
+  queue.Pop(&message);
+  EXPECT_EQ(SequencesOf(message), (std::vector<uint64_t>{5, 6, 1}));
+  queue.Pop(&message);
+  EXPECT_EQ(SequencesOf(message), (std::vector<uint64_t>{2, 3, 4}));
+  EXPECT_TRUE(queue.empty());
+}
+
 TEST(RequestQueueTest, WhatComesWhileAMessageIsWrittenIsTheNextFrame) {
   RequestQueue queue;
   queue.UseFrames(1024, 65536);

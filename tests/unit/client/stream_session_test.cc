@@ -269,6 +269,26 @@ TEST_F(StreamSessionTest, PaymentsPassWhileClaimsAreThrottled) {
   EXPECT_EQ(draws_, 0);
 }
 
+// It would wait for its deadline otherwise.
+TEST_F(StreamSessionTest, APaymentPassesThoughClaimsFillTheWindow) {
+  streams_.kind = Streams::Kind::kGrant;
+  Overload();  // whom the throttle refuses keeps the window's room until the scheduler runs
+  const auto try_claim = [this] {
+    CreateReservation request{.sku = "tv", .user = "alice"};
+    StreamSession::Callback callback = [](absl::StatusOr<Reservation>) {};
+    return session_->TryCreate(request, callback);
+  };
+  ASSERT_TRUE(try_claim());
+  ASSERT_FALSE(try_claim());
+  bool paid = false;
+  session_->Confirm({.reservation_id = "id"}, [&](absl::StatusOr<Confirmation> answer) { paid = answer.ok(); });
+  EXPECT_TRUE(paid);
+  EXPECT_FALSE(try_claim());
+  ASSERT_TRUE(scheduler_->RunNext());
+  EXPECT_TRUE(try_claim());
+  ASSERT_TRUE(scheduler_->RunNext());
+}
+
 // Otherwise twice as many as reckoned with would be refused, until hardly anything is sent.
 TEST_F(StreamSessionTest, AClaimThatGoesOnAsACallIsDrawnForOnce) {
   streams_.end = grpc::Status(grpc::StatusCode::PERMISSION_DENIED, "no streams");

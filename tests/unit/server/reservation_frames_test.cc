@@ -247,6 +247,37 @@ TEST_F(ReservationFramesTest, ACartComesInWhileSingleClaimsTakeAllThatTheyMay) {
   EXPECT_TRUE(claims->Finish().ok());
 }
 
+// Their claims are slow, and they want to give up what they hold.
+TEST_F(ReservationFramesTest, ACancellationComesInWhileClaimsTakeAllThatTheyMay) {
+  StartServer(/*max_outstanding=*/8);
+  const auto context = Context();
+  const auto stream = stub_->StreamReservations(context.get());
+  ASSERT_TRUE(stream->Write(Frame(1, 8)));
+  ASSERT_TRUE(sales_.AwaitArrived(8));
+  v1::StreamReservationsRequest frame;
+  for (const uint64_t sequence : {21, 22}) {
+    v1::StreamReservationsItem* const item = frame.add_items();
+    item->set_sequence(sequence);
+    item->mutable_cancel();
+  }
+  *frame.add_items() = ItemOfFrame(23);
+  ASSERT_TRUE(stream->Write(frame));
+  FrameAnswers answers;
+  v1::StreamReservationsResponse response;
+  while (answers.outcomes.size() < 2) {
+    ASSERT_TRUE(stream->Read(&response));
+    answers.Add(response);
+  }
+  EXPECT_TRUE(answers.outcomes.contains(21) && answers.outcomes.contains(22)) << "although no claim is decided";
+  for (int i = 0; i < 8; ++i) sales_.DecideFirst();
+  ASSERT_TRUE(sales_.AwaitArrived(9)) << "the claim behind them";
+  sales_.DecideFirst();
+  ASSERT_TRUE(stream->WritesDone());
+  EXPECT_EQ(ReadAll(*stream).outcomes.size(), 9u);
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(sales_.most_held(), 8u) << "a claim has waited for the others";
+}
+
 TEST_F(ReservationFramesTest, ItemsFailOneByOne) {
   StartServer(16);
   const auto context = Context();
