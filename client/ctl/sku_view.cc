@@ -68,6 +68,14 @@ std::string PendingWithOverdue(const tranche::v1::Sku& sku) {
   return absl::StrCat(sku.pending(), sku.overdue() > 0 ? absl::StrCat(" (", sku.overdue(), " overdue)") : "");
 }
 
+// "880 (50 pending, 7 overdue)", as it was before the change: nobody counts it anew for that.
+std::string ReservedChange(const tranche::v1::Sku& before, const tranche::v1::Sku& after) {
+  const std::string change = Arrow(before.reserved(), after.reserved());
+  if (!before.has_pending() || before.reserved() == 0) return change;
+  return absl::StrCat(change, " (", before.pending(), " pending",
+                      before.overdue() > 0 ? absl::StrCat(", ", before.overdue(), " overdue") : "", ")");
+}
+
 std::string Confirmed(const tranche::v1::Sku& sku) { return sku.has_confirmed() ? absl::StrCat(sku.confirmed()) : ""; }
 
 // By an operator: sales go on meanwhile.
@@ -134,7 +142,7 @@ void PrintSkuChange(Session& session, const tranche::v1::Sku& before, const tran
   } else {
     Table table({"SKU", "STATE", "STOCK", "UNSOLD", "RESERVED", "QUOTA"});
     table.AddRow({after.sku_id(), Arrow(State(before), State(after)), Arrow(before.stock(), after.stock()),
-                  Arrow(before.unsold(), after.unsold()), Arrow(before.reserved(), after.reserved()),
+                  Arrow(before.unsold(), after.unsold()), ReservedChange(before, after),
                   Arrow(QuotaMode(before), QuotaMode(after))});
     session.Print(table);
   }

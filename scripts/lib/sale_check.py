@@ -15,12 +15,14 @@ def read_ids(path):
 def read_totals(state):
     """Per SKU what the ledger says, as a list of dicts."""
     totals = []
-    for sku, stock, reserved, unsold, amount, amount_due in query(state, HERE / "sale_totals.sql"):
+    for sku, stock, reserved, unsold, amount, amount_due, pending in query(state, HERE / "sale_totals.sql"):
         totals.append(
             {
                 "sku": sku,
                 "stock": int(stock),
                 "reserved": int(reserved),
+                "pending": int(pending),
+                "confirmed": int(reserved) - int(pending),
                 "unsold": int(unsold),
                 "oversold": max(0, int(reserved) - int(stock)),
                 "amount_minor": int(amount),

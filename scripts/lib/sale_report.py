@@ -2,7 +2,7 @@
 
 import sys
 
-WIDTH = 72
+WIDTH = 83
 
 
 def _row(name, *cells):
@@ -16,9 +16,10 @@ def _number(value):
 def lines(result):
     """The table's lines for a result as sale.py makes it."""
     yield "-" * WIDTH
-    yield _row("SKU", "stock", "reserved", "unsold", "oversold")
+    columns = ("stock", "pending", "confirmed", "unsold", "oversold")
+    yield _row("SKU", *columns)
     for sku in result["skus"]:
-        yield _row(sku["sku"], *(_number(sku[key]) for key in ("stock", "reserved", "unsold", "oversold")))
+        yield _row(sku["sku"], *(_number(sku[key]) for key in columns))
     yield "-" * WIDTH
     yield _row("outcome", "requests")
     for reason, count in sorted(result["outcomes"].items(), key=lambda item: -item[1]):
