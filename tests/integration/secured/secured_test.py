@@ -4,6 +4,7 @@ during a sale; and that nothing it wrote holds a secret.
     secured_test.py BIN_DIR
 """
 
+import base64
 import contextlib
 import json
 import os
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.parse
 import urllib.request
 import uuid
 
@@ -224,16 +226,42 @@ class Certificates(unittest.TestCase):
         return len(re.findall(r"(?m)^\S+ (?:WARNING|ERROR) .*\bserver\.(?:key|pem)\b", text))
 
 
+def forms_of(secret):
+    """The bytes by which a text may be written: as it is, percent-encoded, and, wherever it begins in what is encoded,
+    in hex and in both kinds of base64."""
+    text = secret.encode()
+    forms = {text, urllib.parse.quote(secret, safe="").encode(), urllib.parse.quote_plus(secret).encode(),
+             text.hex().encode(), text.hex().upper().encode()}
+    for before in range(3):
+        # Without the characters at either end that hold bits of what is beside it.
+        begin = -(-before * 8 // 6)
+        coded = base64.b64encode(bytes(before) + text)[begin:(before + len(text)) * 8 // 6]
+        forms |= {coded, coded.translate(bytes.maketrans(b"+/", b"-_"))}
+    return forms
+
+
 class WhatItWrote(unittest.TestCase):
     """Searched as a whole for every secret."""
 
     def setUp(self):
         self.needles = dict(SHARED.secured.all_secrets())
         self.needles |= {"shop.secret": SHARED.webhook_secret, "a shard's password": SHARD_PASSWORD, "planted": PLANTED}
+        self.forms = {name: forms_of(secret) for name, secret in self.needles.items()}
 
     def found_in(self, data):
         """The names of the secrets that the bytes hold."""
-        return {name for name, secret in self.needles.items() if secret.encode() in data}
+        return {name for name, forms in self.forms.items() if any(form in data for form in forms)}
+
+    def test_the_search_finds_what_is_encoded(self):
+        for secret in ("a/secret+of two?>words~", PLANTED):
+            self.forms = {"planted": forms_of(secret)}
+            for lead in ("", "u", "us", "user:"):
+                text = f"{lead}{secret}:and more".encode()
+                for encoded in (text, base64.b64encode(text), base64.urlsafe_b64encode(text), text.hex().encode(),
+                                text.hex().upper().encode(), urllib.parse.quote(text, safe="").encode(),
+                                urllib.parse.quote_plus(text).encode()):
+                    self.assertEqual(self.found_in(b"before " + encoded + b" behind"), {"planted"}, encoded)
+            self.assertEqual(self.found_in(b"nothing of it"), set())
 
     def test_holds_no_secret(self):
         SHARED.create_sku(PLANTED, STOCK)
