@@ -9,23 +9,31 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <type_traits>
 #include <vector>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "google/protobuf/descriptor.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "storage/base/access_token.h"
 #include "storage/base/role.h"
 #include "tests/integration/sale_fixture.h"
 #include "tests/support/http_get.h"
+#include "tests/support/raw_call.h"
 #include "tests/support/scratch_dir.h"
 #include "tranche/uuid.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
+#include "tranche/v1/catalog_service.pb.h"
+#include "tranche/v1/front_door_service.pb.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::testing {
@@ -217,6 +225,59 @@ TEST_F(AccessTest, EachRoleMayWhatItIsForAndNoMore) {
   const std::vector<v1::AuditEntry> created = Audit("create_sku");
   ASSERT_EQ(created.size(), 1u);
   EXPECT_EQ(created[0].actor(), "operator as ada@desk");
+}
+
+// The methods of docs/security.md with the roles that may call each. roles_test compares that page with the code.
+std::map<std::string, std::set<std::string>> RolesOfThePage() {
+  std::ifstream page(TRANCHE_SECURITY_PAGE);
+  std::map<std::string, std::set<std::string>> methods;
+  for (std::string line; std::getline(page, line);) {
+    const std::vector<std::string> cells = absl::StrSplit(line, '|');
+    if (!absl::StartsWith(line, "| `") || cells.size() != kRoleWords.size() + 3) continue;
+    const std::vector<std::string> name = absl::StrSplit(cells[1], '`');
+    std::set<std::string>& roles = methods[name[1]];
+    for (size_t i = 0; i < kRoleWords.size(); ++i) {
+      if (absl::StripAsciiWhitespace(cells[i + 2]) == "yes") roles.insert(kRoleWords[i].name);
+    }
+  }
+  return methods;
+}
+
+// All that a node serves to callers with roles.
+std::vector<const google::protobuf::MethodDescriptor*> AllMethods() {
+  std::vector<const google::protobuf::MethodDescriptor*> methods;
+  for (const google::protobuf::ServiceDescriptor* service :
+       {v1::CreateReservationRequest::descriptor()->file()->FindServiceByName("ReservationService"),
+        v1::CatalogSku::descriptor()->file()->FindServiceByName("CatalogService"),
+        v1::EnterSaleRequest::descriptor()->file()->FindServiceByName("FrontDoorService"),
+        v1::CreateSkuRequest::descriptor()->file()->FindServiceByName("AdminService")}) {
+    for (int i = 0; i < service->method_count(); ++i) methods.push_back(service->method(i));
+  }
+  return methods;
+}
+
+// With an empty message: whoever may, is told that it is no good, or has a call that changes little.
+TEST_F(AccessTest, EveryMethodIsForTheRolesOfThePageAndNoOthers) {
+  const auto channel = grpc::CreateChannel(cluster_->endpoint(0), grpc::InsecureChannelCredentials());
+  std::map<std::string, std::set<std::string>> expected = RolesOfThePage();
+  for (const google::protobuf::MethodDescriptor* method : AllMethods()) {
+    const std::string name = absl::StrCat(method->service()->name(), ".", method->name());
+    ASSERT_TRUE(expected.contains(name)) << name << " is not on the page";
+    const std::set<std::string> may = expected[name];
+    expected.erase(name);
+    const std::string path = absl::StrCat("/", method->service()->full_name(), "/", method->name());
+    for (const RoleWord& word : kRoleWords) {
+      const grpc::Status answer =
+          RawCall(channel, path, "", nullptr, {{"authorization", absl::StrCat("Bearer ", TokenOf(word.name))}});
+      const std::string told = absl::StrCat(name, " as ", word.name, ": ", answer.error_message());
+      EXPECT_NE(answer.error_code(), StatusCode::UNAUTHENTICATED) << told;
+      EXPECT_NE(answer.error_code(), StatusCode::UNIMPLEMENTED) << told;
+      EXPECT_EQ(answer.error_code() != StatusCode::PERMISSION_DENIED, may.contains(word.name)) << told;
+    }
+    EXPECT_EQ(RawCall(channel, path, "").error_code(), StatusCode::UNAUTHENTICATED) << name << " without credentials";
+  }
+  EXPECT_TRUE(expected.empty()) << expected.begin()->first << " is on the page only";
+  EXPECT_TRUE(ListSkus("viewer").ok()) << "the node serves on";
 }
 
 TEST_F(AccessTest, AStreamAndAWatchEndWhenTheirTokensAreTakenAway) {

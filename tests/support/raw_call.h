@@ -6,6 +6,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,8 +17,10 @@ namespace tranche::testing {
 
 // One message there, at most one back; the method may also be a stream. `response` is left alone when there is none.
 inline grpc::Status RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                            const std::string& request, std::string* response = nullptr) {
+                            const std::string& request, std::string* response = nullptr,
+                            const std::map<std::string, std::string>& metadata = {}) {
   grpc::ClientContext context;
+  for (const auto& [key, value] : metadata) context.AddMetadata(key, value);
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
   const grpc::Slice bytes(request);
   const grpc::ByteBuffer sent(&bytes, 1);
