@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
 #include <memory>
 #include <pqxx/pqxx>
@@ -20,6 +21,8 @@
 #include "absl/strings/str_cat.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/http_get.h"
+#include "tests/support/scratch_dir.h"
 
 namespace tranche::testing {
 namespace {
@@ -116,7 +119,13 @@ class ListenerTest : public SaleTest {
     options.nodes = 1;
     options.workers = 0;
     options.node_args = std::move(node_args);
+    const std::string port_file = metrics_.path() / "port";
+    for (const char* word : {"--metrics-listen", "127.0.0.1:0", "--metrics-port-file"}) {
+      options.node_args.emplace_back(word);
+    }
+    options.node_args.push_back(port_file);
     StartCluster(options);
+    std::ifstream(port_file) >> metrics_port_;
     OpenSale("tv", 100);
     health_ = std::make_unique<HealthWatch>(cluster_->endpoint(0));
     EXPECT_EQ(health_->Next(), "SERVING");
@@ -138,9 +147,13 @@ class ListenerTest : public SaleTest {
     ASSERT_EQ(prlimit(pid, RLIMIT_NOFILE, &limits, nullptr), 0) << strerror(errno);
   }
 
+  HttpReply Readiness() { return HttpGet(metrics_port_, "/readyz").value_or(HttpReply{}); }
+
+  void ExpectNotServing() { EXPECT_EQ(health_->Next(), "NOT_SERVING") << cluster_->node(0).LogTail(); }
+
+  // After ExpectNotServing.
   void ExpectEndsByItself() {
     ServerProcess& node = cluster_->node(0);
-    EXPECT_EQ(health_->Next(), "NOT_SERVING") << node.LogTail();
     health_.reset();
     const absl::StatusOr<int> status = node.process().Wait(kPatience);
     ASSERT_TRUE(status.ok()) << status.status() << "\n" << node.LogTail();
@@ -154,12 +167,15 @@ class ListenerTest : public SaleTest {
         << node.LogTail();
   }
 
+  const ScratchDir metrics_{"listener"};
+  int metrics_port_ = 0;
   std::unique_ptr<HealthWatch> health_;
 };
 
 // As nmap, or a client with a leak, may do to it. gRPC 1.51 never accepts again, although descriptors are free later.
 TEST_F(ListenerTest, ANodeThatRanOutOfDescriptorsOnceEndsAndHandsItsUnitsBack) {
   Start();
+  EXPECT_EQ(Readiness().status, 200);
   LimitDescriptors(20);
   {
     const std::vector<Connection> idle = Connect(40);
@@ -167,6 +183,11 @@ TEST_F(ListenerTest, ANodeThatRanOutOfDescriptorsOnceEndsAndHandsItsUnitsBack) {
     while (cluster_->node(0).LogLinesWith("Failed accept4") == 0 && absl::Now() < give_up) std::this_thread::yield();
     EXPECT_GT(cluster_->node(0).LogLinesWith("Failed accept4"), 0) << cluster_->node(0).LogTail();
   }
+  ExpectNotServing();
+  // The node waits for its callers, and so for `health_`.
+  const HttpReply readiness = Readiness();
+  EXPECT_EQ(readiness.status, 503);
+  EXPECT_FALSE(readiness.body.empty());
   ExpectEndsByItself();
 }
 
@@ -177,6 +198,7 @@ TEST_F(ListenerTest, ANodeWhoseDescriptorsStayUsedUpEndsAndHandsItsUnitsBack) {
   Start();
   LimitDescriptors(20);
   const std::vector<Connection> idle = Connect(40);
+  ExpectNotServing();
   ExpectEndsByItself();
 }
 
