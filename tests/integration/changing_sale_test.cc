@@ -1,6 +1,7 @@
 // A sale that is paused, changed and resumed while it is on, at eight nodes. How fast a pause reaches all of them is
 // measured by tests/benchmark/pause_reach.cc; here it must just reach them.
 #include <atomic>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/sale_fixture.h"
@@ -76,6 +78,41 @@ class ChangingSaleTest : public SaleTest {
     EXPECT_TRUE(bought.ok()) << "node " << node << ": " << bought.status();
   }
 
+  // Whoever waits for units that are at other nodes hears of a pause.
+  void ExpectTold(const std::function<absl::Status()>& buy_at_first_node) {
+    OpenSale("tv", kNodes);
+    v1::SetQuotaFrozenRequest freeze;
+    freeze.set_sku_id("tv");
+    freeze.set_frozen(true);
+    v1::SetQuotaFrozenResponse frozen;
+    ASSERT_TRUE(Admin()->SetQuotaFrozen(Context().get(), freeze, &frozen).ok());
+    ASSERT_TRUE(Buy(0, "tv").ok());
+    const absl::Time end = absl::Now() + kPatience;
+    absl::Status told;
+    std::thread waiting([&] {
+      do {
+        told = buy_at_first_node();
+      } while (ReasonOf(told) == Reason::kExhaustedHere && absl::Now() < end);
+    });
+    // A failed assertion must not leave it running.
+    const absl::Cleanup join = [&] {
+      if (waiting.joinable()) waiting.join();
+    };
+    const auto waits = [&] {
+      const v1::Quota quota = QuotaOf("tv");
+      for (const v1::Slice& slice : quota.slices()) {
+        if (slice.report().activity().waiting() > 0) return true;
+      }
+      return false;
+    };
+    bool seen = waits();
+    for (; !seen && absl::Now() < end; seen = waits()) absl::SleepFor(absl::Milliseconds(20));
+    ASSERT_TRUE(seen) << "nobody waits";
+    SetPaused("tv", true, "a break");
+    waiting.join();
+    EXPECT_EQ(ReasonOf(told), Reason::kSalePaused) << told;
+  }
+
   std::vector<std::unique_ptr<Client>> clients_;
   std::atomic<int> buyers_{0};
 };
@@ -131,37 +168,21 @@ TEST_F(ChangingSaleTest, NothingIsSoldBetweenAPauseAndItsEnd) {
 }
 
 TEST_F(ChangingSaleTest, WhoWaitsForUnitsIsToldOfThePause) {
-  OpenSale("tv", kNodes);
-  v1::SetQuotaFrozenRequest freeze;
-  freeze.set_sku_id("tv");
-  freeze.set_frozen(true);
-  v1::SetQuotaFrozenResponse frozen;
-  ASSERT_TRUE(Admin()->SetQuotaFrozen(Context().get(), freeze, &frozen).ok());
-  ASSERT_TRUE(Buy(0, "tv").ok());
-  const absl::Time end = absl::Now() + kPatience;
-  absl::Status told;
-  std::thread waiting([&] {
-    do {
-      told = Buy(0, "tv").status();
-    } while (ReasonOf(told) == Reason::kExhaustedHere && absl::Now() < end);
+  ExpectTold([this] { return Buy(0, "tv").status(); });
+}
+
+TEST_F(ChangingSaleTest, WhoWaitsOnAStreamIsToldOfThePause) {
+  const std::unique_ptr<ReservationStream> stream = clients_[0]->OpenStream();
+  ExpectTold([&] {
+    absl::Status answer;
+    absl::Notification answered;
+    stream->Create({.sku = "tv", .user = absl::StrCat("u", ++buyers_)}, [&](absl::StatusOr<Reservation> bought) {
+      answer = bought.status();
+      answered.Notify();
+    });
+    answered.WaitForNotification();
+    return answer;
   });
-  // A failed assertion must not leave it running.
-  const absl::Cleanup join = [&] {
-    if (waiting.joinable()) waiting.join();
-  };
-  const auto waits = [&] {
-    const v1::Quota quota = QuotaOf("tv");
-    for (const v1::Slice& slice : quota.slices()) {
-      if (slice.report().activity().waiting() > 0) return true;
-    }
-    return false;
-  };
-  bool seen = waits();
-  for (; !seen && absl::Now() < end; seen = waits()) absl::SleepFor(absl::Milliseconds(20));
-  ASSERT_TRUE(seen) << "nobody waits";
-  SetPaused("tv", true, "a break");
-  waiting.join();
-  EXPECT_EQ(ReasonOf(told), Reason::kSalePaused) << told;
 }
 
 TEST_F(ChangingSaleTest, ANewPriceIsThatOfLaterClaims) {
