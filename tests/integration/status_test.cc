@@ -143,6 +143,7 @@ TEST_F(StatusTest, HoldsThatNobodyExpiresAreNamedWhereTheyHurt) {
   EXPECT_EQ(cam["pending"], "1");
   EXPECT_EQ(cam["overdue"], "1");
   EXPECT_EQ(cam["confirmed"], "0");
+  EXPECT_THAT(TableAt(cluster_->endpoint(0), {"sku", "close", "cam"}), HasSubstr("1 (1 pending, 1 overdue)"));
   EXPECT_EQ(RunCtlAt(cluster_->endpoint(0), {"reservation", "create", "--user", "bob", "cam"}), 2);
   EXPECT_THAT(err_, AllOf(HasSubstr("SOLD_OUT"), HasSubstr("cause: 1 unpaid hold"),
                           HasSubstr("No worker of shard home"), HasSubstr("next: start tranche-worker")));

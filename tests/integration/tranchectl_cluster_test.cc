@@ -26,22 +26,6 @@ using ::testing::Not;
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
-// Breaks like a pipe whose reader has read enough lines.
-class PipeOfLines : public std::stringbuf {
- public:
-  explicit PipeOfLines(int lines) : lines_(lines) {}
-
- protected:
-  std::streamsize xsputn(const char* text, std::streamsize size) override {
-    if (lines_ <= 0) return 0;
-    for (std::streamsize i = 0; i < size; ++i) lines_ -= text[i] == '\n' ? 1 : 0;
-    return std::stringbuf::xsputn(text, size);
-  }
-
- private:
-  int lines_;
-};
-
 class TranchectlClusterTest : public SaleTest, protected TranchectlRunner {
  protected:
   void SetUp() override {
@@ -238,15 +222,8 @@ TEST_F(TranchectlClusterTest, QuotaShowTellsWhatTheNodesReport) {
   EXPECT_THAT(Table({"quota", "show", "tv"}), ContainsRegex("[0-9.]+s"));
   EXPECT_THAT(out_, HasSubstr("presplit"));
 
-  PipeOfLines pipe(3);
-  std::ostream out(&pipe);
-  std::ostringstream err;
-  EXPECT_EQ(ctl::Run({"--endpoint", cluster_->endpoint(1), "quota", "show", "tv", "--watch", "--interval", "10ms", "-o",
-                      "json"},
-                     out, err, {}),
-            1)
-      << "nobody reads the output any more";
-  std::istringstream lines(pipe.str());
+  std::istringstream lines(
+      LinesOf(3, cluster_->endpoint(1), {"quota", "show", "tv", "--watch", "--interval", "10ms", "-o", "json"}));
   int objects = 0;
   for (std::string line; std::getline(lines, line); ++objects) EXPECT_EQ(json::parse(line)["sku_id"], "tv");
   EXPECT_EQ(objects, 3);
@@ -400,6 +377,60 @@ TEST_F(TranchectlClusterTest, PausesChangesAndResumes) {
   EXPECT_EQ(Run({"sku", "update", "tv", "--price", "1.234", "--yes"}), 1);
   Table({"sku", "update", "tv"});
   EXPECT_THAT(err_, HasSubstr("nothing would change"));
+  CheckLedger();
+}
+
+TEST_F(TranchectlClusterTest, ChangesLimitWindowExtensionsAndPresplit) {
+  CreateTv();
+  EXPECT_THAT(Table({"sku", "update", "tv", "--per-user-limit", "3"}), ContainsRegex("per user +1 -> 3"));
+  const json updated =
+      Json({"sku", "update", "tv", "--per-user-limit", "3", "--opens-at", "2098-01-02T03:04:05Z", "--closes-at",
+            "2099-01-02T03:04:05Z", "--max-extensions", "4", "--max-hold", "2h", "--no-presplit", "--yes"})["after"];
+  for (const json& sku : {updated, Json({"sku", "show", "tv"})}) {
+    EXPECT_EQ(sku["per_user_limit"], 3);
+    EXPECT_EQ(sku["open_time"], "2098-01-02T03:04:05Z");
+    EXPECT_EQ(sku["close_time"], "2099-01-02T03:04:05Z");
+    EXPECT_EQ(sku["max_extensions"], 4);
+    EXPECT_EQ(sku["max_hold"], "7200s");
+    EXPECT_EQ(sku["on_demand"], true);
+    EXPECT_EQ(sku["state"], "SKU_STATE_NOT_YET");
+  }
+  EXPECT_EQ(Run({"reservation", "create", "--user", "early", "tv"}), 2);
+  EXPECT_THAT(err_, HasSubstr("SALE_NOT_OPEN"));
+  EXPECT_EQ(Run({"sku", "update", "tv", "--closes-at", "2097-01-02T03:04:05Z", "--yes"}), 1);
+  EXPECT_THAT(err_, HasSubstr("after open_time"));
+
+  const json open = Json({"sku", "update", "tv", "--opens-at", "now", "--closes-at", "never", "--max-hold", "none",
+                          "--presplit", "--yes"})["after"];
+  EXPECT_FALSE(open.contains("open_time")) << open;
+  EXPECT_FALSE(open.contains("close_time")) << open;
+  EXPECT_EQ(open["on_demand"], false);
+  EXPECT_EQ(open["per_user_limit"], 3) << "what is not named stays";
+  AwaitTrue("three units for one buyer", [&] {
+    return Run({"reservation", "create", "--user", "alice", "tv=3"}) == 0;
+  });
+  EXPECT_EQ(Run({"reservation", "create", "--user", "alice", "tv"}), 2);
+  EXPECT_THAT(err_, HasSubstr("USER_LIMIT_REACHED"));
+  CheckLedger();
+}
+
+// The balancer takes back what a dead node held also while the cluster is frozen: so it does its rounds.
+TEST_F(TranchectlClusterTest, AFrozenBalancerMovesNothingButWhatDeadNodesHeld) {
+  CreateTv();
+  WaitUntilShared("tv", 100);
+  const std::string second = NameOf(1);
+  ASSERT_EQ(Run({"cluster", "freeze", "--yes"}), 0) << err_;
+  AwaitTrue("the balancer has heard of it",
+            [&] { return cluster_->balancer(0).LogLinesWith("no units are moved but those of dead nodes") == 1; });
+  ASSERT_EQ(Run({"sku", "create", "radio", "--stock", "10", "--price", "8.50"}), 0) << err_;
+  ASSERT_TRUE(cluster_->KillNode(0).ok());
+  AwaitTrue("the dead node's units are in the pool", [&] { return Remaining("pool") == 50; });
+  EXPECT_EQ(Remaining(second), 50) << "nobody else gets them";
+  EXPECT_EQ(Remaining("pool", "radio"), 10) << "nor what is new";
+
+  ASSERT_EQ(Run({"cluster", "thaw", "--yes"}), 0) << err_;
+  AwaitTrue("all units are at the node that is left",
+            [&] { return Remaining(second) == 100 && Remaining(second, "radio") == 10; });
   CheckLedger();
 }
 

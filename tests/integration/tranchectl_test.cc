@@ -90,7 +90,7 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
                            tranche::v1::ListTrafficResponse* response) override {
     traffic_limit = request->limit();
     response->add_skus()->set_sku_id("tv");
-    response->mutable_skus(0)->set_grants_per_s(12.34);
+    response->mutable_skus(0)->set_grants_per_s(12.34 + traffic_growth * traffic_looks++);
     response->mutable_skus(0)->set_unsold(120);
     return grpc::Status::OK;
   }
@@ -309,6 +309,8 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   int status_looks = 0;
   int problems_end_at_look = 1'000'000;
   int traffic_limit = 0;
+  int traffic_looks = 0;
+  double traffic_growth = 0;  // from look to look
   std::string actor_seen;
   std::vector<tranche::v1::SetQuotaRequest> set_quota_requests;
   std::vector<tranche::v1::AddStockRequest> add_stock_requests;
@@ -362,6 +364,34 @@ TEST_F(TranchectlTest, StatusWaitsUntilItIsHealthy) {
   admin_.problems_end_at_look = admin_.status_looks + 4;
   EXPECT_EQ(Ctl({"status", "--exit-when-healthy", "--interval", "10ms", "--timeout", "20s"}), 0);
   EXPECT_THAT(out_, ::testing::StartsWith("healthy"));
+}
+
+TEST_F(TranchectlTest, StatusIsWatched) {
+  admin_.AddProblem("NO_WORKER", "No worker runs.");
+  admin_.problems_end_at_look = admin_.status_looks + 2;
+  std::istringstream lines(LinesOf(2, admin_.address(), {"status", "--watch", "--interval", "10ms", "-o", "json"}));
+  std::vector<size_t> problems;
+  for (std::string line; std::getline(lines, line);) {
+    problems.push_back(nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false)["problems"].size());
+  }
+  EXPECT_THAT(problems, ::testing::ElementsAre(1, 0)) << "each line is a look of its own";
+
+  admin_.problems_end_at_look = admin_.status_looks + 2;
+  const std::string text = LinesOf(60, admin_.address(), {"status", "--watch", "--interval", "10ms"});
+  EXPECT_THAT(text, ::testing::ContainsRegex("^20[-0-9]+T[:0-9]+Z\nNOT HEALTHY: 1 critical"));
+  EXPECT_THAT(text, ::testing::ContainsRegex("\n20[-0-9]+T[:0-9]+Z\nhealthy"));
+}
+
+TEST_F(TranchectlTest, TopIsDrawnAnewOnATerminal) {
+  constexpr char kClear[] = "\x1b[H\x1b[2J";
+  admin_.traffic_growth = 1;
+  // A view is the time, the heading and a SKU.
+  const std::string text =
+      LinesOf(6, admin_.address(), {"top", "--interval", "10ms"}, {.color = false, .redraw = true});
+  const std::vector<std::string> views = absl::StrSplit(text, kClear, absl::SkipEmpty());
+  ASSERT_EQ(views.size(), 2u) << text;
+  EXPECT_THAT(views[0], ::testing::ContainsRegex("^20[-0-9]+T[:0-9]+Z\nSKU .*\ntv +12.3 "));
+  EXPECT_THAT(views[1], ::testing::ContainsRegex("^20[-0-9]+T[:0-9]+Z\nSKU .*\ntv +13.3 "));
 }
 
 TEST_F(TranchectlTest, TopShowsTraffic) {
