@@ -10,7 +10,7 @@ import tranchectl
 
 
 def totals(**changed):
-    row = {"sku": "tv", "stock": 10, "reserved": 10, "unsold": 0, "oversold": 0}
+    row = {"sku": "tv", "stock": 10, "reserved": 10, "pending": 7, "confirmed": 3, "unsold": 0, "oversold": 0}
     return [row | {"amount_minor": 500, "amount_due_minor": 500} | changed]
 
 
