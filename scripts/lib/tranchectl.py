@@ -11,9 +11,9 @@ ANNOUNCE_TIMEOUT_S = 60
 CALL_TIMEOUT_S = 300
 
 
-def run(state, *args, principal="operator", by_token=False):
-    """Runs tranchectl as this principal of a secured cluster, and returns how it ended."""
-    command = [BIN / "tranchectl", "--endpoint", security.endpoints(state, principal),
+def run(state, *args, principal="operator", by_token=False, endpoint=None):
+    """Runs tranchectl as this principal of a secured cluster, and returns how it ended. `endpoint`: only there."""
+    command = [BIN / "tranchectl", "--endpoint", endpoint or security.endpoints(state, principal),
                *security.client_flags(state, principal, by_token), *args]
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment(),
                           timeout=CALL_TIMEOUT_S)
