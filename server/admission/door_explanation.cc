@@ -1,14 +1,19 @@
 #include "server/admission/door_explanation.h"
 
+#include <cstdint>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/admission/buyer_address.h"
 #include "server/admission/door_refusals.h"
+#include "server/admission/door_rooms.h"
 #include "server/admission/limit_tries.h"
 #include "server/admission/lottery.h"
 #include "server/admission/purchase_token.h"
+#include "server/admission/room_rank.h"
 
 namespace tranche::server {
 namespace {
@@ -37,6 +42,7 @@ class DoorExplanation {
       opinions.push_back(Limit(kind));
     }
     opinions.push_back(Lottery());
+    opinions.push_back(Room());
     opinions.push_back(Token());
     opinions.push_back(Limit(RateKeyKind::kSku));
     return opinions;
@@ -53,7 +59,7 @@ class DoorExplanation {
       case AccessVerdict::kDeny:
         return Refuses(DoorCheck::kAccessList, DeniedAtTheDoor(), "on the list of those who are not let in");
       case AccessVerdict::kAllow:
-        return Passes(DoorCheck::kAccessList, "on the list of those who skip limits, lottery and challenge");
+        return Passes(DoorCheck::kAccessList, "on the list of those who skip limits, lottery, room and challenge");
       case AccessVerdict::kNone:
         break;
     }
@@ -127,6 +133,27 @@ class DoorExplanation {
     if (Admits(lottery.threshold, rank)) return Passes(DoorCheck::kLottery, place);
     if (HasGoodToken()) return Skips(DoorCheck::kLottery, absl::StrCat(place, "; admitted when the token was given"));
     return Refuses(DoorCheck::kLottery, NotAdmitted(rank), place);
+  }
+
+  // Only EnterSale asks it. Who is not let in yet is refused nothing, but waits.
+  DoorOpinion Room() {
+    if (!readable() || !policy_->room.has_value()) return Skips(DoorCheck::kRoom, "no waiting room");
+    const DoorRoom& room = *policy_->room;
+    const uint64_t rank = LateRank(now_);
+    std::string place =
+        absl::StrFormat("round %d: rank %016x for who joins now, %016x if the sale is not open yet", room.round, rank,
+                        ShuffledRank(room.key, policy_->sku_id, room.round, question_.user_id));
+    if (listed()) return Skips(DoorCheck::kRoom, absl::StrCat(place, "; on the list"));
+    const std::shared_ptr<const RoomBoard> board = view_.rooms->Board(policy_->sku_id, room.round);
+    if (board == nullptr) {
+      absl::StrAppend(&place, "; this node knows no threshold, so nobody is let in");
+    } else {
+      const double before = rank > board->threshold ? board->waiting.Between(board->threshold, rank) : 0.0;
+      absl::StrAppendFormat(&place, ", threshold %016x; %.0f wait before", board->threshold, before);
+    }
+    if (HasGoodToken()) return Skips(DoorCheck::kRoom, absl::StrCat(place, "; let in when the token was given"));
+    if (board != nullptr && rank < board->threshold) return Passes(DoorCheck::kRoom, place);
+    return {DoorCheck::kRoom, Verdict::kWait, {}, std::move(place)};
   }
 
   DoorOpinion Token() {

@@ -29,7 +29,8 @@ struct DoorQuestion {
   absl::string_view purchase_token;  // "": none
 };
 
-// All checks, in their order; those after a refusal as they would be without it. Counts no try.
+// All checks, in their order; those after a refusal as they would be without it. Counts no try, and nobody as somebody
+// who waits. A waiting room: what a first EnterSale would find now, in a sale that is open.
 std::vector<DoorOpinion> ExplainDoor(const DoorView& view, const DoorQuestion& question, absl::Time now);
 
 }  // namespace tranche::server

@@ -1,4 +1,6 @@
 // The way of one claim, of one cart, or of one entry into a draw, through the checks of the front door.
+//
+// A waiting room is not asked here: a policy that has one asks for a token, which EnterSale gives to who is let in.
 #pragma once
 
 #include <cstddef>

@@ -16,6 +16,17 @@ bool DoorState::HasLimits() const {
                      [](const auto& policy) { return !policy.second->limits.empty(); });
 }
 
+std::vector<OpenRoom> DoorState::OpenRooms() const {
+  std::vector<OpenRoom> rooms;
+  for (const auto& [sku_id, policy] : policies) {
+    if (!policy->room.has_value()) continue;
+    rooms.push_back({.sku_id = sku_id, .round = policy->room->round, .poll_interval = policy->room->poll_interval});
+  }
+  std::sort(rooms.begin(), rooms.end(), [](const OpenRoom& a, const OpenRoom& b) { return a.sku_id < b.sku_id; });
+  if (rooms.size() > kMostRooms) rooms.resize(kMostRooms);
+  return rooms;
+}
+
 absl::string_view DoorCheckName(DoorCheck check) {
   switch (check) {
     case DoorCheck::kAccessList:
@@ -32,6 +43,8 @@ absl::string_view DoorCheckName(DoorCheck check) {
       return "limit_token";
     case DoorCheck::kLottery:
       return "lottery";
+    case DoorCheck::kRoom:
+      return "room";
     case DoorCheck::kPurchaseToken:
       return "purchase_token";
     case DoorCheck::kLimitSku:

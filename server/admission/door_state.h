@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "server/admission/access_lists.h"
+#include "server/admission/door_rooms.h"
 #include "server/admission/front_keys.h"
 #include "server/admission/front_policy.h"
 #include "server/admission/homes.h"
@@ -33,14 +35,17 @@ struct DoorState {
   bool open() const { return policies.empty() && access->empty(); }
   // Some policy has one.
   bool HasLimits() const;
+  // The rooms of policies, by sku_id: the first kMostRooms, since no more are paced.
+  std::vector<OpenRoom> OpenRooms() const;
 };
 
-// All that the checks of one moment need. Immutable, but for the table's counts.
+// All that the checks of one moment need. Immutable, but for the counts of the table and the rooms.
 struct DoorView {
   std::shared_ptr<const DoorState> state;
   std::shared_ptr<const Homes> homes;
   RateTable* table = nullptr;  // null: no policy has had a limit yet
   const RateKeyHasher* hasher = nullptr;
+  DoorRooms* rooms = nullptr;  // never null in a front door's view
 };
 
 // In the order in which they are made.
@@ -52,17 +57,18 @@ enum class DoorCheck : uint8_t {
   kLimitAddress,
   kLimitToken,
   kLottery,
+  kRoom,
   kPurchaseToken,
   kLimitSku,
 };
-inline constexpr int kDoorChecks = 9;
+inline constexpr int kDoorChecks = 10;
 // "access_list", "policy", "draw", "limit_user", ...
 absl::string_view DoorCheckName(DoorCheck check);
 DoorCheck CheckOfLimit(RateKeyKind kind);
 
 // Touched only where somebody is refused, made wait, or let in by a policy: a SKU without one costs nothing here.
 struct DoorCounts {
-  // How often each check refused (the lottery: also at EnterSale), and made wait (limits only).
+  // How often each check refused (the lottery: also at EnterSale; the room: there only), and made wait (limits only).
   std::array<std::atomic<uint64_t>, kDoorChecks> refused = {};
   std::array<std::atomic<uint64_t>, kDoorChecks> waited = {};
   // Claims, carts and entries into draws, by a policy. All threads count here, so it has a cache line of its own.

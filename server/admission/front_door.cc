@@ -46,6 +46,8 @@ void FrontDoor::SetState(std::shared_ptr<const DoorState> state) {
     made_table_ = std::make_unique<RateTable>(table_bytes_);
     table_.store(made_table_.get(), std::memory_order_release);
   }
+  // Before the view: whoever goes by the new policies finds their rooms.
+  rooms_.SetRooms(state->OpenRooms());
   const std::shared_ptr<const DoorView> view = View();
   Publish(std::move(state), view->homes);
   // What was before it ends here, unless a claim still goes by it.
@@ -60,8 +62,8 @@ void FrontDoor::SetHomes(std::shared_ptr<const Homes> homes) {
 
 void FrontDoor::Publish(std::shared_ptr<const DoorState> state, std::shared_ptr<const Homes> homes) {
   const bool closed = !state->open();
-  auto fresh =
-      std::make_shared<const DoorView>(DoorView{std::move(state), std::move(homes), made_table_.get(), &hasher_});
+  auto fresh = std::make_shared<const DoorView>(
+      DoorView{std::move(state), std::move(homes), made_table_.get(), &hasher_, &rooms_});
   {
     absl::MutexLock lock(&view_mutex_);
     view_.swap(fresh);
@@ -103,12 +105,11 @@ DoorEntry FrontDoor::RefusedEntry(const LimitTries::Refusal& refusal) {
   return RefusedEntry(CheckOfLimit(refusal.kind), RateLimited(refusal.kind, refusal.retry_after));
 }
 
-DoorEntry FrontDoor::Enter(absl::string_view sku_id, absl::string_view user_id, absl::string_view address,
-                           absl::string_view challenge_solution, absl::Time now, absl::Time deadline) {
+DoorEntry FrontDoor::Enter(const DoorVisit& visit, absl::Time now, absl::Time deadline) {
   const std::shared_ptr<const DoorView> view = View();
-  const AccessVerdict access = view->state->access->Find(user_id, address, now);
+  const AccessVerdict access = view->state->access->Find(visit.user_id, visit.address, now);
   if (access == AccessVerdict::kDeny) return RefusedEntry(DoorCheck::kAccessList, DeniedAtTheDoor());
-  const DoorPolicy* const policy = view->state->PolicyOf(sku_id);
+  const DoorPolicy* const policy = view->state->PolicyOf(visit.sku_id);
   if (policy == nullptr) return {};
   if (!policy->unreadable.empty()) return RefusedEntry(DoorCheck::kPolicy, NotJudgedHere());
   // Another node may have read the keys.
@@ -117,21 +118,18 @@ DoorEntry FrontDoor::Enter(absl::string_view sku_id, absl::string_view user_id, 
   }
   const bool listed = access == AccessVerdict::kAllow;
   const auto no_token_ids = [] { return std::vector<std::string>(); };
-  const LimitSubjects subjects = {user_id, address, no_token_ids};
+  const LimitSubjects subjects = {visit.user_id, visit.address, no_token_ids};
   LimitTries tries(*view, now, {deadline, turns_});
   if (!listed) {
     if (const auto refusal = tries.Take(*policy, subjects, LimitPart::kBuyer)) return RefusedEntry(*refusal);
   }
   DoorEntry entry;
-  entry.admitted = Draw(*policy, user_id, &entry) || listed;
-  if (!entry.admitted) {
-    counts_.Refused(DoorCheck::kLottery);
-    entry.retry_after = ComeBackAfter(entry.rank);
-  } else if (listed || EarnsToken(*view, *policy, sku_id, user_id, challenge_solution, now, &entry)) {
+  entry.admitted = Admit(*view, *policy, visit, listed, now, &entry);
+  if (entry.admitted && (listed || EarnsToken(*view, *policy, visit, now, &entry))) {
     if (!listed) {
       if (const auto refusal = tries.Take(*policy, subjects, LimitPart::kSku)) return RefusedEntry(*refusal);
     }
-    GiveToken(*view, *policy, sku_id, user_id, now, &entry);
+    GiveToken(*view, *policy, visit, now, &entry);
   }
   if (tries.wait() > absl::ZeroDuration()) {
     tries.CountWaits(counts_);
@@ -140,13 +138,40 @@ DoorEntry FrontDoor::Enter(absl::string_view sku_id, absl::string_view user_id, 
   return entry;
 }
 
-bool FrontDoor::EarnsToken(const DoorView& view, const DoorPolicy& policy, absl::string_view sku_id,
-                           absl::string_view user_id, absl::string_view solution, absl::Time now, DoorEntry* entry) {
+bool FrontDoor::Admit(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, bool listed,
+                      absl::Time now, DoorEntry* entry) {
+  if (policy.room.has_value()) return AdmitFromRoom(view, policy, visit, listed, now, entry);
+  if (Draw(policy, visit.user_id, entry) || listed) return true;
+  counts_.Refused(DoorCheck::kLottery);
+  entry->retry_after = ComeBackAfter(entry->rank);
+  return false;
+}
+
+bool FrontDoor::AdmitFromRoom(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, bool listed,
+                              absl::Time now, DoorEntry* entry) {
+  // They do not wait, so they are not counted as somebody who does.
+  if (listed && visit.sale_open) return true;
+  entry->room = policy.room;
+  entry->room->key.clear();
+  const RoomVisit asks = {
+      .sku_id = visit.sku_id, .user_id = visit.user_id, .ticket = visit.waiting_ticket, .sale_open = visit.sale_open};
+  entry->place = EnterRoom(policy, *view.state->keys, *view.rooms, asks, now);
+  // Nobody leaves the room until then, so the rate says nothing.
+  if (!visit.sale_open) entry->place->expected_wait.reset();
+  if (entry->place->let_in) return true;
+  counts_.Refused(DoorCheck::kRoom);
+  entry->retry_after = entry->place->retry_after;
+  return false;
+}
+
+bool FrontDoor::EarnsToken(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, absl::Time now,
+                           DoorEntry* entry) {
   if (!policy.challenge.has_value()) return true;
   const DoorChallenge& rule = *policy.challenge;
   const FrontKeys& keys = *view.state->keys;
-  if (!solution.empty()) {
-    entry->challenge_problem = ChallengeProblem(keys, solution, sku_id, user_id, rule.bits, now);
+  if (!visit.challenge_solution.empty()) {
+    entry->challenge_problem =
+        ChallengeProblem(keys, visit.challenge_solution, visit.sku_id, visit.user_id, rule.bits, now);
     if (entry->challenge_problem.empty()) {
       counts_.challenges_solved.fetch_add(1, std::memory_order_relaxed);
       return true;
@@ -154,7 +179,8 @@ bool FrontDoor::EarnsToken(const DoorView& view, const DoorPolicy& policy, absl:
     counts_.challenges_refused.fetch_add(1, std::memory_order_relaxed);
   }
   // There is a current key: Enter has looked.
-  if (std::optional<IssuedChallenge> issued = IssueChallenge(keys, sku_id, user_id, rule.bits, rule.lifetime, now)) {
+  if (std::optional<IssuedChallenge> issued =
+          IssueChallenge(keys, visit.sku_id, visit.user_id, rule.bits, rule.lifetime, now)) {
     entry->challenge = std::move(issued->json);
     entry->challenge_expires_at = issued->expires_at;
     counts_.challenges_issued.fetch_add(1, std::memory_order_relaxed);
@@ -162,10 +188,10 @@ bool FrontDoor::EarnsToken(const DoorView& view, const DoorPolicy& policy, absl:
   return false;
 }
 
-void FrontDoor::GiveToken(const DoorView& view, const DoorPolicy& policy, absl::string_view sku_id,
-                          absl::string_view user_id, absl::Time now, DoorEntry* entry) {
+void FrontDoor::GiveToken(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, absl::Time now,
+                          DoorEntry* entry) {
   if (!policy.token_lifetime.has_value()) return;
-  PurchaseToken token = MakePurchaseToken(*view.state->keys, sku_id, user_id, *policy.token_lifetime, now);
+  PurchaseToken token = MakePurchaseToken(*view.state->keys, visit.sku_id, visit.user_id, *policy.token_lifetime, now);
   entry->purchase_token = std::move(token.text);
   entry->token_expires_at = token.expires_at;
   counts_.tokens_issued.fetch_add(1, std::memory_order_relaxed);

@@ -1,15 +1,18 @@
 // The front door: who may try to buy. Each check is in a file of its own.
 //
 // (the sale's terms and units: by the seller, before it comes here) -> access list -> policy readable -> no draw
-// decides
-// -> a key if tokens are asked for -> limits by user, address and token -> lottery -> purchase token -> limit by SKU. A
-// purchase token is read once, before the limit that needs it. Whoever is on the list of those who are let in skips
-// limits and lottery. Whoever holds a good purchase token skips the lottery. An entry into a draw goes the same way,
-// where there is a draw.
+// decides -> a key if tokens are asked for -> limits by user, address and token -> lottery -> purchase token -> limit
+// by SKU. A purchase token is read once, before the limit that needs it. Whoever is on the list of those who are let in
+// skips limits and lottery. Whoever holds a good purchase token skips the lottery. An entry into a draw goes the same
+// way, where there is a draw.
 //
-// The limit by SKU comes last, so that claims without a token or luck cannot use up the tries of all buyers. A try that
-// the lottery or the token refuses stays counted by user, address and token, since these limits are against floods. A
-// try that a limit refuses is counted by none.
+// EnterSale goes the same way, too, but it earns the token instead of showing it: after the lottery, or the waiting
+// room in its place, comes the challenge. Only EnterSale asks the room. A claim needs no more than the token that it
+// gave, so who was let in goes on, whatever becomes of the room.
+//
+// The limit by SKU comes last, so that claims without a token or luck, and buyers who wait in a room, cannot use up the
+// tries of all buyers. A try that the lottery, the room or the token refuses stays counted by user, address and token,
+// since these limits are against floods. A try that a limit refuses is counted by none.
 //
 // The state is immutable and changed as a whole. A claim takes a reader's lock for as long as it copies a pointer, and
 // makes no I/O.
@@ -31,16 +34,29 @@
 #include "absl/types/span.h"
 #include "quota/sale/sale_gate.h"
 #include "server/admission/door_explanation.h"
+#include "server/admission/door_rooms.h"
 #include "server/admission/door_state.h"
 #include "server/admission/front_policy.h"
 #include "server/admission/homes.h"
 #include "server/admission/limit_tries.h"
 #include "server/admission/rate_key.h"
 #include "server/admission/rate_table.h"
+#include "server/admission/room_entry.h"
 #include "server/admission/turn_queue.h"
 #include "storage/clock.h"
 
 namespace tranche::server {
+
+// Who asks to enter a sale, and with what.
+struct DoorVisit {
+  absl::string_view sku_id = {};
+  absl::string_view user_id = {};
+  absl::string_view address = {};             // "": not known
+  absl::string_view challenge_solution = {};  // "": none
+  absl::string_view waiting_ticket = {};      // "": none
+  // False: not yet. Only where the policy has a room, which buyers join before.
+  bool sale_open = true;
+};
 
 // What EnterSale is answered.
 struct DoorEntry {
@@ -54,7 +70,9 @@ struct DoorEntry {
   std::string challenge_problem = {};                 // why the solution that came was not taken
   absl::Duration retry_after = absl::ZeroDuration();  // not admitted: enter again after that
   std::optional<DoorLottery> lottery = {};            // without its key
-  uint64_t rank = 0;
+  uint64_t rank = 0;                                  // in the lottery
+  std::optional<DoorRoom> room = {};                  // without its key
+  std::optional<RoomPlace> place = {};                // in the room; set if `room` is
 };
 
 // Thread-safe. Outlived by its dependencies.
@@ -66,7 +84,8 @@ class FrontDoor : public quota::SaleGate {
   ~FrontDoor() override;
 
   // What is checked from now on; before the first state, the door is open. A rate table that was made stays, with its
-  // counts. The state before is kept until the next call: it is large, and should not end on a claim's thread.
+  // counts, and so do the rooms whose rounds go on. The state before is kept until the next call: it is large, and
+  // should not end on a claim's thread.
   void SetState(std::shared_ptr<const DoorState> state);
   // Before the first: this node is everybody's home.
   void SetHomes(std::shared_ptr<const Homes> homes);
@@ -82,11 +101,12 @@ class FrontDoor : public quota::SaleGate {
   quota::GateVerdict CheckDrawEntry(const std::string& sku_id, const std::string& user_id,
                                     const quota::Visitor& visitor, absl::Time now, absl::Time deadline);
 
-  // One try, like a claim; then the lottery, the challenge and the token. The limit by SKU counts it only if it would
-  // earn what it came for. Does not check terms or units. A solution is only looked at where the policy asks for one;
-  // verifying it takes about 0.1 ms. `deadline`: as for Check.
-  DoorEntry Enter(absl::string_view sku_id, absl::string_view user_id, absl::string_view address,
-                  absl::string_view challenge_solution, absl::Time now, absl::Time deadline);
+  // One try, like a claim; then the lottery or the room, the challenge and the token. The limit by SKU counts it only
+  // if it would earn what it came for. Does not check terms or units: that the sale is not open yet, the caller says.
+  // Then nobody is let in through a room, also not who is on the list of those who are let in; at other times these
+  // have no place in it. A solution is only looked at where the policy asks for one; verifying it takes about 0.1 ms.
+  // `deadline`: as for Check.
+  DoorEntry Enter(const DoorVisit& visit, absl::Time now, absl::Time deadline);
 
   // What all checks say, in their order, by one state. Counts no try.
   struct Explanation {
@@ -97,6 +117,8 @@ class FrontDoor : public quota::SaleGate {
                       absl::string_view purchase_token, absl::Time now) const;
 
   const DoorCounts& counts() const { return counts_; }
+  // Thread-safe. Which rooms there are, SetState says; how far they are, whoever hears of it.
+  DoorRooms& rooms() { return rooms_; }
   // Null before the first policy with a limit.
   const RateTable* table() const { return table_.load(std::memory_order_acquire); }
 
@@ -110,17 +132,23 @@ class FrontDoor : public quota::SaleGate {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   DoorEntry RefusedEntry(DoorCheck check, quota::Refused refused);
   DoorEntry RefusedEntry(const LimitTries::Refusal& refusal);
+  // By the lottery or the room; true if there is neither. `listed`: on the list of those who are let in.
+  bool Admit(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, bool listed, absl::Time now,
+             DoorEntry* entry);
+  bool AdmitFromRoom(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, bool listed,
+                     absl::Time now, DoorEntry* entry);
   // Of an admitted buyer: true if the policy's challenge is solved, or there is none; otherwise the entry has one.
-  bool EarnsToken(const DoorView& view, const DoorPolicy& policy, absl::string_view sku_id, absl::string_view user_id,
-                  absl::string_view solution, absl::Time now, DoorEntry* entry);
-  void GiveToken(const DoorView& view, const DoorPolicy& policy, absl::string_view sku_id, absl::string_view user_id,
-                 absl::Time now, DoorEntry* entry);
+  bool EarnsToken(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, absl::Time now,
+                  DoorEntry* entry);
+  void GiveToken(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, absl::Time now,
+                 DoorEntry* entry);
 
   const size_t table_bytes_;
   TurnQueue* const turns_;
   const storage::Clock* const clock_;
   const RateKeyHasher hasher_;
   DoorCounts counts_;
+  DoorRooms rooms_;
 
   std::atomic<bool> closed_to_some_{false};
   std::atomic<const RateTable*> table_{nullptr};

@@ -27,9 +27,16 @@ constexpr absl::Duration kLongestTokenLifetime = absl::Minutes(10);
 constexpr absl::Duration kLongestChallengeLifetime = absl::Minutes(30);
 constexpr int32_t kLeastBits = 4;
 constexpr int32_t kMostBits = 20;
+constexpr int32_t kMostBuyersPerS = 1'000'000;
+constexpr int32_t kLeastAheadPercent = 10;
+constexpr int32_t kMostAheadPercent = 10'000;
+constexpr absl::Duration kShortestPoll = absl::Seconds(2);
+constexpr absl::Duration kLongestPoll = absl::Minutes(1);
 
 constexpr absl::Duration kDefaultTokenLifetime = absl::Minutes(2);
 constexpr absl::Duration kDefaultChallengeLifetime = absl::Minutes(5);
+constexpr int32_t kDefaultAheadPercent = 200;
+constexpr absl::Duration kDefaultPoll = absl::Seconds(20);
 // So much of the rate of all buyers in a network, or of a SKU, may come at once where the policy does not say.
 constexpr absl::Duration kDefaultBurst = absl::Milliseconds(100);
 // What a burst may be worth at the limit's rate: the rate table counts in nanoseconds, which end after 292 years.
@@ -137,6 +144,44 @@ absl::Status CheckChallenge(const v1::FrontPolicy& policy) {
   return absl::OkStatus();
 }
 
+absl::Status CheckLottery(const v1::FrontPolicy& policy) {
+  if (!policy.has_lottery()) return absl::OkStatus();
+  RETURN_IF_ERROR(CheckRange(policy.lottery().admitted_per_million(), 1, storage::kEverybody,
+                             "policy.lottery.admitted_per_million"));
+  if (!policy.has_draw()) return absl::OkStatus();
+  return InvalidField("policy.draw", "cannot be together with lottery: a draw has its own ranks");
+}
+
+absl::Status CheckRoom(const v1::FrontPolicy& policy) {
+  if (!policy.has_room()) return absl::OkStatus();
+  const v1::RoomRule& room = policy.room();
+  RETURN_IF_ERROR(CheckRange(room.buyers_per_second(), 0, kMostBuyersPerS, "policy.room.buyers_per_second"));
+  const int32_t ahead = room.ahead_percent();
+  if (ahead != 0 && (ahead < kLeastAheadPercent || ahead > kMostAheadPercent)) {
+    return InvalidField(
+        "policy.room.ahead_percent",
+        absl::StrCat("must be ", kLeastAheadPercent, " to ", kMostAheadPercent, ", or 0 for ", kDefaultAheadPercent));
+  }
+  if (room.has_poll_interval()) {
+    RETURN_IF_ERROR(CheckLength(room.poll_interval(), kShortestPoll, kLongestPoll, "policy.room.poll_interval"));
+  }
+  if (policy.has_lottery()) {
+    return InvalidField("policy.room", "cannot be together with lottery: a room has its own ranks");
+  }
+  if (policy.has_draw()) {
+    return InvalidField("policy.room", "cannot be together with draw: who is let in claims, and a draw refuses claims");
+  }
+  // Claims do not ask the room: without a token, nobody would have to wait.
+  if (!policy.has_purchase_token()) {
+    return InvalidField("policy.room", "needs purchase_token: who is let in is told so by a token");
+  }
+  // Who comes without a ticket may be counted as somebody more who waits.
+  if (!HasLimit(policy, v1::RateLimit::KEY_USER)) {
+    return InvalidField("policy.room", "needs a limit with KEY_USER: each try may count as somebody who waits");
+  }
+  return absl::OkStatus();
+}
+
 DoorLimit CompileLimit(const v1::RateLimit& limit) {
   DoorLimit compiled;
   compiled.kind = KindOfLimit(limit.key()).value_or(RateKeyKind::kUser);
@@ -157,6 +202,36 @@ DoorLottery CompileLottery(const storage::LotteryRound& round) {
   return {round.key, round.commitment, round.number, Threshold(round.admitted_per_million)};
 }
 
+DoorRoom CompileRoom(const v1::RoomRule& rule, const storage::LotteryRound& round) {
+  const int32_t percent = rule.ahead_percent() == 0 ? kDefaultAheadPercent : rule.ahead_percent();
+  return {.key = round.key,
+          .commitment = round.commitment,
+          .round = round.number,
+          .buyers_per_s = rule.buyers_per_second(),
+          .ahead = percent / 100.0,
+          .poll_interval = PollIntervalOf(rule)};
+}
+
+DoorChallenge CompileChallenge(const v1::ChallengeRule& rule) {
+  if (!rule.has_lifetime()) return {rule.bits(), kDefaultChallengeLifetime};
+  return {rule.bits(), FromDuration(rule.lifetime()).value_or(kDefaultChallengeLifetime)};
+}
+
+absl::Duration CompileTokenLifetime(const v1::PurchaseTokenRule& rule) {
+  if (!rule.has_lifetime()) return kDefaultTokenLifetime;
+  return FromDuration(rule.lifetime()).value_or(kDefaultTokenLifetime);
+}
+
+// Why what goes by a round cannot be judged here; "": it can, or there is no such part.
+std::string RoundProblem(const v1::FrontPolicy& policy, const storage::FrontPolicyRow& row) {
+  if (!policy.has_lottery() && !policy.has_room()) return "";
+  if (!row.round.has_value() || row.round->key.size() != storage::kFrontKeyBytes) {
+    return absl::StrCat("its ", policy.has_room() ? "room" : "lottery", " has no round that this version can read");
+  }
+  if (policy.has_room() && row.sku_id == storage::kEverySku) return "its room is not of one SKU";
+  return "";
+}
+
 }  // namespace
 
 int64_t BurstOf(const v1::RateLimit& limit) {
@@ -169,17 +244,17 @@ int64_t BurstOf(const v1::RateLimit& limit) {
   return std::max<int64_t>(1, kDefaultBurst * limit.tries() / per);
 }
 
+absl::Duration PollIntervalOf(const v1::RoomRule& room) {
+  return room.has_poll_interval() ? FromDuration(room.poll_interval()).value_or(kDefaultPoll) : kDefaultPoll;
+}
+
 absl::Status CheckFrontPolicy(const v1::FrontPolicy& policy) {
   if (HasUnknownFields(policy)) {
     return InvalidField("policy", "has a part that this version of the server does not know");
   }
   RETURN_IF_ERROR(CheckLimits(policy));
-  if (policy.has_lottery()) {
-    RETURN_IF_ERROR(CheckRange(policy.lottery().admitted_per_million(), 1, storage::kEverybody,
-                               "policy.lottery.admitted_per_million"));
-    if (policy.has_draw())
-      return InvalidField("policy.draw", "cannot be together with lottery: a draw has its own ranks");
-  }
+  RETURN_IF_ERROR(CheckLottery(policy));
+  RETURN_IF_ERROR(CheckRoom(policy));
   if (policy.has_purchase_token() && policy.purchase_token().has_lifetime()) {
     RETURN_IF_ERROR(CheckLength(policy.purchase_token().lifetime(), kShortestLifetime, kLongestTokenLifetime,
                                 "policy.purchase_token.lifetime"));
@@ -218,25 +293,13 @@ DoorPolicy CompilePolicy(const storage::FrontPolicyRow& row) {
     compiled.unreadable = absl::StrCat("this version cannot read it: ", policy.status().message());
     return compiled;
   }
-  if (policy->has_lottery()) {
-    if (!row.round.has_value() || row.round->key.size() != storage::kFrontKeyBytes) {
-      compiled.unreadable = "its lottery has no round that this version can read";
-      return compiled;
-    }
-    compiled.lottery = CompileLottery(*row.round);
-  }
+  compiled.unreadable = RoundProblem(*policy, row);
+  if (!compiled.unreadable.empty()) return compiled;
+  if (policy->has_lottery()) compiled.lottery = CompileLottery(*row.round);
+  if (policy->has_room()) compiled.room = CompileRoom(policy->room(), *row.round);
   compiled.limits = CompileLimits(*policy);
-  if (policy->has_purchase_token()) {
-    const v1::PurchaseTokenRule& rule = policy->purchase_token();
-    compiled.token_lifetime =
-        rule.has_lifetime() ? FromDuration(rule.lifetime()).value_or(kDefaultTokenLifetime) : kDefaultTokenLifetime;
-  }
-  if (policy->has_challenge()) {
-    const v1::ChallengeRule& rule = policy->challenge();
-    compiled.challenge = DoorChallenge{
-        rule.bits(), rule.has_lifetime() ? FromDuration(rule.lifetime()).value_or(kDefaultChallengeLifetime)
-                                         : kDefaultChallengeLifetime};
-  }
+  if (policy->has_purchase_token()) compiled.token_lifetime = CompileTokenLifetime(policy->purchase_token());
+  if (policy->has_challenge()) compiled.challenge = CompileChallenge(policy->challenge());
   compiled.draw = policy->has_draw();
   return compiled;
 }

@@ -18,8 +18,8 @@
 namespace tranche::server {
 
 // OK, or INVALID_ARGUMENT (FIELD_INVALID) with the field, such as "policy.limits[1].tries". Also refuses what a newer
-// client has set and this version does not know: to leave it out could let somebody in. That a draw is not in the
-// policy of all SKUs, the caller checks, who knows whose policy it is.
+// client has set and this version does not know: to leave it out could let somebody in. That neither a draw nor a room
+// is in the policy of all SKUs, the caller checks, who knows whose policy it is.
 absl::Status CheckFrontPolicy(const v1::FrontPolicy& policy);
 
 // How many tries may come at once. Where the policy does not say: by user and token as many as `tries`, by address and
@@ -31,6 +31,9 @@ std::string ToDocument(const v1::FrontPolicy& policy);
 // kInvalidArgument if this version does not know all of it, or would not take it: a part that it does not know may keep
 // somebody out.
 absl::StatusOr<v1::FrontPolicy> FromDocument(absl::string_view document);
+
+// When who waits in the room asks again. Of a rule that CheckFrontPolicy takes.
+absl::Duration PollIntervalOf(const v1::RoomRule& room);
 
 struct DoorLimit {
   RateKeyKind kind = RateKeyKind::kUser;
@@ -54,7 +57,7 @@ struct DoorRoom {
   std::string commitment;
   int64_t round = 0;
   int32_t buyers_per_s = 0;
-  double ahead = 2;  // 2: until what is unsold is bought twice
+  double ahead = 2;  // let in at most so many that this part of what is unsold is bought
   absl::Duration poll_interval;
 };
 
@@ -68,8 +71,8 @@ struct DoorPolicy {
   std::optional<DoorLottery> lottery;
   std::optional<absl::Duration> token_lifetime;  // nullopt: claims need no token
   std::optional<DoorChallenge> challenge;
-  bool draw = false;  // a draw decides who gets units: claims are refused
-  std::optional<DoorRoom> room;
+  bool draw = false;             // a draw decides who gets units: claims are refused
+  std::optional<DoorRoom> room;  // asked by EnterSale alone: a claim has the token that it gave
 };
 
 // Of a policy that is not removed.

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/admission/challenge.h"
+#include "server/admission/waiting_ticket.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
@@ -19,8 +20,30 @@ absl::Status CheckVisit(const v1::EnterSaleRequest& request) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   RETURN_IF_ERROR(CheckBuyer(request.user_id()));
   RETURN_IF_ERROR(CheckBuyerAddress(request.buyer_address()));
-  if (request.challenge_solution().size() <= kMaxSolutionBytes) return absl::OkStatus();
-  return InvalidField("challenge_solution", absl::StrCat("must be at most ", kMaxSolutionBytes, " bytes"));
+  if (request.challenge_solution().size() > kMaxSolutionBytes) {
+    return InvalidField("challenge_solution", absl::StrCat("must be at most ", kMaxSolutionBytes, " bytes"));
+  }
+  if (request.waiting_ticket().size() <= kMaxWaitingTicketBytes) return absl::OkStatus();
+  return InvalidField("waiting_ticket", absl::StrCat("must be at most ", kMaxWaitingTicketBytes, " bytes"));
+}
+
+// Who would wait for longer is told nothing: such a number says only that hardly anybody is let in.
+constexpr absl::Duration kLongestWaitTold = absl::Hours(24);
+
+v1::WaitingPlace ToWaitingPlace(const RoomPlace& place, const DoorRoom& room) {
+  v1::WaitingPlace message;
+  message.set_ticket(place.ticket);
+  if (place.ahead.has_value()) message.set_ahead(*place.ahead);
+  if (place.expected_wait.has_value() && *place.expected_wait <= kLongestWaitTold) {
+    *message.mutable_expected_wait() = ToDuration(*place.expected_wait);
+  }
+  if (place.computed_at != absl::InfinitePast()) *message.mutable_as_of() = ToTimestamp(place.computed_at);
+  message.set_round(room.round);
+  message.set_commitment(room.commitment);
+  message.set_rank(place.rank);
+  message.set_threshold(place.threshold);
+  message.set_shuffled(place.shuffled);
+  return message;
 }
 
 v1::EnterSaleResponse ToEnterSaleResponse(const DoorEntry& entry) {
@@ -43,6 +66,7 @@ v1::EnterSaleResponse ToEnterSaleResponse(const DoorEntry& entry) {
     ticket->set_rank(entry.rank);
     ticket->set_threshold(entry.lottery->threshold);
   }
+  if (entry.place.has_value()) *response.mutable_place() = ToWaitingPlace(*entry.place, *entry.room);
   return response;
 }
 
@@ -57,12 +81,14 @@ void EnterSaleHandler::Enter(const v1::EnterSaleRequest& request, absl::Time dea
               .user_id = request.user_id(),
               .address = buyer_address,
               .challenge_solution = request.challenge_solution(),
+              .waiting_ticket = request.waiting_ticket(),
               .deadline = deadline,
               .done = std::move(done)};
   check_(request.sku_id(), [this, visit = std::move(visit)](std::optional<quota::Refused> refused) mutable {
-    if (refused.has_value() && !(refused->refusal == storage::Refusal::kSoldOut && IsDrawn(visit.sku_id))) {
+    if (refused.has_value() && !AsksDoorAllTheSame(refused->refusal, visit.sku_id)) {
       return visit.done(RefusalError(*refused, visit.sku_id));
     }
+    if (refused.has_value() && refused->refusal == storage::Refusal::kSaleNotOpen) visit.not_open = std::move(refused);
     AskDoor(std::move(visit));
   });
 }
@@ -75,21 +101,31 @@ absl::Status EnterSaleHandler::MayServe(const std::string& sku_id) const {
   return absl::OkStatus();
 }
 
-bool EnterSaleHandler::IsDrawn(const std::string& sku_id) const {
+bool EnterSaleHandler::AsksDoorAllTheSame(storage::Refusal refusal, const std::string& sku_id) const {
   const std::shared_ptr<const DoorState> state = door_->state();
   const DoorPolicy* const policy = state->PolicyOf(sku_id);
-  return policy != nullptr && policy->draw;
+  if (policy == nullptr) return false;
+  if (refusal == storage::Refusal::kSoldOut) return policy->draw;
+  return refusal == storage::Refusal::kSaleNotOpen && policy->room.has_value();
 }
 
 void EnterSaleHandler::AskDoor(Visit visit) {
-  if (!door_->closed_to_some()) {
+  const bool sale_open = !visit.not_open.has_value();
+  if (sale_open && !door_->closed_to_some()) {
     v1::EnterSaleResponse open;
     open.set_admitted(true);
     return visit.done(std::move(open));
   }
-  const DoorEntry entry =
-      door_->Enter(visit.sku_id, visit.user_id, visit.address, visit.challenge_solution, clock_->Now(), visit.deadline);
+  const DoorEntry entry = door_->Enter({.sku_id = visit.sku_id,
+                                        .user_id = visit.user_id,
+                                        .address = visit.address,
+                                        .challenge_solution = visit.challenge_solution,
+                                        .waiting_ticket = visit.waiting_ticket,
+                                        .sale_open = sale_open},
+                                       clock_->Now(), visit.deadline);
   if (entry.refused.has_value()) return visit.done(RefusalError(*entry.refused, visit.sku_id));
+  // The room was taken out of the policy meanwhile: nobody enters before the sale opens.
+  if (!sale_open && !entry.place.has_value()) return visit.done(RefusalError(*visit.not_open, visit.sku_id));
   if (entry.wait <= absl::ZeroDuration()) return visit.done(ToEnterSaleResponse(entry));
   AnswerAfterWait(entry, std::move(visit));
 }

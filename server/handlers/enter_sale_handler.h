@@ -1,9 +1,11 @@
 // FrontDoorService.EnterSale, without gRPC: checks a request against the API's limits, asks whether there is anything
-// to buy, then the front door, and translates what it says into the API's messages.
+// to buy, then the front door, and translates what it says into the API's messages. A waiting room is joined before the
+// sale opens, too.
 #pragma once
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -12,8 +14,10 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "quota/sale/entry_check.h"
+#include "quota/sale/sale_result.h"
 #include "server/admission/front_door.h"
 #include "storage/clock.h"
+#include "storage/ledger/refusal.h"
 #include "tranche/v1/front_door_service.pb.h"
 
 namespace tranche::server {
@@ -45,13 +49,17 @@ class EnterSaleHandler {
     std::string user_id;
     std::string address;
     std::string challenge_solution;
+    std::string waiting_ticket;
+    // What the sale says before it opens; set only for who may join a room all the same.
+    std::optional<quota::Refused> not_open = {};
     absl::Time deadline;
     Done done;
   };
 
   absl::Status MayServe(const std::string& sku_id) const;
-  // Whether a draw decides who gets its units. An entry into a draw takes none, and needs the token all the same.
-  bool IsDrawn(const std::string& sku_id) const;
+  // Whether the door is asked although the sale says this. Where a draw decides who gets its units, an entry takes
+  // none, and needs the token all the same. A room is joined before the sale opens.
+  bool AsksDoorAllTheSame(storage::Refusal refusal, const std::string& sku_id) const;
   void AskDoor(Visit visit);
   void AnswerAfterWait(const DoorEntry& entry, Visit visit);
 

@@ -127,7 +127,8 @@ class FrontDoorTest : public ::testing::Test {
     return MakePurchaseToken(*keys_, sku_id, user, absl::Minutes(2), now_).text;
   }
   DoorEntry Enter(const std::string& user, const std::string& solution = "") {
-    return door_.Enter("tv", user, kAtHome, solution, now_, now_ + time_);
+    return door_.Enter({.sku_id = "tv", .user_id = user, .address = kAtHome, .challenge_solution = solution}, now_,
+                       now_ + time_);
   }
   GateVerdict EnterDraw(const std::string& user, const std::string& token) {
     return door_.CheckDrawEntry("tv", user, {.address = kAtHome, .purchase_token = token}, now_, now_ + time_);
@@ -656,8 +657,9 @@ TEST_F(FrontDoorTest, AnExplanationHasAllChecksInTheirOrderAndCountsNothing) {
   EXPECT_EQ(opinions[3].verdict, Verdict::kPass) << opinions[3].detail;
   EXPECT_EQ(opinions[4].verdict, Verdict::kSkip);
   EXPECT_EQ(opinions[6].verdict, Verdict::kSkip) << "the token is good";
-  EXPECT_EQ(opinions[7].verdict, Verdict::kPass);
-  EXPECT_EQ(opinions[8].check, DoorCheck::kLimitSku);
+  EXPECT_EQ(opinions[7].verdict, Verdict::kSkip) << "no room";
+  EXPECT_EQ(opinions[8].verdict, Verdict::kPass);
+  EXPECT_EQ(opinions[9].check, DoorCheck::kLimitSku);
   EXPECT_EQ(RefusalOf(Try("alice", "tv", kAtHome, TokenFor("alice"))), Refusal::kNone) << "no try was used up";
 }
 
@@ -672,8 +674,8 @@ TEST_F(FrontDoorTest, AnExplanationGoesOnAfterARefusal) {
   EXPECT_EQ(opinions[3].verdict, Verdict::kRefuse);
   EXPECT_EQ(opinions[3].refused->refusal, Refusal::kRateLimited);
   EXPECT_EQ(opinions[6].verdict, Verdict::kPass) << opinions[6].detail;
-  EXPECT_EQ(opinions[7].verdict, Verdict::kRefuse);
-  EXPECT_EQ(opinions[7].refused->about, "unreadable");
+  EXPECT_EQ(opinions[8].verdict, Verdict::kRefuse);
+  EXPECT_EQ(opinions[8].refused->about, "unreadable");
   EXPECT_EQ(RefusedBy(DoorCheck::kLimitUser) + RefusedBy(DoorCheck::kPurchaseToken), 0u) << "nobody was refused";
 }
 

@@ -22,7 +22,7 @@ class DoorMetricsTest : public ::testing::Test, private MetricSource {
  protected:
   MetricValues Shown() { return MetricValues(*this); }
   void Enter(const std::string& user) {
-    (void)door_.door().Enter("tv", user, "", "", clock_.Now(), absl::InfiniteFuture());
+    (void)door_.door().Enter({.sku_id = "tv", .user_id = user}, clock_.Now(), absl::InfiniteFuture());
   }
 
   storage::FakeClock clock_;

@@ -136,7 +136,9 @@ class DoorWatchTest : public ::testing::Test {
     int served = 0;
     for (int i = 0; i < 64; ++i) {
       const std::string user = absl::StrCat("buyer-", ++buyers_);
-      const auto enter = [&] { return door_.door().Enter("tv", user, "", "", clock_.Now(), absl::InfiniteFuture()); };
+      const auto enter = [&] {
+        return door_.door().Enter({.sku_id = "tv", .user_id = user}, clock_.Now(), absl::InfiniteFuture());
+      };
       (void)enter();
       (void)enter();
       served += enter().refused.has_value() ? 0 : 1;
