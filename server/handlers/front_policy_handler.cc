@@ -5,13 +5,16 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "glog/logging.h"
+#include "server/admission/door_rooms.h"
 #include "server/admission/front_policy.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/front_policy_messages.h"
+#include "server/handlers/room_warnings.h"
 #include "server/proto_time.h"
 #include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
@@ -39,33 +42,49 @@ absl::Status CheckSetPolicy(const v1::SetFrontPolicyRequest& request) {
   if (request.sku_id() == storage::kEverySku && request.policy().has_draw()) {
     return InvalidField("policy.draw", "cannot be in the policy of all SKUs (*): each draw is of one SKU");
   }
+  if (request.sku_id() == storage::kEverySku && request.policy().has_room()) {
+    return InvalidField("policy.room", "cannot be in the policy of all SKUs (*): each room is of one SKU");
+  }
   if (request.has_expected_version() && request.expected_version() < 0) {
     return InvalidField("expected_version", "must not be negative");
   }
   return absl::OkStatus();
 }
 
+// Of the policy's round; nullopt: it has none. A room admits everybody, one after the other.
+std::optional<int32_t> AdmittedInRound(const v1::FrontPolicy& policy) {
+  if (policy.has_lottery()) return policy.lottery().admitted_per_million();
+  if (policy.has_room()) return storage::kEverybody;
+  return std::nullopt;
+}
+
 storage::FrontPolicyChange ChangeAskedFor(const v1::SetFrontPolicyRequest& request) {
   storage::FrontPolicyChange change;
   change.sku_id = request.sku_id();
   if (request.has_policy()) change.document = ToDocument(request.policy());
-  if (request.policy().has_lottery()) {
-    change.admitted_per_million = request.policy().lottery().admitted_per_million();
-    change.new_round = request.new_lottery_round();
-  }
+  change.admitted_per_million = AdmittedInRound(request.policy());
+  change.new_round = request.new_lottery_round() && change.admitted_per_million.has_value();
   if (request.has_expected_version()) change.expected_version = request.expected_version();
   return change;
 }
 
 // A repeated call would begin another round.
 Repeatable IsRepeatable(const v1::SetFrontPolicyRequest& request) {
-  const bool begins_round = request.new_lottery_round() && request.policy().has_lottery();
+  const bool begins_round = request.new_lottery_round() && AdmittedInRound(request.policy()).has_value();
   return begins_round && !request.has_expected_version() ? Repeatable::kNo : Repeatable::kYes;
 }
 
 // Another change was faster, or the caller has not seen it.
 bool MetAnotherVersion(const absl::Status& status) {
   return absl::IsAborted(status) && !storage::IsRetryTransaction(status);
+}
+
+// A policy that this version cannot read counts as one without.
+bool HasRoom(const storage::FrontPolicyRow& row) {
+  // Most documents need not be parsed.
+  if (!absl::StrContains(row.document, "\"room\"")) return false;
+  const absl::StatusOr<v1::FrontPolicy> policy = FromDocument(row.document);
+  return policy.ok() && policy->has_room();
 }
 
 int64_t VersionOf(const std::optional<storage::FrontPolicyRow>& policy) {
@@ -119,15 +138,19 @@ void WarnAboutPolicy(const v1::SetFrontPolicyRequest& request, int trusted_proxi
         "draw: units of this SKU are sold to whoever claims them from now on, also those that a draw is to give away, "
         "and nobody can enter a draw.");
   }
-  if (request.new_lottery_round() && !policy.has_lottery()) {
-    response.add_warnings("new_lottery_round: the policy has no lottery, so no round begins.");
+  if (request.new_lottery_round() && !AdmittedInRound(policy).has_value()) {
+    response.add_warnings("new_lottery_round: the policy has neither a lottery nor a room, so no round begins.");
   }
 }
 
-absl::Status LotteryCannotShrink(const std::string& sku_id, int32_t admitted_per_million) {
-  return MakeError(v1::ERROR_REASON_LOTTERY_CANNOT_SHRINK,
-                   absl::StrCat("The lottery of ", OfWhom(sku_id), " admits ", admitted_per_million,
-                                " of a million buyers, and within a round it only admits more: begin a new round."),
+absl::Status LotteryCannotShrink(const std::string& sku_id, int32_t admitted_per_million, bool after_room) {
+  const std::string message =
+      after_room ? absl::StrCat(OfWhom(sku_id),
+                                " has a waiting room, whose round admits everybody, and a lottery that goes on with it "
+                                "cannot admit fewer: begin a new round.")
+                 : absl::StrCat("The lottery of ", OfWhom(sku_id), " admits ", admitted_per_million,
+                                " of a million buyers, and within a round it only admits more: begin a new round.");
+  return MakeError(v1::ERROR_REASON_LOTTERY_CANNOT_SHRINK, message,
                    {{"sku_id", sku_id}, {"admitted_per_million", absl::StrCat(admitted_per_million)}});
 }
 
@@ -153,10 +176,11 @@ absl::StatusOr<v1::SetFrontPolicyResponse> FrontPolicyHandler::Set(const v1::Set
   for (int attempt = 0; attempt < kTriesToSetPolicy; ++attempt) {
     const absl::StatusOr<MaybePolicy> before = Find(request.sku_id());
     if (!before.ok()) return LedgerError(before.status(), request.sku_id(), Repeatable::kYes);
+    RETURN_IF_ERROR(CheckMostRooms(request, *before));
     if (!request.has_expected_version()) change.expected_version = VersionOf(*before);
     const absl::StatusOr<storage::FrontPolicyRow> after = ledger_->SetFrontPolicy(change, request.preview(), actor);
     if (MetAnotherVersion(after.status()) && !request.has_expected_version()) continue;
-    if (!after.ok()) return SetError(after.status(), request);
+    if (!after.ok()) return SetError(after.status(), request, *before);
     const bool changes = (before->has_value() || request.has_policy()) && after->version != VersionOf(*before);
     LOG_IF(INFO, !request.preview() && changes) << "the front door's policy of " << OfWhom(request.sku_id())
                                                 << (request.has_policy() ? " is set by " : " is removed by ") << actor;
@@ -193,9 +217,7 @@ void FrontPolicyHandler::WarnAboutOthers(const v1::SetFrontPolicyRequest& reques
         "A newer version has stored the policy before, and this one cannot read it: what it asked for is not shown.");
   }
   if (request.sku_id() == storage::kEverySku) return;
-  if (request.has_policy() && absl::IsNotFound(skus_->GetSku(request.sku_id()).status())) {
-    response.add_warnings(absl::StrCat("There is no SKU ", request.sku_id(), " yet: check its id."));
-  }
+  WarnAboutSku(request, response);
   // Which of the two policies counts changes only when the SKU's own one comes or goes.
   if (before.has_value() == request.has_policy()) return;
   const absl::StatusOr<MaybePolicy> of_all = Find(storage::kEverySku);
@@ -205,10 +227,36 @@ void FrontPolicyHandler::WarnAboutOthers(const v1::SetFrontPolicyRequest& reques
                             : "The policy of all SKUs (*) counts for this SKU without its own.");
 }
 
-absl::Status FrontPolicyHandler::SetError(const absl::Status& status, const v1::SetFrontPolicyRequest& request) {
+void FrontPolicyHandler::WarnAboutSku(const v1::SetFrontPolicyRequest& request, v1::SetFrontPolicyResponse& response) {
+  std::optional<storage::Sku> known;
+  if (request.has_policy()) {
+    const absl::StatusOr<storage::Sku> sku = skus_->GetSku(request.sku_id());
+    if (sku.ok()) known = *sku;
+    if (absl::IsNotFound(sku.status())) {
+      response.add_warnings(absl::StrCat("There is no SKU ", request.sku_id(), " yet: check its id."));
+    }
+  }
+  const RoomChange change{response.before().policy(), request.policy(), request.new_lottery_round()};
+  for (std::string& warning : WarningsOfRoom(change, known, clock_->Now())) {
+    response.add_warnings(std::move(warning));
+  }
+}
+
+absl::Status FrontPolicyHandler::CheckMostRooms(const v1::SetFrontPolicyRequest& request, const MaybePolicy& before) {
+  if (!request.policy().has_room() || (before.has_value() && HasRoom(*before))) return absl::OkStatus();
+  const absl::StatusOr<std::vector<storage::FrontPolicyRow>> policies = ledger_->ListFrontPolicies("");
+  if (!policies.ok()) return LedgerError(policies.status(), request.sku_id(), Repeatable::kYes);
+  if (std::count_if(policies->begin(), policies->end(), HasRoom) < kMostRooms) return absl::OkStatus();
+  return InvalidField("policy.room", absl::StrCat(kMostRooms,
+                                                  " SKUs have a room already, and no more may: take it out of "
+                                                  "another policy first"));
+}
+
+absl::Status FrontPolicyHandler::SetError(const absl::Status& status, const v1::SetFrontPolicyRequest& request,
+                                          const MaybePolicy& before) {
   if (MetAnotherVersion(status)) return PolicyIsAnother(request.sku_id());
   if (const std::optional<int32_t> admitted = storage::LotteryShrinksTo(status); admitted.has_value()) {
-    return LotteryCannotShrink(request.sku_id(), *admitted);
+    return LotteryCannotShrink(request.sku_id(), *admitted, before.has_value() && HasRoom(*before));
   }
   if (absl::IsResourceExhausted(status) && HasAllItMay()) {
     return InvalidField("sku_id", absl::StrCat("would have the ", storage::kMaxFrontPolicies + 1,

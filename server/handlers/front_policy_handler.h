@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/handlers/front_announcer.h"
+#include "storage/clock.h"
 #include "storage/ledger/actor.h"
 #include "storage/ledger/front_ledger.h"
 #include "storage/ledger/sku_ledger.h"
@@ -17,10 +18,11 @@ namespace tranche::server {
 
 class FrontPolicyHandler {
  public:
-  // `skus` tells whether a policy's SKU exists. `trusted_proxies`: --trusted-proxies, for warnings.
+  // `skus` tells whether a policy's SKU exists, and since when it is sold. `trusted_proxies`: --trusted-proxies, for
+  // warnings.
   FrontPolicyHandler(storage::FrontLedger* ledger, storage::SkuLedger* skus, FrontAnnouncer* announcer,
-                     int trusted_proxies)
-      : ledger_(ledger), skus_(skus), announcer_(announcer), trusted_proxies_(trusted_proxies) {}
+                     int trusted_proxies, const storage::Clock* clock = storage::Clock::Real())
+      : ledger_(ledger), skus_(skus), announcer_(announcer), trusted_proxies_(trusted_proxies), clock_(clock) {}
 
   absl::StatusOr<v1::ListFrontPoliciesResponse> List(const v1::ListFrontPoliciesRequest& request);
   absl::StatusOr<v1::SetFrontPolicyResponse> Set(const v1::SetFrontPolicyRequest& request, const storage::Actor& actor);
@@ -35,7 +37,12 @@ class FrontPolicyHandler {
                                     const storage::FrontPolicyRow& after);
   void WarnAboutOthers(const v1::SetFrontPolicyRequest& request, const MaybePolicy& before,
                        v1::SetFrontPolicyResponse& response);
-  absl::Status SetError(const absl::Status& status, const v1::SetFrontPolicyRequest& request);
+  void WarnAboutSku(const v1::SetFrontPolicyRequest& request, v1::SetFrontPolicyResponse& response);
+  // As many SKUs have a room as may, and this one would be one more. Two changes at the same time may both pass: then
+  // the first kMostRooms by sku_id are paced, and nobody is let in to the other.
+  absl::Status CheckMostRooms(const v1::SetFrontPolicyRequest& request, const MaybePolicy& before);
+  absl::Status SetError(const absl::Status& status, const v1::SetFrontPolicyRequest& request,
+                        const MaybePolicy& before);
   // POLICY_CHANGED.
   absl::Status PolicyIsAnother(const std::string& sku_id);
   // Not the ledger, which may be busy, but the number of policies stands in the way.
@@ -45,6 +52,7 @@ class FrontPolicyHandler {
   storage::SkuLedger* const skus_;
   FrontAnnouncer* const announcer_;
   const int trusted_proxies_;
+  const storage::Clock* const clock_;
 };
 
 }  // namespace tranche::server

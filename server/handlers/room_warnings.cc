@@ -1,0 +1,71 @@
+#include "server/handlers/room_warnings.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "server/admission/front_policy.h"
+#include "server/proto_time.h"
+
+namespace tranche::server {
+namespace {
+
+// Who waits asks again after the interval, spread by this part of it, so that not all come at once.
+constexpr double kPollSpread = 0.1;
+
+// Who is refused by a limit is not counted as somebody who waits, and nobody lets them in.
+void WarnAboutSlowLimit(const v1::FrontPolicy& policy, std::vector<std::string>& warnings) {
+  const absl::Duration poll = PollIntervalOf(policy.room());
+  for (const v1::RateLimit& limit : policy.limits()) {
+    if (limit.key() != v1::RateLimit::KEY_USER) continue;
+    const absl::Duration interval = FromDuration(limit.per()).value_or(absl::ZeroDuration()) / limit.tries();
+    if (interval <= (1 - kPollSpread) * poll) continue;
+    warnings.push_back(absl::StrCat("user: one try every ",
+                                    absl::FormatDuration(absl::Ceil(interval, absl::Seconds(1))),
+                                    " is less than who waits in the room needs: they ask about every ",
+                                    absl::FormatDuration(poll), ", and whoever the limit refuses loses time."));
+  }
+}
+
+// Of a round that begins: who joins it before the opening is shuffled.
+void WarnAboutOpening(const std::optional<storage::Sku>& sku, absl::Time now, std::vector<std::string>& warnings) {
+  if (!sku.has_value() || now < sku->opens_at) return;
+  warnings.push_back(
+      "room: the sale has opened, so nobody is shuffled: buyers are let in in the order in which they come.");
+}
+
+}  // namespace
+
+std::vector<std::string> WarningsOfRoom(const RoomChange& change, const std::optional<storage::Sku>& sku,
+                                        absl::Time now) {
+  std::vector<std::string> warnings;
+  const bool had_room = change.before.has_room();
+  if (!change.after.has_room()) {
+    if (had_room) {
+      warnings.push_back("room: nobody waits in a room from now on, and all places in it are gone.");
+    }
+    return warnings;
+  }
+  const v1::RoomRule& room = change.after.room();
+  if (room.buyers_per_second() == 0) {
+    warnings.push_back("room: 0 buyers a second are let in, that is nobody, until you set more.");
+  }
+  WarnAboutSlowLimit(change.after, warnings);
+  if (!had_room || change.new_round) WarnAboutOpening(sku, now, warnings);
+  if (change.new_round && had_room) {
+    warnings.push_back("room: a new round ends all places: whoever waits joins anew.");
+  }
+  if (!change.new_round && change.before.has_lottery()) {
+    warnings.push_back(
+        "room: the lottery's round goes on, and so does the order of its ranks, which buyers know. A new round draws "
+        "new ones.");
+  }
+  if (had_room && !change.new_round && PollIntervalOf(room) != PollIntervalOf(change.before.room())) {
+    warnings.push_back(
+        absl::StrCat("room: with another poll interval nodes count anew who waits: for up to ",
+                     absl::FormatDuration(std::max(PollIntervalOf(room), PollIntervalOf(change.before.room()))),
+                     " fewer buyers seem to wait, and are let in, than do."));
+  }
+  return warnings;
+}
+
+}  // namespace tranche::server
