@@ -10,9 +10,12 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "server/admission/door_rooms.h"
 #include "server/admission/front_door.h"
 #include "server/admission/front_policy.h"
 #include "server/admission/lottery.h"
+#include "server/admission/room_counts.h"
 #include "server/admission/turn_queue.h"
 #include "storage/clock.h"
 #include "storage/ledger/front_ledger.h"
@@ -34,11 +37,23 @@ inline v1::FrontPolicy LimitByUser(int tries, absl::Duration per, absl::Duration
   return policy;
 }
 
+// Who waits asks again after about ten seconds. Its limit is in nobody's way.
+inline v1::FrontPolicy RoomPolicyOfTest() {
+  v1::FrontPolicy policy = LimitByUser(1'000, absl::Seconds(1));
+  policy.mutable_purchase_token();
+  policy.mutable_room()->set_buyers_per_second(100);
+  policy.mutable_room()->mutable_poll_interval()->set_seconds(10);
+  return policy;
+}
+
 inline storage::AccessEntry DenyAddress(const std::string& prefix) {
   return {.subject = {storage::AccessSubject::Kind::kAddress, prefix}, .allow = false};
 }
 inline storage::AccessEntry DenyUser(const std::string& user_id) {
   return {.subject = {storage::AccessSubject::Kind::kUser, user_id}, .allow = false};
+}
+inline storage::AccessEntry AllowUser(const std::string& user_id) {
+  return {.subject = {storage::AccessSubject::Kind::kUser, user_id}, .allow = true};
 }
 
 // A door whose state the test sets. Turns come when the test calls turns().CallDue().
@@ -67,8 +82,29 @@ class DoorOfTest {
     policies_[sku_id] = std::make_shared<const DoorPolicy>(std::move(policy));
     Show();
   }
+  void Remove(const std::string& sku_id) {
+    policies_.erase(sku_id);
+    Show();
+  }
   void SetAccess(const std::vector<storage::AccessEntry>& entries) {
     access_.Apply(entries);
+    Show();
+  }
+
+  // As the balancer would say of the room: it lets in whose rank is below, a hundred each second.
+  void ShowBoard(const std::string& sku_id, int64_t round, uint64_t threshold, absl::Time computed_at,
+                 const RoomCounts& waiting = {}) {
+    RoomBoard board;
+    board.sku_id = sku_id;
+    board.round = round;
+    board.threshold = threshold;
+    board.waiting = waiting;
+    board.let_in_per_s = 100;
+    board.computed_at = computed_at;
+    door_.rooms().SetBoards(absl::MakeConstSpan(&board, 1));
+  }
+  void LoseKeys() {
+    keys_ = std::make_shared<const FrontKeys>();
     Show();
   }
 
@@ -93,7 +129,7 @@ class DoorOfTest {
 
   int64_t version_ = 0;
   AccessLists access_;
-  const std::shared_ptr<const FrontKeys> keys_ = std::make_shared<const FrontKeys>(
+  std::shared_ptr<const FrontKeys> keys_ = std::make_shared<const FrontKeys>(
       std::vector<storage::FrontKey>{{.id = 1,
                                       .secret = std::string(storage::kFrontKeyBytes, 'k'),
                                       .use = storage::FrontKey::Use::kCurrent,

@@ -2,12 +2,15 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "server/admission/purchase_token.h"
+#include "server/admission/room_rank.h"
 #include "server/proto_time.h"
 #include "tests/unit/server/door_fixture.h"
 #include "tests/unit/server/error_matchers.h"
@@ -65,6 +68,7 @@ TEST_F(EnterSaleHandlerTest, EveryBadFieldIsNamed) {
       {"USER_ID_REQUIRED", "user_id", [](auto& r) { r.clear_user_id(); }},
       {"FIELD_INVALID", "buyer_address", [](auto& r) { r.set_buyer_address("alice"); }},
       {"FIELD_INVALID", "challenge_solution", [](auto& r) { r.set_challenge_solution(std::string(4097, 's')); }},
+      {"FIELD_INVALID", "waiting_ticket", [](auto& r) { r.set_waiting_ticket(std::string(513, 't')); }},
   };
   for (const Case& bad : cases) {
     v1::EnterSaleRequest request = Request();
@@ -145,6 +149,116 @@ TEST_F(EnterSaleHandlerTest, WhoIsNotAdmittedIsToldTheirRankAndWhenToComeAgain) 
   EXPECT_EQ(entered->lottery().rank(), Rank(round.key, "tv", 3, "alice"));
   EXPECT_EQ(entered->lottery().threshold(), Threshold(1));
   EXPECT_THAT(entered->SerializeAsString(), ::testing::Not(HasSubstr(round.key)));
+}
+
+TEST_F(EnterSaleHandlerTest, ARoomIsJoinedBeforeTheOpening) {
+  const storage::LotteryRound round = DoorOfTest::Round(3, storage::kEverybody);
+  door_.Set("tv", RoomPolicyOfTest(), round);
+  door_.ShowBoard("tv", 3, UINT64_MAX, clock_.Now());
+  sale_says_ = quota::Refused{.refusal = storage::Refusal::kSaleNotOpen};
+  const auto joined = Enter(Request());
+  ASSERT_TRUE(joined.ok()) << joined.status();
+  EXPECT_FALSE(joined->admitted()) << "whatever the threshold is";
+  EXPECT_EQ(joined->purchase_token(), "");
+  EXPECT_GT(*FromDuration(joined->retry_after()), absl::ZeroDuration());
+  EXPECT_FALSE(joined->has_lottery());
+  ASSERT_TRUE(joined->has_place());
+  EXPECT_NE(joined->place().ticket(), "");
+  EXPECT_TRUE(joined->place().shuffled());
+  EXPECT_EQ(joined->place().round(), 3);
+  EXPECT_EQ(joined->place().commitment(), round.commitment);
+  EXPECT_EQ(joined->place().rank(), ShuffledRank(round.key, "tv", 3, "alice"));
+  EXPECT_FALSE(joined->place().has_expected_wait());
+  EXPECT_THAT(joined->SerializeAsString(), ::testing::Not(HasSubstr(round.key)));
+}
+
+TEST_F(EnterSaleHandlerTest, WhoJoinedEarlyIsLetInByTheirTicketAfterTheOpening) {
+  door_.Set("tv", RoomPolicyOfTest(), DoorOfTest::Round(3, storage::kEverybody));
+  sale_says_ = quota::Refused{.refusal = storage::Refusal::kSaleNotOpen};
+  v1::EnterSaleRequest request = Request();
+  request.set_waiting_ticket(Enter(request)->place().ticket());
+  sale_says_.reset();
+  door_.ShowBoard("tv", 3, kFirstLateRank, clock_.Now());
+  const auto entered = Enter(request);
+  ASSERT_TRUE(entered.ok()) << entered.status();
+  EXPECT_TRUE(entered->admitted());
+  EXPECT_NE(entered->purchase_token(), "");
+  EXPECT_FALSE(entered->has_retry_after());
+  EXPECT_EQ(entered->place().threshold(), kFirstLateRank);
+  const auto late = Enter(Request("bob"));
+  ASSERT_TRUE(late.ok()) << late.status();
+  EXPECT_FALSE(late->admitted());
+  EXPECT_FALSE(late->place().shuffled());
+}
+
+TEST_F(EnterSaleHandlerTest, WhoWaitsIsToldHowManyComeBeforeAndAsOfWhen) {
+  door_.Set("tv", RoomPolicyOfTest(), DoorOfTest::Round(3, storage::kEverybody));
+  EXPECT_FALSE(Enter(Request())->place().has_ahead()) << "nothing is known yet";
+  EXPECT_FALSE(Enter(Request())->place().has_as_of());
+  RoomCounts waiting;
+  waiting.Add(0, 1'000);
+  const absl::Time computed_at = clock_.Now();
+  door_.ShowBoard("tv", 3, 0, computed_at, waiting);
+  clock_.AdvanceBy(absl::Seconds(1));
+  const auto waits = Enter(Request());
+  ASSERT_TRUE(waits.ok()) << waits.status();
+  EXPECT_EQ(waits->place().ahead(), 1'000);
+  EXPECT_EQ(*FromTimestamp(waits->place().as_of()), computed_at);
+  ASSERT_TRUE(waits->place().has_expected_wait());
+  EXPECT_NEAR(absl::ToDoubleSeconds(*FromDuration(waits->place().expected_wait())), 10, 1) << "a hundred each second";
+}
+
+TEST_F(EnterSaleHandlerTest, OnlyWhoseSkuHasARoomJoinsBeforeTheOpening) {
+  sale_says_ = quota::Refused{.refusal = storage::Refusal::kSaleNotOpen};
+  EXPECT_EQ(ReasonOf(Enter(Request()).status()), "SALE_NOT_OPEN") << "no policy";
+  v1::FrontPolicy policy = RoomPolicyOfTest();
+  policy.clear_room();
+  door_.Set("tv", policy);
+  EXPECT_EQ(ReasonOf(Enter(Request()).status()), "SALE_NOT_OPEN");
+  door_.Set("tv", RoomPolicyOfTest(), DoorOfTest::Round(1, storage::kEverybody));
+  EXPECT_TRUE(Enter(Request()).ok());
+}
+
+TEST_F(EnterSaleHandlerTest, WhatElseTheSaleSaysIsSaidToThoseWhoWaitToo) {
+  door_.Set("tv", RoomPolicyOfTest(), DoorOfTest::Round(1, storage::kEverybody));
+  sale_says_ = quota::Refused{.refusal = storage::Refusal::kSalePaused};
+  EXPECT_EQ(ReasonOf(Enter(Request()).status()), "SALE_PAUSED");
+  sale_says_ = quota::Refused{.refusal = storage::Refusal::kSoldOut};
+  EXPECT_EQ(ReasonOf(Enter(Request()).status()), "SOLD_OUT");
+  sale_says_ = quota::Refused{.refusal = storage::Refusal::kSaleClosed};
+  EXPECT_EQ(ReasonOf(Enter(Request()).status()), "SALE_CLOSED");
+}
+
+// The policy may change while somebody is on their way from the sale's answer to the door.
+TEST_F(EnterSaleHandlerTest, NobodyEntersBeforeTheOpeningThroughARoomThatIsTakenAway) {
+  // Read right before the door is asked.
+  struct MeddlingClock : storage::Clock {
+    absl::Time Now() const override {
+      meddle();
+      return absl::FromUnixSeconds(1'000'000);
+    }
+    std::function<void()> meddle;
+  };
+  MeddlingClock clock;
+  EnterSaleHandler handler(
+      [](const std::string&, quota::EntryChecked done) {
+        done(quota::Refused{.refusal = storage::Refusal::kSaleNotOpen});
+      },
+      &door_.door(), &clock);
+  handler.StartServing();
+  for (const bool with_policy : {true, false}) {
+    door_.Set("tv", RoomPolicyOfTest(), DoorOfTest::Round(1, storage::kEverybody));
+    clock.meddle = [&] {
+      v1::FrontPolicy policy = RoomPolicyOfTest();
+      policy.clear_room();
+      if (with_policy) return door_.Set("tv", policy);
+      door_.Remove("tv");
+    };
+    absl::Status error;
+    handler.Enter(Request(), clock_.Now() + absl::Seconds(1), "",
+                  [&](absl::StatusOr<v1::EnterSaleResponse> response) { error = response.status(); });
+    EXPECT_EQ(ReasonOf(error), "SALE_NOT_OPEN") << with_policy;
+  }
 }
 
 TEST_F(EnterSaleHandlerTest, WhoMustSolveAChallengeGetsNoTokenYet) {
