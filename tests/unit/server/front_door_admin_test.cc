@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/admission/access_lists.h"
+#include "server/admission/door_rooms.h"
 #include "server/admission/front_door.h"
 #include "server/admission/front_keys.h"
 #include "server/admission/front_policy.h"
@@ -102,6 +103,19 @@ class FrontDoorAdminTest : public AdminHandlersTest {
     v1::FrontPolicy policy = Policy();
     policy.mutable_lottery()->set_admitted_per_million(admitted_per_million);
     return policy;
+  }
+  static v1::FrontPolicy WithRoom(int32_t buyers_per_second = 100) {
+    v1::FrontPolicy policy = WithToken(Policy());
+    policy.clear_lottery();
+    policy.mutable_room()->set_buyers_per_second(buyers_per_second);
+    return policy;
+  }
+  // "tv" is sold from then on.
+  void OpenIn(absl::Duration time) {
+    storage::Sku sku = *ledger_.GetSku("tv");
+    sku.opens_at = clock_.Now() + time;
+    const auto updated = ledger_.UpdateSku(sku, kActor);
+    ASSERT_TRUE(updated.ok()) << updated.status();
   }
   static v1::SetFrontPolicyRequest PolicyRequest(const std::string& sku_id, const v1::FrontPolicy& policy) {
     v1::SetFrontPolicyRequest request;
@@ -233,7 +247,7 @@ class FrontDoorAdminTest : public AdminHandlersTest {
 
   MeddledFrontLedger front_{&clock_, &ledger_};
   FrontAnnouncer front_announcer_{&front_, &sessions_};
-  FrontPolicyHandler policies_{&front_, &ledger_, &front_announcer_, /*trusted_proxies=*/1};
+  FrontPolicyHandler policies_{&front_, &ledger_, &front_announcer_, /*trusted_proxies=*/1, &clock_};
   AccessEntryHandler access_{&front_, &front_announcer_, &clock_};
   FrontKeyHandler keys_{&front_, &front_announcer_};
   TurnQueue turns_{&clock_, 10, [] { return size_t{0}; }};
@@ -470,6 +484,101 @@ TEST_F(FrontDoorAdminTest, ADrawIsOfOneSku) {
   EXPECT_THAT(MustSet(PolicyRequest("tv", policy)).warnings(), IsEmpty()) << "it is not new";
   door_.SetState(StateNow());
   EXPECT_EQ(CheckIn(MustExplain(Question("alice")), "draw").reason(), "DRAW_DECIDES");
+}
+
+TEST_F(FrontDoorAdminTest, ARoomIsOfOneSkuAndHasARound) {
+  EXPECT_EQ(MetadataOf(policies_.Set(PolicyRequest("*", WithRoom()), kActor).status(), "field"), "policy.room");
+  EXPECT_THAT(Policies(), IsEmpty());
+  OpenIn(absl::Hours(1));
+  const v1::SetFrontPolicyResponse set = MustSet(PolicyRequest("tv", WithRoom()));
+  EXPECT_THAT(set.warnings(), ElementsAre(HasSubstr("token: claims without a token are refused from now on")));
+  EXPECT_EQ(set.policy().policy().room().buyers_per_second(), 100);
+  EXPECT_EQ(set.policy().round().round(), 1);
+  EXPECT_THAT(set.policy().round().commitment(), SizeIs(32));
+  EXPECT_EQ(set.policy().round().admitted_per_million(), storage::kEverybody);
+  const v1::SetFrontPolicyResponse slower = MustSet(PolicyRequest("tv", WithRoom(7)));
+  EXPECT_THAT(slower.warnings(), IsEmpty());
+  EXPECT_EQ(slower.policy().round().round(), 1) << "places go on";
+  EXPECT_EQ(slower.policy().round().commitment(), set.policy().round().commitment());
+  door_.SetState(StateNow());
+  EXPECT_EQ(CheckIn(MustExplain(Question("alice")), "room").verdict(), v1::AdmissionCheck::VERDICT_WAIT);
+}
+
+TEST_F(FrontDoorAdminTest, ANewRoundOfARoomEndsItsPlaces) {
+  OpenIn(absl::Hours(1));
+  MustSet(PolicyRequest("tv", WithRoom()));
+  v1::SetFrontPolicyRequest request = PolicyRequest("tv", WithRoom());
+  request.set_new_lottery_round(true);
+  const v1::SetFrontPolicyResponse set = MustSet(request);
+  EXPECT_EQ(set.policy().round().round(), 2);
+  EXPECT_THAT(set.warnings(), ElementsAre(HasSubstr("a new round ends all places")));
+  clock_.AdvanceBy(absl::Hours(1));
+  EXPECT_THAT(MustSet(request).warnings(),
+              ElementsAre(HasSubstr("nobody is shuffled"), HasSubstr("a new round ends all places")));
+}
+
+TEST_F(FrontDoorAdminTest, ALotteryAfterARoomNeedsANewRoundOrAdmitsEverybody) {
+  OpenIn(absl::Hours(1));
+  MustSet(PolicyRequest("tv", WithRoom()));
+  v1::SetFrontPolicyRequest request = PolicyRequest("tv", WithToken(LotteryOf(100'000)));
+  const absl::Status refused = policies_.Set(request, kActor).status();
+  EXPECT_EQ(ReasonOf(refused), "LOTTERY_CANNOT_SHRINK");
+  EXPECT_EQ(MetadataOf(refused, "admitted_per_million"), "1000000");
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("has a waiting room"));
+  request.set_new_lottery_round(true);
+  const v1::SetFrontPolicyResponse drawn = MustSet(request);
+  EXPECT_EQ(drawn.policy().round().round(), 2);
+  EXPECT_EQ(drawn.policy().round().admitted_per_million(), 100'000);
+  EXPECT_THAT(drawn.warnings(), ElementsAre(HasSubstr("nobody waits in a room from now on")));
+
+  const v1::SetFrontPolicyResponse back = MustSet(PolicyRequest("tv", WithRoom()));
+  EXPECT_EQ(back.policy().round().round(), 2);
+  EXPECT_EQ(back.policy().round().admitted_per_million(), storage::kEverybody);
+  EXPECT_THAT(back.warnings(), ElementsAre(HasSubstr("the lottery's round goes on")));
+  EXPECT_EQ(MustSet(PolicyRequest("tv", WithToken(LotteryOf(1'000'000)))).policy().round().round(), 2);
+}
+
+TEST_F(FrontDoorAdminTest, TheRoundOfARoomEndsWithIt) {
+  OpenIn(absl::Hours(1));
+  MustSet(PolicyRequest("tv", WithRoom()));
+  EXPECT_THAT(MustSet(RemovalOf("tv")).warnings(), ElementsAre(HasSubstr("nobody waits in a room from now on")));
+  const auto rounds = front_.ListLotteryRounds("tv");
+  ASSERT_TRUE(rounds.ok() && rounds->size() == 1);
+  EXPECT_TRUE(rounds->front().ended_at.has_value());
+  EXPECT_EQ(MustSet(PolicyRequest("tv", WithRoom())).policy().round().round(), 2);
+}
+
+TEST_F(FrontDoorAdminTest, OperatorsAreWarnedOfARoomThatLetsNobodyIn) {
+  EXPECT_THAT(MustSet(PolicyRequest("tv", WithRoom())).warnings(), Contains(HasSubstr("nobody is shuffled")))
+      << "it is sold already";
+  EXPECT_THAT(MustSet(PolicyRequest("tv", WithRoom(0))).warnings(), ElementsAre(HasSubstr("room: 0 buyers a second")));
+  v1::SetFrontPolicyRequest request = PolicyRequest("tv", WithRoom());
+  v1::RateLimit& by_user = *request.mutable_policy()->mutable_limits(0);
+  by_user.mutable_per()->set_seconds(91);
+  EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("user: one try every 19s is less than who waits")));
+  by_user.mutable_per()->set_seconds(85);
+  EXPECT_THAT(MustSet(request).warnings(), IsEmpty()) << "more often than who waits asks";
+  request.mutable_policy()->mutable_room()->mutable_poll_interval()->set_seconds(60);
+  EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("for up to 1m")));
+  EXPECT_THAT(MustSet(PolicyRequest("radio", WithRoom())).warnings(), Contains(HasSubstr("no SKU radio")));
+}
+
+TEST_F(FrontDoorAdminTest, SoManySkusMayHaveARoomAndNoMore) {
+  StoreDocument("newer", R"({"room":{"of_tomorrow":1}})");
+  for (int i = 0; i < kMostRooms; ++i) MustSet(PolicyRequest(absl::StrCat("sku", i), WithRoom()));
+  v1::SetFrontPolicyRequest another = PolicyRequest("tv", WithRoom());
+  for (const bool preview : {true, false}) {
+    another.set_preview(preview);
+    const absl::Status refused = policies_.Set(another, kActor).status();
+    EXPECT_EQ(ReasonOf(refused), "FIELD_INVALID");
+    EXPECT_EQ(MetadataOf(refused, "field"), "policy.room");
+  }
+  MustSet(PolicyRequest("tv", Policy()));
+  MustSet(PolicyRequest("sku0", WithRoom(7)));
+  v1::FrontPolicy without = WithRoom();
+  without.clear_room();
+  MustSet(PolicyRequest("sku0", without));
+  MustSet(another);
 }
 
 TEST_F(FrontDoorAdminTest, OperatorsAreWarnedWhenADrawIsTakenAway) {

@@ -182,6 +182,113 @@ TEST(FrontPolicyTest, ADrawIsReadAsItWasWrittenAndExcludesALottery) {
   EXPECT_NE(CompilePolicy(RowOf(R"({"draw":{"of_tomorrow":1}})")).unreadable, "");
 }
 
+// With what a room needs beside it.
+v1::FrontPolicy FullPolicyWithRoom() {
+  v1::FrontPolicy policy = FullPolicy();
+  policy.clear_lottery();
+  policy.mutable_room()->set_buyers_per_second(200);
+  policy.mutable_room()->set_ahead_percent(150);
+  policy.mutable_room()->mutable_poll_interval()->set_seconds(30);
+  return policy;
+}
+
+TEST(FrontPolicyTest, EveryFaultOfARoomIsToldWithItsField) {
+  const std::vector<BadPolicy> cases = {
+      {"policy.room.buyers_per_second", [](v1::FrontPolicy& p) { p.mutable_room()->set_buyers_per_second(-1); }},
+      {"policy.room.buyers_per_second", [](v1::FrontPolicy& p) { p.mutable_room()->set_buyers_per_second(1'000'001); }},
+      {"policy.room.ahead_percent", [](v1::FrontPolicy& p) { p.mutable_room()->set_ahead_percent(-1); }},
+      {"policy.room.ahead_percent", [](v1::FrontPolicy& p) { p.mutable_room()->set_ahead_percent(9); }},
+      {"policy.room.ahead_percent", [](v1::FrontPolicy& p) { p.mutable_room()->set_ahead_percent(10'001); }},
+      {"policy.room.poll_interval",
+       [](v1::FrontPolicy& p) { p.mutable_room()->mutable_poll_interval()->set_seconds(1); }},
+      {"policy.room.poll_interval",
+       [](v1::FrontPolicy& p) { p.mutable_room()->mutable_poll_interval()->set_nanos(2'000'000'000); }},
+      {"policy.room.poll_interval",
+       [](v1::FrontPolicy& p) { p.mutable_room()->mutable_poll_interval()->set_seconds(61); }},
+      {"policy.room", [](v1::FrontPolicy& p) { p.mutable_lottery()->set_admitted_per_million(1'000'000); }},
+      {"policy.room", [](v1::FrontPolicy& p) { p.mutable_draw(); }},
+      {"policy.room",
+       [](v1::FrontPolicy& p) {
+         p.clear_purchase_token();
+         p.clear_challenge();
+         p.mutable_limits()->DeleteSubrange(2, 1);
+       }},
+      {"policy.room", [](v1::FrontPolicy& p) { p.mutable_limits()->DeleteSubrange(1, 2); }},
+  };
+  ASSERT_TRUE(CheckFrontPolicy(FullPolicyWithRoom()).ok()) << CheckFrontPolicy(FullPolicyWithRoom());
+  for (const BadPolicy& bad : cases) {
+    v1::FrontPolicy policy = FullPolicyWithRoom();
+    bad.spoil(policy);
+    const absl::Status status = CheckFrontPolicy(policy);
+    EXPECT_EQ(ReasonOf(status), "FIELD_INVALID") << bad.field << ": " << policy.ShortDebugString();
+    EXPECT_EQ(MetadataOf(status, "field"), bad.field) << policy.ShortDebugString();
+  }
+}
+
+TEST(FrontPolicyTest, BoundsOfARoomAreTaken) {
+  v1::FrontPolicy policy = FullPolicyWithRoom();
+  v1::RoomRule& room = *policy.mutable_room();
+  room.set_buyers_per_second(1'000'000);
+  room.set_ahead_percent(10'000);
+  room.mutable_poll_interval()->set_seconds(60);
+  EXPECT_TRUE(CheckFrontPolicy(policy).ok()) << CheckFrontPolicy(policy);
+  room.set_buyers_per_second(0);
+  room.set_ahead_percent(10);
+  room.mutable_poll_interval()->set_seconds(2);
+  EXPECT_TRUE(CheckFrontPolicy(policy).ok()) << CheckFrontPolicy(policy);
+  room.Clear();
+  EXPECT_TRUE(CheckFrontPolicy(policy).ok()) << "a room that lets nobody in yet";
+}
+
+TEST(FrontPolicyTest, ARoomIsReadAsItWasWritten) {
+  const v1::FrontPolicy policy = FullPolicyWithRoom();
+  const absl::StatusOr<v1::FrontPolicy> read = FromDocument(ToDocument(policy));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->SerializeAsString(), policy.SerializeAsString());
+  EXPECT_NE(CompilePolicy(RowOf(R"({"room":{"of_tomorrow":1}})")).unreadable, "");
+}
+
+TEST(FrontPolicyTest, ARoomIsCompiledWithItsRound) {
+  storage::FrontPolicyRow row = RowOf(ToDocument(FullPolicyWithRoom()));
+  row.round = RoundOf(storage::kEverybody);
+  const DoorPolicy compiled = CompilePolicy(row);
+  EXPECT_EQ(compiled.unreadable, "");
+  EXPECT_FALSE(compiled.lottery.has_value());
+  ASSERT_TRUE(compiled.room.has_value());
+  EXPECT_EQ(compiled.room->round, 3);
+  EXPECT_EQ(compiled.room->key, row.round->key);
+  EXPECT_EQ(compiled.room->commitment, row.round->commitment);
+  EXPECT_EQ(compiled.room->buyers_per_s, 200);
+  EXPECT_DOUBLE_EQ(compiled.room->ahead, 1.5);
+  EXPECT_EQ(compiled.room->poll_interval, absl::Seconds(30));
+}
+
+TEST(FrontPolicyTest, ARoomHasDefaults) {
+  storage::FrontPolicyRow row =
+      RowOf(R"({"limits":[{"key":"KEY_USER","tries":5,"per":"1s"}],"purchase_token":{},"room":{}})");
+  row.round = RoundOf(storage::kEverybody);
+  const DoorPolicy compiled = CompilePolicy(row);
+  EXPECT_EQ(compiled.unreadable, "");
+  ASSERT_TRUE(compiled.room.has_value());
+  EXPECT_EQ(compiled.room->buyers_per_s, 0);
+  EXPECT_DOUBLE_EQ(compiled.room->ahead, 2);
+  EXPECT_EQ(compiled.room->poll_interval, absl::Seconds(20));
+}
+
+// Not open to all: that is what it must not be. What waits in it could not be told apart for many SKUs.
+TEST(FrontPolicyTest, ARoomWithoutItsRoundOrItsSkuIsUnreadable) {
+  storage::FrontPolicyRow row = RowOf(ToDocument(FullPolicyWithRoom()));
+  EXPECT_TRUE(absl::StrContains(CompilePolicy(row).unreadable, "its room has no round"));
+  row.round = RoundOf(storage::kEverybody);
+  row.round->key.pop_back();
+  EXPECT_TRUE(absl::StrContains(CompilePolicy(row).unreadable, "its room has no round"));
+  row.round = RoundOf(storage::kEverybody);
+  row.sku_id = storage::kEverySku;
+  const DoorPolicy of_all = CompilePolicy(row);
+  EXPECT_TRUE(absl::StrContains(of_all.unreadable, "not of one SKU")) << of_all.unreadable;
+  EXPECT_FALSE(of_all.room.has_value());
+}
+
 // It is in ledgers: another form would make every policy a changed one.
 TEST(FrontPolicyTest, TheFormOfADocumentStays) {
   v1::FrontPolicy policy;
