@@ -9,16 +9,13 @@
 namespace tranche::server {
 namespace {
 
-// Who waits asks again after the interval, spread by this part of it, so that not all come at once.
-constexpr double kPollSpread = 0.1;
-
 // Who is refused by a limit is not counted as somebody who waits, and nobody lets them in.
 void WarnAboutSlowLimit(const v1::FrontPolicy& policy, std::vector<std::string>& warnings) {
   const absl::Duration poll = PollIntervalOf(policy.room());
   for (const v1::RateLimit& limit : policy.limits()) {
     if (limit.key() != v1::RateLimit::KEY_USER) continue;
     const absl::Duration interval = FromDuration(limit.per()).value_or(absl::ZeroDuration()) / limit.tries();
-    if (interval <= (1 - kPollSpread) * poll) continue;
+    if (interval <= poll) continue;
     warnings.push_back(absl::StrCat("user: one try every ",
                                     absl::FormatDuration(absl::Ceil(interval, absl::Seconds(1))),
                                     " is less than who waits in the room needs: they ask about every ",

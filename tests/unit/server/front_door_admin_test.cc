@@ -554,10 +554,10 @@ TEST_F(FrontDoorAdminTest, OperatorsAreWarnedOfARoomThatLetsNobodyIn) {
   EXPECT_THAT(MustSet(PolicyRequest("tv", WithRoom(0))).warnings(), ElementsAre(HasSubstr("room: 0 buyers a second")));
   v1::SetFrontPolicyRequest request = PolicyRequest("tv", WithRoom());
   v1::RateLimit& by_user = *request.mutable_policy()->mutable_limits(0);
-  by_user.mutable_per()->set_seconds(91);
-  EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("user: one try every 19s is less than who waits")));
-  by_user.mutable_per()->set_seconds(85);
-  EXPECT_THAT(MustSet(request).warnings(), IsEmpty()) << "more often than who waits asks";
+  by_user.mutable_per()->set_seconds(101);
+  EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("user: one try every 21s is less than who waits")));
+  by_user.mutable_per()->set_seconds(100);
+  EXPECT_THAT(MustSet(request).warnings(), IsEmpty()) << "as often as who waits asks";
   request.mutable_policy()->mutable_room()->mutable_poll_interval()->set_seconds(60);
   EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("for up to 1m")));
   EXPECT_THAT(MustSet(PolicyRequest("radio", WithRoom())).warnings(), Contains(HasSubstr("no SKU radio")));
