@@ -24,8 +24,9 @@ constexpr int kStatusQueue = 16;
 // waits behind them.
 constexpr int kLongReadThreads = 2;
 constexpr int kLongReadQueue = 64;
-// Two questions to ZooKeeper for the status, one for the traffic, and one to the ledger.
-constexpr int kLookThreads = 4;
+// Questions to ZooKeeper: two for the status, one for the traffic, and one for the waiting rooms; and one to the
+// ledger.
+constexpr int kLookThreads = 5;
 // For callers who may not go on.
 constexpr absl::Duration kCheckExports = absl::Seconds(1);
 // Per shard, while a SKU moves.
@@ -115,6 +116,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
           std::move(door), [] { return LogNode(); }, storage::Clock::Real()),
       draws_(&ledger->draws(), &ledger->stock(), ledger->shards().home().front, storage::Clock::Real()),
       looks_(std::make_unique<storage::BoundedExecutor>(kLookThreads, kLookThreads)),
+      rooms_(ledger->shards().home().front, sessions, looks_.get(), storage::Clock::Real()),
       status_(&ledger->shards(), sessions, looks_.get(), storage::Clock::Real()),
       traffic_(&ledger->stock(), sessions, looks_.get(), storage::Clock::Real()),
       answers_(AnswerLimitsOf(options), storage::Clock::Real()),
@@ -160,6 +162,7 @@ AdminHandlers OperatorCalls::Handlers(bool watches_exports) {
           .access_entry = &access_entries_,
           .front_key = &front_keys_,
           .explain_admission = &explanations_,
+          .room = &rooms_,
           .draw = &draws_,
           .status = &status_,
           .traffic = &traffic_,

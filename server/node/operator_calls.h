@@ -25,6 +25,7 @@
 #include "server/handlers/payment_handler.h"
 #include "server/handlers/preview_handler.h"
 #include "server/handlers/quota_handler.h"
+#include "server/handlers/room_handler.h"
 #include "server/handlers/shard_handler.h"
 #include "server/handlers/sku_change_handler.h"
 #include "server/handlers/sku_handler.h"
@@ -92,7 +93,8 @@ class OperatorCalls {
   FrontKeyHandler front_keys_;
   ExplainAdmissionHandler explanations_;
   DrawAdminHandler draws_;
-  std::unique_ptr<storage::BoundedExecutor> looks_;  // for questions of the next two
+  std::unique_ptr<storage::BoundedExecutor> looks_;  // for questions of the next three
+  RoomHandler rooms_;
   StatusHandler status_;
   TrafficHandler traffic_;
   AnswerBudget answers_;

@@ -46,6 +46,7 @@ std::vector<CallEntry> DoorCalls(const AdminHandlers& to) {
       BlockingCall({"RotateFrontKey", kAdminister, kAdmin, kNo}, to.front_key, &FrontKeyHandler::Rotate),
       BlockingCall({"ExplainAdmission", kObserve, kStatus, kYes}, to.explain_admission,
                    &ExplainAdmissionHandler::Explain),
+      BlockingCall({"ListRooms", kObserve, kAdmin, kYes}, to.room, &RoomHandler::List),
 
       BlockingCall({"CreateDraw", kOperate, kAdmin, kNo}, to.draw, &DrawAdminHandler::Create),
       BlockingCall({"ChangeDraw", kOperate, kAdmin, kYes}, to.draw, &DrawAdminHandler::Change),

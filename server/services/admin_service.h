@@ -20,6 +20,7 @@
 #include "server/handlers/payment_handler.h"
 #include "server/handlers/preview_handler.h"
 #include "server/handlers/quota_handler.h"
+#include "server/handlers/room_handler.h"
 #include "server/handlers/shard_handler.h"
 #include "server/handlers/sku_change_handler.h"
 #include "server/handlers/sku_handler.h"
@@ -51,6 +52,7 @@ struct AdminHandlers {
   AccessEntryHandler* access_entry = nullptr;
   FrontKeyHandler* front_key = nullptr;
   ExplainAdmissionHandler* explain_admission = nullptr;
+  RoomHandler* room = nullptr;
   DrawAdminHandler* draw = nullptr;
   StatusHandler* status = nullptr;
   TrafficHandler* traffic = nullptr;

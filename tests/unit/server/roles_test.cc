@@ -91,6 +91,7 @@ const std::map<std::string, std::string> kExpected = {
     {"AdminService.ListFrontKeys", "  rvoa"},
     {"AdminService.RotateFrontKey", "     a"},
     {"AdminService.ExplainAdmission", "  rvoa"},
+    {"AdminService.ListRooms", "  rvoa"},
     {"AdminService.CreateDraw", "    oa"},
     {"AdminService.ChangeDraw", "    oa"},
     {"AdminService.ListDraws", "  rvoa"},
