@@ -1,4 +1,5 @@
-// tranchectl door show|set|remove|round|rounds|test; lists are in door_list_commands.cc, keys in door_key_commands.cc
+// tranchectl door show|set|remove|round|rounds|test; lists are in door_list_commands.cc, keys in door_key_commands.cc,
+// waiting rooms in door_room_commands.cc
 
 #include <cstdint>
 #include <fstream>
@@ -150,13 +151,16 @@ void SetPolicy(Session& session, const DoorSetFlags& flags) {
   const bool from_file = !flags.policy_file.empty();
   if (!from_file && !flags.policy.Any() && !flags.new_round) {
     return session.FailLocally(
-        "say what to ask of buyers: --limit, --lottery, --token, --challenge, --draw, or --policy FILE");
+        "say what to ask of buyers: --limit, --lottery, --room, --token, --challenge, --draw, or --policy FILE");
   }
   if (from_file && flags.policy.Any()) return session.FailLocally("--policy replaces all: it goes with no other flag");
   const auto stored = ReadPolicy(session, flags.sku_id);
   if (!stored.ok()) return session.FailRemotely(stored.status());
   auto policy = PolicyMeant(flags, *stored);
   if (!policy.ok()) return session.FailLocally(policy.status().message());
+  if (flags.sku_id == kOfEverySku && policy->has_room()) {
+    return session.FailLocally("'*' takes no waiting room: each room is of one SKU");
+  }
   SetFrontPolicyRequest request;
   request.set_sku_id(flags.sku_id);
   *request.mutable_policy() = *std::move(policy);
@@ -189,10 +193,11 @@ void BeginRound(Session& session, const DoorPolicyFlags& flags) {
       return session.FailLocally(readable.message());
     }
   }
-  if (!stored->has_value() || !(*stored)->policy().has_lottery()) {
-    return session.FailLocally(absl::StrCat(flags.sku_id,
-                                            " has no policy of its own with a lottery: `tranchectl door set ",
-                                            flags.sku_id, " --lottery 10%` makes one"));
+  const bool has_ranks = stored->has_value() && ((*stored)->policy().has_lottery() || (*stored)->policy().has_room());
+  if (!has_ranks) {
+    return session.FailLocally(
+        absl::StrCat(flags.sku_id, " has no policy of its own with a lottery or a waiting room: `tranchectl door set ",
+                     flags.sku_id, " --lottery 10%`, or --room 200/s, makes one"));
   }
   SetFrontPolicyRequest request;
   request.set_sku_id(flags.sku_id);
@@ -296,15 +301,31 @@ void AddPolicyFlags(CLI::App* set, PolicyFlags& flags) {
       ->excludes(no_draw);
 }
 
+void AddRoomFlags(CLI::App* set, PolicyFlags& flags) {
+  CLI::Option* no_room = set->add_flag("--no-room", flags.no_room, "Nobody waits in a room");
+  CLI::Option* room =
+      set->add_option("--room", flags.room,
+                      "BUYERS/s[,ahead=PERCENT][,poll=TIME]: buyers wait in a room, and are let in at this rate; "
+                      "ahead: only so many at a time as buy this part of what is unsold (otherwise 200%); poll: they "
+                      "ask again after it, 2s to 1m (otherwise 20s). Needs --token and --limit user=...; not with a "
+                      "lottery or a draw")
+          ->excludes(no_room);
+  set->add_flag("--hold-room", flags.hold_room,
+                "Let nobody in from the waiting room, as --room 0/s; who waits keeps their place")
+      ->excludes(room)
+      ->excludes(no_room);
+}
+
 void AddDoorSet(CLI::App* door, Session& session) {
   auto flags = std::make_shared<DoorSetFlags>();
   CLI::App* set = door->add_subcommand("set", "Change what the front door asks: what is named, the rest stays");
   AddDoorSkuArgument(set, flags->sku_id);
   AddPolicyFlags(set, flags->policy);
+  AddRoomFlags(set, flags->policy);
   set->add_option("--policy", flags->policy_file,
                   "Replace the whole policy by that of this JSON file; -: standard input");
   set->add_flag("--new-round", flags->new_round,
-                "Draw new ranks for the lottery, and tell the key of the round before");
+                "Draw new ranks for the lottery or the waiting room, and tell the key of the round before");
   AddExpectVersion(set, flags->expected_version);
   AddYesFlag(set, flags->yes);
   set->footer(
@@ -313,6 +334,8 @@ void AddDoorSet(CLI::App* door, Session& session) {
       "  tranchectl door set tv --limit user=5/1s,burst=3 --limit address=50/1s,wait=2s   shows what would change\n"
       "  tranchectl door set tv --lottery 10% --yes        one of ten buyers; 20% later admits these and as many more\n"
       "  tranchectl door set tv --token --challenge 12 --yes\n"
+      "  tranchectl door set tv --room 200/s --token --limit user=5/1s --yes   a waiting room: see door rooms\n"
+      "  tranchectl door set tv --hold-room --yes\n"
       "  tranchectl door set tv --no-lottery --no-limit address --yes\n"
       "  tranchectl door set '*' --policy policy.json --yes");
   set->callback([&session, flags] { SetPolicy(session, *flags); });
@@ -333,7 +356,7 @@ void AddDoorPolicyCommand(CLI::App* door, Session& session, const char* name, co
 void AddDoorRounds(CLI::App* door, Session& session) {
   auto sku_id = std::make_shared<std::string>();
   CLI::App* rounds = door->add_subcommand(
-      "rounds", "A SKU's lottery rounds, also those of '*', with what anybody needs to check a rank");
+      "rounds", "A SKU's rounds of its lottery or waiting room, also those of '*': all to check a rank with");
   AddSkuArgument(rounds, *sku_id);
   rounds->footer(
       "The key of a round is told when it has ended; until then only its hash (SHA-256), which buyers see, too.\n"
@@ -374,12 +397,15 @@ void AddDoorCommands(CLI::App& app, Session& session) {
                        "The round of its lottery ends, and its key is told.\n"
                        "Example:\n  tranchectl door remove tv --yes",
                        &RemovePolicy);
-  AddDoorPolicyCommand(door, session, "round", "Begin a new round of the lottery: every buyer gets a new rank",
-                       "The round before ends, and its key is told. Tokens that buyers have stay good.\n"
-                       "To admit fewer: door set SKU --lottery 5% --new-round.\n"
-                       "Example:\n  tranchectl door round tv --yes",
-                       &BeginRound);
+  AddDoorPolicyCommand(
+      door, session, "round", "Begin a new round of the lottery, or of the waiting room: new ranks",
+      "The round before ends, and its key is told. Tokens that buyers have stay good. In a waiting\n"
+      "room all places end: before the sale opens all are shuffled anew, after it they join at the end.\n"
+      "To admit fewer: door set SKU --lottery 5% --new-round.\n"
+      "Example:\n  tranchectl door round tv --yes",
+      &BeginRound);
   AddDoorRounds(door, session);
+  AddDoorRoomCommands(door, session);
   AddDoorListCommands(door, session);
   AddDoorKeyCommands(door, session);
   AddDoorTest(door, session);

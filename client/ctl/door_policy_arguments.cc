@@ -15,6 +15,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "client/ctl/parse.h"
+#include "client/ctl/room_arguments.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::ctl {
@@ -169,6 +170,20 @@ absl::Status ApplyChallenge(const PolicyFlags& flags, FrontPolicy& policy) {
   return absl::OkStatus();
 }
 
+absl::Status ApplyRoom(const PolicyFlags& flags, FrontPolicy& policy) {
+  if (flags.no_room) policy.clear_room();
+  if (flags.hold_room) {
+    if (!policy.has_room()) {
+      return absl::InvalidArgumentError(
+          "--hold-room: the policy has no waiting room; --room 0/s makes one that is held");
+    }
+    policy.mutable_room()->set_buyers_per_second(0);
+  }
+  if (flags.room.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(*policy.mutable_room(), OfFlag("--room", ParseRoom(flags.room, policy.room())));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<RateLimit> ParseRateLimit(const std::string& text) {
@@ -254,7 +269,7 @@ std::vector<RateLimit::Key> RateLimitKeys() {
 
 bool PolicyFlags::Any() const {
   return !limits.empty() || !no_limits.empty() || !lottery.empty() || no_lottery || !token.empty() || no_token ||
-         !challenge.empty() || no_challenge || draw || no_draw;
+         !challenge.empty() || no_challenge || draw || no_draw || !room.empty() || no_room || hold_room;
 }
 
 absl::StatusOr<FrontPolicy> ApplyPolicyFlags(FrontPolicy policy, const PolicyFlags& flags) {
@@ -268,6 +283,8 @@ absl::StatusOr<FrontPolicy> ApplyPolicyFlags(FrontPolicy policy, const PolicyFla
   if (flags.draw) policy.mutable_draw();
   RETURN_IF_ERROR(ApplyToken(flags, policy));
   RETURN_IF_ERROR(ApplyChallenge(flags, policy));
+  RETURN_IF_ERROR(ApplyRoom(flags, policy));
+  RETURN_IF_ERROR(CheckRoomIn(policy));
   return policy;
 }
 

@@ -47,6 +47,9 @@ struct PolicyFlags {
   bool no_challenge = false;
   bool draw = false;
   bool no_draw = false;
+  std::string room;  // as ParseRoom takes it (room_arguments.h)
+  bool no_room = false;
+  bool hold_room = false;  // lets nobody in; the rest of the room stays
 
   // Whether they say anything.
   bool Any() const;

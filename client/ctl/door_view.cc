@@ -14,6 +14,7 @@
 #include "client/ctl/change_view.h"
 #include "client/ctl/door_policy_arguments.h"
 #include "client/ctl/parse.h"
+#include "client/ctl/room_arguments.h"
 
 namespace tranche::ctl {
 namespace {
@@ -45,8 +46,19 @@ std::string LimitOf(const FrontPolicy& policy, RateLimit::Key key) {
 
 std::string DrawOf(const FrontPolicy& policy) { return policy.has_draw() ? "decides" : kNothingAsked; }
 
+std::string RoomOf(const FrontPolicy& policy) {
+  return policy.has_room() ? DescribeRoom(policy.room()) : kNothingAsked;
+}
+
 std::string LotteryOf(const FrontPolicy& policy) {
   return policy.has_lottery() ? FormatShare(policy.lottery().admitted_per_million()) : kNothingAsked;
+}
+
+// By what it chooses among buyers, briefly. A policy has no more than one of the three.
+std::string ChoiceOf(const FrontPolicy& policy) {
+  if (policy.has_draw()) return "a draw";
+  if (policy.has_room()) return absl::StrCat("room ", policy.room().buyers_per_second(), "/s");
+  return LotteryOf(policy);
 }
 
 std::string TokenOf(const FrontPolicy& policy) {
@@ -155,8 +167,7 @@ void PrintPolicies(Session& session, const tranche::v1::ListFrontPoliciesRespons
     const FrontPolicy& policy = stored.policy();
     const bool readable = stored.unreadable().empty();
     std::vector<std::string> row = {stored.sku_id(), readable ? LimitsOf(policy, !session.wide()) : kNotReadable};
-    // A policy has no more than one of the two.
-    row.push_back(!readable ? "?" : policy.has_draw() ? "a draw" : LotteryOf(policy));
+    row.push_back(readable ? ChoiceOf(policy) : "?");
     row.push_back(readable ? TokenOf(policy) : "?");
     row.push_back(readable ? ChallengeOf(policy, !session.wide()) : "?");
     row.push_back(absl::StrCat(stored.version()));
@@ -179,8 +190,10 @@ std::vector<std::pair<std::string, std::string>> PolicyTerms(const StoredFrontPo
     terms.emplace_back(absl::StrCat("limit ", RateLimitKeyName(key)), LimitOf(policy, key));
   }
   terms.emplace_back("lottery", LotteryOf(policy));
-  const bool plays = stored != nullptr && stored->has_round();
-  terms.emplace_back("lottery round", plays ? absl::StrCat(stored->round().round()) : kNothingAsked);
+  terms.emplace_back("room", RoomOf(policy));
+  // Of the lottery, or of the room.
+  const bool ranks = stored != nullptr && stored->has_round();
+  terms.emplace_back("round", ranks ? absl::StrCat(stored->round().round()) : kNothingAsked);
   terms.emplace_back("draw", DrawOf(policy));
   terms.emplace_back("token", TokenOf(policy));
   terms.emplace_back("challenge", ChallengeOf(policy, /*brief=*/false));

@@ -386,7 +386,7 @@ TEST(DoorViewTest, AChangeShowsOnlyWhatDiffers) {
   change.add_warnings("no SKU has this id");
   const DoorOutput preview = DoorPrints("table", [&](Session& s) { PrintPolicyChange(s, "tv", change, true); });
   EXPECT_THAT(preview.out, AllOf(ContainsRegex("limit user +5/1s,burst=3 -> 9/1s, burst 9 .default"),
-                                 ContainsRegex("lottery +10% -> 20%"), ContainsRegex("lottery round +3 -> 4"),
+                                 ContainsRegex("lottery +10% -> 20%"), ContainsRegex("round +3 -> 4"),
                                  Not(HasSubstr("limit address")), Not(HasSubstr("token"))));
   EXPECT_THAT(preview.err, AllOf(HasSubstr("--yes --expect-version 12"), HasSubstr("no SKU has this id")));
   const DoorOutput done = DoorPrints("table", [&](Session& s) { PrintPolicyChange(s, "tv", change, false); });
