@@ -4,6 +4,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "client/internal/connection.h"
+#include "client/internal/entry_wait.h"
 #include "client/internal/stream_session.h"
 #include "client/internal/watch_session.h"
 #include "storage/base/status_macros.h"
@@ -128,6 +129,17 @@ absl::StatusOr<SaleEntry> Client::EnterSale(tranche::EnterSale request) {
 
 void Client::EnterSaleAsync(tranche::EnterSale request, EntryCallback callback) {
   connection_->EnterSale(std::move(request), std::move(callback));
+}
+
+absl::StatusOr<SaleEntry> Client::AwaitEntry(tranche::EnterSale request, absl::Time deadline, PlaceCallback on_place) {
+  return Await<SaleEntry>([&](EntryCallback callback) {
+    internal::EntryWait::Start(*connection_, deadline, std::move(request), std::move(on_place), std::move(callback));
+  });
+}
+
+void Client::AwaitEntryAsync(tranche::EnterSale request, absl::Time deadline, PlaceCallback on_place,
+                             EntryCallback callback) {
+  internal::EntryWait::Start(*connection_, deadline, std::move(request), std::move(on_place), std::move(callback));
 }
 
 absl::StatusOr<EnteredDraw> Client::EnterDraw(tranche::EnterDraw request) {

@@ -1,5 +1,6 @@
 #include "client/internal/connection.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "client/internal/cart_call.h"
@@ -142,9 +143,13 @@ void Connection::ListSkus(tranche::ListSkus query, CallbackOf<SkuPage> callback)
 }
 
 void Connection::EnterSale(tranche::EnterSale request, CallbackOf<SaleEntry> callback) {
+  EnterSaleBefore(absl::InfiniteFuture(), std::move(request), std::move(callback));
+}
+
+void Connection::EnterSaleBefore(absl::Time deadline, tranche::EnterSale request, CallbackOf<SaleEntry> callback) {
   using Call = RepeatableCall<tranche::v1::EnterSaleRequest, tranche::v1::EnterSaleResponse, SaleEntry>;
-  (new Call(environment_, DeadlineFromNow(), &Stub::EnterSale, ToProto(std::move(request)), /*changes=*/"",
-            std::move(callback), /*in_doubt=*/false, environment_.sale_entry_throttle.get()))
+  (new Call(environment_, std::min(deadline, DeadlineFromNow()), &Stub::EnterSale, ToProto(std::move(request)),
+            /*changes=*/"", std::move(callback), /*in_doubt=*/false, environment_.sale_entry_throttle.get()))
       ->Start();
 }
 

@@ -64,6 +64,8 @@ class Connection {
   void GetSku(std::string sku_id, CallbackOf<Sku> callback);
   void ListSkus(tranche::ListSkus query, CallbackOf<SkuPage> callback);
   void EnterSale(tranche::EnterSale request, CallbackOf<SaleEntry> callback);
+  // Until the caller's deadline, if that comes first.
+  void EnterSaleBefore(absl::Time deadline, tranche::EnterSale request, CallbackOf<SaleEntry> callback);
   void EnterDraw(tranche::EnterDraw request, CallbackOf<EnteredDraw> callback);
   void GetDrawEntry(tranche::GetDrawEntry query, CallbackOf<DrawEntry> callback);
 

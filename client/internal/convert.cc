@@ -98,6 +98,20 @@ Sku ToSku(const tranche::v1::CatalogSku& message, const google::protobuf::Durati
   return sku;
 }
 
+WaitingPlace ToPlace(const tranche::v1::WaitingPlace& message) {
+  WaitingPlace place;
+  place.ticket = message.ticket();
+  if (message.has_ahead()) place.ahead = message.ahead();
+  if (message.has_expected_wait()) place.expected_wait = ToDuration(message.expected_wait());
+  if (message.has_as_of()) place.as_of = ToTime(message.as_of());
+  place.round = message.round();
+  place.commitment = message.commitment();
+  place.rank = message.rank();
+  place.threshold = message.threshold();
+  place.shuffled = message.shuffled();
+  return place;
+}
+
 }  // namespace
 
 tranche::v1::CreateReservationRequest ToProto(CreateReservation request) {
@@ -182,6 +196,7 @@ tranche::v1::EnterSaleRequest ToProto(EnterSale request) {
   message.set_user_id(std::move(request.user));
   message.set_challenge_solution(std::move(request.challenge_solution));
   message.set_buyer_address(std::move(request.buyer_address));
+  message.set_waiting_ticket(std::move(request.waiting_ticket));
   return message;
 }
 
@@ -277,6 +292,7 @@ SaleEntry FromProto(const tranche::v1::EnterSaleResponse& message) {
                                   .rank = message.lottery().rank(),
                                   .threshold = message.lottery().threshold()};
   }
+  if (message.has_place()) entry.place = ToPlace(message.place());
   return entry;
 }
 

@@ -17,6 +17,9 @@ struct EnterSale {
   std::string challenge_solution = {};
   // As in CreateReservation.
   std::string buyer_address = {};
+  // WaitingPlace::ticket of the last answer, unchanged; empty at the first try. Without it a buyer who comes after the
+  // opening joins the waiting room anew, at its end.
+  std::string waiting_ticket = {};
 };
 
 // Where a buyer is in a SKU's lottery.
@@ -27,9 +30,27 @@ struct LotteryTicket {
   uint64_t threshold = 0;  // whoever's rank is below is admitted; 2^64 - 1: everybody is
 };
 
+// Where a buyer is in a SKU's waiting room. Who joins before the sale opens is shuffled; who joins later comes after
+// all of those, in order.
+struct WaitingPlace {
+  // The place itself: send it with the next EnterSale, and keep it where a reload and a second tab find it. Joining
+  // again never gives a better one.
+  std::string ticket = {};
+  // So many who still ask come before. nullopt: not known yet.
+  std::optional<int64_t> ahead = {};
+  // How long it will take, as it looks now. nullopt: not known, such as before the sale opens.
+  std::optional<absl::Duration> expected_wait = {};
+  absl::Time as_of = absl::InfinitePast();  // when these two were computed; InfinitePast: not known
+  int64_t round = 0;                        // from 1; a ticket is good for its round only
+  std::string commitment = {};              // SHA-256 of the round's key, 32 bytes
+  uint64_t rank = 0;                        // the lowest are let in first
+  uint64_t threshold = 0;                   // whoever's rank is below is let in; it only grows within a round
+  bool shuffled = false;                    // they joined before the sale opened
+};
+
 // The answer. Show `challenge` to the buyer if there is one, else wait if they are not admitted, else claim.
 struct SaleEntry {
-  // The lottery has room for this buyer, or there is none.
+  // The lottery, or the waiting room, lets this buyer in, or there is neither.
   bool admitted = false;
   // For CreateReservation::purchase_token, until then, as often as needed. Empty: the SKU asks for none, the buyer is
   // not admitted, or `challenge` comes first. A secret of this buyer: do not log it.
@@ -44,6 +65,8 @@ struct SaleEntry {
   absl::Duration retry_after = absl::ZeroDuration();
   // nullopt: the SKU has no lottery.
   std::optional<LotteryTicket> lottery;
+  // nullopt: the SKU has no waiting room. Keep its ticket.
+  std::optional<WaitingPlace> place = {};
 };
 
 }  // namespace tranche
