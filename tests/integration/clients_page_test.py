@@ -39,13 +39,16 @@ def entering_program():
     """The page's program, which enters the sale first and prints what it would tell the buyer's page."""
     (program,) = blocks(PAGE, ("python",))
     (enter,) = (block for block in blocks(PAGE, ("py",)) if "def enter(" in block)
+    (wait,) = (block for block in blocks(PAGE, ("py",)) if "def wait_for_turn(" in block)
     definitions, main, _ = program.partition(BEGIN_OF_MAIN)
     assert main, "the page's program has another form"
     return f"""{definitions}
 {enter}
+{wait}
 import json
 channel = connect(sys.argv[1])
-told = enter(door_of(channel), *sys.argv[2:])
+told = (wait_for_turn(door_of(channel), *sys.argv[3:5], time.time() + float(sys.argv[5]), *sys.argv[6:])
+        if sys.argv[2] == "--wait" else enter(door_of(channel), *sys.argv[2:]))
 if told.get("token"):
     told["reserved"] = reserve(
         rpc.ReservationServiceStub(channel), sys.argv[2], sys.argv[3], str(uuid.uuid4()), told["token"]).sku_id
@@ -70,9 +73,10 @@ const client = connect(nodes, ReservationService);
     const claim = await reserve(client, sku, user, randomUUID(), {{purchase_token: told.token}});
     told.reserved = claim.sku_id;
   }}
-  if ('retry_after_ms' in told) {{
-    told.retry_after_s = told.retry_after_ms / 1000;
-    delete told.retry_after_ms;
+  for (const name of ['retry_after', 'expected_wait']) {{
+    if (!(`${{name}}_ms` in told)) continue;
+    told[`${{name}}_s`] = told[`${{name}}_ms`] / 1000;
+    delete told[`${{name}}_ms`];
   }}
   console.log(JSON.stringify(told));
 }})().finally(() => [door, client].forEach(one => one.close()));
@@ -225,6 +229,25 @@ class EnteringASale(unittest.TestCase):
         self.assertEqual((request.sku_id, request.user_id, request.buyer_address, request.challenge_solution),
                          ("tv", "alice", "203.0.113.7", ""))
 
+    def test_who_waits_in_a_room_is_told_their_place_and_keeps_it(self):
+        waits = door_pb.EnterSaleResponse()
+        waits.retry_after.FromMilliseconds(2500)
+        waits.place.ticket = "the-next-ticket"
+        told, request = self.enter(waits, "", "the-last-ticket")
+        self.assertEqual(told, {"retry_after_s": 2.5, "ticket": "the-next-ticket"}, "the rest is not known")
+        self.assertEqual(request.waiting_ticket, "the-last-ticket")
+        waits.place.ahead = 0
+        waits.place.expected_wait.FromMilliseconds(1500)
+        told, request = self.enter(waits)
+        self.assertEqual(told, {"retry_after_s": 2.5, "ticket": "the-next-ticket", "ahead": 0, "expected_wait_s": 1.5})
+        self.assertEqual(request.waiting_ticket, "")
+
+    def test_a_challenge_in_a_room_does_not_cost_the_place(self):
+        asked = door_pb.EnterSaleResponse(admitted=True)
+        asked.challenge.altcha = "{}"
+        asked.place.ticket = "the-next-ticket"
+        self.assertEqual(self.enter(asked)[0], {"challenge": "{}", "problem": "", "ticket": "the-next-ticket"})
+
     def test_a_rate_limit_is_passed_on_after_one_try(self):
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(700)
@@ -239,6 +262,44 @@ class EnteringASale(unittest.TestCase):
         told, request = self.enter(asked, "solved")
         self.assertEqual(told, {"challenge": "{}", "problem": "expired"})
         self.assertEqual(request.challenge_solution, "solved")
+
+
+class WaitingInARoom(unittest.TestCase):
+    """The page's loop, against a front door that answers as it was told."""
+
+    def wait(self, answers, seconds):
+        requests = []
+
+        class Door(door_rpc.FrontDoorServiceServicer):
+            def EnterSale(self, request, context):  # noqa: N802 (gRPC's name)
+                requests.append(request)
+                return answers[len(requests) - 1]
+
+        server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=1))
+        door_rpc.add_FrontDoorServiceServicer_to_server(Door(), server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        self.addCleanup(server.stop, None)
+        told = enter(f"127.0.0.1:{port}", "--wait", "tv", "alice", str(seconds))
+        return told, [request.waiting_ticket for request in requests]
+
+    @staticmethod
+    def place(ticket, retry_after_ms):
+        answer = door_pb.EnterSaleResponse()
+        answer.retry_after.FromMilliseconds(retry_after_ms)
+        answer.place.ticket = ticket
+        return answer
+
+    def test_each_try_has_the_ticket_of_the_answer_before(self):
+        told, tickets = self.wait([self.place("first", 10), self.place("second", 10),
+                                   door_pb.EnterSaleResponse(admitted=True)], seconds=60)
+        self.assertEqual(tickets, ["", "first", "second"])
+        self.assertEqual(told, {"ticket": "second", "token": ""})
+
+    def test_who_is_not_let_in_in_time_keeps_the_ticket(self):
+        told, tickets = self.wait([self.place("first", 10), self.place("second", 3_600_000)], seconds=60)
+        self.assertEqual(tickets, ["", "first"])
+        self.assertEqual(told, {"ticket": "second", "retry_after_s": 3600.0})
 
 
 class EnteringASaleInNode(EnteringASale):

@@ -1,5 +1,6 @@
 """A buyer's whole way through the front door, in Python and with nothing but its standard library besides gRPC: the
-challenge, the token, the claim and the payment, and after the round the rank that was drawn; and the same with a draw.
+challenge, the token, the claim and the payment, and after the round the rank that was drawn; and the same with a draw,
+and with a waiting room.
 
     enter_sale_test.py BIN_DIR
 """
@@ -7,6 +8,7 @@ challenge, the token, the claim and the payment, and after the round the rank th
 import base64
 import hashlib
 import hmac
+import itertools
 import json
 import os
 import pathlib
@@ -26,6 +28,8 @@ CALL_TIMEOUT_S = 10
 PATIENCE_S = 60
 SKU = "tv"
 DRAWN_SKU = "guitar"
+ROOM_SKU = "concert"
+FIRST_LATE_RANK = 2**63
 
 
 def make_stubs(folder):
@@ -291,8 +295,102 @@ class EnterSale(unittest.TestCase):
         self.assertEqual(paid.outcome, reservations.CONFIRM_OUTCOME_CONFIRMED)
         self.until(lambda: self.draw_entry(winner).draw.state == door.Draw.STATE_FINISHED, "it does not end")
 
-    def round(self, number):
-        rounds = self.doors[0].ListLotteryRounds(door.ListLotteryRoundsRequest(sku_id=SKU),
+    def enter_room(self, user, node=0, ticket=""):
+        return self.doors[node].EnterSale(
+            door.EnterSaleRequest(sku_id=ROOM_SKU, user_id=user, waiting_ticket=ticket), timeout=CALL_TIMEOUT_S)
+
+    def has_room(self, node):
+        """Whether the node knows the SKU and its policy."""
+        try:
+            return self.enter_room("nobody", node).HasField("place")
+        except grpc.RpcError:
+            return False
+
+    def room(self):
+        """As operators see it."""
+        (room,) = json.loads(self.ctl("door", "rooms", ROOM_SKU, "-o", "json"))["rooms"]
+        return room
+
+    def wait_for_turns(self, places):
+        """The answers by which these users were let in. Each asks at one node after another, with their tickets."""
+        waiting, let_in, tries = dict(places), {}, itertools.count()
+
+        def all_are_let_in():
+            for user, place in list(waiting.items()):
+                entered = self.enter_room(user, next(tries) % len(self.doors), place.ticket)
+                self.assertEqual((entered.place.rank, entered.place.shuffled), (place.rank, place.shuffled), user)
+                waiting[user] = entered.place
+                if entered.admitted:
+                    let_in[user] = entered
+                    del waiting[user]
+            return not waiting
+
+        self.until(all_are_let_in, "not all are let in")
+        return let_in
+
+    def test_room_wait_token_claim_payment(self):
+        self.ctl("sku", "create", ROOM_SKU, "--stock", "100", "--price", "499.00", "--currency", "EUR",
+                 "--opens-at", "2099-01-01T00:00:00Z")
+        tranchectl.wait_until_announced(self.state, [ROOM_SKU])
+        self.ctl("door", "set", ROOM_SKU, "--room", "50/s,poll=2s", "--token", "--limit", "user=1000/1s", "--yes")
+        for node in range(len(self.doors)):
+            self.until(lambda node=node: self.has_room(node), "the policy is not known")
+
+        early = {}
+        for number, user in enumerate(("alice", "bob", "carol", "dave", "eve", "frank")):
+            entered = self.enter_room(user, number % 2)
+            self.assertFalse(entered.admitted)
+            self.assertEqual(entered.purchase_token, "")
+            self.assertGreater(entered.retry_after.ToMilliseconds(), 0)
+            early[user] = entered.place
+            self.assertNotEqual(early[user].ticket, "")
+            self.assertTrue(early[user].shuffled)
+            self.assertLess(early[user].rank, FIRST_LATE_RANK)
+            again = self.enter_room(user, 1 - number % 2)
+            self.assertEqual(again.place.rank, early[user].rank, "a second tab has the same place")
+        self.assertEqual(len({place.rank for place in early.values()}), len(early))
+
+        self.ctl("sku", "update", ROOM_SKU, "--opens-at", "now", "--yes")
+        let_in = self.wait_for_turns(early)
+        late = self.enter_room("mary").place
+        self.assertFalse(late.shuffled)
+        self.assertGreaterEqual(late.rank, FIRST_LATE_RANK)
+        let_in |= self.wait_for_turns({"mary": late})
+
+        self.assertEqual(self.refusal_of("zoe", sku=ROOM_SKU)[0], "PURCHASE_TOKEN_REQUIRED")
+        for number, user in enumerate(("alice", "mary")):
+            held = self.claim(user, number, let_in[user].purchase_token, sku=ROOM_SKU)
+            paid = self.counters[1].ConfirmReservation(reservations.ConfirmReservationRequest(
+                reservation_id=held.reservation_id, payment_reference=f"pay-{user}", amount_minor=held.amount_minor,
+                currency=held.currency), timeout=CALL_TIMEOUT_S)
+            self.assertEqual(paid.outcome, reservations.CONFIRM_OUTCOME_CONFIRMED)
+
+        self.ctl("door", "set", ROOM_SKU, "--hold-room", "--yes")
+
+        def is_held():
+            self.enter_room(str(uuid.uuid4()))  # a room where nobody waits is not said to be held
+            return self.room()["held"] == "HELD_RATE_ZERO"
+
+        self.until(is_held, "the room is not held")
+        held = self.enter_room("nina")
+        self.assertFalse(held.admitted)
+        self.ctl("door", "set", ROOM_SKU, "--room", "50/s", "--yes")
+        self.wait_for_turns({"nina": held.place})
+
+        self.ctl("door", "round", ROOM_SKU, "--yes")
+        ended = early["alice"].round
+        self.until(lambda: self.round(ended, ROOM_SKU).key, "the key is not told")
+        told = self.round(ended, ROOM_SKU)
+        for user, place in early.items():
+            self.assertEqual(hashlib.sha256(told.key).digest(), place.commitment)
+            self.assertEqual(rank(told.key, told.policy_sku_id, told.round, user) >> 1, place.rank, user)
+        for node in range(len(self.doors)):
+            self.until(lambda node=node: self.enter_room("alice", node, early["alice"].ticket).place.round == ended + 1,
+                       "the new round is not known")
+        self.assertFalse(self.enter_room("alice", 0, early["alice"].ticket).place.shuffled, "that place has ended")
+
+    def round(self, number, sku=SKU):
+        rounds = self.doors[0].ListLotteryRounds(door.ListLotteryRoundsRequest(sku_id=sku),
                                                  timeout=CALL_TIMEOUT_S).rounds
         (found,) = [one for one in rounds if one.round == number]
         return found

@@ -81,6 +81,14 @@ class DoorNode final : public v1::AdminService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status ListRooms(grpc::ServerContext*, const v1::ListRoomsRequest* request,
+                         v1::ListRoomsResponse* response) override {
+    for (const v1::Room& room : rooms.rooms()) {
+      if (request->sku_id().empty() || request->sku_id() == room.sku_id()) *response->add_rooms() = room;
+    }
+    return grpc::Status::OK;
+  }
+
   std::vector<Part> parts() {
     absl::MutexLock lock(&mutex_);
     return parts_;
@@ -95,6 +103,7 @@ class DoorNode final : public v1::AdminService::Service {
   std::function<grpc::Status(size_t number)> judge = [](size_t) { return grpc::Status::OK; };
   int entries_before = 0;
   v1::ListFrontPoliciesResponse policies;
+  v1::ListRoomsResponse rooms;
 
  private:
   grpc::Status Take(const Part& part) {
@@ -254,6 +263,34 @@ TEST_F(TranchectlDoorCallsTest, AnUnreadablePolicyIsNotOneWithoutALottery) {
                           Not(HasSubstr("no policy of its own"))));
   EXPECT_EQ(Run({"door", "set", "tv", "--no-lottery"}), 1);
   EXPECT_THAT(err_, HasSubstr("or replace it with --policy"));
+}
+
+TEST_F(TranchectlDoorCallsTest, RoomsAreShownOfOneSkuOrOfAll) {
+  for (const char* sku : {"radio", "tv"}) {
+    v1::Room* const room = node_.rooms.add_rooms();
+    room->set_sku_id(sku);
+    room->mutable_rule()->set_buyers_per_second(200);
+    room->set_held(v1::Room::HELD_NO_BALANCER);
+  }
+  EXPECT_EQ(Run({"door", "rooms"}), 0) << err_;
+  EXPECT_THAT(out_, AllOf(HasSubstr("tv: held: no balancer"), HasSubstr("radio: held: no balancer")));
+  EXPECT_EQ(Run({"door", "rooms", "tv"}), 0) << err_;
+  EXPECT_THAT(out_, AllOf(HasSubstr("tv: held: no balancer"), Not(HasSubstr("radio"))));
+  EXPECT_EQ(Run({"door", "rooms", "tv", "-o", "json"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("\"HELD_NO_BALANCER\""));
+  EXPECT_EQ(Run({"door", "rooms", "sofa"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("sofa has no waiting room: `tranchectl door set sofa --room 200/s"));
+  EXPECT_EQ(Run({"door", "rooms", "--watch", "--interval", "soon"}), 1);
+  EXPECT_THAT(err_, HasSubstr("--interval"));
+}
+
+TEST_F(TranchectlDoorCallsTest, ARoomIsOfOneSku) {
+  EXPECT_EQ(Run({"door", "set", "*", "--room", "200/s", "--token", "--limit", "user=5/1s"}), 1);
+  EXPECT_THAT(err_, HasSubstr("each room is of one SKU"));
+  EXPECT_EQ(Run({"door", "set", "tv", "--room", "200/s"}), 1);
+  EXPECT_THAT(err_, HasSubstr("add --token"));
+  EXPECT_EQ(Run({"door", "set", "tv", "--room", "200/s", "--hold-room"}), 1);
+  EXPECT_THAT(err_, HasSubstr("--hold-room"));
 }
 
 }  // namespace

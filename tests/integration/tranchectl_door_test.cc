@@ -184,6 +184,31 @@ TEST_F(TranchectlDoorTest, ALotteryHasRoundsWhoseKeysAreTold) {
   EXPECT_THAT(err_, HasSubstr("no policy of its own"));
 }
 
+TEST_F(TranchectlDoorTest, AWaitingRoomIsSetHeldAndTakenAway) {
+  OpenSale("tv", 10);
+  EXPECT_THAT(Table({"door", "set", "tv", "--room", "200/s", "--token", "--limit", kOfBuyers}),
+              ContainsRegex("room +none -> 200/s, ahead 200% .default., poll 20s .default."));
+  EXPECT_EQ(Json({"door", "rooms"})["rooms"], json::array()) << "a preview changes nothing";
+  ASSERT_EQ(Run({"door", "set", "tv", "--room", "200/s", "--token", "--limit", kOfBuyers, "--yes"}), 0) << err_;
+  EXPECT_THAT(Table({"door", "show", "tv"}), ContainsRegex("round +1"));
+  AwaitTrue("the room is paced", [&] { return Json({"door", "rooms", "tv"})["rooms"][0].contains("compute_time"); });
+  EXPECT_EQ(Json({"door", "rooms", "tv"})["rooms"][0]["rule"]["buyers_per_second"], 200);
+
+  ASSERT_EQ(Run({"door", "set", "tv", "--hold-room", "--yes"}), 0) << err_;
+  int buyers = 0;
+  AwaitTrue("the room is held", [&] {
+    // A room where nobody waits is not said to be held.
+    EXPECT_TRUE(client_->EnterSale({.sku = "tv", .user = absl::StrCat("late-", ++buyers)}).ok());
+    return Json({"door", "rooms"})["rooms"][0]["held"] == "HELD_RATE_ZERO";
+  });
+  EXPECT_THAT(Table({"door", "rooms"}), HasSubstr("tv: held: its rate is 0"));
+  EXPECT_THAT(Table({"door", "show"}), ContainsRegex("tv .*room 0/s"));
+
+  EXPECT_EQ(Json({"door", "round", "tv", "--yes"})["after"]["round"]["round"], "2");
+  ASSERT_EQ(Run({"door", "set", "tv", "--no-room", "--yes"}), 0) << err_;
+  EXPECT_EQ(Json({"door", "rooms"})["rooms"], json::array());
+}
+
 TEST_F(TranchectlDoorTest, AThousandEntriesAreImportedListedAndRemoved) {
   OpenSale("tv", 10);
   const std::string path = scratch_.path() / "bots.csv";
