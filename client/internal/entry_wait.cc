@@ -11,9 +11,10 @@
 namespace tranche::internal {
 namespace {
 
-// Whether the same node, or another one, may say something else later.
+// Whether the same node, or another one, may say something else later. A node that shuts down cancels calls.
 bool MayPassLater(const absl::Status& error) {
-  return absl::IsUnavailable(error) || absl::IsDeadlineExceeded(error) || ReasonOf(error) == Reason::kRateLimited;
+  return absl::IsUnavailable(error) || absl::IsDeadlineExceeded(error) || absl::IsCancelled(error) ||
+         ReasonOf(error) == Reason::kRateLimited;
 }
 
 absl::Duration WaitAfter(const absl::Status& error) {
