@@ -5,6 +5,18 @@
 #include "absl/random/random.h"
 
 namespace tranche::internal {
+namespace {
+
+// Over so long the requests of a broken stream are spread that the budget has no tokens for.
+constexpr absl::Duration kLongSpread = absl::Seconds(1);
+
+// Up to `longest`, at random.
+absl::Duration Spread(absl::Duration longest) {
+  thread_local absl::BitGen random;
+  return longest * absl::Uniform(random, 0.0, 1.0);
+}
+
+}  // namespace
 
 RetryingCall::RetryingCall(CallEnvironment& environment, absl::Time deadline, Throttle* throttle)
     : environment_(environment), deadline_(deadline), throttle_(throttle) {
@@ -67,7 +79,7 @@ void RetryingCall::OnAttemptDone(const absl::Status& status) {
 }
 
 void RetryingCall::RetryOrFinish(const absl::Status& status, const AttemptVerdict& verdict, absl::Time now) {
-  const absl::Duration delay = NextDelay(verdict, now);
+  absl::Duration delay = NextDelay(verdict, now);
   if (attempts_ >= environment_.options.retry.max_attempts || now + delay >= EndOfAttempts(verdict, now) ||
       environment_.closing.load(std::memory_order_relaxed)) {
     EndNow(status);
@@ -80,8 +92,11 @@ void RetryingCall::RetryOrFinish(const absl::Status& status, const AttemptVerdic
     return;
   }
   if (verdict.costs_budget && !environment_.budget.TrySpend()) {
-    EndNow(status);
-    return;
+    if (!LeftBehind() || now + kLongSpread >= deadline_) {
+      EndNow(status);
+      return;
+    }
+    delay += Spread(kLongSpread);
   }
   if (delay == absl::ZeroDuration()) {
     StartAttempt();
@@ -123,8 +138,7 @@ absl::Duration RetryingCall::NextDelay(const AttemptVerdict& verdict, absl::Time
 absl::Duration RetryingCall::NextBackoff() {
   const RetryPolicy& policy = environment_.options.retry;
   const absl::Duration full = std::min(policy.max_backoff, policy.initial_backoff * (1 << std::min(backoffs_++, 20)));
-  thread_local absl::BitGen random;
-  return full * absl::Uniform(random, 0.5, 1.0);
+  return full / 2 + Spread(full / 2);
 }
 
 }  // namespace tranche::internal

@@ -63,6 +63,8 @@ class RetryingCall : private AttemptObserver {
   bool MayTry(absl::Time now);
   void StartAttempt();
   void RetryOrFinish(const absl::Status& status, const AttemptVerdict& verdict, absl::Time now);
+  // By a broken stream, which may have sent it: a unit may be held for it. So it goes on once without a token, too.
+  bool LeftBehind() const { return attempts_ == 0 && outcome_unknown_; }
   // Without a further attempt.
   void EndNow(const absl::Status& status);
   absl::Time EndOfAttempts(const AttemptVerdict& verdict, absl::Time now) const;

@@ -24,9 +24,9 @@ struct StreamOptions {
 };
 
 // Requests that the stream's node cannot answer continue as single calls with the client's retries and failover and
-// with the same reservation ids. So do those outstanding when the stream breaks, as retries: after a wait, and as far
-// as the retry budget goes. The others end with kCommitUnknown: they may have been done. The next Create then opens a
-// stream to another node. Thread-safe.
+// with the same reservation ids. So do those outstanding when the stream breaks, as retries: after a wait, which
+// is up to a second for those that the retry budget has no tokens for. Who has less time ends with kCommitUnknown: it
+// may have been done. The next Create then opens a stream to another node. Thread-safe.
 //
 // A node with an access file takes streams from callers with the role `service` only. The requests of others go as
 // single calls, and a stream is tried again after a minute: with the role `storefront`, use Client instead.

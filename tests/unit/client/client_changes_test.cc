@@ -211,11 +211,11 @@ TEST_F(ClientChangesTest, ACartWhoseStreamBrokeIsRepeatedAsOneThatMayExist) {
   EXPECT_TRUE(script_.cart.requests[0].may_exist());
 }
 
-TEST_F(ClientChangesTest, WithoutBudgetWhatABrokenStreamLeftStaysInDoubtUnsent) {
+TEST_F(ClientChangesTest, WithoutBudgetAndTimeWhatABrokenStreamLeftStaysInDoubtUnsent) {
   options_.retry.budget_tokens = 0;
   options_.retry.budget_refill = 0;
   Open(2);
-  const absl::Time deadline = scheduler_->Now() + absl::Seconds(10);
+  const absl::Time deadline = scheduler_->Now() + absl::Milliseconds(900);
   const CallStart lost{
       .in_doubt = true, .node = 0, .refusal = NodeError(absl::StatusCode::kUnavailable, "COMMIT_UNKNOWN")};
   CountedWindow window;
