@@ -142,7 +142,7 @@ absl::Status AnnouncementRepair::AnnounceSlicesOf(IncarnationId incarnation, siz
 // incarnation in it was registered in the ledger before, and is marked as draining there first.
 absl::Status AnnouncementRepair::RepairIncarnations(Coordination& session) {
   std::set<IncarnationId> mentioned, asked_to_drain;
-  for (const char* folder : {kNodesPath, kSlicesPath, kDemandPath, kDrainPath}) {
+  for (const char* folder : {kNodesPath, kSlicesPath, kDemandPath, kDrainPath, kRoomsPath}) {
     ASSIGN_OR_RETURN(const auto names, session.List(folder, Watch::kNo));
     for (const std::string& name : names) {
       mentioned.insert(ParseIncarnation(name));

@@ -40,6 +40,8 @@ std::string DemandPath(storage::IncarnationId incarnation) { return Child(kDeman
 
 std::string DrainPath(storage::IncarnationId incarnation) { return Child(kDrainPath, incarnation); }
 
+std::string RoomReportPath(storage::IncarnationId incarnation) { return Child(kRoomsPath, incarnation); }
+
 std::string LeaderPath(absl::string_view shard) {
   if (shard == storage::kHomeShard) return absl::StrCat(kBalancerPath, "/leader");
   return absl::StrCat(kBalancerPath, "/shard-", shard);

@@ -22,15 +22,16 @@ inline constexpr char kFrontDoorPath[] = "/frontdoor";
 inline constexpr char kRoomsPath[] = "/rooms";
 
 // The first level: these always exist.
-inline constexpr const char* kFixedPaths[] = {kNodesPath,    kSlicesPath, kDemandPath, kSkusPath,
-                                              kBalancerPath, kDrainPath,  kLedgerPath, kFrontDoorPath,
-                                              kRoomsPath};
+inline constexpr const char* kFixedPaths[] = {kNodesPath, kSlicesPath, kDemandPath,    kSkusPath, kBalancerPath,
+                                              kDrainPath, kLedgerPath, kFrontDoorPath, kRoomsPath};
 
 std::string NodePath(storage::IncarnationId incarnation);
 std::string SlicesPath(storage::IncarnationId incarnation);
 std::string SlicePath(storage::IncarnationId incarnation, absl::string_view sku_id);
 std::string DemandPath(storage::IncarnationId incarnation);
 std::string DrainPath(storage::IncarnationId incarnation);
+// A node's report of who waits in rooms.
+std::string RoomReportPath(storage::IncarnationId incarnation);
 // The leader of a shard's balancers.
 std::string LeaderPath(absl::string_view shard = storage::kHomeShard);
 
@@ -41,7 +42,7 @@ std::string LedgerMarkPath(absl::string_view shard = storage::kHomeShard);
 std::string SkuBucketPath(absl::string_view sku_id);
 std::string SkuPath(absl::string_view sku_id);
 
-// The incarnation that a child of /nodes, /slices, /demand or /drain names; 0 if it names none.
+// The incarnation that a child of /nodes, /slices, /demand, /drain or /rooms names; 0 if it names none.
 storage::IncarnationId ParseIncarnation(absl::string_view name);
 
 }  // namespace tranche::quota

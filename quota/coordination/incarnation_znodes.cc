@@ -41,6 +41,7 @@ void RemoveIncarnationZnodes(Coordination& session, storage::IncarnationId incar
   remove(SlicesPath(incarnation));
   remove(DemandPath(incarnation));
   remove(DrainPath(incarnation));
+  remove(RoomReportPath(incarnation));
   const std::vector<absl::Status> deleted = session.Apply(deletes);
   for (size_t i = 0; i < deleted.size(); ++i) {
     if (absl::IsFailedPrecondition(deleted[i])) DeleteWithChildren(session, deletes[i].path).IgnoreError();

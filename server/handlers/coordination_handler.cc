@@ -39,12 +39,15 @@ bool IsPath(const std::string& path) {
 }
 
 std::unique_ptr<google::protobuf::Message> PayloadType(const Components& path) {
-  if (path.size() < 2) return nullptr;
+  if (path.empty()) return nullptr;
   const std::string top = absl::StrCat("/", path[0]);
+  if (path.size() < 2 && top == quota::kRoomsPath) return std::make_unique<internal::v1::RoomBoards>();
+  if (path.size() < 2) return nullptr;
   if (top == quota::kNodesPath) return std::make_unique<internal::v1::NodeRegistration>();
   if (top == quota::kDemandPath) return std::make_unique<internal::v1::DemandReport>();
   if (top == quota::kDrainPath) return std::make_unique<internal::v1::DrainRequest>();
   if (top == quota::kLedgerPath) return std::make_unique<internal::v1::LedgerMark>();
+  if (top == quota::kRoomsPath) return std::make_unique<internal::v1::RoomReport>();
   if (path.size() < 3) return nullptr;
   if (top == quota::kSlicesPath) return std::make_unique<internal::v1::SliceAnnouncement>();
   if (top == quota::kSkusPath) return std::make_unique<internal::v1::SkuAnnouncement>();

@@ -147,6 +147,7 @@ TEST_F(AnnouncementRepairTest, WhatSomebodyWroteAboutANodeThatIsNoneIsRemoved) {
   const IncarnationId live = AddNode(), none = live + 100;
   ASSERT_TRUE(tree().Create(NodePath(none), "", CreateMode::kPersistent).ok());
   ASSERT_TRUE(tree().Create(DemandPath(none + 1), "", CreateMode::kPersistent).ok());
+  ASSERT_TRUE(tree().Create(RoomReportPath(none + 2), "", CreateMode::kPersistent).ok());
   // With children, which a simple deletion does not remove.
   for (const std::string& path : {DrainPath(live), DrainPath(none), DrainPath(none) + "/a"}) {
     ASSERT_TRUE(tree().Create(path, "", CreateMode::kPersistent).ok());
@@ -154,7 +155,7 @@ TEST_F(AnnouncementRepairTest, WhatSomebodyWroteAboutANodeThatIsNoneIsRemoved) {
   ASSERT_TRUE(tree().Create(DrainPath(live) + "/child", "", CreateMode::kPersistent).ok());
   ASSERT_TRUE(tree().Create(DrainPath(none) + "/a/b", "", CreateMode::kPersistent).ok());
   Pass();
-  for (const std::string& path : {NodePath(none), DemandPath(none + 1), DrainPath(none), DrainPath(live)}) {
+  for (const std::string& path : {NodePath(none), DemandPath(none + 1), RoomReportPath(none + 2), DrainPath(none), DrainPath(live)}) {
     EXPECT_FALSE(Exists(path)) << path;
   }
   EXPECT_TRUE(Exists(SlicesPath(live)));

@@ -19,6 +19,8 @@ TEST(CoordinationPaths, LieBelowTheFixedFirstLevel) {
   EXPECT_EQ(DrainPath(7), "/drain/7");
   EXPECT_EQ(LeaderPath(), "/balancer/leader");
   EXPECT_EQ(std::string(kFrontDoorPath), "/frontdoor");
+  EXPECT_EQ(std::string(kRoomsPath), "/rooms");
+  EXPECT_EQ(RoomReportPath(7), "/rooms/7");
 }
 
 // The FNV authors' test vectors: "" is 811c9dc5, "a" e40c292c, "foobar" bf9cf968. Any other client must find the same.

@@ -92,7 +92,7 @@ TEST_F(TreeRebuildTest, RestoresADeletedTreeAsTheLedgerHasIt) {
   Rebuild();
   DeleteEverything();
   const RebuildReport report = Rebuild();
-  EXPECT_EQ(report.fixed_folders.missing, 8);
+  EXPECT_EQ(report.fixed_folders.missing, 9);
   EXPECT_EQ(report.skus.missing, 3);
   EXPECT_EQ(report.slice_folders.missing, 2);
   EXPECT_EQ(report.slices.missing, 6);

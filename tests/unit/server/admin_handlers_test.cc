@@ -406,6 +406,12 @@ TEST_F(AdminHandlersTest, DumpShowsPayloadsAsJson) {
   EXPECT_EQ(RenderPayload("/balancer/leader", "\n"), "Cg==") << "what would disturb a terminal is not shown as text";
   EXPECT_EQ(RenderPayload("/balancer/x", "x"), "eA==") << "not ours: base64";
   EXPECT_EQ(RenderPayload("/nodes/1", "\xff"), "/w==") << "no message: base64";
+  internal::v1::RoomBoards boards;
+  boards.add_rooms()->set_sku_id("tv");
+  EXPECT_EQ(RenderPayload("/rooms", boards.SerializeAsString()), R"({"rooms":[{"sku_id":"tv"}]})");
+  internal::v1::RoomReport report;
+  report.set_reported_at_us(7);
+  EXPECT_EQ(RenderPayload("/rooms/1", report.SerializeAsString()), R"({"reported_at_us":"7"})");
 }
 
 }  // namespace
