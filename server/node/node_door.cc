@@ -11,6 +11,8 @@ namespace {
 
 // How precisely the end of a wait for a turn is kept.
 constexpr absl::Duration kTurnGranularity = absl::Milliseconds(10);
+// How often waiting rooms are reported and read.
+constexpr absl::Duration kRoomsEvery = absl::Milliseconds(500);
 
 size_t DoorTableBytes(const ServerOptions& options) { return static_cast<size_t>(options.door_memory_mib) << 20; }
 
@@ -20,7 +22,8 @@ NodeDoor::NodeDoor(const ServerOptions& options, NodeLedger* ledger, quota::Sess
                    std::function<storage::IncarnationId()> self, std::function<size_t()> waiting_for_units)
     : turns_(storage::Clock::Real(), static_cast<size_t>(options.max_waiting), std::move(waiting_for_units)),
       door_(DoorTableBytes(options), &turns_),
-      watch_(ledger->shards().home().front, &door_, sessions, std::move(self), storage::Clock::Real()),
+      watch_(ledger->shards().home().front, &door_, sessions, self, storage::Clock::Real()),
+      room_link_(&door_.rooms(), sessions, std::move(self), storage::Clock::Real()),
       turns_task_(std::make_unique<PeriodicTask>(kTurnGranularity, [this] { turns_.CallDue(); })) {}
 
 absl::Status NodeDoor::Start() {
@@ -29,6 +32,7 @@ absl::Status NodeDoor::Start() {
                                                   std::string(read.message())));
   }
   watch_.StartThread();
+  rooms_task_ = std::make_unique<PeriodicTask>(kRoomsEvery, [this] { room_link_.Tick(); });
   return absl::OkStatus();
 }
 
@@ -36,6 +40,7 @@ void NodeDoor::StopThreads() {
   watch_.StopThread();
   turns_.End();
   turns_task_.reset();
+  rooms_task_.reset();
 }
 
 }  // namespace tranche::server

@@ -1,4 +1,5 @@
-// The front door of a front node: its checks, where tries wait for their turn, and what keeps it up to date.
+// The front door of a front node: its checks, where tries wait for their turn, and what keeps it and its waiting rooms
+// up to date.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +15,7 @@
 #include "server/admission/turn_queue.h"
 #include "server/node/door_watch.h"
 #include "server/node/node_ledger.h"
+#include "server/node/room_link.h"
 #include "server/process/options.h"
 #include "server/process/periodic_task.h"
 #include "storage/ledger/incarnation_id.h"
@@ -57,7 +59,10 @@ class NodeDoor {
   TurnQueue turns_;
   FrontDoor door_;
   DoorWatch watch_;
-  std::unique_ptr<PeriodicTask> turns_task_;  // last: it uses the others
+  RoomLink room_link_;
+  // Last: they use the others.
+  std::unique_ptr<PeriodicTask> turns_task_;
+  std::unique_ptr<PeriodicTask> rooms_task_;  // null before Start
 };
 
 }  // namespace tranche::server

@@ -1,10 +1,13 @@
-// Connects a node's waiting rooms with the balancer that paces them: twice a second it reports who waits here, and reads
-// how far the rooms are. Without a policy that has a room it does nothing.
+// Connects a node's waiting rooms with the balancer that paces them: twice a second it reports who waits here, and
+// reads how far the rooms are. Without a policy that has a room it does nothing.
 #pragma once
 
 #include <functional>
+#include <utility>
 
+#include "absl/status/status.h"
 #include "quota/coordination/announcer.h"
+#include "quota/coordination/coordination.h"
 #include "server/admission/door_rooms.h"
 #include "storage/clock.h"
 #include "storage/ledger/incarnation_id.h"
@@ -19,15 +22,20 @@ class RoomLink {
            storage::Clock* clock)
       : rooms_(rooms), sessions_(sessions), self_(std::move(self)), clock_(clock) {}
 
-  // One look. Blocks while ZooKeeper does not answer, for a session timeout at most. What fails is tried at the next one.
+  // One look. Blocks while ZooKeeper does not answer, for a session timeout at most: the first call that fails ends it.
+  // What fails is tried at the next one.
   void Tick();
 
  private:
+  absl::Status Report(quota::Coordination& session);
+  absl::Status ReadBoards(quota::Coordination& session);
+
   DoorRooms* const rooms_;
   quota::SessionSource* const sessions_;
   const std::function<storage::IncarnationId()> self_;
   storage::Clock* const clock_;
-  bool reported_ = false;  // a report of this node may be there
+  // A report may be there under this incarnation; kPool: none is.
+  storage::IncarnationId reported_as_ = storage::kPool;
 };
 
 }  // namespace tranche::server
