@@ -11,6 +11,8 @@
 #include "glog/logging.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
 #include "server/balancer/balancer_metrics.h"
+#include "server/balancer/room_balancer.h"
+#include "server/balancer/room_metrics.h"
 #include "server/balancer/shard_balancer.h"
 #include "server/metrics/metrics_door.h"
 #include "server/metrics/pool_metrics.h"
@@ -74,12 +76,14 @@ int main(int argc, char** argv) {
   }
   const storage::Shard home_shard{.name = storage::kHomeShard, .dsn = options.backends.postgres, .added_at = {}};
   server::ShardBalancer home(shared, home_shard, home_options);
+  server::RoomBalancer rooms(&home);
+  server::RoomMetrics room_metrics(&rooms.keeper());
   const auto certificates = server::ServedCertificates::Open(options.tls);
   if (!certificates.ok()) return Fail(certificates.status());
   std::unique_ptr<server::MetricsDoor> door;
   if (!options.metrics.listen.empty()) {
     auto started = server::MetricsDoor::Start(
-        options.metrics, {&metrics, &pools}, [&] { return metrics.Ready(); }, certificates->get());
+        options.metrics, {&metrics, &pools, &room_metrics}, [&] { return metrics.Ready(); }, certificates->get());
     if (!started.ok()) return Fail(started.status());
     door = *std::move(started);
   }
@@ -97,13 +101,18 @@ int main(int argc, char** argv) {
   std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
     if (!check.Check(shard).ok()) return std::shared_ptr<server::ShardBalancer>();
     auto unit = std::make_shared<server::ShardBalancer>(shared, shard, balancer_options);
-    return unit->Start().ok() ? unit : nullptr;
+    if (!unit->Start().ok()) return std::shared_ptr<server::ShardBalancer>();
+    rooms.AddShard(shard.name, unit);
+    return unit;
   });
+  rooms.Start();
   LOG(INFO) << "balancer " << balancer_options.name << " runs";
   stop.Graceful();
   stop.Wait();
   metrics.NoteStopping();
+  rooms.NoteStopping();
   others.reset();
   home.Stop();
+  rooms.Stop();
   return 0;
 }

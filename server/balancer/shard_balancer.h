@@ -22,8 +22,9 @@
 
 namespace tranche::server {
 
-// Of one shard's server. One connection is enough to work.
-inline constexpr storage::ConnectionNeeds kBalancerConnections = {.most = 2, .least = 1};
+// Of one shard's server: for rounds, for heartbeats, and for waiting rooms, so that none of them waits for another. One
+// connection is enough to work.
+inline constexpr storage::ConnectionNeeds kBalancerConnections = {.most = 3, .least = 1};
 
 // How a balancer connects to home; with another DSN, to another shard.
 storage::PoolOptions BalancerPoolOptions(const BackendOptions& backends);
@@ -53,6 +54,7 @@ class ShardBalancer {
 
   storage::ConnectionPool& pool() { return pool_; }
   storage::PostgresStockLedger& ledger() { return ledger_; }
+  quota::Balancer& balancer() { return balancer_; }
 
  private:
   storage::ConnectionPool pool_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cmath>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -59,7 +58,8 @@ void RoomLink::Tick() {
   // A report that is too large, or not allowed, is no reason to let nobody in.
   const bool answers = !absl::IsUnavailable(status) && !absl::IsUnauthenticated(status);
   if (answers && !rooms_->empty()) status.Update(ReadBoards(*session));
-  if (!status.ok()) LOG_EVERY_T(WARNING, 60) << "waiting rooms are held up: " << status.message();
+  if (status.ok()) return;
+  LOG_EVERY_T(WARNING, 60) << "waiting rooms are held up: " << status.message();
 }
 
 absl::Status RoomLink::Report(quota::Coordination& session) {

@@ -1,0 +1,266 @@
+#include "server/balancer/room_keeper.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "glog/logging.h"
+#include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/front_door_announcement.h"
+#include "quota/coordination/room_announcements.h"
+#include "server/admission/door_rooms.h"
+#include "server/admission/room_rank.h"
+#include "storage/base/log_event.h"
+#include "storage/base/status_macros.h"
+
+namespace tranche::server {
+namespace {
+
+using internal::v1::RoomBoards;
+using internal::v1::RoomReport;
+
+absl::Status NoSession() { return absl::UnavailableError("no session with ZooKeeper"); }
+
+// Nobody is kept waiting for these: that would be told with each buyer who comes alone.
+bool IsWorthTelling(RoomBoards::Held held) {
+  return held != RoomBoards::HELD_UNSPECIFIED && held != RoomBoards::HELD_NOBODY_WAITS;
+}
+
+// How far the round was, by what is announced. Never past what a leader may announce, whoever has written it.
+uint64_t FoundThreshold(const RoomBoards& found, const std::string& sku_id, int64_t round, absl::Time now) {
+  uint64_t threshold = 0;
+  for (const RoomBoards::Room& room : found.rooms()) {
+    if (room.sku_id() == sku_id && room.round() == round) threshold = std::max(threshold, room.threshold());
+  }
+  return std::min(threshold, LateRank(now));
+}
+
+bool SaysTheSame(RoomBoards a, RoomBoards b) {
+  for (RoomBoards* const boards : {&a, &b}) {
+    for (RoomBoards::Room& room : *boards->mutable_rooms()) room.clear_computed_at_us();
+  }
+  return a.SerializeAsString() == b.SerializeAsString();
+}
+
+}  // namespace
+
+const char* HeldName(RoomBoards::Held held) {
+  switch (held) {
+    case RoomBoards::HELD_NOT_OPEN:
+      return "not_open";
+    case RoomBoards::HELD_RATE_ZERO:
+      return "rate_zero";
+    case RoomBoards::HELD_ENOUGH:
+      return "enough";
+    case RoomBoards::HELD_NOBODY_WAITS:
+      return "nobody_waits";
+    case RoomBoards::HELD_LEDGER_SILENT:
+      return "ledger_silent";
+    default:
+      return "";
+  }
+}
+
+RoomKeeper::RoomKeeper(storage::FrontLedger* home, quota::SessionSource* sessions, std::function<bool()> leads,
+                       FindSale find_sale, storage::Clock* clock)
+    : sessions_(sessions),
+      leads_(std::move(leads)),
+      find_sale_(std::move(find_sale)),
+      clock_(clock),
+      rules_(home, clock) {}
+
+absl::Status RoomKeeper::Tick() {
+  if (!leads_()) {
+    StandBy();
+    return absl::OkStatus();
+  }
+  int64_t front_version = 0;
+  ASSIGN_OR_RETURN(const RoomBoards found, Find(&front_version));
+  // Without the ledger, what is known of the policies holds.
+  absl::Status status = rules_.Follow(front_version);
+  if (!rules_.known()) return status;
+  FollowRounds(found);
+  ASSIGN_OR_RETURN(const Counts waiting, Waiting());
+  AskForSales();
+  // Meanwhile another may lead.
+  if (!leads_()) return status;
+  const auto computed = std::make_shared<const RoomBoards>(Compute(waiting));
+  status.Update(Announce(found, *computed));
+  Show(computed);
+  return status;
+}
+
+std::shared_ptr<const RoomBoards> RoomKeeper::Boards() const {
+  absl::MutexLock lock(&mutex_);
+  return shown_;
+}
+
+void RoomKeeper::Show(std::shared_ptr<const RoomBoards> boards) {
+  absl::MutexLock lock(&mutex_);
+  shown_ = std::move(boards);
+}
+
+// Whoever leads meanwhile goes on; what was known here is old when this process leads again.
+void RoomKeeper::StandBy() {
+  rooms_.clear();
+  heard_.clear();
+  rules_.LookSoon();
+  written_at_ = absl::InfinitePast();
+  Show(nullptr);
+}
+
+absl::StatusOr<RoomBoards> RoomKeeper::Find(int64_t* front_version) {
+  const std::shared_ptr<quota::Coordination> session = sessions_->Session();
+  if (session == nullptr) return NoSession();
+  const std::vector<std::string> paths = {quota::kFrontDoorPath, quota::kRoomsPath};
+  const std::vector<absl::StatusOr<quota::Znode>> znodes = session->GetMany(paths, quota::Watch::kNo);
+  if (znodes[0].ok()) *front_version = quota::ReadFrontDoorVersion(znodes[0]->data);
+  // Nobody else looks for this one.
+  if (absl::IsNotFound(znodes[1].status())) {
+    RETURN_IF_ERROR(session->EnsureFixedPaths());
+    return RoomBoards();
+  }
+  if (!znodes[1].ok()) return znodes[1].status();
+  RoomBoards found;
+  if (!found.ParseFromString(znodes[1]->data)) return RoomBoards();
+  return found;
+}
+
+void RoomKeeper::FollowRounds(const RoomBoards& found) {
+  const std::map<std::string, RoomRound>& rules = rules_.rooms();
+  std::erase_if(rooms_, [&](const auto& room) {
+    const auto rule = rules.find(room.first);
+    return rule == rules.end() || rule->second.round != room.second.round;
+  });
+  for (const auto& [sku_id, rule] : rules) {
+    if (rooms_.contains(sku_id)) continue;
+    const uint64_t threshold = FoundThreshold(found, sku_id, rule.round, clock_->Now());
+    rooms_.emplace(sku_id, Room{.round = rule.round, .pacer = RoomPacer(threshold), .anybody_let_in = threshold > 0});
+  }
+}
+
+absl::StatusOr<RoomKeeper::Counts> RoomKeeper::Waiting() {
+  Counts waiting;
+  if (rooms_.empty()) return waiting;
+  std::map<storage::IncarnationId, RoomReport> reports;
+  {
+    const std::shared_ptr<quota::Coordination> session = sessions_->Session();
+    if (session == nullptr) return NoSession();
+    ASSIGN_OR_RETURN(reports, quota::ReadRoomReports(*session));
+  }
+  std::erase_if(heard_, [&](const auto& heard) { return !reports.contains(heard.first); });
+  const absl::Time now = clock_->Now();
+  for (const auto& [node, report] : reports) {
+    if (!IsLive(node, report, now)) continue;
+    const int count = std::min(report.rooms_size(), kMostRooms);
+    for (int i = 0; i < count; ++i) {
+      const RoomReport::Room& reported = report.rooms(i);
+      const auto room = rooms_.find(reported.sku_id());
+      if (room == rooms_.end() || room->second.round != reported.round()) continue;
+      const std::optional<RoomCounts> counts = RoomCounts::FromMessage(reported.waiting());
+      if (counts.has_value()) waiting[reported.sku_id()].Merge(*counts);
+    }
+  }
+  return waiting;
+}
+
+// The node's clock says nothing here; only whether its report changes does.
+bool RoomKeeper::IsLive(storage::IncarnationId node, const RoomReport& report, absl::Time now) {
+  const auto [heard, is_new] = heard_.try_emplace(node);
+  if (is_new || heard->second.reported_at_us != report.reported_at_us() || now < heard->second.changed_at) {
+    heard->second = {.reported_at_us = report.reported_at_us(), .changed_at = now};
+  }
+  return now - heard->second.changed_at < kReportsLast;
+}
+
+void RoomKeeper::AskForSales() {
+  std::vector<std::pair<absl::Time, std::string>> in_order;
+  in_order.reserve(rooms_.size());
+  for (const auto& [sku_id, room] : rooms_) in_order.emplace_back(room.ask_at, sku_id);
+  std::sort(in_order.begin(), in_order.end());
+  for (const auto& [ask_at, sku_id] : in_order) {
+    // A balancer that ends, or leads no more, waits for one answer at most.
+    if (!leads_()) return;
+    const absl::Time began_at = clock_->Now();
+    AskForSale(sku_id, rooms_.at(sku_id));
+    if (clock_->Now() - began_at > kSlowAnswer) return;
+  }
+}
+
+void RoomKeeper::AskForSale(const std::string& sku_id, Room& room) {
+  const absl::Time began_at = clock_->Now();
+  const bool clock_was_set_back = room.ask_at - began_at > kAskAfterFailure;
+  if (began_at < room.ask_at && !clock_was_set_back) return;
+  const absl::StatusOr<std::optional<RoomSale>> found = find_sale_(sku_id);
+  if (!found.ok()) {
+    LOG_EVERY_T(WARNING, 60) << "the waiting room of " << sku_id
+                             << " is held, as its ledger does not say what is unsold: " << found.status().message();
+    room.sale.reset();
+    room.ask_at = clock_->Now() + kAskAfterFailure;
+    return;
+  }
+  // What no shard has is not sold.
+  room.sale = found->value_or(RoomSale());
+  room.sale_at = clock_->Now();
+  room.ask_at = began_at + kAskEvery;
+}
+
+RoomBoards RoomKeeper::Compute(const Counts& waiting) {
+  RoomBoards boards;
+  const std::map<std::string, RoomRound>& rules = rules_.rooms();
+  for (auto& [sku_id, room] : rooms_) {
+    const auto counted = waiting.find(sku_id);
+    const RoomCounts living = counted == waiting.end() ? RoomCounts() : counted->second;
+    const absl::Time now = clock_->Now();
+    if (now - room.sale_at > kSaleLasts) room.sale.reset();
+    const RoomStep step = room.pacer.Step(now, rules.at(sku_id).pace, living, room.sale);
+    Tell(sku_id, room, step);
+    RoomBoards::Room* const board = boards.add_rooms();
+    board->set_sku_id(sku_id);
+    board->set_round(room.round);
+    board->set_threshold(step.threshold);
+    *board->mutable_waiting() = living.ToMessage();
+    board->set_let_in_per_s(step.let_in_per_s);
+    board->set_leaving_per_s(step.leaving_per_s);
+    board->set_conversion(step.conversion);
+    board->set_under_way(step.under_way);
+    board->set_unsold(room.sale.has_value() ? room.sale->unsold : 0);
+    board->set_held(step.held);
+    board->set_computed_at_us(absl::ToUnixMicros(now));
+  }
+  return boards;
+}
+
+void RoomKeeper::Tell(const std::string& sku_id, Room& room, const RoomStep& step) {
+  if (!room.anybody_let_in && step.threshold > 0) {
+    room.anybody_let_in = true;
+    LogEvent("room.opened", {{"sku", sku_id}, {"round", room.round}});
+  }
+  const absl::Time now = clock_->Now();
+  const bool held = IsWorthTelling(step.held), was_held = IsWorthTelling(room.told);
+  const bool news = held ? step.held != room.told : was_held;
+  const bool rests = now >= room.told_at && now - room.told_at < kTellEvery;
+  if (!news || rests || !room.anybody_let_in) return;
+  room.told = step.held;
+  room.told_at = now;
+  if (held) {
+    LogEvent("room.held", {{"sku", sku_id}, {"round", room.round}, {"reason", HeldName(step.held)}});
+  } else {
+    LogEvent("room.goes_on", {{"sku", sku_id}, {"round", room.round}});
+  }
+}
+
+absl::Status RoomKeeper::Announce(const RoomBoards& found, const RoomBoards& computed) {
+  const absl::Time now = clock_->Now();
+  const bool rests = now >= written_at_ && now - written_at_ < kWriteEvery;
+  // Without rooms there is nothing to be kept alive.
+  const bool due = computed.rooms_size() > 0 && !rests;
+  if (!due && SaysTheSame(found, computed)) return absl::OkStatus();
+  const std::shared_ptr<quota::Coordination> session = sessions_->Session();
+  if (session == nullptr) return NoSession();
+  RETURN_IF_ERROR(quota::WriteRoomBoards(*session, computed));
+  written_at_ = now;
+  return absl::OkStatus();
+}
+
+}  // namespace tranche::server
