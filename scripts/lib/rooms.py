@@ -39,7 +39,7 @@ ROOMS = {
         "services": ("(root)", "admission", "rpc", "handlers"),
         "node": ("(root)", "process", "metrics", "access", "admission", "rpc", "handlers", "services"),
         "worker": ("(root)", "process", "metrics", "admission"),  # it hashes and ranks draws
-        "balancer": ("process", "metrics"),
+        "balancer": ("process", "metrics", "admission"),  # it paces waiting rooms
         "(main)": ("process", "metrics", "node", "balancer", "worker"),
     },
     "client": {
