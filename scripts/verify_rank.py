@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Recomputes a buyer's rank in a lottery of Tranche. Needs nothing but this file and Python 3.8 or later."""
+"""Recomputes a buyer's rank in a lottery or a waiting room of Tranche.
+
+Needs nothing but this file and Python 3.8 or later.
+"""
 
 import argparse
 import base64
@@ -17,7 +20,8 @@ HIGHEST = 2**64 - 1  # as a threshold: everybody
 NOT_ADMITTED, WRONG_USAGE, ANOTHER_KEY = 3, 1, 2
 
 HELP = """\
-Recomputes a buyer's rank in a lottery round, and says whether they were admitted.
+Recomputes a buyer's rank in a lottery round, or with --room in a round of a waiting room, and says whether they were
+admitted.
 
 While a round runs, its commitment is public and its key is secret. When it has ended, the key is public, too. The
 commitment is the SHA-256 of the key, so the key was chosen before anybody tried to buy. The rank is computed from the
@@ -25,6 +29,9 @@ key, the SKU, the round and the user id, and from nothing else: neither when nor
 
 FrontDoorService.ListLotteryRounds, or your shop, tells key, commitment, policy_sku_id, round and admitted_per_million.
 Compare the commitment with the one that you were told while the round ran, and the rank with that of your ticket.
+
+In a waiting room this is the rank of who joined before the sale opened. Who joined later has 2^63 plus the microseconds
+since 1970 at which they did, which needs no key.
 """
 EXAMPLE = """\
 example:
@@ -35,6 +42,7 @@ example:
 how it is computed:
   rank       the first 64 bits, big-endian, of HMAC-SHA256 with the key over four fields: "tranche-rank-v1", the SKU,
              the round (8 bytes, big-endian) and the user id, each behind its length (4 bytes, big-endian)
+             --room: half of that, rounded down
   threshold  admitted_per_million x 2^64 / 1,000,000, rounded down; 2^64 - 1 stands for everybody
   admitted   if the rank is below the threshold
 
@@ -54,6 +62,11 @@ def rank(key, policy_sku_id, number, user_id):
     """Of bytes, except the round's number."""
     message = b"".join(map(field, (b"tranche-rank-v1", policy_sku_id, struct.pack(">q", number), user_id)))
     return int.from_bytes(hmac.new(key, message, hashlib.sha256).digest()[:8], "big")
+
+
+def shuffled_rank(key, policy_sku_id, number, user_id):
+    """In a waiting room, of who joined before the sale opened."""
+    return rank(key, policy_sku_id, number, user_id) >> 1
 
 
 def threshold(admitted_per_million):
@@ -99,11 +112,16 @@ def parse(arguments):
                         help="policy_sku_id of the round: the SKU, or '*' if the policy is that of all SKUs")
     parser.add_argument("--round", required=True, type=whole_number(1, 2**63 - 1), metavar="N", help="from 1")
     parser.add_argument("--user", required=True, metavar="ID", help="the buyer, as the shop calls them")
+    parser.add_argument("--room", action="store_true",
+                        help="the round is one of a waiting room, which the buyer joined before the sale opened")
     admitted = parser.add_mutually_exclusive_group(required=True)
     admitted.add_argument("--admitted-per-million", type=whole_number(1, EVERYBODY), metavar="N",
                           help="of the round, as it was last set")
     admitted.add_argument("--threshold", type=whole_number(0, HIGHEST), metavar="N", help="instead: of a ticket")
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if args.room and args.threshold is None:
+        parser.error("argument --admitted-per-million: not allowed with argument --room, which has a --threshold")
+    return args
 
 
 def main(arguments):
@@ -113,7 +131,8 @@ def main(arguments):
         print(f"commitment: {args.commitment.hex()}\nof the key: {found.hex()}")
         print("The key is not that of the commitment.", file=sys.stderr)
         return ANOTHER_KEY
-    own_rank = rank(args.key, os.fsencode(args.sku), args.round, os.fsencode(args.user))
+    rank_of = shuffled_rank if args.room else rank
+    own_rank = rank_of(args.key, os.fsencode(args.sku), args.round, os.fsencode(args.user))
     at = args.threshold if args.threshold is not None else threshold(args.admitted_per_million)
     admitted = admits(at, own_rank)
     print(f"rank:      {own_rank}\nthreshold: {at}\nadmitted:  {'yes' if admitted else 'no'}")

@@ -15,6 +15,9 @@ COMMITMENT = "630dcd2966c4336691125448bbb25b4ff412a49c732db2c8abc1b8581bd710dd"
 RANKS = (("tv", 1, "alice", 321476234449534394), ("tv", 2, "alice", 4263119479053859609),
          ("*", 1, "alice", 2926730063174215987), ("tv", 1, "bob", 10090665809342819140),
          ("tv", 1, "J\u00fcrgen", 3744473803517786751))
+# tests/unit/server/admission/room_rank_test.cc has the same.
+SHUFFLED_RANKS = (("tv", 1, "alice", 160738117224767197), ("tv", 2, "alice", 2131559739526929804),
+                  ("tv", 1, "bob", 5045332904671409570), ("tv", 1, "J\u00fcrgen", 1872236901758893375))
 THRESHOLDS = ((1, 18446744073709), (100_000, 1844674407370955161), (500_000, 2**63),
               (999_999, 18446725626965477906), (1_000_000, 2**64 - 1))
 
@@ -48,6 +51,19 @@ class VerifyRank(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout.splitlines()[2]), (status, f"admitted:  {word}"))
         self.assertEqual(verify(admitted=("--admitted-per-million", 100_000)).returncode, 0)
         self.assertEqual(verify(user="bob", admitted=("--admitted-per-million", 100_000)).returncode, 3)
+
+    def test_ranks_in_a_room_are_those_of_the_nodes(self):
+        for sku, number, user, rank in SHUFFLED_RANKS:
+            for threshold, status, word in ((rank + 1, 0, "yes"), (rank, 3, "no"), (0, 3, "no"), (2**63, 0, "yes")):
+                done = verify(sku, number, user, admitted=("--threshold", threshold, "--room"))
+                self.assertEqual(done.stdout.splitlines(),
+                                 [f"rank:      {rank}", f"threshold: {threshold}", f"admitted:  {word}"], done)
+                self.assertEqual(done.returncode, status)
+
+    def test_a_room_admits_no_part_of_all(self):
+        done = verify(admitted=("--admitted-per-million", 100_000, "--room"))
+        self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (1, "", 1), done)
+        self.assertIn("--room", done.stderr)
 
     def test_base64_is_taken_as_well(self):
         key, commitment = (base64.b64encode(bytes.fromhex(text)).decode() for text in (KEY, COMMITMENT))
