@@ -1,5 +1,8 @@
 #include "server/admission/front_keys.h"
 
+#include <optional>
+
+#include "absl/strings/numbers.h"
 #include "server/admission/keyed_hash.h"
 #include "server/admission/paseto.h"
 
@@ -10,7 +13,8 @@ FrontKeys::FrontKeys(absl::Span<const storage::FrontKey> keys) {
     if (key.secret.size() != storage::kFrontKeyBytes) continue;
     keys_.push_back({.id = key.id,
                      .token_key = KeyedBlake2b(key.secret, "tranche-purchase-token-v1", kPasetoKeyBytes),
-                     .challenge_key = KeyedBlake2b(key.secret, "tranche-challenge-v1", 32)});
+                     .challenge_key = KeyedBlake2b(key.secret, "tranche-challenge-v1", 32),
+                     .ticket_key = KeyedBlake2b(key.secret, "tranche-waiting-ticket-v1", kPasetoKeyBytes)});
     if (key.use == storage::FrontKey::Use::kCurrent) current_ = key.id;
   }
 }
@@ -23,6 +27,13 @@ const FrontKeys::Key* FrontKeys::Find(int64_t id) const {
     if (key.id == id) return &key;
   }
   return nullptr;
+}
+
+const FrontKeys::Key* FrontKeys::KeyOfPaseto(absl::string_view text) const {
+  const std::optional<std::string> footer = PasetoFooter(text);
+  int64_t id = 0;
+  if (!footer.has_value() || !absl::SimpleAtoi(*footer, &id)) return nullptr;
+  return Find(id);
 }
 
 }  // namespace tranche::server

@@ -29,6 +29,8 @@ class FrontKeys {
   // Null: there is none.
   const Key* current() const;
   const Key* Find(int64_t id) const;
+  // The key that a PASETO says in its footer it was made with. Null: it says none, or that one is gone.
+  const Key* KeyOfPaseto(absl::string_view text) const;
 
  private:
   std::vector<Key> keys_;

@@ -5,7 +5,6 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "server/admission/keyed_hash.h"
 #include "server/admission/paseto.h"
@@ -24,15 +23,6 @@ std::string TokenAssertion(absl::string_view sku_id, absl::string_view user_id) 
   return LengthDelimited({kTokenPurpose, sku_id, user_id});
 }
 
-// The key that the token says it was made with; null if there is none (any more).
-const FrontKeys::Key* KeyOfToken(const FrontKeys& keys, absl::string_view text) {
-  if (text.size() > kMaxPurchaseTokenBytes) return nullptr;
-  const std::optional<std::string> footer = PasetoFooter(text);
-  int64_t id = 0;
-  if (!footer.has_value() || !absl::SimpleAtoi(*footer, &id)) return nullptr;
-  return keys.Find(id);
-}
-
 }  // namespace
 
 PurchaseToken MakePurchaseToken(const FrontKeys& keys, absl::string_view sku_id, absl::string_view user_id,
@@ -48,7 +38,8 @@ PurchaseToken MakePurchaseToken(const FrontKeys& keys, absl::string_view sku_id,
 
 TokenReading ReadPurchaseToken(const FrontKeys& keys, absl::string_view text, absl::string_view sku_id,
                                absl::string_view user_id, absl::Time now) {
-  const FrontKeys::Key* const key = KeyOfToken(keys, text);
+  if (text.size() > kMaxPurchaseTokenBytes) return {.problem = TokenProblem::kUnreadable, .id = {}};
+  const FrontKeys::Key* const key = keys.KeyOfPaseto(text);
   if (key == nullptr) return {.problem = TokenProblem::kUnreadable, .id = {}};
   const std::optional<std::string> message = OpenPaseto(key->token_key, text, TokenAssertion(sku_id, user_id));
   if (!message.has_value()) return {.problem = TokenProblem::kNotForThis, .id = {}};

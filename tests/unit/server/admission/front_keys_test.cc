@@ -21,6 +21,8 @@ TEST(FrontKeysTest, EachUseHasAKeyOfItsOwn) {
             "561fdf41acafa8ba734d5b11f7552a6a60ac12cd76bc5c0a5f8a7851f546ba8e");
   EXPECT_EQ(absl::BytesToHexString(keys.current()->challenge_key),
             "6adf88321307988f64233b3761bcd1cfd1a7b3fc129ee877e3f80ae823c7d9f5");
+  EXPECT_EQ(absl::BytesToHexString(keys.current()->ticket_key),
+            "ce0b9dc0efb1ea414c7c30b561520d96dc554af4dfd7fc3245c08dba59973ab0");
 }
 
 TEST(FrontKeysTest, AllThreeAreFoundAndOneIsCurrent) {
