@@ -47,7 +47,8 @@ struct RoomTallied {
 // Thread-safe.
 class DoorRooms {
  public:
-  // The rooms that there are from now on. One that goes on, with its round and interval, keeps its counts and its board.
+  // The rooms that there are from now on. One that goes on, with its round and interval, keeps its counts and its
+  // board.
   void SetRooms(absl::Span<const OpenRoom> rooms);
   // As announced. A threshold never falls within a round, whatever is announced. Boards of other rooms or rounds than
   // those that there are, are ignored.

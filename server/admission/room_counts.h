@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -21,6 +22,7 @@ class RoomCounts {
   static constexpr int64_t kMostWidthS = int64_t{1} << 17;
 
   // One buyer, or `buyers`. Where later ones would need more buckets than there may be, all are made wider, by twos.
+  // Who is out of reach even so counts as the first or the last that can be.
   void Add(uint64_t rank, uint64_t buyers = 1);
   // Sums of many nodes. Exact: the wider buckets of the two consist of whole ones of the other.
   void Merge(const RoomCounts& other);
@@ -29,7 +31,7 @@ class RoomCounts {
 
   uint64_t shuffled() const;
   uint64_t late() const;
-  uint64_t total() const { return shuffled() + late(); }
+  uint64_t total() const;
 
   // How many have a rank in [from, to).
   double Between(uint64_t from, uint64_t to) const;
@@ -44,10 +46,28 @@ class RoomCounts {
   friend bool operator==(const RoomCounts&, const RoomCounts&) = default;
 
  private:
+  struct Bucket {
+    uint64_t from = 0;
+    uint64_t to = 0;  // not of it
+    uint64_t buyers = 0;
+  };
+
+  // All buckets, by rank.
+  size_t buckets() const { return shuffled_.size() + late_.size(); }
+  Bucket At(size_t which) const;
+
+  // Of the bucket that has this second.
+  void AddLate(int64_t second, uint64_t buyers);
+  // With buckets as wide as now.
+  bool HasRoomFor(int64_t second) const;
+  void Widen();
+  // Drops empty buckets at both ends of late_.
+  void Trim();
+
   std::array<uint64_t, kShuffledBuckets> shuffled_ = {};
   int64_t width_s_ = kLeastWidthS;  // a power of two
-  int64_t late_first_ = 0;          // late_[i] has those who joined in [late_first_ + i, late_first_ + i + 1) * width_s_
-  std::vector<uint64_t> late_;      // empty: nobody
+  int64_t late_first_ = 0;      // late_[i] has those who joined in [late_first_ + i, late_first_ + i + 1) * width_s_
+  std::vector<uint64_t> late_;  // empty: nobody; the first and the last have somebody
 };
 
 }  // namespace tranche::server
