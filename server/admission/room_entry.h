@@ -35,16 +35,18 @@ struct RoomPlace {
   absl::Duration retry_after = absl::ZeroDuration();  // zero if let in
 };
 
-// `policy` has a room, and `keys` a current key. A buyer who is not let in is counted as somebody who waits, once in a
-// poll interval, however often they ask: the ticket says when. Before the opening nobody is let in. Thread-safe.
+// `policy` has a room, and `keys` a current key. A buyer who is not let in is counted as somebody who waits, once in an
+// interval, however often they ask: the ticket says when. Each has an interval of their own: the room's, or by their
+// rank up to a tenth longer, so that those who came together come back apart. Before the opening nobody is let in.
+// Thread-safe.
 //
-// retry_after is short for who is soon let in, so that a place is not left unused: half of the expected wait, at least
-// 1 s, and never past the moment when the buyer is to be counted again.
+// retry_after is when the buyer is to be counted again, and never later. It is shorter for who is soon let in, so that
+// a place is not left unused: half of the expected wait, at least 1 s.
 RoomPlace EnterRoom(const DoorPolicy& policy, const FrontKeys& keys, DoorRooms& rooms, const RoomVisit& visit,
                     absl::Time now);
 
 // How long until so many who come before are let in or have left: the solution of q' = -let_in_per_s - leaving_per_s q.
-// nullopt if nobody is let in or leaves.
+// nullopt if nobody is let in, or if it were more than a year. What is no rate counts as 0.
 std::optional<absl::Duration> ExpectedWait(double ahead, double let_in_per_s, double leaving_per_s);
 
 }  // namespace tranche::server

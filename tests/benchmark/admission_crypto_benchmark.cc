@@ -1,4 +1,4 @@
-// What lottery, purchase tokens and challenges cost a node, without gRPC.
+// What lottery, purchase tokens, challenges and waiting rooms cost a node, without gRPC.
 //
 // The goals: a challenge is issued within 5 us and verified within 150 us.
 #include <benchmark/benchmark.h>
@@ -14,9 +14,13 @@
 #include "glog/logging.h"
 #include "nlohmann/json.hpp"
 #include "server/admission/challenge.h"
+#include "server/admission/door_rooms.h"
 #include "server/admission/front_keys.h"
+#include "server/admission/front_policy.h"
 #include "server/admission/lottery.h"
 #include "server/admission/purchase_token.h"
+#include "server/admission/room_entry.h"
+#include "server/admission/room_rank.h"
 #include "storage/ledger/front_ledger.h"
 
 namespace tranche::server {
@@ -111,6 +115,49 @@ void RefuseForged(benchmark::State& state) {
   for (auto _ : state) CHECK_EQ(ChallengeProblem(keys, solution, "tv", kUser, kBits, kNow), "unreadable");
 }
 BENCHMARK(RefuseForged)->ThreadRange(1, 2)->UseRealTime();
+
+DoorPolicy PolicyWithRoom() {
+  DoorPolicy policy;
+  policy.sku_id = "tv";
+  policy.room = DoorRoom{.key = std::string(storage::kFrontKeyBytes, 'k'),
+                         .commitment = "",
+                         .round = 1,
+                         .buyers_per_s = 1'000,
+                         .ahead = 2,
+                         .poll_interval = absl::Seconds(20)};
+  return policy;
+}
+
+// One where many wait, early and late.
+DoorRooms& FullRoom() {
+  static DoorRooms* const rooms = [] {
+    auto* const made = new DoorRooms;
+    made->SetRooms(std::vector<OpenRoom>{{.sku_id = "tv", .round = 1, .poll_interval = absl::Seconds(20)}});
+    RoomBoard board;
+    board.sku_id = "tv";
+    board.round = 1;
+    board.let_in_per_s = 1'000;
+    for (uint64_t i = 0; i < 256; ++i) {
+      board.waiting.Add(i << 55, 1'000);
+      board.waiting.Add(LateRank(kNow - absl::Seconds(i)), 1'000);
+    }
+    made->SetBoards(std::vector<RoomBoard>{board});
+    return made;
+  }();
+  return *rooms;
+}
+
+// Each comes back with a ticket after an interval, and so is counted.
+void AskRoom(benchmark::State& state) {
+  const DoorPolicy policy = PolicyWithRoom();
+  const std::string ticket =
+      EnterRoom(policy, Keys(), FullRoom(), {.sku_id = "tv", .user_id = kUser, .ticket = "", .sale_open = true},
+                kNow - absl::Seconds(30))
+          .ticket;
+  const RoomVisit visit = {.sku_id = "tv", .user_id = kUser, .ticket = ticket, .sale_open = true};
+  for (auto _ : state) benchmark::DoNotOptimize(EnterRoom(policy, Keys(), FullRoom(), visit, kNow));
+}
+BENCHMARK(AskRoom)->ThreadRange(1, 2)->UseRealTime();
 
 }  // namespace
 }  // namespace tranche::server
