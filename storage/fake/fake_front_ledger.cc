@@ -1,4 +1,5 @@
-// FakeFrontLedger's versions, policies, rounds and keys. Its access list is in fake_front_access.cc.
+// FakeFrontLedger's versions, policies, rounds and keys. Its access list is in fake_front_access.cc, its service mode
+// in fake_service_mode.cc.
 #include "storage/fake/fake_front_ledger.h"
 
 #include <openssl/sha.h>
@@ -150,6 +151,7 @@ absl::StatusOr<FrontChanges> FakeFrontLedger::ReadFrontChanges(const FrontVersio
                      }) > kMaxEntriesTold;
   if (!after.has_value()) {
     changes.keys = state_.keys;
+    changes.mode = state_.mode;
     for (const auto& [sku_id, policy] : state_.policies) {
       if (changes.complete ? !policy.document.empty() : policy.version > known.number) {
         changes.policies.push_back(Row(state_, sku_id));

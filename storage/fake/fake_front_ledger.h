@@ -45,6 +45,9 @@ class FakeFrontLedger : public FrontLedger {
                                                    const Actor& actor) override;
   absl::StatusOr<AccessPage> ListAccessEntries(const AccessFilter& filter, const std::optional<AccessSubject>& after,
                                                int limit) override;
+  absl::StatusOr<ServiceMode> ReadServiceMode() override;
+  absl::StatusOr<ServiceModeChanged> SetServiceMode(const ServiceModeChange& change, bool preview,
+                                                    const Actor& actor) override;
 
   // The next `calls` calls of FrontLedger's methods return kUnavailable and do nothing.
   void FailNext(int calls);
@@ -74,6 +77,7 @@ class FakeFrontLedger : public FrontLedger {
     std::map<std::string, std::vector<LotteryRound>> rounds;  // by number
     std::vector<FrontKey> keys;                               // by id
     std::map<SubjectKey, StoredEntry> entries;
+    ServiceMode mode;
   };
 
   static SubjectKey KeyOf(const AccessSubject& subject) { return {subject.kind, subject.value}; }

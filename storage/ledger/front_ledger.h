@@ -1,5 +1,5 @@
-// What the ledger keeps for the front door: policies, lottery rounds, keys, and the list of who is always let in or
-// never.
+// What the ledger keeps for the front door: policies, lottery rounds, keys, the list of who is always let in or never,
+// and what nodes do for buyers at all.
 //
 // Only home's ledger has them. One number, the version, counts all changes; each change is one transaction. Nodes keep
 // a copy and ask for what has changed since.
@@ -128,12 +128,39 @@ struct FrontVersion {
   friend bool operator==(const FrontVersion&, const FrontVersion&) = default;
 };
 
+// What nodes do for buyers, until an operator says otherwise.
+struct ServiceMode {
+  enum class Kind {
+    kNormal,       // everything
+    kChangesOnly,  // nothing new is reserved
+    kReadOnly,     // nothing that is reserved is changed by buyers, either
+  };
+  Kind kind = Kind::kNormal;
+  std::string reason = {};  // for buyers; "" if kNormal
+  // nullopt: it was never set.
+  std::optional<absl::Time> changed_at = {};
+  std::string changed_by = {};
+};
+inline constexpr int kMaxServiceReasonCharacters = 200;
+
+struct ServiceModeChange {
+  ServiceMode::Kind kind = ServiceMode::Kind::kNormal;
+  // For buyers, at most kMaxServiceReasonCharacters. Ignored with kNormal.
+  std::string reason = {};
+};
+
+struct ServiceModeChanged {
+  ServiceMode before;
+  ServiceMode after;
+};
+
 struct FrontChanges {
   // What a reader that has taken all pages knows.
   FrontVersion version;
   // Everything is told, not only what has changed: the reader drops what it had.
   bool complete = false;
   // Only on the first page.
+  std::optional<ServiceMode> mode = {};  // always
   std::vector<FrontPolicyRow> policies = {};
   std::vector<FrontKey> keys = {};  // all three, always
   std::vector<AccessEntry> entries = {};
@@ -180,6 +207,13 @@ class FrontLedger {
                                                            const Actor& actor) = 0;
   virtual absl::StatusOr<AccessPage> ListAccessEntries(const AccessFilter& filter,
                                                        const std::optional<AccessSubject>& after, int limit) = 0;
+
+  // One row. A mode that this version does not know counts as kChangesOnly: a newer one limits something.
+  virtual absl::StatusOr<ServiceMode> ReadServiceMode() = 0;
+  // How it was and how it is then. What is set already changes and audits nothing. If `preview`, changes nothing and
+  // returns what would be.
+  virtual absl::StatusOr<ServiceModeChanged> SetServiceMode(const ServiceModeChange& change, bool preview,
+                                                            const Actor& actor) = 0;
 };
 
 }  // namespace tranche::storage

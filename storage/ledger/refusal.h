@@ -41,6 +41,7 @@ enum class Refusal {
   kDrawDecides = 140,
   kDrawNotOpen = 141,
   kDrawFull = 144,
+  kServiceLimited = 150,
 };
 
 struct RefusalWord {
@@ -83,6 +84,7 @@ inline constexpr RefusalWord kRefusalWords[] = {
     {Refusal::kDrawDecides, "DRAW_DECIDES", ""},
     {Refusal::kDrawNotOpen, "DRAW_NOT_OPEN", "NO_OPEN_DRAW"},
     {Refusal::kDrawFull, "DRAW_FULL", "FULL"},
+    {Refusal::kServiceLimited, "SERVICE_LIMITED", ""},
 };
 
 // What a procedure's word means. A word that this version does not know comes from a newer schema: it is logged, and

@@ -111,6 +111,37 @@ constexpr Column<AccessCounts> kAccessCountsTable[] = {
     {"entries", [](const pqxx::field& field, AccessCounts* to) { to->entries = field.as<int32_t>(); }},
 };
 
+constexpr char kChangesOnlyName[] = "CHANGES_ONLY";
+
+const char* ModeName(ServiceMode::Kind kind) {
+  switch (kind) {
+    case ServiceMode::Kind::kNormal:
+      return "NORMAL";
+    case ServiceMode::Kind::kChangesOnly:
+      return kChangesOnlyName;
+    case ServiceMode::Kind::kReadOnly:
+      return "READ_ONLY";
+  }
+  return kChangesOnlyName;
+}
+
+// One that only a newer version knows limits something: nothing new is reserved then.
+ServiceMode::Kind ModeOf(absl::string_view name) {
+  for (const auto kind : {ServiceMode::Kind::kNormal, ServiceMode::Kind::kChangesOnly, ServiceMode::Kind::kReadOnly}) {
+    if (name == ModeName(kind)) return kind;
+  }
+  LOG_EVERY_T(WARNING, 60) << "the service mode is " << std::string(name)
+                           << ", which this version does not know: it takes it for " << kChangesOnlyName;
+  return ServiceMode::Kind::kChangesOnly;
+}
+
+constexpr Column<ServiceMode> kServiceModeTable[] = {
+    {"mode", [](const pqxx::field& field, ServiceMode* to) { to->kind = ModeOf(TextOf(field)); }},
+    {"reason", [](const pqxx::field& field, ServiceMode* to) { to->reason = field.c_str(); }},
+    {"changed_us", [](const pqxx::field& field, ServiceMode* to) { to->changed_at = TimeOf(field); }},
+    {"changed_by", [](const pqxx::field& field, ServiceMode* to) { to->changed_by = field.c_str(); }},
+};
+
 // `key`: a column that the answer must have.
 template <typename Struct>
 absl::StatusOr<std::vector<Struct>> ReadFrontRows(Repeat repeat, const absl::StatusOr<pqxx::result>& rows,
@@ -236,6 +267,7 @@ absl::StatusOr<FrontChanges> PostgresFrontLedger::ReadFrontChanges(const FrontVe
                      ReadFrontPolicies(Repeat::kRead, Call(*pool_, Repeat::kRead, "list_front_policies", std::string(),
                                                            since.parameter())));
     ASSIGN_OR_RETURN(changes.keys, ReadFrontKeys(Repeat::kRead, Call(*pool_, Repeat::kRead, "list_front_keys")));
+    ASSIGN_OR_RETURN(changes.mode, ReadServiceMode());
   }
   ASSIGN_OR_RETURN(AccessPage page,
                    ReadAccessPage(Call(*pool_, Repeat::kRead, "read_access_changes", since.parameter(),
@@ -368,6 +400,27 @@ absl::StatusOr<AccessPage> PostgresFrontLedger::ListAccessEntries(const AccessFi
       Call(*pool_, Repeat::kRead, "list_access_entries", allow, kind, value,
            after.has_value() ? KindName(after->kind) : "", after.has_value() ? after->value : std::string(), limit + 1),
       static_cast<size_t>(limit));
+}
+
+absl::StatusOr<ServiceMode> PostgresFrontLedger::ReadServiceMode() {
+  ASSIGN_OR_RETURN(const auto modes,
+                   ReadFrontRows<ServiceMode>(Repeat::kRead, Call(*pool_, Repeat::kRead, "read_service_mode"), "mode",
+                                              kServiceModeTable));
+  return modes.empty() ? ServiceMode() : modes.front();
+}
+
+absl::StatusOr<ServiceModeChanged> PostgresFrontLedger::SetServiceMode(const ServiceModeChange& change, bool preview,
+                                                                       const Actor& actor) {
+  const Repeat repeat = RepeatOf(preview, Repeat::kIfAnswerLost);
+  ASSIGN_OR_RETURN(const auto modes,
+                   ReadFrontRows<ServiceMode>(repeat,
+                                              ChangeFrontDoor(*pool_, preview, repeat, "set_service_mode",
+                                                              ModeName(change.kind), change.reason, actor.ForLedger()),
+                                              "mode", kServiceModeTable));
+  return ReadAnswer(repeat, [&] {
+    RequireOfAnswer(modes.size() == 2, "a change of the service mode tells how it was and how it is");
+    return ServiceModeChanged{.before = modes[0], .after = modes[1]};
+  });
 }
 
 }  // namespace tranche::storage

@@ -31,6 +31,9 @@ class PostgresFrontLedger : public FrontLedger {
                                                    const Actor& actor) override;
   absl::StatusOr<AccessPage> ListAccessEntries(const AccessFilter& filter, const std::optional<AccessSubject>& after,
                                                int limit) override;
+  absl::StatusOr<ServiceMode> ReadServiceMode() override;
+  absl::StatusOr<ServiceModeChanged> SetServiceMode(const ServiceModeChange& change, bool preview,
+                                                    const Actor& actor) override;
 
  private:
   ConnectionPool* const pool_;

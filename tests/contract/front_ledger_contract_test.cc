@@ -163,6 +163,17 @@ class FrontLedgerContract : public LedgerContractTest {
     for (const AccessEntry& entry : page.entries) names.push_back(Name(entry.subject));
     return names;
   }
+  ServiceMode Mode() {
+    const auto mode = front().ReadServiceMode();
+    EXPECT_TRUE(mode.ok()) << mode.status();
+    return mode.value_or(ServiceMode{});
+  }
+  ServiceModeChanged SetMode(ServiceMode::Kind kind, const std::string& reason, bool preview = false,
+                             const Actor& actor = "alice") {
+    const auto changed = front().SetServiceMode({.kind = kind, .reason = reason}, preview, actor);
+    EXPECT_TRUE(changed.ok()) << changed.status();
+    return changed.value_or(ServiceModeChanged{});
+  }
   // "actor action before after", the newest first.
   std::vector<std::string> Audit() {
     const auto entries = stock().ListAudit({}, 0, 100);
@@ -716,6 +727,76 @@ TEST_P(FrontLedgerContract, ChangesAtOnceHaveVersionsOfTheirOwn) {
   for (const FrontPolicyRow& policy : Policies()) versions.insert(policy.version);
   EXPECT_THAT(versions, SizeIs(kThreads / 2 * kChanges));
   EXPECT_THAT(List().entries, SizeIs(kThreads / 2 * kChanges));
+}
+
+TEST_P(FrontLedgerContract, EverythingIsServedUntilSomebodyLimitsIt) {
+  EXPECT_EQ(Mode().kind, ServiceMode::Kind::kNormal);
+  EXPECT_EQ(Mode().reason, "");
+  EXPECT_FALSE(Mode().changed_at.has_value());
+  const FrontVersion before = Version();
+  const ServiceModeChanged set =
+      SetMode(ServiceMode::Kind::kChangesOnly, "Back soon.", false, Actor("alice", "the provider fails"));
+  EXPECT_EQ(set.before.kind, ServiceMode::Kind::kNormal);
+  EXPECT_EQ(set.after.kind, ServiceMode::Kind::kChangesOnly);
+  EXPECT_EQ(set.after.changed_by, "alice");
+  EXPECT_EQ(Version().number, before.number + 1) << "nodes hear of it as of a policy";
+  EXPECT_EQ(Mode().kind, ServiceMode::Kind::kChangesOnly);
+  EXPECT_EQ(Mode().reason, "Back soon.");
+  ASSERT_TRUE(Mode().changed_at.has_value());
+  EXPECT_LT(absl::AbsDuration(absl::Now() - *Mode().changed_at), absl::Minutes(1));
+  const ServiceModeChanged normal = SetMode(ServiceMode::Kind::kNormal, "not for buyers", false, "bob");
+  EXPECT_EQ(normal.before.reason, "Back soon.");
+  EXPECT_EQ(normal.after.reason, "");
+  EXPECT_EQ(Mode().kind, ServiceMode::Kind::kNormal);
+  EXPECT_EQ(Mode().changed_by, "bob");
+  EXPECT_THAT(Audit(),
+              ElementsAre("bob set_service_mode "
+                          R"({"mode": "CHANGES_ONLY", "reason": "Back soon."} {"mode": "NORMAL", "reason": ""})",
+                          "alice set_service_mode "
+                          R"({"mode": "NORMAL", "reason": ""} {"mode": "CHANGES_ONLY", "reason": "Back soon."})"));
+}
+
+TEST_P(FrontLedgerContract, TheModeThatIsSetAlreadyChangesNothing) {
+  SetMode(ServiceMode::Kind::kNormal, "");
+  EXPECT_FALSE(Mode().changed_at.has_value());
+  SetMode(ServiceMode::Kind::kReadOnly, "a");
+  const FrontVersion version = Version();
+  const ServiceModeChanged again = SetMode(ServiceMode::Kind::kReadOnly, "a", false, "bob");
+  EXPECT_EQ(again.before.changed_by, "alice");
+  EXPECT_EQ(again.after.changed_by, "alice");
+  EXPECT_EQ(Version(), version);
+  EXPECT_THAT(Audit(), SizeIs(1));
+  SetMode(ServiceMode::Kind::kReadOnly, "b", false, "bob");
+  EXPECT_EQ(Version().number, version.number + 1) << "another reason is another change";
+}
+
+TEST_P(FrontLedgerContract, APreviewOfTheModeChangesNothing) {
+  const FrontVersion version = Version();
+  const ServiceModeChanged seen = SetMode(ServiceMode::Kind::kReadOnly, "why", /*preview=*/true);
+  EXPECT_EQ(seen.before.kind, ServiceMode::Kind::kNormal);
+  EXPECT_EQ(seen.after.kind, ServiceMode::Kind::kReadOnly);
+  EXPECT_EQ(seen.after.reason, "why");
+  EXPECT_EQ(Mode().kind, ServiceMode::Kind::kNormal);
+  EXPECT_EQ(Version(), version);
+  EXPECT_THAT(Audit(), IsEmpty());
+}
+
+TEST_P(FrontLedgerContract, ReadersAreToldTheModeOnTheirFirstPage) {
+  SetMode(ServiceMode::Kind::kReadOnly, "why");
+  const auto all = front().ReadFrontChanges({}, std::nullopt);
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_TRUE(all->mode.has_value());
+  EXPECT_EQ(all->mode->kind, ServiceMode::Kind::kReadOnly);
+  EXPECT_EQ(all->mode->reason, "why");
+  SetMode(ServiceMode::Kind::kNormal, "");
+  const auto changed = front().ReadFrontChanges(all->version, std::nullopt);
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_FALSE(changed->complete);
+  ASSERT_TRUE(changed->mode.has_value());
+  EXPECT_EQ(changed->mode->kind, ServiceMode::Kind::kNormal);
+  const auto second = front().ReadFrontChanges(all->version, User("u"));
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_FALSE(second->mode.has_value());
 }
 
 }  // namespace

@@ -374,6 +374,20 @@ TEST_F(AnotherVersionTest, WhatOnlyANewerVersionKnowsOfTheFrontDoorIsLeftOut) {
   EXPECT_EQ(addresses.size(), 1500u);
 }
 
+constexpr char kModeOfTheFuture[] = R"(
+  ALTER TABLE tranche.service_mode DROP CONSTRAINT service_mode_mode_check;
+  UPDATE tranche.service_mode SET mode = 'NOTHING_AT_ALL', reason = 'later')";
+
+TEST_F(AnotherVersionTest, AServiceModeThatOnlyANewerVersionKnowsLimitsWhatIsNew) {
+  ASSERT_TRUE(ExecuteSql(database_.owner_dsn(), kModeOfTheFuture).ok());
+  ConnectionPool pool(PoolOptions{.dsn = database_.node_dsn()});
+  PostgresFrontLedger ledger(&pool);
+  const auto mode = ledger.ReadServiceMode();
+  ASSERT_TRUE(mode.ok()) << mode.status();
+  EXPECT_EQ(mode->kind, ServiceMode::Kind::kChangesOnly);
+  EXPECT_EQ(mode->reason, "later");
+}
+
 // For some calls that is an answer. None ends the process or says that the database is down.
 TEST_F(AnotherVersionTest, NullsOrNoRowsEndNoProcess) {
   for (const std::string answers : {"SELECT NULL::text", "SELECT NULL::text WHERE false"}) {

@@ -1,4 +1,4 @@
--- Which servers the schema serves: those that know no front door, or no draws, only while there are none.
+-- Which servers the schema serves: those that know no front door, no draws or no service mode, only while there are none.
 \ir helpers.psql
 SELECT no_plan();
 
@@ -8,7 +8,7 @@ $$ SELECT outcome FROM tranche.set_front_policy('*', p_document, NULL, false, NU
 CREATE FUNCTION deny(p_user text) RETURNS text LANGUAGE sql AS
 $$ SELECT outcome FROM tranche.add_access_entries('{BUYER}', ARRAY[p_user], '{f}', '{NULL}', '{why}', false, 'alice') $$;
 
-SELECT cmp_ok((SELECT version FROM tranche.schema_range()), '>=', 21);
+SELECT cmp_ok((SELECT version FROM tranche.schema_range()), '>=', 22);
 SELECT is(oldest(), 9, 'everybody may try');
 SELECT is(put('{}'), 'DONE');
 SELECT is(oldest(), 20, 'they would let everybody in');
@@ -31,6 +31,11 @@ SELECT is((SELECT outcome FROM tranche.create_draw('tv', 1, 1, '', 'drand', NULL
 SELECT is(oldest(), 21);
 SELECT is((SELECT outcome FROM tranche.change_draw('tv', 1, 'CANCEL', '', 'x')), 'DONE');
 SELECT is(oldest(), 9, 'it is over');
+
+SELECT is((SELECT count(*) FROM tranche.set_service_mode('CHANGES_ONLY', '', 'alice')), 2::bigint);
+SELECT is(oldest(), 22, 'they would go on selling');
+SELECT is((SELECT count(*) FROM tranche.set_service_mode('NORMAL', '', 'alice')), 2::bigint);
+SELECT is(oldest(), 9);
 
 -- Servers ask themselves.
 SET ROLE tranche_node;

@@ -86,6 +86,11 @@ class WatchedLedger : public storage::FrontLedger {
                                                         const std::optional<AccessSubject>&, int) override {
     return No();
   }
+  absl::StatusOr<storage::ServiceMode> ReadServiceMode() override { return No(); }
+  absl::StatusOr<storage::ServiceModeChanged> SetServiceMode(const storage::ServiceModeChange&, bool,
+                                                             const storage::Actor&) override {
+    return No();
+  }
 
  private:
   static absl::Status No() { return absl::UnimplementedError("a node asks no such thing"); }
