@@ -46,7 +46,7 @@ absl::StatusCode CodeOf(v1::ErrorReason reason) {
   if (number >= 90 && number <= 99) return absl::StatusCode::kDeadlineExceeded;
   if (number >= 110 && number <= 119) return absl::StatusCode::kUnauthenticated;
   if (number >= 120 && number <= 129) return absl::StatusCode::kPermissionDenied;
-  if (number >= 130 && number <= 149) return absl::StatusCode::kFailedPrecondition;
+  if (number >= 130 && number <= 159) return absl::StatusCode::kFailedPrecondition;
   return absl::StatusCode::kInternal;
 }
 
@@ -176,6 +176,14 @@ Wording DoorWordingOf(const quota::Refused& refused) {
   return wording;
 }
 
+// What is promised to be in the metadata is there, also if it is empty.
+Wording LimitedWordingOf(const quota::Refused& refused) {
+  const bool read_only = refused.about == "READ_ONLY";
+  const absl::string_view what = read_only ? "Nothing can be reserved or changed now" : "Nothing can be reserved now";
+  return {absl::StrCat(what, refused.pause_reason.empty() ? "." : ": ", refused.pause_reason),
+          {{"mode", refused.about}, {"service_reason", refused.pause_reason}}};
+}
+
 Wording WordingOf(const quota::Refused& refused) {
   switch (refused.refusal) {
     case Refusal::kSoldOut:
@@ -208,6 +216,8 @@ Wording WordingOf(const quota::Refused& refused) {
       if (refused.about.empty()) return {"No draw of this SKU takes entries now."};
       return {absl::StrCat("No draw of this SKU takes entries now: the last one is ", refused.about, "."),
               {{"state", refused.about}}};
+    case Refusal::kServiceLimited:
+      return LimitedWordingOf(refused);
     case Refusal::kNotAdmitted:
     case Refusal::kPurchaseTokenInvalid:
     case Refusal::kRateLimited:

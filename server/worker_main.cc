@@ -28,12 +28,14 @@
 #include "server/process/sink_spec.h"
 #include "server/process/stop_request.h"
 #include "server/shard_units.h"
+#include "server/worker/expiry_pause.h"
 #include "server/worker/make_sinks.h"
 #include "server/worker/shard_worker.h"
 #include "server/worker/worker_metrics.h"
 #include "storage/base/log_identity.h"
 #include "storage/clock.h"
 #include "storage/postgres/postgres_draw_ledger.h"
+#include "storage/postgres/postgres_front_ledger.h"
 #include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
@@ -83,6 +85,7 @@ void TellOfOtherSinks(storage::OutboxLedger& ledger, const std::vector<server::S
 struct Shared {
   std::vector<server::Sink*> sinks;
   server::ShardWorkerOptions options;
+  server::ExpiryPause* expiry_pause;
   server::HeartbeatSender::Process process;
   server::WorkerMetrics* metrics;
   server::PoolMetrics* pools;
@@ -95,7 +98,13 @@ struct Shared {
 // What working for one shard needs.
 struct ServedShard {
   ServedShard(const storage::PoolOptions& options, server::ShardParts<storage::ConnectionPool*>* used_pools)
-      : pool(options), upkeep(&pool), outbox(&pool), draws(&pool), health(&pool), pool_used(used_pools, &pool) {}
+      : pool(options),
+        upkeep(&pool),
+        outbox(&pool),
+        draws(&pool),
+        front(&pool),
+        health(&pool),
+        pool_used(used_pools, &pool) {}
   // Lets the steps that have begun end. What is read for the metrics nobody wants any more.
   ~ServedShard() {
     pool_shown.reset();
@@ -110,7 +119,15 @@ struct ServedShard {
   ServedShard& operator=(const ServedShard&) = delete;
 
   void Begin(const std::string& shard, const Shared& shared) {
-    worker.emplace(&upkeep, &outbox, &draws, shared.sinks, storage::Clock::Real(), shared.options);
+    const bool home = shard == storage::kHomeShard;
+    // Before any hold expires. Later home's expirer looks, for all.
+    if (home) shared.expiry_pause->LookIfDue();
+    server::ShardWorkerOptions options = shared.options;
+    options.expirer.paused = [pause = shared.expiry_pause, home] {
+      if (home) pause->LookIfDue();
+      return pause->paused();
+    };
+    worker.emplace(&upkeep, &outbox, &draws, shared.sinks, storage::Clock::Real(), options);
     worker_runs.emplace(shared.workers, &*worker);
     heartbeats.emplace(&health, shared.process, [this] { return worker->Describe(); });
     if (shared.health != nullptr) reader = shared.health->Read(shard, &health);
@@ -127,6 +144,7 @@ struct ServedShard {
   storage::PostgresUpkeepLedger upkeep;
   storage::PostgresOutboxLedger outbox;
   storage::PostgresDrawLedger draws;
+  storage::PostgresFrontLedger front;
   storage::PostgresHealthLedger health;
   const server::ShardParts<storage::ConnectionPool*>::Membership pool_used;
   std::optional<server::ShardWorker> worker;
@@ -156,6 +174,11 @@ absl::Status CheckHome(ServedShard& home, storage::ShardLedger& shards, const se
   if (absl::Status answers = server::WaitForLedger(stock, backends); !answers.ok()) return answers;
   if (absl::Status is_home = server::RequireHome(shards, backends); !is_home.ok()) return is_home;
   return server::CheckConnections(backends, needs);
+}
+
+void TellThatItRuns(const std::string& name, const server::WorkerProcessOptions& options, size_t sinks) {
+  LOG(INFO) << "worker " << name << " runs, PostgreSQL at "
+            << server::DescribeDsn(options.backends.postgres).value_or("(unreadable)") << ", " << sinks << " sink(s)";
 }
 
 }  // namespace
@@ -192,15 +215,17 @@ int main(int argc, char** argv) {
 
   server::ShardParts<server::ShardWorker*> workers;
   server::ShardParts<storage::ConnectionPool*> used_pools;
+  std::optional<ServedShard> home(std::in_place, pool, &used_pools);
+  server::ExpiryPause expiry_pause(&home->front, storage::Clock::Real());
   const Shared shared{.sinks = sinks,
                       .options = ToWorkerOptions(options),
+                      .expiry_pause = &expiry_pause,
                       .process = {name, server::RandomInstance()},
                       .metrics = &metrics,
                       .pools = &pools,
                       .health = door == nullptr ? nullptr : &health,
                       .workers = &workers,
                       .used_pools = &used_pools};
-  std::optional<ServedShard> home(std::in_place, pool, &used_pools);
   storage::PostgresShardLedger shards(&home->pool);
   const storage::ConnectionNeeds needs{.most = connections, .least = 1};
   if (absl::Status checked = CheckHome(*home, shards, options.backends, needs); !checked.ok()) return Fail(checked);
@@ -216,9 +241,7 @@ int main(int argc, char** argv) {
     unit->Begin(shard.name, shared);
     return unit;
   });
-  LOG(INFO) << "worker " << name << " runs, PostgreSQL at "
-            << server::DescribeDsn(options.backends.postgres).value_or("(unreadable)") << ", " << sinks.size()
-            << " sink(s)";
+  TellThatItRuns(name, options, sinks.size());
   stop.Graceful();
   stop.Wait();
   metrics.NoteStopping();

@@ -1,5 +1,5 @@
 // tranchectl door show|set|remove|round|rounds|test; lists are in door_list_commands.cc, keys in door_key_commands.cc,
-// waiting rooms in door_room_commands.cc
+// waiting rooms in door_room_commands.cc, the service mode in door_mode_command.cc
 
 #include <cstdint>
 #include <fstream>
@@ -408,6 +408,7 @@ void AddDoorCommands(CLI::App& app, Session& session) {
   AddDoorRoomCommands(door, session);
   AddDoorListCommands(door, session);
   AddDoorKeyCommands(door, session);
+  AddDoorModeCommand(door, session);
   AddDoorTest(door, session);
 }
 

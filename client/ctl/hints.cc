@@ -188,6 +188,9 @@ std::string NextStepForDoor(const absl::Status& status) {
       return "wait, or use --replace-all if others know a key: then every token and challenge that is out is worthless";
     case Reason::kAccessListFull:
       return "`tranchectl door list remove` makes room";
+    case Reason::kServiceLimited:
+      return "`tranchectl door mode` shows what buyers may do, since when and by whom; `tranchectl door mode normal "
+             "--yes` ends it";
     default:
       return "";
   }

@@ -170,8 +170,9 @@ bool CartSeller::LetIn(const CartPtr& cart) {
   if (gate_ == nullptr || cart->let_in || !gate_->closed_to_some()) return true;
   const GateVerdict verdict = AskGate(*cart);
   if (verdict.refused.has_value()) {
-    // Who is denied is denied everything: no SKU is at fault.
-    const bool of_no_line = verdict.refused->refusal == Refusal::kDenied;
+    // Who is denied is denied everything, and a mode limits everything: no SKU is at fault.
+    const Refusal refusal = verdict.refused->refusal;
+    const bool of_no_line = refusal == Refusal::kDenied || refusal == Refusal::kServiceLimited;
     Refuse(cart, CartRefused{*verdict.refused, of_no_line ? "" : cart->lines.at(verdict.line).sku_id});
     return false;
   }

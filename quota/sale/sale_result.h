@@ -33,10 +33,11 @@ struct Refused {
   int64_t available = 0;                       // kInsufficientUnits: unsold units, anywhere
   absl::Time opens_at = absl::InfinitePast();  // kSaleNotOpen; InfinitePast: not known
   int32_t per_user_limit = 0;                  // kQuantityAboveUserLimit, kUserLimitReached; 0: not known
-  std::string pause_reason = {};               // kSalePaused
+  std::string pause_reason = {};               // kSalePaused, kServiceLimited: for buyers
   absl::Duration retry_after = {};             // kRateLimited, kNotAdmitted: come again after that
   // kRateLimited: which limit; kPurchaseTokenInvalid: the problem; kExhaustedHere: not "" if it is the front door that
-  // cannot judge here; kDrawNotOpen: the state of the newest draw, "" if it is not known or there is none.
+  // cannot judge here; kDrawNotOpen: the state of the newest draw, "" if it is not known or there is none;
+  // kServiceLimited: the mode.
   std::string about = {};
 
   friend bool operator==(const Refused&, const Refused&) = default;

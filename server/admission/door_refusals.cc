@@ -34,6 +34,11 @@ absl::Duration ComeBackAfter(uint64_t rank) {
 
 quota::Refused DeniedAtTheDoor() { return {.refusal = Refusal::kDenied}; }
 
+quota::Refused ServiceLimited(const storage::ServiceMode& mode) {
+  return {
+      .refusal = Refusal::kServiceLimited, .pause_reason = mode.reason, .about = storage::ServiceModeName(mode.kind)};
+}
+
 quota::Refused NotJudgedHere() { return {.refusal = Refusal::kExhaustedHere, .about = "front door"}; }
 
 quota::Refused DrawDecides() { return {.refusal = Refusal::kDrawDecides}; }

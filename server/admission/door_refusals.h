@@ -8,6 +8,7 @@
 #include "quota/sale/sale_result.h"
 #include "server/admission/purchase_token.h"
 #include "server/admission/rate_key.h"
+#include "storage/ledger/front_ledger.h"
 
 namespace tranche::server {
 
@@ -19,6 +20,8 @@ absl::Duration RoundedUp(absl::Duration wait);
 absl::Duration ComeBackAfter(uint64_t rank);
 
 quota::Refused DeniedAtTheDoor();
+// An operator has limited what nodes do for buyers.
+quota::Refused ServiceLimited(const storage::ServiceMode& mode);
 // This node cannot judge, another one may: its policy is unreadable, or it has no key.
 quota::Refused NotJudgedHere();
 // Units go to the winners of a draw: a claim is in vain.

@@ -28,11 +28,16 @@ struct DoorState {
   std::shared_ptr<const AccessLists> access;                                     // never null
   std::shared_ptr<const FrontKeys> keys;                                         // never null
   absl::flat_hash_map<std::string, std::shared_ptr<const DoorPolicy>> policies;  // by sku_id, "*" too
+  storage::ServiceMode mode;
 
   // The SKU's own policy, else that of all SKUs; null: none.
   const DoorPolicy* PolicyOf(absl::string_view sku_id) const;
   // Nobody is refused or counted.
-  bool open() const { return policies.empty() && access->empty(); }
+  bool open() const { return policies.empty() && access->empty() && !reserves_nothing(); }
+  // Claims, carts and entries are refused, whoever comes.
+  bool reserves_nothing() const { return mode.kind != storage::ServiceMode::Kind::kNormal; }
+  // Buyers' changes of what is reserved are, too.
+  bool changes_nothing() const { return mode.kind == storage::ServiceMode::Kind::kReadOnly; }
   // Some policy has one.
   bool HasLimits() const;
   // The rooms of policies, by sku_id: the first kMostRooms, since no more are paced.

@@ -19,6 +19,12 @@ std::shared_ptr<const DoorState> OpenDoor() {
   return state;
 }
 
+// Who is on the list is refused like everybody.
+std::optional<quota::Refused> RefusedByMode(const DoorState& state) {
+  if (!state.reserves_nothing()) return std::nullopt;
+  return ServiceLimited(state.mode);
+}
+
 // Tells the buyer's place in the lottery. True: there is room for them, or there is no lottery.
 bool Draw(const DoorPolicy& policy, absl::string_view user_id, DoorEntry* entry) {
   if (!policy.lottery.has_value()) return true;
@@ -62,6 +68,7 @@ void FrontDoor::SetHomes(std::shared_ptr<const Homes> homes) {
 
 void FrontDoor::Publish(std::shared_ptr<const DoorState> state, std::shared_ptr<const Homes> homes) {
   const bool closed = !state->open();
+  const bool changes_refused = state->changes_nothing();
   auto fresh = std::make_shared<const DoorView>(
       DoorView{std::move(state), std::move(homes), made_table_.get(), &hasher_, &rooms_});
   {
@@ -70,6 +77,15 @@ void FrontDoor::Publish(std::shared_ptr<const DoorState> state, std::shared_ptr<
   }
   // After the view: whoever sees this finds what it is about.
   closed_to_some_.store(closed, std::memory_order_release);
+  changes_refused_.store(changes_refused, std::memory_order_release);
+}
+
+std::optional<quota::Refused> FrontDoor::RefusesChanges() const {
+  if (!changes_refused_.load(std::memory_order_acquire)) return std::nullopt;
+  const std::shared_ptr<const DoorView> view = View();
+  // It may have been set back in this moment.
+  if (!view->state->changes_nothing()) return std::nullopt;
+  return ServiceLimited(view->state->mode);
 }
 
 std::shared_ptr<const DoorState> FrontDoor::state() const { return View()->state; }
@@ -77,6 +93,7 @@ std::shared_ptr<const DoorState> FrontDoor::state() const { return View()->state
 quota::GateVerdict FrontDoor::Check(absl::Span<const quota::GateLine> lines, absl::Time now, absl::Time deadline) {
   if (lines.empty()) return {};
   const std::shared_ptr<const DoorView> view = View();
+  if (auto limited = RefusedByMode(*view->state)) return {.refused = std::move(limited)};
   return DoorPassage(*view, lines, now, {deadline, turns_}).Go(counts_);
 }
 
@@ -87,6 +104,7 @@ quota::GateVerdict FrontDoor::CheckDrawEntry(const std::string& sku_id, const st
   claim.user_id = user_id;
   const quota::GateLine line{&claim, &visitor};
   const std::shared_ptr<const DoorView> view = View();
+  if (auto limited = RefusedByMode(*view->state)) return {.refused = std::move(limited)};
   return DoorPassage(*view, absl::MakeConstSpan(&line, 1), now, {deadline, turns_}, DoorPurpose::kDrawEntry)
       .Go(counts_);
 }
@@ -107,6 +125,7 @@ DoorEntry FrontDoor::RefusedEntry(const LimitTries::Refusal& refusal) {
 
 DoorEntry FrontDoor::Enter(const DoorVisit& visit, absl::Time now, absl::Time deadline) {
   const std::shared_ptr<const DoorView> view = View();
+  if (auto limited = RefusedByMode(*view->state)) return {.refused = std::move(limited)};
   const AccessVerdict access = view->state->access->Find(visit.user_id, visit.address, now);
   if (access == AccessVerdict::kDeny) return RefusedEntry(DoorCheck::kAccessList, DeniedAtTheDoor());
   const DoorPolicy* const policy = view->state->PolicyOf(visit.sku_id);

@@ -1,10 +1,10 @@
 // The front door: who may try to buy. Each check is in a file of its own.
 //
-// (the sale's terms and units: by the seller, before it comes here) -> access list -> policy readable -> no draw
-// decides -> a key if tokens are asked for -> limits by user, address and token -> lottery -> purchase token -> limit
-// by SKU. A purchase token is read once, before the limit that needs it. Whoever is on the list of those who are let in
-// skips limits and lottery. Whoever holds a good purchase token skips the lottery. An entry into a draw goes the same
-// way, where there is a draw.
+// (the sale's terms and units: by the seller, before it comes here) -> no service mode forbids it -> access list ->
+// policy readable -> no draw decides -> a key if tokens are asked for -> limits by user, address and token -> lottery
+// -> purchase token -> limit by SKU. A purchase token is read once, before the limit that needs it. Whoever is on the
+// list of those who are let in skips limits and lottery. Whoever holds a good purchase token skips the lottery. An
+// entry into a draw goes the same way, where there is a draw.
 //
 // EnterSale goes the same way, too, but it earns the token instead of showing it: after the lottery, or the waiting
 // room in its place, comes the challenge. Only EnterSale asks the room. A claim needs no more than the token that it
@@ -96,6 +96,10 @@ class FrontDoor : public quota::SaleGate {
   quota::GateVerdict Check(absl::Span<const quota::GateLine> lines, absl::Time now, absl::Time deadline) override;
   bool Park(absl::Duration wait, absl::AnyInvocable<void()> go_on) override;
 
+  // What a service mode has buyers' changes of reservations refused with; nothing: they are made. One load while they
+  // are.
+  std::optional<quota::Refused> RefusesChanges() const;
+
   // As Check for a claim of this SKU, but for an entry into its draw: kDrawNotOpen if its policy has none. Whether the
   // ledger has a draw that is open, the ledger says. Call Park if it is to wait.
   quota::GateVerdict CheckDrawEntry(const std::string& sku_id, const std::string& user_id,
@@ -151,6 +155,7 @@ class FrontDoor : public quota::SaleGate {
   DoorRooms rooms_;
 
   std::atomic<bool> closed_to_some_{false};
+  std::atomic<bool> changes_refused_{false};
   std::atomic<const RateTable*> table_{nullptr};
 
   absl::Mutex mutex_;  // of those who change something

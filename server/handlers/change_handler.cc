@@ -1,5 +1,6 @@
 #include "server/handlers/change_handler.h"
 
+#include <optional>
 #include <utility>
 
 #include "server/errors.h"
@@ -19,8 +20,15 @@ using storage::Refusal;
 }  // namespace
 
 absl::Status ChangeHandler::Admit() const {
-  if (accepting_.load(std::memory_order_relaxed)) return absl::OkStatus();
+  if (shared_->accepting.load(std::memory_order_relaxed)) return absl::OkStatus();
   return RefusalError({.refusal = Refusal::kDraining});
+}
+
+absl::Status ChangeHandler::AdmitChange() const {
+  RETURN_IF_ERROR(Admit());
+  if (door_ == nullptr) return absl::OkStatus();
+  const std::optional<quota::Refused> limited = door_->RefusesChanges();
+  return limited.has_value() ? RefusalError(*limited) : absl::OkStatus();
 }
 
 ChangeHandler::Outcome ChangeHandler::OutcomeOf(const v1::ConfirmReservationResponse& response) {
@@ -43,12 +51,43 @@ ChangeHandler::Done<Response> ChangeHandler::Counting(OutcomeCounts* outcomes, D
 
 void ChangeHandler::Confirm(const v1::ConfirmReservationRequest& request, absl::Time deadline,
                             Done<v1::ConfirmReservationResponse> done) {
-  done = Counting(&confirmed_, std::move(done));
-  const absl::StatusOr<storage::Payment> payment = ToChange(request);
+  done = Counting(&shared_->confirmed, std::move(done));
+  absl::StatusOr<storage::Payment> payment = ToChange(request);
   if (!payment.ok()) return done(payment.status());
   if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);
-  Apply(request.sku_id(), *payment, deadline,
-        [this, payment = *payment, deadline, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
+  if (door_ != nullptr) {
+    if (std::optional<quota::Refused> limited = door_->RefusesChanges()) {
+      return ConfirmUnlessPending(request.sku_id(), *std::move(payment), deadline, *std::move(limited),
+                                  std::move(done));
+    }
+  }
+  ConfirmNow(request.sku_id(), *std::move(payment), deadline, std::move(done));
+}
+
+// A payment that is repeated, or comes late, changes nothing that somebody could still pay for, and must be answered,
+// or noted. So it takes a look to tell; what becomes of the reservation after it is the ledger's to say, as ever.
+void ChangeHandler::ConfirmUnlessPending(const std::string& sku_id, storage::Payment payment, absl::Time deadline,
+                                         quota::Refused limited, Done<v1::ConfirmReservationResponse> done) {
+  const storage::Uuid id = payment.reservation_id;
+  books_->Find(id, storage::Assurance::kCommitted, deadline,
+               [this, sku_id, payment = std::move(payment), deadline, limited = std::move(limited),
+                done = std::move(done)](absl::StatusOr<storage::Reservation> found) mutable {
+                 if (!found.ok() && !absl::IsNotFound(found.status())) {
+                   return done(LedgerError(found.status(), sku_id, Repeatable::kYes));
+                 }
+                 if (found.ok() && found->state == storage::ReservationState::kPending) {
+                   return done(RefusalError(limited));
+                 }
+                 ConfirmNow(sku_id, std::move(payment), deadline, std::move(done));
+               });
+}
+
+void ChangeHandler::ConfirmNow(const std::string& sku_id, storage::Payment payment, absl::Time deadline,
+                               Done<v1::ConfirmReservationResponse> done) {
+  storage::Change change = payment;
+  Apply(sku_id, std::move(change), deadline,
+        [this, payment = std::move(payment), deadline,
+         done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
           if (!result.ok()) return done(LedgerError(result.status(), "", Repeatable::kYes));
           // A reservation that is not found may have been retired: its payment must not be lost.
           const bool maybe_late =
@@ -106,10 +145,10 @@ absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const st
 
 void ChangeHandler::Cancel(const v1::CancelReservationRequest& request, absl::Time deadline,
                            Done<v1::CancelReservationResponse> done) {
-  done = Counting(&cancelled_, std::move(done));
+  done = Counting(&shared_->cancelled, std::move(done));
   const absl::StatusOr<storage::Cancellation> cancellation = ToChange(request);
   if (!cancellation.ok()) return done(cancellation.status());
-  if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);
+  if (absl::Status admitted = AdmitChange(); !admitted.ok()) return done(admitted);
   Apply(request.sku_id(), *cancellation, deadline,
         [this, id = cancellation->reservation_id, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
           done(Changed<v1::CancelReservationResponse>(id, result));
@@ -118,10 +157,10 @@ void ChangeHandler::Cancel(const v1::CancelReservationRequest& request, absl::Ti
 
 void ChangeHandler::Extend(const v1::ExtendReservationRequest& request, absl::Time deadline,
                            Done<v1::ExtendReservationResponse> done) {
-  done = Counting(&extended_, std::move(done));
+  done = Counting(&shared_->extended, std::move(done));
   const absl::StatusOr<storage::Extension> extension = ToChange(request);
   if (!extension.ok()) return done(extension.status());
-  if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);
+  if (absl::Status admitted = AdmitChange(); !admitted.ok()) return done(admitted);
   Apply(request.sku_id(), *extension, deadline,
         [this, id = extension->reservation_id, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
           done(Changed<v1::ExtendReservationResponse>(id, result));

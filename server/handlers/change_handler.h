@@ -3,13 +3,17 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "quota/sale/sale_result.h"
 #include "quota/slices/slice_table.h"
+#include "server/admission/front_door.h"
 #include "server/handlers/outcome_counts.h"
 #include "storage/books.h"
 #include "storage/clock.h"
@@ -25,9 +29,13 @@ class ChangeHandler {
   template <typename Response>
   using Done = absl::AnyInvocable<void(absl::StatusOr<Response>)>;
 
-  // `slices` tell which shard a SKU is believed to be on.
-  ChangeHandler(storage::Books* books, const quota::SliceTable* slices, storage::Clock* clock)
-      : books_(books), slices_(slices), clock_(clock) {}
+  // `slices` tell which shard a SKU is believed to be on. While `door` says so, changes are refused with
+  // SERVICE_LIMITED, but for payments that come late: those are noted. Null: never.
+  ChangeHandler(storage::Books* books, const quota::SliceTable* slices, storage::Clock* clock,
+                const FrontDoor* door = nullptr)
+      : ChangeHandler(books, slices, clock, door, std::make_shared<Shared>()) {}
+  // The same for operators: it asks no door, and shares the counts and whether changes are accepted.
+  ChangeHandler ForOperators() const { return {books_, slices_, clock_, nullptr, shared_}; }
 
   // `request` is not used after these return.
   void Confirm(const v1::ConfirmReservationRequest& request, absl::Time deadline,
@@ -38,16 +46,27 @@ class ChangeHandler {
               Done<v1::ExtendReservationResponse> done);
 
   // Of every call of each.
-  const OutcomeCounts& confirmed() const { return confirmed_; }
-  const OutcomeCounts& cancelled() const { return cancelled_; }
-  const OutcomeCounts& extended() const { return extended_; }
+  const OutcomeCounts& confirmed() const { return shared_->confirmed; }
+  const OutcomeCounts& cancelled() const { return shared_->cancelled; }
+  const OutcomeCounts& extended() const { return shared_->extended; }
 
   // While not accepting, every call is answered with DRAINING: another node can serve it.
-  void SetAccepting(bool accepting) { accepting_.store(accepting, std::memory_order_relaxed); }
+  void SetAccepting(bool accepting) { shared_->accepting.store(accepting, std::memory_order_relaxed); }
 
  private:
   // The numbers of the words of the outcomes below; kRebooked and kPaidUnfulfilled only of confirmations.
   enum Outcome : size_t { kDone, kReplayed, kRebooked, kPaidUnfulfilled };
+
+  struct Shared {
+    std::atomic<bool> accepting{true};
+    OutcomeCounts confirmed{{"confirmed", "replayed", "rebooked", "paid_unfulfilled"}};
+    OutcomeCounts cancelled{{"cancelled", "replayed"}};
+    OutcomeCounts extended{{"extended", "replayed"}};
+  };
+
+  ChangeHandler(storage::Books* books, const quota::SliceTable* slices, storage::Clock* clock, const FrontDoor* door,
+                std::shared_ptr<Shared> shared)
+      : books_(books), slices_(slices), clock_(clock), door_(door), shared_(std::move(shared)) {}
 
   static Outcome OutcomeOf(const v1::ConfirmReservationResponse& response);
   template <typename Response>
@@ -58,7 +77,15 @@ class ChangeHandler {
   template <typename Response>
   static Done<Response> Counting(OutcomeCounts* outcomes, Done<Response> done);
 
+  // kDraining.
   absl::Status Admit() const;
+  // Of what is not a payment: Admit, and what the door says.
+  absl::Status AdmitChange() const;
+  void ConfirmNow(const std::string& sku_id, storage::Payment payment, absl::Time deadline,
+                  Done<v1::ConfirmReservationResponse> done);
+  // Refuses the payment of a reservation that waits for it.
+  void ConfirmUnlessPending(const std::string& sku_id, storage::Payment payment, absl::Time deadline,
+                            quota::Refused limited, Done<v1::ConfirmReservationResponse> done);
   void Apply(const std::string& sku_id, storage::Change change, absl::Time deadline, storage::ChangeDone done);
   void ConfirmLate(storage::Payment payment, absl::Time deadline, const std::string& sku_id,
                    Done<v1::ConfirmReservationResponse> done);
@@ -70,10 +97,8 @@ class ChangeHandler {
   storage::Books* const books_;
   const quota::SliceTable* const slices_;
   storage::Clock* const clock_;
-  std::atomic<bool> accepting_{true};
-  OutcomeCounts confirmed_{{"confirmed", "replayed", "rebooked", "paid_unfulfilled"}};
-  OutcomeCounts cancelled_{{"cancelled", "replayed"}};
-  OutcomeCounts extended_{{"extended", "replayed"}};
+  const FrontDoor* const door_;
+  const std::shared_ptr<Shared> shared_;
 };
 
 }  // namespace tranche::server

@@ -1,6 +1,8 @@
 #include "server/handlers/explain_admission_handler.h"
 
+#include "absl/strings/str_cat.h"
 #include "server/admission/buyer_address.h"
+#include "server/admission/door_refusals.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
@@ -33,6 +35,15 @@ v1::AdmissionCheck CheckToMessage(const DoorOpinion& opinion, const std::string&
   return message;
 }
 
+v1::AdmissionCheck CheckOfMode(const storage::ServiceMode& mode) {
+  v1::AdmissionCheck message;
+  message.set_check("service_mode");
+  message.set_verdict(v1::AdmissionCheck::VERDICT_REFUSE);
+  message.set_reason(ReasonName(RefusalError(ServiceLimited(mode))));
+  message.set_detail(absl::StrCat("the service mode is ", storage::ServiceModeName(mode.kind)));
+  return message;
+}
+
 }  // namespace
 
 absl::StatusOr<v1::ExplainAdmissionResponse> ExplainAdmissionHandler::Explain(
@@ -54,6 +65,7 @@ absl::StatusOr<v1::ExplainAdmissionResponse> ExplainAdmissionHandler::Explain(
     response.set_policy_sku_id(policy->sku_id);
     response.set_policy_version(policy->version);
   }
+  if (explanation.state->reserves_nothing()) *response.add_checks() = CheckOfMode(explanation.state->mode);
   for (const DoorOpinion& opinion : explanation.opinions) {
     *response.add_checks() = CheckToMessage(opinion, request.sku_id());
   }

@@ -4,6 +4,7 @@
 
 #include "absl/time/clock.h"
 #include "quota/coordination/coordination_paths.h"
+#include "server/handlers/service_mode_handler.h"
 #include "server/handlers/status_messages.h"
 #include "server/handlers/status_problems.h"
 #include "server/plain_utf8.h"
@@ -49,10 +50,14 @@ absl::StatusOr<ClusterTraffic> StatusHandler::LookAtTraffic(quota::SessionSource
   return ReadClusterTraffic(*session);
 }
 
-absl::StatusOr<StatusHandler::Books> StatusHandler::LookAtBooks(storage::HealthLedger& ledger) {
+absl::StatusOr<StatusHandler::Books> StatusHandler::LookAtBooks(storage::HealthLedger& ledger,
+                                                                storage::FrontLedger* front) {
   Books books;
   ASSIGN_OR_RETURN(books.health, ledger.Health());
   ASSIGN_OR_RETURN(books.heartbeats, ledger.Heartbeats());
+  if (front != nullptr) {
+    ASSIGN_OR_RETURN(books.mode, front->ReadServiceMode());
+  }
   return books;
 }
 
@@ -71,7 +76,7 @@ absl::StatusOr<v1::GetStatusResponse> StatusHandler::Get(const v1::GetStatusRequ
   const absl::StatusOr<ClusterTraffic> traffic = traffic_asked->Await(until);
 
   v1::GetStatusResponse response;
-  for (size_t i = 0; i < shards.size(); ++i) FillShard(*shards[i], asked[i], until, tree, response.add_shards());
+  for (size_t i = 0; i < shards.size(); ++i) FillShard(*shards[i], asked[i], until, tree, &response);
   const absl::Time now = clock_->Now();
   *response.mutable_time() = ToTimestamp(now);
   FillCoordination(tree, traffic, now, &response);
@@ -86,8 +91,9 @@ std::vector<StatusHandler::ShardQuestions> StatusHandler::AskShards(const storag
   for (const auto& shard : shards) {
     const std::shared_ptr<ShardLooks> looks = LooksAt(shard->name);
     ShardQuestions& questions = asked.emplace_back();
-    questions.books =
-        looks->books.Ask(*shard->look_executor, [ledger = shard->health] { return LookAtBooks(*ledger); });
+    storage::FrontLedger* const front = shard->name == storage::kHomeShard ? shard->front : nullptr;
+    questions.books = looks->books.Ask(*shard->look_executor,
+                                       [ledger = shard->health, front] { return LookAtBooks(*ledger, front); });
     questions.ping = looks->ping.Ask(*shard->look_executor, [ledger = shard->health]() -> absl::StatusOr<Pong> {
       RETURN_IF_ERROR(ledger->Ping());
       return Pong();
@@ -146,7 +152,8 @@ void StatusHandler::FillCoordination(const absl::StatusOr<Tree>& tree, const abs
 }
 
 void StatusHandler::FillShard(const storage::ShardBackend& shard, const ShardQuestions& asked, absl::Time until,
-                              const absl::StatusOr<Tree>& tree, v1::ShardStatus* message) {
+                              const absl::StatusOr<Tree>& tree, v1::GetStatusResponse* response) {
+  v1::ShardStatus* const message = response->add_shards();
   message->set_name(shard.name);
   if (tree.ok()) {
     const auto leader = tree->leaders.find(shard.name);
@@ -154,7 +161,10 @@ void StatusHandler::FillShard(const storage::ShardBackend& shard, const ShardQue
   }
   const absl::StatusOr<Books> books = asked.books->Await(until);
   message->set_answers(books.ok());
-  if (books.ok()) return FillBooks(shard.name, *books, clock_->Now(), message);
+  if (books.ok()) {
+    if (books->mode.has_value()) *response->mutable_service_mode() = ToMessage(*books->mode);
+    return FillBooks(shard.name, *books, clock_->Now(), message);
+  }
   message->set_error(ReasonText(books.status()));
   if (const std::string unfit = shard.unfit(); !unfit.empty()) {
     message->set_unfit(IsPlainUtf8(unfit) ? unfit : "(unreadable)");

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "server/handlers/pool_watch.h"
 #include "storage/clock.h"
 #include "storage/executor.h"
+#include "storage/ledger/front_ledger.h"
 #include "storage/ledger/health_ledger.h"
 #include "storage/shards/shard_set.h"
 #include "tranche/v1/admin_service.pb.h"
@@ -48,6 +50,7 @@ class StatusHandler {
   struct Books {
     storage::LedgerHealth health;
     std::vector<storage::Heartbeat> heartbeats;
+    std::optional<storage::ServiceMode> mode;  // only of home
   };
   using Gone = std::vector<storage::GoneIncarnation>;
   struct Pong {};
@@ -65,7 +68,8 @@ class StatusHandler {
 
   static absl::StatusOr<Tree> LookAtTree(quota::SessionSource& sessions, const std::vector<std::string>& shards);
   static absl::StatusOr<ClusterTraffic> LookAtTraffic(quota::SessionSource& sessions);
-  static absl::StatusOr<Books> LookAtBooks(storage::HealthLedger& ledger);
+  // `front`: null, or home's.
+  static absl::StatusOr<Books> LookAtBooks(storage::HealthLedger& ledger, storage::FrontLedger* front);
 
   std::shared_ptr<ShardLooks> LooksAt(const std::string& shard);
   // Who has gone is asked later, when it is known who serves.
@@ -74,7 +78,7 @@ class StatusHandler {
   void FillCoordination(const absl::StatusOr<Tree>& tree, const absl::StatusOr<ClusterTraffic>& traffic, absl::Time now,
                         v1::GetStatusResponse* response);
   void FillShard(const storage::ShardBackend& shard, const ShardQuestions& asked, absl::Time until,
-                 const absl::StatusOr<Tree>& tree, v1::ShardStatus* message);
+                 const absl::StatusOr<Tree>& tree, v1::GetStatusResponse* response);
   void FillBooks(const std::string& shard, const Books& books, absl::Time now, v1::ShardStatus* message);
   static void FillGoneNodes(const storage::ShardList& shards, const std::vector<ShardQuestions>& asked,
                             absl::Time until, v1::GetStatusResponse* response);

@@ -45,6 +45,7 @@ class Finder {
   explicit Finder(const v1::GetStatusResponse& found) : found_(found), now_(TimeIn(found.time())) {}
 
   std::vector<v1::Problem> Find() {
+    LookAtServiceMode();
     LookAtCoordination();
     for (const v1::ShardStatus& shard : found_.shards()) LookAtShard(shard);
     LookAtNodes();
@@ -306,7 +307,25 @@ class Finder {
     }
   }
 
+  bool read_only() const { return found_.service_mode().mode() == v1::SERVICE_MODE_READ_ONLY; }
+
+  // Operators want it so, and may forget it.
+  void LookAtServiceMode() {
+    const v1::StoredServiceMode& mode = found_.service_mode();
+    if (!found_.has_service_mode() || mode.mode() == v1::SERVICE_MODE_NORMAL) return;
+    const Since since = mode.has_change_time() ? Since(TimeIn(mode.change_time())) : std::nullopt;
+    const char* const effect = read_only()
+                                   ? ": buyers can reserve, pay, cancel and extend nothing, and no hold expires."
+                                   : ": buyers can reserve nothing; what is reserved can be paid.";
+    Add("SERVICE_LIMITED", kWarning, "",
+        absl::StrCat("The service mode is ", read_only() ? "READ_ONLY" : "CHANGES_ONLY", SinceText(since), ", set by ",
+                     mode.changed_by(), effect),
+        "`tranchectl door mode normal --yes` when the reason for it is gone", since);
+  }
+
   void LookAtHolds(const v1::ShardStatus& shard) {
+    // They are not to expire then.
+    if (read_only()) return;
     const v1::LedgerStatus& ledger = shard.ledger();
     const absl::Duration overdue = DurationIn(ledger.oldest_overdue());
     if (overdue < kOverdueAfter) return;

@@ -84,7 +84,8 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
             sale->carts().Sell(std::move(lines), deadline, may_exist, std::move(done), std::move(visitors));
           },
           storage::Clock::Real()),
-      changes_(ledger->books(), slices, storage::Clock::Real()),
+      changes_(ledger->books(), slices, storage::Clock::Real(), &door->door()),
+      changes_of_operators_(changes_.ForOperators()),
       lists_(ledger->books(), storage::Clock::Real()),
       watch_hub_([ledger](absl::Span<const storage::Uuid> ids) { return ledger->router().ReadWhereAnswered(ids); },
                  storage::Clock::Real(), ToWatchOptions(options)),
@@ -109,13 +110,14 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
              storage::Clock::Real()),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
       caller_calls_(MakeCallerCalls(options)),
-      served_(options, handlers(), &catalog_, front_door_handlers(),
+      served_(options, HandlersWith(&changes_), &catalog_, front_door_handlers(),
               FrameOf(options, &open_calls_, caller_calls_.get(), metrics, access_log, access)),
-      served_to_operators_(HasOwnAdminAddress(options)
-                               ? std::make_unique<Served>(options, handlers(), &catalog_, front_door_handlers(),
-                                                          FrameOf(options, &open_calls_, /*caller_calls=*/nullptr,
-                                                                  metrics, access_log, access))
-                               : nullptr),
+      served_to_operators_(
+          HasOwnAdminAddress(options)
+              ? std::make_unique<Served>(
+                    options, HandlersWith(&changes_), &catalog_, front_door_handlers(),
+                    FrameOf(options, &open_calls_, /*caller_calls=*/nullptr, metrics, access_log, access))
+              : nullptr),
       check_streams_task_(std::min(kCheckStreams, absl::Milliseconds(options.unread_timeout_ms) / 4),
                           [this] { CheckStreams(); }) {}
 

@@ -51,8 +51,8 @@ class BuyerCalls {
   // answers have the same limits, but are counted by themselves, so that buyers leave operators room.
   std::vector<grpc::Service*> services_for_operators();
   OpenCalls& open_calls() { return open_calls_; }
-  // For operators' changes of reservations, which are the same ones.
-  ReservationHandlers handlers() { return {&reservations_, &carts_, &changes_, &lists_, &watch_hub_, visitors_}; }
+  // For operators' changes of reservations, which are the same ones, but for what a service mode limits.
+  ReservationHandlers handlers_of_operators() { return HandlersWith(&changes_of_operators_); }
   // Of all streams.
   int open_streams();
   int64_t unread_answers();
@@ -86,6 +86,9 @@ class BuyerCalls {
     std::unique_ptr<grpc::Service> front_door_service;
   };
 
+  ReservationHandlers HandlersWith(ChangeHandler* changes) {
+    return {&reservations_, &carts_, changes, &lists_, &watch_hub_, visitors_};
+  }
   FrontDoorHandlers front_door_handlers() {
     return {.enter = &enter_, .rounds = &rounds_, .enter_draw = &enter_draw_, .draws = &draws_, .visitors = visitors_};
   }
@@ -100,6 +103,7 @@ class BuyerCalls {
   ReservationHandler reservations_;
   CartHandler carts_;
   ChangeHandler changes_;
+  ChangeHandler changes_of_operators_;
   ListHandler lists_;
   WatchHub watch_hub_;
   CatalogHandler catalog_;

@@ -68,6 +68,14 @@ void AddState(const DoorState& state, MetricSet* metrics) {
   add("access_entry", state.access->unreadable());
 }
 
+void AddMode(const storage::ServiceMode& mode, MetricSet* metrics) {
+  using Kind = storage::ServiceMode::Kind;
+  for (const Kind kind : {Kind::kNormal, Kind::kChangesOnly, Kind::kReadOnly}) {
+    metrics->AddGauge("tranche_service_mode", "1 for what this node does for buyers as operators have set it, else 0.",
+                      kind == mode.kind ? 1 : 0, {{"mode", storage::ServiceModeName(kind)}});
+  }
+}
+
 void AddTable(const RateTable& table, absl::Time now, MetricSet* metrics) {
   metrics->AddGauge("tranche_door_table_slots", "Keys of limits that the table has room for.",
                     static_cast<double>(table.slots()));
@@ -85,6 +93,7 @@ void AddDoorMetrics(const DoorFigures& figures, absl::Time now, MetricSet* metri
                     "Time since this node knew all that the ledger had for the front door.",
                     absl::ToDoubleSeconds(figures.age));
   const std::shared_ptr<const DoorState> state = figures.door->state();
+  AddMode(state->mode, metrics);
   if (state->open() && state->access->unreadable() == 0) return;
   metrics->AddCounter("tranche_door_failed_looks_total", "Looks at the front door's data in the ledger that failed.",
                       static_cast<double>(figures.failed_looks));

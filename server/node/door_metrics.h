@@ -19,7 +19,7 @@ struct DoorFigures {
   size_t waiting = 0;
 };
 
-// While nobody can be kept out, only the age is added.
+// While nobody can be kept out, only the age and the service mode are added.
 void AddDoorMetrics(const DoorFigures& figures, absl::Time now, MetricSet* metrics);
 
 class DoorMetrics final : public MetricSource {

@@ -60,11 +60,18 @@ void SetPolicy(const storage::FrontPolicyRow& row, DoorState* state) {
 std::shared_ptr<const DoorState> NewState(const DoorState& known, const FrontChanges& changes) {
   auto state = std::make_shared<DoorState>();
   state->version = changes.version;
+  state->mode = changes.mode.value_or(known.mode);
   state->access = NewAccess(known, changes);
   state->keys = std::make_shared<const FrontKeys>(changes.keys);
   if (!changes.complete) state->policies = known.policies;
   for (const storage::FrontPolicyRow& row : changes.policies) SetPolicy(row, state.get());
   return state;
+}
+
+void TellMode(const DoorState& before, const DoorState& state) {
+  if (before.mode.kind == state.mode.kind) return;
+  LOG(WARNING) << "the service mode is " << storage::ServiceModeName(state.mode.kind) << " now, set by "
+               << state.mode.changed_by << ": it was " << storage::ServiceModeName(before.mode.kind);
 }
 
 }  // namespace
@@ -194,6 +201,7 @@ void DoorWatch::Apply(const FrontChanges& changes) {
   std::shared_ptr<const DoorState> state = NewState(*state_, changes);
   // Before the first limits count: a node that knows of no others lets each key have all of them.
   if (state_->policies.empty() && !state->policies.empty()) FindHomes();
+  TellMode(*state_, *state);
   state_ = std::move(state);
   door_->SetState(state_);
   LogEvent("door.loaded", {{"version", state_->version.number},

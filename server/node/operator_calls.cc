@@ -114,6 +114,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       front_keys_(ledger->shards().home().front, &front_announcer_),
       explanations_(
           std::move(door), [] { return LogNode(); }, storage::Clock::Real()),
+      service_mode_(ledger->shards().home().front, &front_announcer_),
       draws_(&ledger->draws(), &ledger->stock(), ledger->shards().home().front, storage::Clock::Real()),
       looks_(std::make_unique<storage::BoundedExecutor>(kLookThreads, kLookThreads)),
       rooms_(ledger->shards().home().front, sessions, looks_.get(), storage::Clock::Real()),
@@ -163,6 +164,7 @@ AdminHandlers OperatorCalls::Handlers(bool watches_exports) {
           .front_key = &front_keys_,
           .explain_admission = &explanations_,
           .room = &rooms_,
+          .service_mode = &service_mode_,
           .draw = &draws_,
           .status = &status_,
           .traffic = &traffic_,

@@ -26,6 +26,7 @@
 #include "server/handlers/preview_handler.h"
 #include "server/handlers/quota_handler.h"
 #include "server/handlers/room_handler.h"
+#include "server/handlers/service_mode_handler.h"
 #include "server/handlers/shard_handler.h"
 #include "server/handlers/sku_change_handler.h"
 #include "server/handlers/sku_handler.h"
@@ -92,6 +93,7 @@ class OperatorCalls {
   AccessEntryHandler access_entries_;
   FrontKeyHandler front_keys_;
   ExplainAdmissionHandler explanations_;
+  ServiceModeHandler service_mode_;
   DrawAdminHandler draws_;
   std::unique_ptr<storage::BoundedExecutor> looks_;  // for questions of the next three
   RoomHandler rooms_;

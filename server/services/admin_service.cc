@@ -47,6 +47,8 @@ std::vector<CallEntry> DoorCalls(const AdminHandlers& to) {
       BlockingCall({"ExplainAdmission", kObserve, kStatus, kYes}, to.explain_admission,
                    &ExplainAdmissionHandler::Explain),
       BlockingCall({"ListRooms", kObserve, kAdmin, kYes}, to.room, &RoomHandler::List),
+      BlockingCall({"SetServiceMode", kOperate, kAdmin, kYes}, to.service_mode, &ServiceModeHandler::Set),
+      BlockingCall({"GetServiceMode", kObserve, kAdmin, kYes}, to.service_mode, &ServiceModeHandler::Get),
 
       BlockingCall({"CreateDraw", kOperate, kAdmin, kNo}, to.draw, &DrawAdminHandler::Create),
       BlockingCall({"ChangeDraw", kOperate, kAdmin, kYes}, to.draw, &DrawAdminHandler::Change),

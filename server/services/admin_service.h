@@ -21,6 +21,7 @@
 #include "server/handlers/preview_handler.h"
 #include "server/handlers/quota_handler.h"
 #include "server/handlers/room_handler.h"
+#include "server/handlers/service_mode_handler.h"
 #include "server/handlers/shard_handler.h"
 #include "server/handlers/sku_change_handler.h"
 #include "server/handlers/sku_handler.h"
@@ -53,6 +54,7 @@ struct AdminHandlers {
   FrontKeyHandler* front_key = nullptr;
   ExplainAdmissionHandler* explain_admission = nullptr;
   RoomHandler* room = nullptr;
+  ServiceModeHandler* service_mode = nullptr;
   DrawAdminHandler* draw = nullptr;
   StatusHandler* status = nullptr;
   TrafficHandler* traffic = nullptr;

@@ -26,6 +26,11 @@ Expirer::Expirer(storage::UpkeepLedger* ledger, storage::Clock* clock, RandomSou
     : ledger_(ledger), clock_(clock), options_(options), trouble_("expiring holds", clock, std::move(random)) {}
 
 absl::Duration Expirer::Step() {
+  if (options_.paused && options_.paused()) {
+    // It does what it should.
+    counts_.succeeded_at.Set(clock_->Now());
+    return options_.poll;
+  }
   const absl::Time began = clock_->Now();
   const absl::StatusOr<storage::ExpiredHolds> expired = ledger_->ExpireDue(options_.batch);
   Count(expired);

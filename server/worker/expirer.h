@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -22,6 +23,8 @@ struct ExpirerOptions {
   int holds_per_s = 12500;
   // Look at least this often: a hold may be created, or extended to less, after the ledger was asked what lapses next.
   absl::Duration poll = absl::Milliseconds(200);
+  // Asked before each batch, and may block for a call to a ledger. While it says so, no hold expires. Absent: never.
+  std::function<bool()> paused = {};
 };
 
 // Any number may run side by side: the ledger gives them different holds and decides, by its own clock, which ones are
@@ -34,7 +37,7 @@ class Expirer {
   // wait before the next. One thread at a time.
   absl::Duration Step();
 
-  // When a batch last succeeded; nullopt: never. From any thread.
+  // When a batch last succeeded, or was not to be made; nullopt: never. From any thread.
   std::optional<absl::Time> succeeded_at() const;
 
   // How often it was logged that a SKU stays locked.

@@ -9,20 +9,8 @@
 namespace tranche::storage {
 namespace {
 
-const char* FakeModeName(ServiceMode::Kind kind) {
-  switch (kind) {
-    case ServiceMode::Kind::kNormal:
-      return "NORMAL";
-    case ServiceMode::Kind::kChangesOnly:
-      return "CHANGES_ONLY";
-    case ServiceMode::Kind::kReadOnly:
-      return "READ_ONLY";
-  }
-  return "";
-}
-
 std::string ModeJson(const ServiceMode& mode) {
-  return absl::StrCat("{\"mode\": \"", FakeModeName(mode.kind), "\", \"reason\": \"", mode.reason, "\"}");
+  return absl::StrCat("{\"mode\": \"", ServiceModeName(mode.kind), "\", \"reason\": \"", mode.reason, "\"}");
 }
 
 }  // namespace

@@ -143,6 +143,19 @@ struct ServiceMode {
 };
 inline constexpr int kMaxServiceReasonCharacters = 200;
 
+// As the ledger and the API's metadata spell it.
+inline const char* ServiceModeName(ServiceMode::Kind kind) {
+  switch (kind) {
+    case ServiceMode::Kind::kNormal:
+      return "NORMAL";
+    case ServiceMode::Kind::kChangesOnly:
+      return "CHANGES_ONLY";
+    case ServiceMode::Kind::kReadOnly:
+      return "READ_ONLY";
+  }
+  return "";
+}
+
 struct ServiceModeChange {
   ServiceMode::Kind kind = ServiceMode::Kind::kNormal;
   // For buyers, at most kMaxServiceReasonCharacters. Ignored with kNormal.

@@ -111,27 +111,13 @@ constexpr Column<AccessCounts> kAccessCountsTable[] = {
     {"entries", [](const pqxx::field& field, AccessCounts* to) { to->entries = field.as<int32_t>(); }},
 };
 
-constexpr char kChangesOnlyName[] = "CHANGES_ONLY";
-
-const char* ModeName(ServiceMode::Kind kind) {
-  switch (kind) {
-    case ServiceMode::Kind::kNormal:
-      return "NORMAL";
-    case ServiceMode::Kind::kChangesOnly:
-      return kChangesOnlyName;
-    case ServiceMode::Kind::kReadOnly:
-      return "READ_ONLY";
-  }
-  return kChangesOnlyName;
-}
-
 // One that only a newer version knows limits something: nothing new is reserved then.
 ServiceMode::Kind ModeOf(absl::string_view name) {
   for (const auto kind : {ServiceMode::Kind::kNormal, ServiceMode::Kind::kChangesOnly, ServiceMode::Kind::kReadOnly}) {
-    if (name == ModeName(kind)) return kind;
+    if (name == ServiceModeName(kind)) return kind;
   }
   LOG_EVERY_T(WARNING, 60) << "the service mode is " << std::string(name)
-                           << ", which this version does not know: it takes it for " << kChangesOnlyName;
+                           << ", which this version does not know: it takes it for CHANGES_ONLY";
   return ServiceMode::Kind::kChangesOnly;
 }
 
@@ -412,11 +398,12 @@ absl::StatusOr<ServiceMode> PostgresFrontLedger::ReadServiceMode() {
 absl::StatusOr<ServiceModeChanged> PostgresFrontLedger::SetServiceMode(const ServiceModeChange& change, bool preview,
                                                                        const Actor& actor) {
   const Repeat repeat = RepeatOf(preview, Repeat::kIfAnswerLost);
-  ASSIGN_OR_RETURN(const auto modes,
-                   ReadFrontRows<ServiceMode>(repeat,
-                                              ChangeFrontDoor(*pool_, preview, repeat, "set_service_mode",
-                                                              ModeName(change.kind), change.reason, actor.ForLedger()),
-                                              "mode", kServiceModeTable));
+  ASSIGN_OR_RETURN(
+      const auto modes,
+      ReadFrontRows<ServiceMode>(repeat,
+                                 ChangeFrontDoor(*pool_, preview, repeat, "set_service_mode",
+                                                 ServiceModeName(change.kind), change.reason, actor.ForLedger()),
+                                 "mode", kServiceModeTable));
   return ReadAnswer(repeat, [&] {
     RequireOfAnswer(modes.size() == 2, "a change of the service mode tells how it was and how it is");
     return ServiceModeChanged{.before = modes[0], .after = modes[1]};

@@ -92,6 +92,8 @@ enum class Reason {
   kDrawState = 142,
   kDrawSeedMismatch = 143,
   kDrawFull = 144,
+
+  kServiceLimited = 150,
 };
 
 // kUnspecified for OK, for errors of other origin and for reasons newer than this library.

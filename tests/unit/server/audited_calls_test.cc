@@ -38,6 +38,7 @@ const std::map<std::string, std::vector<std::string>> kAuditedByProcedure = {
     {"AddAccessEntries", {"add_access_entries"}},
     {"RemoveAccessEntries", {"remove_access_entries"}},
     {"RotateFrontKey", {"rotate_front_keys"}},
+    {"SetServiceMode", {"set_service_mode"}},
     {"CreateDraw", {"create_draw"}},
     {"ChangeDraw", {"change_draw"}},
 };

@@ -90,6 +90,11 @@ class DoorOfTest {
     access_.Apply(entries);
     Show();
   }
+  void SetMode(storage::ServiceMode::Kind kind, const std::string& reason = "") {
+    mode_.kind = kind;
+    mode_.reason = reason;
+    Show();
+  }
 
   // As the balancer would say of the room: it lets in whose rank is below, a hundred each second.
   void ShowBoard(const std::string& sku_id, int64_t round, uint64_t threshold, absl::Time computed_at,
@@ -124,11 +129,13 @@ class DoorOfTest {
     state->access = std::make_shared<const AccessLists>(access_);
     state->keys = keys_;
     state->policies = policies_;
+    state->mode = mode_;
     door_.SetState(std::move(state));
   }
 
   int64_t version_ = 0;
   AccessLists access_;
+  storage::ServiceMode mode_;
   std::shared_ptr<const FrontKeys> keys_ = std::make_shared<const FrontKeys>(
       std::vector<storage::FrontKey>{{.id = 1,
                                       .secret = std::string(storage::kFrontKeyBytes, 'k'),

@@ -70,6 +70,7 @@ INSTANTIATE_TEST_SUITE_P(
         ExpectedRefusal{Refusal::kDrawDecides, absl::StatusCode::kFailedPrecondition, "DRAW_DECIDES"},
         ExpectedRefusal{Refusal::kDrawNotOpen, absl::StatusCode::kFailedPrecondition, "DRAW_NOT_OPEN"},
         ExpectedRefusal{Refusal::kDrawFull, absl::StatusCode::kFailedPrecondition, "DRAW_FULL"},
+        ExpectedRefusal{Refusal::kServiceLimited, absl::StatusCode::kFailedPrecondition, "SERVICE_LIMITED"},
         ExpectedRefusal{Refusal::kRateLimited, absl::StatusCode::kResourceExhausted, "RATE_LIMITED"},
         ExpectedRefusal{Refusal::kSoldOut, absl::StatusCode::kResourceExhausted, "SOLD_OUT"},
         ExpectedRefusal{Refusal::kInsufficientUnits, absl::StatusCode::kFailedPrecondition, "INSUFFICIENT_UNITS"},
@@ -98,6 +99,22 @@ TEST(ErrorsTest, VariablesAreInTheMetadata) {
   EXPECT_EQ(
       MetadataOf(RefusalError({.refusal = Refusal::kQuantityAboveUserLimit, .per_user_limit = 4}), "per_user_limit"),
       "4");
+}
+
+TEST(ErrorsTest, AServiceModeTellsItsNameAndReasonAndNoSku) {
+  quota::Refused limited{.refusal = Refusal::kServiceLimited, .pause_reason = "Back soon.", .about = "CHANGES_ONLY"};
+  const absl::Status error = RefusalError(limited, "tv");
+  EXPECT_EQ(MetadataOf(error, "mode"), "CHANGES_ONLY");
+  EXPECT_EQ(MetadataOf(error, "service_reason"), "Back soon.");
+  EXPECT_EQ(MetadataOf(error, "sku_id"), "");
+  EXPECT_EQ(error.message(), "Nothing can be reserved now: Back soon.");
+  EXPECT_EQ(RefusalError(limited, "radio"), error);
+  // The last answer is kept; it must not be given for another mode.
+  limited.about = "READ_ONLY";
+  limited.pause_reason = "";
+  const absl::Status read_only = RefusalError(limited, "tv");
+  EXPECT_EQ(MetadataOf(read_only, "mode"), "READ_ONLY");
+  EXPECT_EQ(read_only.message(), "Nothing can be reserved or changed now.");
 }
 
 TEST(ErrorsTest, NotOpenTellsTheTimeOfTheSkuAskedFor) {

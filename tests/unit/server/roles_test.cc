@@ -92,6 +92,8 @@ const std::map<std::string, std::string> kExpected = {
     {"AdminService.RotateFrontKey", "     a"},
     {"AdminService.ExplainAdmission", "  rvoa"},
     {"AdminService.ListRooms", "  rvoa"},
+    {"AdminService.SetServiceMode", "    oa"},
+    {"AdminService.GetServiceMode", "  rvoa"},
     {"AdminService.CreateDraw", "    oa"},
     {"AdminService.ChangeDraw", "    oa"},
     {"AdminService.ListDraws", "  rvoa"},

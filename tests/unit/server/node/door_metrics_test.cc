@@ -35,9 +35,18 @@ class DoorMetricsTest : public ::testing::Test, private MetricSource {
   }
 };
 
-TEST_F(DoorMetricsTest, WithoutAPolicyThereIsOnlyTheAge) {
-  EXPECT_THAT(Shown().Names(), ElementsAre("tranche_door_state_age_seconds"));
+TEST_F(DoorMetricsTest, WithoutAPolicyThereAreOnlyTheAgeAndTheMode) {
+  EXPECT_THAT(Shown().Names(), ElementsAre("tranche_door_state_age_seconds", "tranche_service_mode"));
   EXPECT_THAT(Shown().Of("tranche_door_state_age_seconds", {}), Optional(3));
+}
+
+TEST_F(DoorMetricsTest, TheModeIsTold) {
+  EXPECT_THAT(Shown().Of("tranche_service_mode", {{"mode", "NORMAL"}}), Optional(1));
+  EXPECT_THAT(Shown().Of("tranche_service_mode", {{"mode", "READ_ONLY"}}), Optional(0));
+  door_.SetMode(storage::ServiceMode::Kind::kReadOnly);
+  EXPECT_THAT(Shown().Of("tranche_service_mode", {{"mode", "NORMAL"}}), Optional(0));
+  EXPECT_THAT(Shown().Of("tranche_service_mode", {{"mode", "CHANGES_ONLY"}}), Optional(0));
+  EXPECT_THAT(Shown().Of("tranche_service_mode", {{"mode", "READ_ONLY"}}), Optional(1));
 }
 
 TEST_F(DoorMetricsTest, ChecksAreCountedByWhatTheySay) {

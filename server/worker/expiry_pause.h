@@ -1,0 +1,38 @@
+// Whether holds expire now. While buyers cannot pay, by home's service mode READ_ONLY, their holds must not lapse; and
+// when they can again, they have a moment to do so.
+#pragma once
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "storage/clock.h"
+#include "storage/ledger/front_ledger.h"
+
+namespace tranche::server {
+
+// Thread-safe. Outlived by its dependencies.
+class ExpiryPause {
+ public:
+  // Between two looks at home: one row of one table.
+  static constexpr absl::Duration kLookEvery = absl::Seconds(1);
+  // After READ_ONLY, until holds expire again: shops try payments again that were refused.
+  static constexpr absl::Duration kGrace = absl::Minutes(1);
+
+  ExpiryPause(storage::FrontLedger* home, storage::Clock* clock) : home_(home), clock_(clock) {}
+
+  // Looks, if it is time. Blocks for at most one call to home. While home does not answer, what was known holds; before
+  // the first answer holds expire.
+  void LookIfDue();
+  // Does not block for long.
+  bool paused() const;
+
+ private:
+  storage::FrontLedger* const home_;
+  storage::Clock* const clock_;
+  mutable absl::Mutex mutex_;
+  absl::Time look_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  bool read_only_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Time resume_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+};
+
+}  // namespace tranche::server
