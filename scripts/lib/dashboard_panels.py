@@ -66,6 +66,7 @@ FRONT_NODES = (
         ("max by (instance) (tranche_access_file_faulty)", "{{instance}} access file"),
         ("max by (job, instance) (tranche_tls_files_faulty)", "{{job}} {{instance}} TLS"))),
     rate("Calls that are denied", "tranche_denied_calls_total", ("reason", "grpc_service", "grpc_method")),
+    gauge("Service mode: nodes by mode", "tranche_service_mode", ("mode",)),
     rate("Front door: tries refused or made to wait", "tranche_door_checks_total", ("check", "verdict")),
     Panel("Front door: tries let in, tokens, challenges", "reqps", (
         ("sum(rate(tranche_door_admitted_total[$__rate_interval]))", "let in"),

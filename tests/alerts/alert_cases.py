@@ -42,6 +42,9 @@ def of_node(node):
         series("tranche_door_state_age_seconds", node): steady(4),
         series("tranche_door_unreadable", node, kind="policy"): steady(0),
         series("tranche_door_unreadable", node, kind="access_entry"): steady(0),
+        series("tranche_service_mode", node, mode="NORMAL"): steady(1),
+        series("tranche_service_mode", node, mode="CHANGES_ONLY"): steady(0),
+        series("tranche_service_mode", node, mode="READ_ONLY"): steady(0),
         # A shop asks for streams now and then, somebody tries what they may not.
         denied(node, "ROLE_MISSING", method="StreamReservations"): steady(0.2),
         denied(node, "CALLER_UNKNOWN", "AdminService", "GetStatus"): steady(0.1),

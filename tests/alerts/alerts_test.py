@@ -71,6 +71,22 @@ FREEZE = {
                 query(FROZEN_AT_S + FROZEN_S + 60, FREEZE_FIRES)]}
 
 
+MODE_AT_S, MODE_S = 300, 900
+MODE_FIRES = 'ALERTS{alertname=~"TrancheServiceLimited|TrancheHoldsOverdue",alertstate="firing"}'
+MODE = {
+    "name": "a service mode that is forgotten, in which no hold expires",
+    "series": {'tranche_service_mode{instance="node1",job="tranched",mode="NORMAL"}':
+               [(1, MODE_AT_S), (0, MODE_S), (1, 600)],
+               'tranche_service_mode{instance="node1",job="tranched",mode="READ_ONLY"}':
+               [(0, MODE_AT_S), (1, MODE_S), (0, 600)],
+               'tranche_holds_overdue_oldest_seconds{instance="worker1",job="tranche-worker",shard="home"}':
+               [(0, MODE_AT_S), (500, MODE_S + 60), (0, 540)]},
+    "queries": [query(MODE_AT_S + 500, MODE_FIRES),
+                query(MODE_AT_S + 700, MODE_FIRES, [sample("TrancheServiceLimited", {"mode": "READ_ONLY"})]),
+                query(MODE_AT_S + MODE_S + 55, MODE_FIRES),
+                query(MODE_AT_S + MODE_S + 200, MODE_FIRES)]}
+
+
 def whole(test):
     """As promtool reads it."""
     return {
@@ -96,7 +112,7 @@ class Rules(unittest.TestCase):
             self.assertEqual(status, 0, output)
 
     def test_each_alert_fires_in_a_fault_and_clears(self):
-        self.assertEqual({case.alert for case in CASES} | {"TrancheClusterFrozen"}, set(SEVERITIES),
+        self.assertEqual({case.alert for case in CASES} | {"TrancheClusterFrozen", "TrancheServiceLimited"}, set(SEVERITIES),
                          "each alert needs a case")
         for case in CASES:
             with self.subTest(alert=case.alert, what=case.what):
@@ -105,6 +121,10 @@ class Rules(unittest.TestCase):
 
     def test_a_freeze_becomes_a_ticket_after_an_hour(self):
         status, output = self.run_tests(FREEZE)
+        self.assertEqual(status, 0, output)
+
+    def test_a_service_mode_becomes_a_ticket_after_ten_minutes_and_its_holds_no_page(self):
+        status, output = self.run_tests(MODE)
         self.assertEqual(status, 0, output)
 
     def test_no_alert_fires_in_an_ordinary_sale(self):

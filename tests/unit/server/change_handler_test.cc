@@ -12,6 +12,7 @@
 #include "storage/base/log_trace.h"
 #include "storage/ledger/ledger_error.h"
 #include "tests/support/stub_books.h"
+#include "tests/unit/server/door_fixture.h"
 #include "tests/unit/server/error_matchers.h"
 #include "tests/unit/server/happened.h"
 
@@ -64,6 +65,12 @@ class ChangeHandlerTest : public ::testing::Test {
       done(test_->late_);
     }
 
+    void Find(const storage::Uuid& id, storage::Assurance, absl::Time, FindDone done) override {
+      ++test_->finds_;
+      EXPECT_EQ(id.ToString(), kId);
+      done(test_->found_);
+    }
+
    private:
     ChangeHandlerTest* const test_;
   };
@@ -108,7 +115,8 @@ class ChangeHandlerTest : public ::testing::Test {
   storage::FakeClock clock_;
   Books books_{this};
   quota::SliceTable slices_;
-  ChangeHandler handler_{&books_, &slices_, &clock_};
+  DoorOfTest door_{&clock_};
+  ChangeHandler handler_{&books_, &slices_, &clock_, &door_.door()};
 
   ChangeResult answer_;
   absl::Status error_;
@@ -119,6 +127,8 @@ class ChangeHandlerTest : public ::testing::Test {
   std::string shard_hint_;
   absl::Time deadline_;
   storage::Change change_;
+  absl::StatusOr<storage::Reservation> found_ = absl::UnavailableError("the test expects no look");
+  int finds_ = 0;
   int late_calls_ = 0;
   storage::Payment late_payment_;
   std::string late_sku_;
@@ -361,6 +371,83 @@ TEST_F(ChangeHandlerTest, Draining) {
   EXPECT_EQ(ReasonOf(Cancel(Cancellation()).status()), "DRAINING");
   handler_.SetAccepting(true);
   EXPECT_TRUE(Cancel(Cancellation()).ok());
+}
+
+TEST_F(ChangeHandlerTest, ChangesOnlyLimitsNone) {
+  door_.SetMode(storage::ServiceMode::Kind::kChangesOnly);
+  EXPECT_TRUE(Confirm(Payment()).ok());
+  EXPECT_TRUE(Cancel(Cancellation()).ok());
+  EXPECT_TRUE(Extend(Extension()).ok());
+  EXPECT_EQ(finds_, 0) << "no payment costs a look more";
+}
+
+TEST_F(ChangeHandlerTest, ReadOnlyRefusesChangesOfWhatIsHeld) {
+  door_.SetMode(storage::ServiceMode::Kind::kReadOnly, "Back soon.");
+  found_ = answer_.reservation;
+  for (const absl::Status& error :
+       {Confirm(Payment()).status(), Cancel(Cancellation()).status(), Extend(Extension()).status()}) {
+    EXPECT_EQ(ReasonOf(error), "SERVICE_LIMITED");
+    EXPECT_EQ(MetadataOf(error, "mode"), "READ_ONLY");
+    EXPECT_EQ(MetadataOf(error, "service_reason"), "Back soon.");
+  }
+  EXPECT_EQ(calls_, 0);
+  EXPECT_EQ(late_calls_, 0);
+  door_.SetMode(storage::ServiceMode::Kind::kNormal);
+  EXPECT_TRUE(Confirm(Payment()).ok());
+  EXPECT_EQ(calls_, 1);
+}
+
+TEST_F(ChangeHandlerTest, ReadOnlyStillNotesPaymentsThatComeLateAndAnswersRepeatedOnes) {
+  door_.SetMode(storage::ServiceMode::Kind::kReadOnly);
+  found_ = answer_.reservation;
+  found_->state = storage::ReservationState::kConfirmed;
+  answer_.outcome = ChangeOutcome::kReplayed;
+  const auto repeated = Confirm(Payment());
+  ASSERT_TRUE(repeated.ok()) << repeated.status();
+  EXPECT_TRUE(repeated->replayed());
+  EXPECT_EQ(late_calls_, 0);
+
+  found_->state = storage::ReservationState::kExpired;
+  answer_.outcome = ChangeOutcome::kRefused;
+  answer_.refusal = Refusal::kReservationState;
+  late_.outcome = ChangeOutcome::kPaidUnfulfilled;
+  const auto late = Confirm(Payment());
+  ASSERT_TRUE(late.ok()) << late.status();
+  EXPECT_EQ(late->outcome(), v1::CONFIRM_OUTCOME_PAID_UNFULFILLED);
+  EXPECT_EQ(late_calls_, 1);
+
+  // Retention may have taken it.
+  found_ = absl::NotFoundError("");
+  answer_.refusal = Refusal::kReservationNotFound;
+  EXPECT_TRUE(Confirm(Payment()).ok());
+  EXPECT_EQ(late_calls_, 2);
+
+  found_ = absl::UnavailableError("down");
+  EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "LEDGER_UNAVAILABLE");
+  EXPECT_EQ(late_calls_, 2);
+}
+
+TEST_F(ChangeHandlerTest, OperatorsChangeWhatBuyersMayNotAndAreCountedWithThem) {
+  door_.SetMode(storage::ServiceMode::Kind::kReadOnly);
+  ChangeHandler operators = handler_.ForOperators();
+  bool done = false;
+  operators.Cancel(Cancellation(), clock_.Now() + absl::Seconds(2),
+                   [&done](const absl::StatusOr<v1::CancelReservationResponse>& response) {
+                     done = true;
+                     EXPECT_TRUE(response.ok()) << response.status();
+                   });
+  EXPECT_TRUE(done);
+  EXPECT_EQ(calls_, 1);
+  int64_t cancelled = 0;
+  handler_.cancelled().ForEach([&cancelled](const std::string& outcome, int64_t count) {
+    if (outcome == "cancelled") cancelled = count;
+  });
+  EXPECT_EQ(cancelled, 1);
+  handler_.SetAccepting(false);
+  operators.Cancel(Cancellation(), clock_.Now() + absl::Seconds(2),
+                   [](const absl::StatusOr<v1::CancelReservationResponse>& response) {
+                     EXPECT_EQ(ReasonOf(response.status()), "DRAINING");
+                   });
 }
 
 TEST_F(ChangeHandlerTest, EveryChangeIsCountedByKindAndOutcome) {

@@ -27,6 +27,7 @@
 #include "server/handlers/front_announcer.h"
 #include "server/handlers/front_key_handler.h"
 #include "server/handlers/front_policy_handler.h"
+#include "server/handlers/service_mode_handler.h"
 #include "server/proto_time.h"
 #include "storage/fake/fake_front_ledger.h"
 #include "tests/support/logged_lines.h"
@@ -220,6 +221,7 @@ class FrontDoorAdminTest : public AdminHandlersTest {
     lists->Apply(front_.ListAccessEntries({}, std::nullopt, 1000)->entries);
     state->access = std::move(lists);
     state->keys = std::make_shared<const FrontKeys>(*front_.ListFrontKeys());
+    state->mode = *front_.ReadServiceMode();
     const auto policies = front_.ListFrontPolicies("");
     for (const storage::FrontPolicyRow& row : *policies) {
       state->policies[row.sku_id] = std::make_shared<const DoorPolicy>(CompilePolicy(row));
@@ -250,6 +252,7 @@ class FrontDoorAdminTest : public AdminHandlersTest {
   FrontPolicyHandler policies_{&front_, &ledger_, &front_announcer_, /*trusted_proxies=*/1, &clock_};
   AccessEntryHandler access_{&front_, &front_announcer_, &clock_};
   FrontKeyHandler keys_{&front_, &front_announcer_};
+  ServiceModeHandler modes_{&front_, &front_announcer_};
   TurnQueue turns_{&clock_, 10, [] { return size_t{0}; }};
   FrontDoor door_{1 << 20, &turns_};
   absl::Duration door_age_ = absl::Seconds(2);
@@ -951,6 +954,62 @@ TEST_F(FrontDoorAdminTest, NoAnswerAndNoLogHasASecret) {
   }
   EXPECT_THAT(logged.lines(), Contains(HasSubstr("keys are all replaced by tester")));
   EXPECT_THAT(logged.lines(), Contains(HasSubstr("keys are rotated by tester")));
+}
+
+TEST_F(FrontDoorAdminTest, TheServiceModeIsSetToldAndAnnounced) {
+  EXPECT_EQ(modes_.Get({})->mode().mode(), v1::SERVICE_MODE_NORMAL);
+  EXPECT_FALSE(modes_.Get({})->mode().has_change_time());
+  v1::SetServiceModeRequest request;
+  request.set_mode(v1::SERVICE_MODE_CHANGES_ONLY);
+  request.set_reason("Back soon.");
+  request.set_preview(true);
+  const int64_t version = Version();
+  const auto preview = modes_.Set(request, kActor);
+  ASSERT_TRUE(preview.ok()) << preview.status();
+  EXPECT_EQ(preview->before().mode(), v1::SERVICE_MODE_NORMAL);
+  EXPECT_EQ(preview->mode().mode(), v1::SERVICE_MODE_CHANGES_ONLY);
+  EXPECT_EQ(Version(), version);
+  request.set_preview(false);
+  tranche::testing::LoggedLines logged;
+  const auto set = modes_.Set(request, kActor);
+  ASSERT_TRUE(set.ok()) << set.status();
+  EXPECT_EQ(set->mode().reason(), "Back soon.");
+  EXPECT_EQ(set->mode().changed_by(), kActor);
+  EXPECT_EQ(Version(), version + 1);
+  EXPECT_EQ(Announced(), absl::StrCat(Version()));
+  EXPECT_THAT(logged.lines(), Contains(HasSubstr("set to CHANGES_ONLY by tester")));
+  EXPECT_EQ(modes_.Get({})->mode().mode(), v1::SERVICE_MODE_CHANGES_ONLY);
+  request.set_mode(v1::SERVICE_MODE_NORMAL);
+  ASSERT_TRUE(modes_.Set(request, kActor).ok());
+  EXPECT_EQ(modes_.Get({})->mode().reason(), "") << "ignored with NORMAL";
+}
+
+TEST_F(FrontDoorAdminTest, GarbageInAServiceModeIsNamed) {
+  v1::SetServiceModeRequest request;
+  EXPECT_EQ(MetadataOf(modes_.Set(request, kActor).status(), "field"), "mode");
+  request.set_mode(static_cast<v1::ServiceMode>(99));
+  EXPECT_EQ(MetadataOf(modes_.Set(request, kActor).status(), "field"), "mode");
+  request.set_mode(v1::SERVICE_MODE_READ_ONLY);
+  for (const std::string& reason : {std::string(201, 'x'), std::string("two\nlines"), std::string("\xff")}) {
+    request.set_reason(reason);
+    EXPECT_EQ(MetadataOf(modes_.Set(request, kActor).status(), "field"), "reason");
+  }
+  std::string umlauts;
+  for (int i = 0; i < 200; ++i) umlauts += "\xc3\xbc";
+  request.set_reason(umlauts);
+  EXPECT_TRUE(modes_.Set(request, kActor).ok()) << "characters, not bytes";
+}
+
+TEST_F(FrontDoorAdminTest, AServiceModeIsTheFirstThatIsExplained) {
+  v1::SetServiceModeRequest request;
+  request.set_mode(v1::SERVICE_MODE_READ_ONLY);
+  ASSERT_TRUE(modes_.Set(request, kActor).ok());
+  door_.SetState(StateNow());
+  const v1::ExplainAdmissionResponse response = MustExplain(Question("alice"));
+  ASSERT_EQ(response.checks_size(), kDoorChecks + 1);
+  EXPECT_EQ(response.checks(0).check(), "service_mode");
+  EXPECT_EQ(response.checks(0).verdict(), v1::AdmissionCheck::VERDICT_REFUSE);
+  EXPECT_EQ(response.checks(0).reason(), "SERVICE_LIMITED");
 }
 
 TEST_F(FrontDoorAdminTest, AnOpenDoorHasNoPolicy) {

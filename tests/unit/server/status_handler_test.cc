@@ -12,6 +12,7 @@
 #include "server/handlers/reserved_units.h"
 #include "server/handlers/status_problems.h"
 #include "server/handlers/traffic_handler.h"
+#include "storage/fake/fake_front_ledger.h"
 #include "tests/support/inline_executor.h"
 #include "tests/unit/server/admin_fixture.h"
 
@@ -50,9 +51,10 @@ class HangingExecutor : public storage::Executor {
 
 // One shard with only what the status needs.
 struct HealthBackend : storage::ShardBackend {
-  HealthBackend(storage::HealthLedger* ledger, storage::Executor* on) {
+  HealthBackend(storage::HealthLedger* ledger, storage::FrontLedger* front_ledger, storage::Executor* on) {
     name = storage::kHomeShard;
     health = ledger;
+    front = front_ledger;
     executor = nullptr;  // calls that buyers wait for may fill it
     look_executor = on;
   }
@@ -92,9 +94,10 @@ class StatusHandlerTest : public AdminHandlersTest {
     ASSERT_TRUE(sessions_.session->Create(quota::LeaderPath(), "balancer-1", quota::CreateMode::kEphemeral).ok());
   }
 
+  storage::FakeFrontLedger front_{&clock_};
   HangingExecutor shard_executor_;
   HangingExecutor tree_executor_;
-  storage::ShardSet shards_{std::make_unique<HealthBackend>(&ledger_, &shard_executor_), {}, {}};
+  storage::ShardSet shards_{std::make_unique<HealthBackend>(&ledger_, &front_, &shard_executor_), {}, {}};
   StatusHandler handler_{&shards_, &sessions_, &tree_executor_, &clock_, absl::Milliseconds(20)};
   TrafficHandler traffic_{&ledger_, &sessions_, &tree_executor_, &clock_};
 };
@@ -124,6 +127,22 @@ TEST_F(StatusHandlerTest, TellsWhoRuns) {
   EXPECT_FALSE(status.nodes(1).has_report_age());
   ASSERT_EQ(status.busiest_size(), 1);
   EXPECT_EQ(status.busiest(0).sku_id(), "tv");
+}
+
+TEST_F(StatusHandlerTest, TellsTheServiceMode) {
+  BeatAll();
+  Lead();
+  EXPECT_EQ(Status().service_mode().mode(), v1::SERVICE_MODE_NORMAL);
+  EXPECT_THAT(Codes(Status()), Not(Contains("SERVICE_LIMITED")));
+  ASSERT_TRUE(
+      front_.SetServiceMode({.kind = storage::ServiceMode::Kind::kReadOnly, .reason = "why"}, false, "alice").ok());
+  const v1::GetStatusResponse status = Status();
+  EXPECT_EQ(status.service_mode().mode(), v1::SERVICE_MODE_READ_ONLY);
+  EXPECT_EQ(status.service_mode().reason(), "why");
+  EXPECT_EQ(status.service_mode().changed_by(), "alice");
+  EXPECT_THAT(Codes(status), Contains("SERVICE_LIMITED"));
+  ledger_.FailNext(1);
+  EXPECT_FALSE(Status().has_service_mode()) << "it is not known now";
 }
 
 TEST_F(StatusHandlerTest, AProcessThatIsSilentForLongIsMissed) {

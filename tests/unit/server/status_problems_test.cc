@@ -94,6 +94,26 @@ class StatusProblemsTest : public ::testing::Test {
 
 TEST_F(StatusProblemsTest, NothingIsWrong) { EXPECT_THAT(Codes(), IsEmpty()); }
 
+TEST_F(StatusProblemsTest, ALimitedServiceIsTold) {
+  v1::StoredServiceMode& mode = *found_.mutable_service_mode();
+  mode.set_mode(v1::SERVICE_MODE_NORMAL);
+  EXPECT_THAT(Codes(), IsEmpty());
+  mode.set_mode(v1::SERVICE_MODE_CHANGES_ONLY);
+  mode.set_changed_by("alice");
+  *mode.mutable_change_time() = ToTimestamp(kNow - absl::Minutes(5));
+  const v1::Problem problem = Expect("SERVICE_LIMITED", "", kWarning);
+  EXPECT_THAT(problem.text(), HasSubstr("CHANGES_ONLY since 13:55:00, set by alice"));
+  EXPECT_TRUE(problem.has_since_time());
+}
+
+TEST_F(StatusProblemsTest, HoldsThatAreNotToExpireAreNotOverdue) {
+  ledger_->set_overdue_holds(3);
+  *ledger_->mutable_oldest_overdue() = ToDuration(absl::Hours(1));
+  EXPECT_THAT(Codes(), ElementsAre("HOLDS_OVERDUE"));
+  found_.mutable_service_mode()->set_mode(v1::SERVICE_MODE_READ_ONLY);
+  EXPECT_THAT(Codes(), ElementsAre("SERVICE_LIMITED"));
+}
+
 TEST_F(StatusProblemsTest, ALedgerThatIsSilent) {
   const std::string error = "connection refused";
   home_->Clear();

@@ -94,7 +94,13 @@ class FrontDoorTest : public ::testing::Test {
     state->access = std::make_shared<const AccessLists>(lists);
     state->keys = keys_;
     state->policies = policies_;
+    state->mode = mode_;
     door_.SetState(state);
+  }
+  void SetMode(storage::ServiceMode::Kind kind, const std::string& reason = "") {
+    mode_.kind = kind;
+    mode_.reason = reason;
+    Publish();
   }
 
   struct Line {
@@ -148,6 +154,7 @@ class FrontDoorTest : public ::testing::Test {
   const std::string round_key_ = std::string(storage::kFrontKeyBytes, 'r');
   int64_t version_ = 0;
   absl::flat_hash_map<std::string, std::shared_ptr<const DoorPolicy>> policies_;
+  storage::ServiceMode mode_;
   std::vector<storage::AccessEntry> entries_;
 };
 
@@ -688,6 +695,49 @@ TEST_F(FrontDoorTest, AnExplanationWithoutAPolicyOrWithOneThatCannotBeRead) {
   const std::vector<DoorOpinion> opinions = Opinions("");
   EXPECT_EQ(opinions[1].verdict, DoorOpinion::Verdict::kRefuse);
   EXPECT_NE(opinions[1].detail, "");
+}
+
+TEST_F(FrontDoorTest, AServiceModeRefusesWhatIsNewWhoeverComes) {
+  EXPECT_FALSE(door_.closed_to_some());
+  SetMode(storage::ServiceMode::Kind::kChangesOnly, "Back soon.");
+  EXPECT_TRUE(door_.closed_to_some()) << "also without a policy";
+  AllowUser("vip");
+  for (const char* user : {"alice", "vip"}) {
+    const GateVerdict verdict = Try(user);
+    ASSERT_EQ(RefusalOf(verdict), Refusal::kServiceLimited) << user;
+    EXPECT_EQ(AboutOf(verdict), "CHANGES_ONLY");
+    EXPECT_EQ(verdict.refused->pause_reason, "Back soon.");
+    const DoorEntry entry = Enter(user);
+    ASSERT_TRUE(entry.refused.has_value());
+    EXPECT_EQ(entry.refused->refusal, Refusal::kServiceLimited);
+  }
+  EXPECT_EQ(RefusalOf(TryCart("alice", {{"radio"}, {"tv"}})), Refusal::kServiceLimited);
+  SetPolicy("tv", R"({"draw":{}})");
+  const quota::Visitor visitor;
+  EXPECT_EQ(RefusalOf(door_.CheckDrawEntry("tv", "alice", visitor, now_, now_ + time_)), Refusal::kServiceLimited);
+  SetMode(storage::ServiceMode::Kind::kNormal);
+  EXPECT_EQ(RefusalOf(Try("alice", "radio")), Refusal::kNone);
+}
+
+TEST_F(FrontDoorTest, AServiceModeCountsNoTry) {
+  SetPolicy("tv", kOneTryAnHour);
+  SetMode(storage::ServiceMode::Kind::kReadOnly);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(RefusalOf(Try("alice")), Refusal::kServiceLimited);
+  SetMode(storage::ServiceMode::Kind::kNormal);
+  EXPECT_EQ(RefusalOf(Try("alice")), Refusal::kNone);
+}
+
+TEST_F(FrontDoorTest, OnlyReadOnlyRefusesChanges) {
+  EXPECT_FALSE(door_.RefusesChanges().has_value());
+  SetMode(storage::ServiceMode::Kind::kChangesOnly);
+  EXPECT_FALSE(door_.RefusesChanges().has_value());
+  SetMode(storage::ServiceMode::Kind::kReadOnly, "why");
+  ASSERT_TRUE(door_.RefusesChanges().has_value());
+  EXPECT_EQ(door_.RefusesChanges()->about, "READ_ONLY");
+  EXPECT_EQ(door_.RefusesChanges()->pause_reason, "why");
+  SetMode(storage::ServiceMode::Kind::kNormal);
+  EXPECT_FALSE(door_.RefusesChanges().has_value());
+  EXPECT_FALSE(door_.closed_to_some());
 }
 
 TEST_F(FrontDoorTest, WhereADrawDecidesClaimsAreRefusedAndCostNoTry) {

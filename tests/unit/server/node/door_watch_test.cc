@@ -198,6 +198,29 @@ TEST_F(DoorWatchTest, ChangesAreSeenAtTheNextLook) {
   EXPECT_FALSE(door_.door().closed_to_some());
 }
 
+TEST_F(DoorWatchTest, TheServiceModeIsFollowedAndKeptAcrossOtherChanges) {
+  using Kind = storage::ServiceMode::Kind;
+  const auto set = [this](Kind kind) {
+    ASSERT_TRUE(ledger_.SetServiceMode({.kind = kind, .reason = "why"}, /*preview=*/false, kOperator).ok());
+  };
+  set(Kind::kReadOnly);
+  Begin();
+  EXPECT_EQ(door_.door().state()->mode.kind, Kind::kReadOnly) << "a node that starts obeys";
+  EXPECT_TRUE(door_.door().closed_to_some());
+  Deny(0, 1000);
+  Deny(1000, 1000);
+  watch_.Look();
+  EXPECT_EQ(door_.door().state()->mode.kind, Kind::kReadOnly);
+  EXPECT_EQ(door_.door().state()->mode.reason, "why");
+  set(Kind::kNormal);
+  watched_.Fail(true);
+  watch_.Look();
+  EXPECT_EQ(door_.door().state()->mode.kind, Kind::kReadOnly) << "what was known holds";
+  watched_.Fail(false);
+  watch_.Look();
+  EXPECT_EQ(door_.door().state()->mode.kind, Kind::kNormal);
+}
+
 TEST_F(DoorWatchTest, EntriesComeAndGo) {
   Deny(0, 3);
   Begin();

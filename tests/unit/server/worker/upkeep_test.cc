@@ -6,7 +6,9 @@
 
 #include "server/worker/audit_retirer.h"
 #include "server/worker/expirer.h"
+#include "server/worker/expiry_pause.h"
 #include "server/worker/retirer.h"
+#include "storage/fake/fake_front_ledger.h"
 
 namespace tranche::server {
 namespace {
@@ -91,6 +93,74 @@ TEST_F(UpkeepTest, TheExpirerKnowsWhenItLastSucceeded) {
   clock_.AdvanceBy(absl::Seconds(5));
   After(absl::UnavailableError("down"));
   EXPECT_EQ(expirer_.succeeded_at(), succeeded_at);
+}
+
+TEST_F(UpkeepTest, WhileItIsPausedTheExpirerAsksNothingAndIsWell) {
+  bool paused = true;
+  ExpirerOptions options;
+  options.poll = absl::Milliseconds(150);
+  options.paused = [&paused] { return paused; };
+  Expirer expirer(&ledger_, &clock_, NoJitter, options);
+  EXPECT_EQ(expirer.Step(), absl::Milliseconds(150));
+  EXPECT_THAT(ledger_.limits, ::testing::IsEmpty());
+  EXPECT_EQ(expirer.succeeded_at(), clock_.Now()) << "nobody is to be woken";
+  paused = false;
+  ledger_.expired.push_back(ExpiredHolds{.until_next = absl::InfiniteDuration()});
+  expirer.Step();
+  EXPECT_THAT(ledger_.limits, ::testing::SizeIs(1));
+}
+
+class ExpiryPauseTest : public ::testing::Test {
+ protected:
+  void SetMode(storage::ServiceMode::Kind kind) {
+    ASSERT_TRUE(home_.SetServiceMode({.kind = kind}, /*preview=*/false, "test").ok());
+  }
+  bool PausedNow() {
+    clock_.AdvanceBy(ExpiryPause::kLookEvery);
+    pause_.LookIfDue();
+    return pause_.paused();
+  }
+
+  storage::FakeClock clock_;
+  storage::FakeFrontLedger home_{&clock_};
+  ExpiryPause pause_{&home_, &clock_};
+};
+
+TEST_F(ExpiryPauseTest, HoldsExpireUnlessNobodyCanPay) {
+  EXPECT_FALSE(pause_.paused()) << "before anything is known";
+  EXPECT_FALSE(PausedNow());
+  SetMode(storage::ServiceMode::Kind::kChangesOnly);
+  EXPECT_FALSE(PausedNow());
+  SetMode(storage::ServiceMode::Kind::kReadOnly);
+  EXPECT_TRUE(PausedNow());
+}
+
+TEST_F(ExpiryPauseTest, AfterItBuyersHaveAMomentToPay) {
+  SetMode(storage::ServiceMode::Kind::kReadOnly);
+  ASSERT_TRUE(PausedNow());
+  SetMode(storage::ServiceMode::Kind::kChangesOnly);
+  EXPECT_TRUE(PausedNow());
+  clock_.AdvanceBy(ExpiryPause::kGrace - absl::Seconds(2));
+  EXPECT_TRUE(PausedNow());
+  EXPECT_FALSE(PausedNow());
+}
+
+TEST_F(ExpiryPauseTest, WhileHomeIsAwayWhatWasKnownHolds) {
+  home_.FailNext(1);
+  EXPECT_FALSE(PausedNow());
+  SetMode(storage::ServiceMode::Kind::kReadOnly);
+  ASSERT_TRUE(PausedNow());
+  home_.FailNext(1000);
+  clock_.AdvanceBy(absl::Hours(1));
+  EXPECT_TRUE(PausedNow());
+}
+
+TEST_F(ExpiryPauseTest, HomeIsAskedOnceASecond) {
+  for (int i = 0; i < 10; ++i) pause_.LookIfDue();
+  EXPECT_EQ(home_.calls(), 1);
+  clock_.AdvanceBy(ExpiryPause::kLookEvery);
+  for (int i = 0; i < 10; ++i) pause_.LookIfDue();
+  EXPECT_EQ(home_.calls(), 2);
 }
 
 TEST_F(UpkeepTest, MoreThanABatchGoesOnAtTheBoundedRate) {
