@@ -289,5 +289,28 @@ TEST_F(TranchectlDoorTest, KeysAreRotatedOnceAndReplacedAtOnce) {
   }
 }
 
+TEST_F(TranchectlDoorTest, TheServiceModeIsPreviewedSetShownAndEnded) {
+  EXPECT_THAT(Table({"door", "mode"}), ContainsRegex("normal +everything"));
+  EXPECT_THAT(Table({"door", "mode", "changes-only", "--reason", "Back soon."}),
+              AllOf(HasSubstr("normal -> changes-only"), HasSubstr("Back soon.")));
+  EXPECT_THAT(err_, HasSubstr("--yes"));
+  EXPECT_EQ(Json({"door", "mode"})["mode"]["mode"], "SERVICE_MODE_NORMAL") << "it was a preview";
+  const json set = Json({"door", "mode", "changes-only", "--reason", "Back soon.", "--yes"});
+  EXPECT_EQ(set["preview"], false);
+  EXPECT_EQ(set["before"]["mode"], "SERVICE_MODE_NORMAL");
+  EXPECT_EQ(set["after"]["mode"], "SERVICE_MODE_CHANGES_ONLY");
+  EXPECT_EQ(set["after"]["reason"], "Back soon.");
+  EXPECT_THAT(Table({"door", "mode"}), ContainsRegex("changes-only +no new reservations"));
+  Run({"status"});
+  EXPECT_THAT(out_, HasSubstr("SERVICE_LIMITED"));
+  EXPECT_THAT(Table({"audit", "--action", "set_service_mode"}), HasSubstr("set_service_mode"));
+  EXPECT_NE(Run({"door", "mode", "closed", "--yes"}), 0);
+  EXPECT_EQ(Run({"door", "mode", "--reason", "why"}), 1);
+  EXPECT_THAT(err_, HasSubstr("name the mode"));
+  EXPECT_THAT(Table({"door", "mode", "normal", "--yes"}), HasSubstr("changes-only -> normal"));
+  Table({"door", "mode", "normal"});
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+}
+
 }  // namespace
 }  // namespace tranche::testing

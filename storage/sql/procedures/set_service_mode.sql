@@ -18,7 +18,8 @@ BEGIN
   SELECT m.* INTO v_before FROM service_mode m;
   IF v_before.mode <> p_mode OR v_before.reason <> v_reason THEN
     PERFORM next_front_version();
-    UPDATE service_mode SET mode = p_mode, reason = v_reason, changed_at = clock_timestamp(), changed_by = split_part(p_actor, E'\n', 1);
+    UPDATE service_mode
+    SET mode = p_mode, reason = v_reason, changed_at = clock_timestamp(), changed_by = split_part(p_actor, E'\n', 1);
     INSERT INTO audit_log (actor, action, before, after)
     VALUES (p_actor, 'set_service_mode', jsonb_build_object('mode', v_before.mode, 'reason', v_before.reason),
             jsonb_build_object('mode', p_mode, 'reason', v_reason));
