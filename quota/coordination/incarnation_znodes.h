@@ -10,7 +10,8 @@
 namespace tranche::quota {
 
 // Deletes an ended incarnation's slices, demand, request to drain, report of waiting rooms and, last, its registration,
-// whose deletion tells the balancer that units have come into the pools. What cannot be deleted now is left to the balancer's repair.
+// whose deletion tells the balancer that units have come into the pools. What cannot be deleted now is left to the
+// balancer's repair.
 void RemoveIncarnationZnodes(Coordination& session, storage::IncarnationId incarnation);
 
 // Deletes a znode, whatever its version. Nothing that Tranche deletes has children, but somebody may have made some.

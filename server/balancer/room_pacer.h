@@ -14,9 +14,10 @@ namespace tranche::server {
 
 struct RoomPace {
   int32_t buyers_per_s = 0;
-  double ahead = 2;               // let in at most so many that this part of what is unsold is bought
+  double ahead = 2;  // let in at most so many that this part of what is unsold is bought
   absl::Duration poll_interval = absl::Seconds(20);
-  absl::Duration token_lifetime = absl::Minutes(2);  // who has not bought by then, and a poll interval, does not count as under way
+  absl::Duration token_lifetime =
+      absl::Minutes(2);  // who has not bought by then, and a poll interval, does not count as under way
 };
 
 // Of the SKU, as the ledger says.

@@ -136,10 +136,10 @@ class GroupCommit {
   void Requeue(Batch batch, bool locked);
   CommitMetrics& MetricsOf(const Item& item) { return metrics_.at(static_cast<size_t>(Work::QueueOf(item))); }
   // So many requests are ahead of it that it would wait for longer than its patience, as recent tries tell. Who is
-  // answered at the deadline has gone, and their unit is held for nobody: without this, a queue that is long for a while
-  // sells to nobody in time. Counts full batches only: what is less goes with the next one, however long that takes.
-  // Rather too few are refused: other kinds take turns. A ledger whose tries take longer than the deadline is asked by
-  // those who find nobody waiting, so that it is noticed when it is fast again.
+  // answered at the deadline has gone, and their unit is held for nobody: without this, a queue that is long for a
+  // while sells to nobody in time. Counts full batches only: what is less goes with the next one, however long that
+  // takes. Rather too few are refused: other kinds take turns. A ledger whose tries take longer than the deadline is
+  // asked by those who find nobody waiting, so that it is noticed when it is fast again.
   bool WaitsTooLong(const Item& item, size_t ahead);
   void LedgerAnswers();
   bool Answers() const;

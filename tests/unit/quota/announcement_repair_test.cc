@@ -155,7 +155,8 @@ TEST_F(AnnouncementRepairTest, WhatSomebodyWroteAboutANodeThatIsNoneIsRemoved) {
   ASSERT_TRUE(tree().Create(DrainPath(live) + "/child", "", CreateMode::kPersistent).ok());
   ASSERT_TRUE(tree().Create(DrainPath(none) + "/a/b", "", CreateMode::kPersistent).ok());
   Pass();
-  for (const std::string& path : {NodePath(none), DemandPath(none + 1), RoomReportPath(none + 2), DrainPath(none), DrainPath(live)}) {
+  for (const std::string& path :
+       {NodePath(none), DemandPath(none + 1), RoomReportPath(none + 2), DrainPath(none), DrainPath(live)}) {
     EXPECT_FALSE(Exists(path)) << path;
   }
   EXPECT_TRUE(Exists(SlicesPath(live)));
