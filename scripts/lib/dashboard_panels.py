@@ -104,6 +104,15 @@ LEDGER_AND_BALANCER = (
         ("max by (shard) (tranche_postgres_standbys_needed)", "{{shard}} needed"),
         ("max by (shard) (tranche_postgres_read_only)", "{{shard}} read-only"))),
     gauge("SKUs paused in their window", "tranche_skus_paused", ("shard",), of="max"),
+    Panel("Waiting rooms: buyers and units", "short", (
+        ("max by (sku) (tranche_room_waiting)", "{{sku}} wait"),
+        ("max by (sku) (tranche_room_under_way)", "{{sku}} under way"),
+        ("max by (sku) (tranche_room_unsold)", "{{sku}} unsold"))),
+    gauge("Waiting rooms: let in per second", "tranche_room_let_in_per_second", ("sku",), of="max"),
+    Panel("Waiting rooms: why nobody is let in", "short", (
+        ("max by (sku, reason) (tranche_room_held) > 0", "{{sku}} {{reason}}"),)),
+    one("Waiting rooms: time since they were computed", "s",
+        "time() - max by (sku) (tranche_room_computed_timestamp_seconds)", "{{sku}}"),
     gauge("Balancers frozen by an operator", "tranche_cluster_frozen", ("shard",), of="max"),
 )
 

@@ -29,6 +29,14 @@ def denied(instance, reason, service="ReservationService", method="ConfirmReserv
                   reason=reason)
 
 
+def told_to_wait(node):
+    return series("tranche_door_checks_total", node, check="room", verdict="refused")
+
+
+def of_room(name, **labels):
+    return series(f"tranche_room_{name}", BALANCER, sku="tv", **labels)
+
+
 def of_node(node):
     healthy = {
         series("up", node): steady(1),
@@ -45,6 +53,7 @@ def of_node(node):
         series("tranche_service_mode", node, mode="NORMAL"): steady(1),
         series("tranche_service_mode", node, mode="CHANGES_ONLY"): steady(0),
         series("tranche_service_mode", node, mode="READ_ONLY"): steady(0),
+        told_to_wait(node): steady(80),
         # A shop asks for streams now and then, somebody tries what they may not.
         denied(node, "ROLE_MISSING", method="StreamReservations"): steady(0.2),
         denied(node, "CALLER_UNKNOWN", "AdminService", "GetStatus"): steady(0.1),
@@ -69,6 +78,10 @@ def of_balancer(balancer=BALANCER):
         series("tranche_balancer_seconds_since_round", balancer, shard="home"): steady(0.1),
         series("tranche_nodes_gone", balancer, shard="home"): steady(0),
         series("tranche_tls_files_faulty", balancer): steady(0),
+        of_room("waiting"): steady(5000),
+        of_room("computed_timestamp_seconds"): steady(1),
+        **{of_room("held", reason=reason): steady(0)
+           for reason in ("not_open", "rate_zero", "enough", "nobody_waits", "ledger_silent")},
     }
 
 
@@ -139,6 +152,7 @@ class Case:
 
 
 HOME = {"shard": "home"}
+ROOM = {"sku": "tv"}
 SINK = HOME | {"sink": "orders"}
 
 CASES = [
@@ -155,7 +169,8 @@ CASES = [
     Case("TrancheNoLeader", "a balancer runs and does not lead",
          {series("tranche_balancer_leads", BALANCER, shard="home"): during(1, 0)}, HOME),
     Case("TrancheNoLeader", "the only balancer is gone", gone(BALANCER), HOME,
-         others=(("TrancheProcessGone", 150, {"job": "tranche-balancer", "instance": BALANCER}),)),
+         others=(("TrancheRoomStalled", 30, {}),
+                 ("TrancheProcessGone", 150, {"job": "tranche-balancer", "instance": BALANCER}))),
     Case("TrancheLeaderStuck", "",
          {series("tranche_balancer_seconds_since_round", BALANCER, shard="home"): during(0.1, 31)}, HOME),
     Case("TrancheNoWorker", "the only worker is gone", gone(WORKER), HOME,
@@ -170,6 +185,13 @@ CASES = [
     Case("TrancheUnitsStranded", "", at_worker("tranche_units_stranded", 12), HOME),
     Case("TrancheUnitsStranded", "a frozen SKU's node is gone",
          {series("tranche_nodes_gone", BALANCER, shard="home"): during(0, 1)}, HOME),
+    Case("TrancheRoomStalled", "its ledger says nothing",
+         {of_room("held", reason="ledger_silent"): during(0, 1)}, ROOM),
+    Case("TrancheRoomStalled", "the leader does not compute it",
+         {of_room("computed_timestamp_seconds"): during(1, 0)}, ROOM, 55),
+    Case("TrancheRoomStalled", "no balancer shows a room",
+         {name: during(healthy_value, GONE) for name, ((healthy_value, _),) in of_balancer().items()
+          if name.startswith("tranche_room_")}, {}),
     Case("TrancheHoldsOverdue", "", at_worker("tranche_holds_overdue_oldest_seconds", 61), HOME),
     Case("TrancheOutboxStuck", "the receiver is down", at_worker("tranche_sink_healthy", 0, 1, sink="orders"), SINK),
     Case("TrancheOutboxStuck", "no worker has the sink", at_worker("tranche_sink_healthy", GONE, 1, sink="orders"), SINK),

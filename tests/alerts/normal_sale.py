@@ -1,8 +1,8 @@
 """A sale with everything that is ordinary: an opening, a sell-out, a drain, restarts, an upgrade, a pause, a short outage,
-new certificates and roles, and a caller who has to be told of them.
+new certificates and roles, a waiting room that an operator holds, and a caller who has to be told of them.
 No alert may fire on what it shows."""
 
-from alert_cases import BALANCER, NODES, WORKER, denied, healthy, outcome, queueing, series
+from alert_cases import BALANCER, NODES, WORKER, denied, healthy, of_room, outcome, queueing, series, told_to_wait
 from series import cut
 
 END_S = 1500
@@ -15,6 +15,8 @@ RENEWAL_S, RENEWAL_LASTS_S, DENIALS_LAST_S = 700, 30, 200
 RESTARTS = {"node2": 300, BALANCER: 400, WORKER: 480, "node1": 560, "node3": 640}
 AWAY_S = 15
 DRAIN_S, DRAIN_LASTS_S = 200, 80  # of node1
+# Of another SKU, which opens when this sale does; the balancer restarts while buyers wait.
+ROOM_HELD_S, ROOM_HELD_LASTS_S, ROOM_EMPTY_S = 90, 120, 470
 
 
 def phases(*changes):
@@ -44,6 +46,17 @@ def of_buyers(node):
     }
 
 
+def of_waiting_room():
+    shown = {told_to_wait(node): phases((0, 80), (ROOM_EMPTY_S, 0)) for node in NODES}
+    return shown | {
+        of_room("waiting"): phases((0, 5000), (ROOM_EMPTY_S, 0)),
+        of_room("held", reason="not_open"): phases((0, 1), (OPENS_S, 0)),
+        of_room("held", reason="rate_zero"): moment(ROOM_HELD_S, ROOM_HELD_LASTS_S, 1),
+        of_room("held", reason="nobody_waits"): phases((0, 0), (ROOM_EMPTY_S, 1)),
+        of_room("held", reason="ledger_silent"): moment(OUTAGE_S, OUTAGE_LASTS_S, 1),
+    }
+
+
 def of_outage():
     processes = [*NODES, BALANCER, WORKER]
     return {series("tranche_ledger_up", one, shard="home"): moment(OUTAGE_S, OUTAGE_LASTS_S, 0, 1) for one in processes}
@@ -55,6 +68,7 @@ def shown():
     for node in NODES:
         found |= of_buyers(node)
     found |= of_outage()
+    found |= of_waiting_room()
     for name in ("tranche_access_file_faulty", "tranche_tls_files_faulty"):
         found[series(name, "node2")] = moment(RENEWAL_S, RENEWAL_LASTS_S, 1)
     found[denied("node2", "CALLER_UNKNOWN")] = moment(RENEWAL_S, DENIALS_LAST_S, 30)

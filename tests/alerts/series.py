@@ -31,14 +31,22 @@ def is_counter(name):
     return "_total{" in name or "_bucket{" in name
 
 
+def is_clock(name):
+    """When something happened last. The value is 1 while it happens, and 0 while it does not."""
+    return "_computed_timestamp_seconds{" in name
+
+
 def notation(name, timeline):
     """A counter begins anew after a gap."""
-    said, value = [], 0
+    said, value, now = [], 0, 0
     for part, seconds in timeline:
         samples = seconds // STEP_S
+        began, now = now, now + seconds
         if part == GONE:
             said.append(f"stale _x{samples - 1}" if samples > 1 else "stale")
             value = 0
+        elif is_clock(name):
+            said.append(f"{began}+{part * STEP_S}x{samples - 1}")
         elif is_counter(name):
             said.append(f"{value}+{part * STEP_S}x{samples - 1}")
             value += part * STEP_S * samples
