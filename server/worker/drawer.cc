@@ -15,8 +15,11 @@
 namespace tranche::server {
 namespace {
 
-// When other workers are at the same draw just now.
-constexpr absl::Duration kOthersAtDraw = absl::Milliseconds(100);
+// When another worker ranks the same draw just now. Long, compared with its rests: otherwise two workers would take
+// turns, each in the other's rest.
+constexpr absl::Duration kOthersAtDraw = absl::Seconds(1);
+// An award that had nothing to give, although there seemed to be something.
+constexpr absl::Duration kNothingGiven = absl::Milliseconds(100);
 // A draw that fails, for example because its SKU is locked, is left alone for longer each time, so that waiting for its
 // lock holds up others little.
 constexpr BackoffBounds kDrawFails = {absl::Milliseconds(200), absl::Seconds(10)};
@@ -37,6 +40,11 @@ absl::string_view ReasonText(storage::Refusal refusal) {
 // Probably of no draw in particular.
 bool LedgerFails(const absl::Status& status) {
   return absl::IsUnavailable(status) && !storage::LedgerIsUp(status) && !storage::IsSkuMoving(status);
+}
+
+// What is done of each entry, and not only of those that win.
+bool IsOfEveryEntry(storage::DrawState state) {
+  return state == storage::DrawState::kClosing || state == storage::DrawState::kSeeded;
 }
 
 int32_t FreePlaces(const storage::Draw& draw) {
@@ -129,18 +137,21 @@ void Drawer::Note(const std::vector<storage::Draw>& listed) {
 }
 
 void Drawer::Purge() {
+  const absl::Time begun = clock_->Now();
   const absl::StatusOr<int64_t> deleted = ledger_->PurgeDraws(options_.purged);
   absl::Duration wait = options_.purge_every;
   if (!deleted.ok()) {
     wait = std::max(wait, purge_trouble_.Failed(deleted.status()));
   } else {
     purge_trouble_.Answered();
-    if (*deleted >= options_.purged) wait = options_.pause;
+    if (*deleted >= options_.purged) wait = std::max(options_.pause, RestAfter(begun));
   }
   purge_at_ = clock_->Now() + wait;
 }
 
 absl::Duration Drawer::GoOn(Course* course) {
+  const absl::Time begun = clock_->Now();
+  const bool of_every_entry = IsOfEveryEntry(course->draw.state);
   const absl::StatusOr<Piece> piece = Do(course);
   if (!piece.ok()) return Failed(course, piece.status());
   const absl::Time now = clock_->Now();
@@ -150,12 +161,18 @@ absl::Duration Drawer::GoOn(Course* course) {
   if (!piece->more) {
     course->next_at = now + options_.poll;
   } else {
-    course->next_at = piece->progress ? now : now + kOthersAtDraw;
+    course->next_at = piece->progress ? now : now + (of_every_entry ? kOthersAtDraw : kNothingGiven);
   }
   if (piece->waits_for != storage::Refusal::kNone) {
     Tell(course, absl::StrCat("waits: ", ReasonText(piece->waits_for), "; free places: ", course->open_places));
   }
-  return UntilNext();
+  // The worker rests, and not only this draw: several large ones would keep the database as busy as one.
+  return std::max(UntilNext(), of_every_entry ? RestAfter(begun) : absl::ZeroDuration());
+}
+
+// Never negative, also if the clock was set back.
+absl::Duration Drawer::RestAfter(absl::Time begun) const {
+  return std::clamp(clock_->Now() - begun, absl::ZeroDuration(), options_.longest_rest);
 }
 
 absl::StatusOr<Drawer::Piece> Drawer::Do(Course* course) {

@@ -77,19 +77,22 @@ class TroubledDraws : public storage::DrawLedger {
   }
   absl::StatusOr<storage::RankProgress> RankDraw(const storage::DrawKey& key, const storage::HmacBlocks& blocks,
                                                  int limit) override {
+    if (others_rank) {
+      ++calls["RankDraw"];
+      return storage::RankProgress{};
+    }
     return Through("RankDraw", key, [&] { return inner_->RankDraw(key, blocks, limit); });
   }
   absl::StatusOr<storage::AwardProgress> AwardDraw(const storage::DrawKey& key, int limit) override {
     return Through("AwardDraw", key, [&] { return inner_->AwardDraw(key, limit); });
   }
   absl::StatusOr<int64_t> PurgeDraws(int limit) override {
-    if (removed_rows > 0) {
+    return Through("PurgeDraws", {}, [&]() -> absl::StatusOr<int64_t> {
+      if (removed_rows == 0) return inner_->PurgeDraws(limit);
       const int64_t deleted = std::min<int64_t>(limit, removed_rows);
       removed_rows -= deleted;
-      ++calls["PurgeDraws"];
       return deleted;
-    }
-    return Through("PurgeDraws", {}, [&] { return inner_->PurgeDraws(limit); });
+    });
   }
 
   // Refuses a call before it does anything, or loses its answer: by method and SKU.
@@ -97,6 +100,7 @@ class TroubledDraws : public storage::DrawLedger {
   Fault refuses;
   Fault loses;
   int64_t removed_rows = 0;
+  bool others_rank = false;  // another worker is always at it
   std::map<std::string, int> calls;
   std::vector<int> limits;  // of pages of entries
 
@@ -161,11 +165,19 @@ class DrawerTest : public ::testing::Test {
       const size_t next = static_cast<size_t>(std::min_element(due.begin(), due.end()) - due.begin());
       if (due[next] > until) break;
       if (due[next] > clock_.Now()) clock_.AdvanceBy(due[next] - clock_.Now());
-      due[next] = clock_.Now() + drawers[next]->Step();
+      const absl::Duration wait = drawers[next]->Step();
+      due[next] = clock_.Now() + wait;
     }
     clock_.AdvanceBy(until - clock_.Now());
   }
   void RunFor(absl::Duration time) { RunFor(time, {&drawer_}); }
+  // From now on each call of the method takes so long, by the clock.
+  void LetTake(const std::string& method, absl::Duration time) {
+    draws_.loses = [this, method, time](const std::string& called, const std::string&) {
+      if (called == method) clock_.AdvanceBy(time);
+      return absl::OkStatus();
+    };
+  }
 
   storage::Draw Get(const std::string& sku_id) { return fake_.GetDraw({sku_id, 1}).value(); }
   std::vector<storage::Uuid> EntriesOf(const std::string& sku_id) {

@@ -105,7 +105,7 @@ TEST_F(DrawerTest, NoPageIsLongerThanTheLedgerAllows) {
   Drawer drawer(&draws_, &clock_, HalfTheWait, {});
   RunFor(absl::Seconds(2), {&drawer});
   ExpectSealed("tv", 9000);
-  EXPECT_THAT(draws_.limits, AllOf(SizeIs(2), Each(Le(storage::kMaxDrawPage))));
+  EXPECT_THAT(draws_.limits, AllOf(SizeIs(3), Each(Le(storage::kMaxDrawPage))));
 }
 
 // A call was performed, and its answer was lost: each method's first one.
@@ -135,6 +135,60 @@ TEST_F(DrawerTest, SeveralDrawsTakeTurns) {
   EXPECT_EQ(drawer_.counts().closing.load(), 2) << "by the look";
 }
 
+TEST_F(DrawerTest, AfterEachPieceItRestsForAsLongAsThatTook) {
+  LetTake("AddDrawChunks", absl::Milliseconds(40));
+  CloseDraw("lp", 2500, 1);
+  CloseDraw("tv", 2500, 1);
+  EXPECT_EQ(drawer_.Step(), absl::ZeroDuration()) << "a look, which found work";
+  EXPECT_EQ(drawer_.Step(), absl::Milliseconds(40)) << "although another draw is next";
+  EXPECT_EQ(drawer_.Step(), absl::Milliseconds(40));
+  LetTake("AddDrawChunks", absl::Seconds(7));
+  drawer_.Step();
+  EXPECT_EQ(drawer_.Step(), absl::Seconds(1)) << "a slow ledger must not stop a draw";
+  LetTake("AddDrawChunks", -absl::Hours(1));
+  EXPECT_EQ(drawer_.Step(), absl::Milliseconds(10)) << "the clock was set back";
+}
+
+TEST_F(DrawerTest, ItRestsFromRanksAndNotFromAwards) {
+  CloseDraw("tv", 10, 5);
+  RunFor(absl::Seconds(2));
+  Take("tv", DrawStep::kSeed);
+  LetTake("RankDraw", absl::Milliseconds(40));
+  drawer_.Step();
+  EXPECT_EQ(drawer_.Step(), absl::Milliseconds(40));
+  LetTake("AwardDraw", absl::Milliseconds(40));
+  drawer_.Step();
+  EXPECT_EQ(drawer_.Step(), absl::Milliseconds(10)) << "winners wait";
+  EXPECT_THAT(Awards("tv"), SizeIs(2));
+}
+
+TEST_F(DrawerTest, SeveralLargeDrawsLeaveTheLedgerHalfOfTheTime) {
+  CloseDraw("lp", 5000, 1);
+  CloseDraw("tv", 5000, 1);
+  LetTake("AddDrawChunks", absl::Milliseconds(40));
+  const absl::Time begun = clock_.Now();
+  const auto sealed = [this] { return Get("lp").state == DrawState::kClosed && Get("tv").state == DrawState::kClosed; };
+  for (int step = 0; step < 100 && !sealed(); ++step) clock_.AdvanceBy(drawer_.Step());
+  ASSERT_TRUE(sealed());
+  ASSERT_EQ(draws_.calls["AddDrawChunks"], 10);
+  const absl::Duration busy = 10 * absl::Milliseconds(40);
+  EXPECT_GE(clock_.Now() - begun, 2 * busy);
+  EXPECT_LE(clock_.Now() - begun, 3 * busy) << "and not much longer";
+}
+
+TEST_F(DrawerTest, WhileAnotherWorkerRanksItKeepsAway) {
+  CloseDraw("tv", 2500, 1);
+  RunFor(absl::Seconds(2));
+  Take("tv", DrawStep::kSeed);
+  draws_.others_rank = true;
+  drawer_.Step();
+  EXPECT_EQ(drawer_.Step(), absl::Seconds(1)) << "otherwise it would rank in the other's rests";
+  draws_.others_rank = false;
+  clock_.AdvanceBy(absl::Seconds(1));
+  RunFor(absl::Seconds(1));
+  EXPECT_EQ(Get("tv").state, DrawState::kDrawn) << "when the other one has ended, it goes on";
+}
+
 // "aa" comes first in each turn.
 TEST_F(DrawerTest, RemovedDrawsAreDeletedInBatches) {
   draws_.removed_rows = 12'000;
@@ -148,6 +202,12 @@ TEST_F(DrawerTest, RemovedDrawsAreDeletedInBatches) {
   EXPECT_EQ(draws_.calls["PurgeDraws"], 3);
   RunFor(absl::Seconds(2));
   EXPECT_EQ(draws_.calls["PurgeDraws"], 4) << "every ten seconds";
+}
+
+TEST_F(DrawerTest, ItRestsFromDeletingToo) {
+  draws_.removed_rows = 12'000;
+  LetTake("PurgeDraws", absl::Milliseconds(40));
+  EXPECT_EQ(drawer_.Step(), absl::Milliseconds(40));
 }
 
 TEST_F(DrawerTest, WithoutDrawsItLooksOnceASecond) {
