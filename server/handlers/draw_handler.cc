@@ -47,8 +47,9 @@ DrawHandler::DrawCache::Read DrawReader(DrawHandler::ReadDraw read) {
 }
 
 DrawHandler::EntryReads::Read EntryReader(DrawHandler::ReadEntry read) {
-  return [read = std::move(read)](const DrawHandler::EntryOf& entry, DrawHandler::EntryReads::Done done) {
-    read(entry.draw, entry.user_id, std::move(done));
+  return [read = std::move(read)](const DrawHandler::EntryOf& entry, absl::Time deadline,
+                                  DrawHandler::EntryReads::Done done) {
+    read(entry.draw, entry.user_id, deadline, std::move(done));
   };
 }
 
@@ -88,7 +89,7 @@ v1::GetDrawEntryResponse ProvenEntryToMessage(const ProvenEntry& found) {
 
 DrawHandler::DrawHandler(ReadDraw read_draw, ReadEntry read_entry, storage::Clock* clock)
     : draws_(DrawReader(std::move(read_draw)), clock, DrawCacheOptions()),
-      entries_(EntryReader(std::move(read_entry)), clock, kMostWaitForEntries) {}
+      entries_(EntryReader(std::move(read_entry)), clock, kMostWaitForEntries, kMostReadsOfEntries) {}
 
 void DrawHandler::GetDraw(const v1::GetDrawRequest& request, absl::Time /*deadline*/, DrawDone done) {
   absl::Status valid = CheckSkuId(request.sku_id());

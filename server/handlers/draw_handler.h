@@ -29,14 +29,17 @@ class DrawHandler {
   using EntryReads = ReadQueue<EntryOf, ProvenEntry>;
   // DrawLedger::GetDraw and DrawProver::Find, or stand-ins for them, which must not block.
   using ReadDraw = std::function<void(const storage::DrawKey& key, DrawCache::ReadDone done)>;
-  using ReadEntry = std::function<void(const storage::DrawKey& key, const std::string& user_id, EntryReads::Done done)>;
+  using ReadEntry = std::function<void(const storage::DrawKey& key, const std::string& user_id, absl::Time deadline,
+                                       EntryReads::Done done)>;
   // Called exactly once, inline or on another thread; must not block.
   using DrawDone = absl::AnyInvocable<void(absl::StatusOr<v1::GetDrawResponse>)>;
   using EntryDone = absl::AnyInvocable<void(absl::StatusOr<v1::GetDrawEntryResponse>)>;
 
-  // Callers. Who asks for a draw shares a read; of entries, each is a read of some milliseconds, one after the other.
+  // Callers. Who asks for a draw shares a read; of entries, each is a read of some milliseconds.
   static constexpr size_t kMostWaitForDraws = 500;
   static constexpr size_t kMostWaitForEntries = 100;
+  // They run on the shard's threads for reads, of which other buyers need some.
+  static constexpr size_t kMostReadsOfEntries = 4;
 
   DrawHandler(ReadDraw read_draw, ReadEntry read_entry, storage::Clock* clock);
 

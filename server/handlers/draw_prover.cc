@@ -20,27 +20,28 @@ absl::Status NotAsSealed(const storage::Draw& draw) {
 
 }  // namespace
 
-absl::StatusOr<ProvenEntry> DrawProver::Find(const storage::DrawKey& key, const std::string& user_id) {
+absl::StatusOr<ProvenEntry> DrawProver::Find(storage::DrawLedger& ledger, const storage::DrawKey& key,
+                                             const std::string& user_id) {
   ProvenEntry found;
-  ASSIGN_OR_RETURN(found.entry, ledger_->FindDrawEntry(key, user_id));
+  ASSIGN_OR_RETURN(found.entry, ledger.FindDrawEntry(key, user_id));
   const storage::Draw& draw = found.entry.draw;
   if (draw.merkle_root.empty()) return found;
   if (!draw.seed.empty()) found.rank = DrawRank(DrawRankKey(draw), found.entry.entry_id);
-  RETURN_IF_ERROR(AddProof(found));
+  RETURN_IF_ERROR(AddProof(ledger, found));
   return found;
 }
 
-absl::Status DrawProver::AddProof(ProvenEntry& found) {
+absl::Status DrawProver::AddProof(storage::DrawLedger& ledger, ProvenEntry& found) {
   const storage::Draw& draw = found.entry.draw;
   const storage::Uuid& id = found.entry.entry_id;
-  ASSIGN_OR_RETURN(const ListPtr list, ListOf(draw));
+  ASSIGN_OR_RETURN(const ListPtr list, ListOf(ledger, draw));
   const auto chunk = std::lower_bound(list->lasts.begin(), list->lasts.end(), id);
   if (chunk == list->lasts.end()) return NotAsSealed(draw);
   const size_t chunk_index = chunk - list->lasts.begin();
   std::optional<storage::Uuid> before;
   if (chunk_index > 0) before = list->lasts[chunk_index - 1];
   ASSIGN_OR_RETURN(const std::vector<storage::Uuid> ids,
-                   ledger_->ListDrawEntries(draw.key, before, storage::kDrawChunkEntries));
+                   ledger.ListDrawEntries(draw.key, before, storage::kDrawChunkEntries));
   const auto leaf = std::lower_bound(ids.begin(), ids.end(), id);
   if (leaf == ids.end() || !(*leaf == id)) return NotAsSealed(draw);
   const size_t index = leaf - ids.begin();
@@ -52,7 +53,7 @@ absl::Status DrawProver::AddProof(ProvenEntry& found) {
   return proves ? absl::OkStatus() : NotAsSealed(draw);
 }
 
-absl::StatusOr<DrawProver::ListPtr> DrawProver::ListOf(const storage::Draw& draw) {
+absl::StatusOr<DrawProver::ListPtr> DrawProver::ListOf(storage::DrawLedger& ledger, const storage::Draw& draw) {
   // By the root, too: after a restore of the database a number may name another draw.
   const auto is_it = [&](const ListPtr& list) { return list->key == draw.key && list->root == draw.merkle_root; };
   {
@@ -60,7 +61,7 @@ absl::StatusOr<DrawProver::ListPtr> DrawProver::ListOf(const storage::Draw& draw
     const auto known = std::find_if(lists_.begin(), lists_.end(), is_it);
     if (known != lists_.end()) return *known;
   }
-  ASSIGN_OR_RETURN(ListPtr list, ReadList(draw));
+  ASSIGN_OR_RETURN(ListPtr list, ReadList(ledger, draw));
   absl::MutexLock lock(&mutex_);
   // Another thread may have read it meanwhile.
   if (std::any_of(lists_.begin(), lists_.end(), is_it)) return list;
@@ -69,8 +70,8 @@ absl::StatusOr<DrawProver::ListPtr> DrawProver::ListOf(const storage::Draw& draw
   return list;
 }
 
-absl::StatusOr<DrawProver::ListPtr> DrawProver::ReadList(const storage::Draw& draw) {
-  ASSIGN_OR_RETURN(const std::vector<storage::DrawChunk> chunks, ledger_->ReadDrawChunks(draw.key));
+absl::StatusOr<DrawProver::ListPtr> DrawProver::ReadList(storage::DrawLedger& ledger, const storage::Draw& draw) {
+  ASSIGN_OR_RETURN(const std::vector<storage::DrawChunk> chunks, ledger.ReadDrawChunks(draw.key));
   std::vector<storage::Uuid> lasts;
   std::vector<std::string> hashes;
   lasts.reserve(chunks.size());

@@ -25,18 +25,18 @@ struct ProvenEntry {
   std::vector<std::string> audit_path = {};  // from the leaf up; empty before that, and if it is the only entry
 };
 
-// Thread-safe. Blocks. Outlived by the ledger.
+// Thread-safe. Blocks.
 class DrawProver {
  public:
   // The lists of so many draws are kept: some 2 MB for one of ten million entries.
   static constexpr size_t kMostLists = 16;
 
-  explicit DrawProver(storage::DrawLedger* ledger) : ledger_(ledger) {}
-
-  // Errors are those of DrawLedger::FindDrawEntry; kDataLoss if the ledger's list is not the one that was sealed. Reads
+  // In this ledger: of one shard, or over all; what was read from one may be used for another. Errors are those of
+  // DrawLedger::FindDrawEntry; kDataLoss if the ledger's list is not the one that was sealed. Reads
   // the entry and up to kDrawChunkEntries ids, which it hashes; and the hashes of all chunks once for each draw: a
   // sealed list does not change.
-  absl::StatusOr<ProvenEntry> Find(const storage::DrawKey& key, const std::string& user_id);
+  absl::StatusOr<ProvenEntry> Find(storage::DrawLedger& ledger, const storage::DrawKey& key,
+                                   const std::string& user_id);
 
  private:
   struct SealedList {
@@ -47,11 +47,10 @@ class DrawProver {
   };
   using ListPtr = std::shared_ptr<const SealedList>;
 
-  absl::Status AddProof(ProvenEntry& found);
-  absl::StatusOr<ListPtr> ListOf(const storage::Draw& draw);
-  absl::StatusOr<ListPtr> ReadList(const storage::Draw& draw);
+  absl::Status AddProof(storage::DrawLedger& ledger, ProvenEntry& found);
+  absl::StatusOr<ListPtr> ListOf(storage::DrawLedger& ledger, const storage::Draw& draw);
+  static absl::StatusOr<ListPtr> ReadList(storage::DrawLedger& ledger, const storage::Draw& draw);
 
-  storage::DrawLedger* const ledger_;
   absl::Mutex mutex_;                                  // not held while the ledger is asked
   std::deque<ListPtr> lists_ ABSL_GUARDED_BY(mutex_);  // the newest last
 };

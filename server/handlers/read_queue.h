@@ -1,8 +1,8 @@
 // Bounds reads of the ledger that are neither remembered nor shared, since whoever asks may have changed just before
 // what is read: each read begins after it was asked for.
 //
-//   - One is under way at a time; others wait for their turn. So a rush delays itself, and takes one of the ledger's
-//     threads from those who buy.
+//   - At most `max_reads` are under way; others wait for their turn. So a rush delays itself, and takes no more of the
+//     ledger's threads from those who buy.
 //   - At most `max_waiting` callers wait. More would only wait for answers that come too late.
 //   - Whoever's deadline has passed when their turn comes costs no read.
 #pragma once
@@ -30,11 +30,12 @@ class ReadQueue {
  public:
   // Called exactly once, inline or on another thread; must not block.
   using Done = absl::AnyInvocable<void(absl::StatusOr<Value>)>;
-  // Answers exactly once, inline or on another thread. Must not block.
-  using Read = std::function<void(const Key& key, Done done)>;
+  // Answers exactly once, inline or on another thread. Must not block. `deadline` is the caller's: what waits for a
+  // thread until then need not be read either.
+  using Read = std::function<void(const Key& key, absl::Time deadline, Done done)>;
 
-  ReadQueue(Read read, storage::Clock* clock, size_t max_waiting)
-      : read_(std::move(read)), clock_(clock), max_waiting_(max_waiting) {}
+  ReadQueue(Read read, storage::Clock* clock, size_t max_waiting, size_t max_reads)
+      : read_(std::move(read)), clock_(clock), max_waiting_(max_waiting), max_reads_(max_reads) {}
 
   // Errors are those of `read`; kResourceExhausted when too many wait, kDeadlineExceeded when it was too late to read.
   void Get(Key key, absl::Time deadline, Done done) {
@@ -66,7 +67,7 @@ class ReadQueue {
       next = NextToRead(&starter, &late);
       for (Wanted& one : late) one.done(absl::DeadlineExceededError("the deadline passed before the ledger was asked"));
       if (!next.has_value()) continue;
-      read_(next->key, [this, done = std::move(next->done)](absl::StatusOr<Value> value) mutable {
+      read_(next->key, next->deadline, [this, done = std::move(next->done)](absl::StatusOr<Value> value) mutable {
         Finish();
         StartReads();
         done(std::move(value));
@@ -83,25 +84,26 @@ class ReadQueue {
       late->push_back(std::move(waiting_.front()));
       waiting_.pop_front();
     }
-    starting_ = *starter = !reading_ && !waiting_.empty();
+    starting_ = *starter = reading_ < max_reads_ && !waiting_.empty();
     if (!starting_) return std::nullopt;
     Wanted next = std::move(waiting_.front());
     waiting_.pop_front();
-    reading_ = true;
+    ++reading_;
     return next;
   }
 
   void Finish() {
     absl::MutexLock lock(&mutex_);
-    reading_ = false;
+    --reading_;
   }
 
   const Read read_;
   storage::Clock* const clock_;
   const size_t max_waiting_;
+  const size_t max_reads_;
   absl::Mutex mutex_;
   std::deque<Wanted> waiting_ ABSL_GUARDED_BY(mutex_);
-  bool reading_ ABSL_GUARDED_BY(mutex_) = false;
+  size_t reading_ ABSL_GUARDED_BY(mutex_) = 0;
   bool starting_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

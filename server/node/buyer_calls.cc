@@ -102,10 +102,9 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
       enter_draw_(
           [sale](const std::string& sku_id, quota::EntryChecked done) { sale->CheckEntry(sku_id, std::move(done)); },
           &door->door(), ledger->books(), slices, storage::Clock::Real()),
-      prover_(&ledger->draws()),
       draws_([ledger](const storage::DrawKey& key, auto done) { ledger->GetDraw(key, std::move(done)); },
-             [this, ledger](const storage::DrawKey& key, const std::string& user_id, auto done) {
-               ledger->FindDrawEntry(&prover_, key, user_id, std::move(done));
+             [this, ledger](const storage::DrawKey& key, const std::string& user_id, absl::Time deadline, auto done) {
+               ledger->FindDrawEntry(&prover_, key, user_id, deadline, std::move(done));
              },
              storage::Clock::Real()),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),

@@ -10,6 +10,8 @@
 #include "storage/base/status_macros.h"
 #include "storage/postgres/postgres_shard_backend.h"
 #include "storage/postgres/steady_now.h"
+#include "storage/shards/ask_in_turn.h"
+#include "storage/shards/ask_shards.h"
 
 namespace tranche::server {
 namespace {
@@ -46,6 +48,23 @@ void CompareClock(const std::string& shard, storage::ShardLedger& ledger, ClockO
   const std::string warning = ClockWarning(shard, before, *read, after);
   LOG_IF(WARNING, !warning.empty()) << warning;
   if (const auto ahead = ClockAhead(before, *read, after); ahead.has_value()) offsets.Note(shard, *ahead);
+}
+
+// What the shard that has the SKU says of an entry, also that there is none.
+struct EntryAnswer {
+  absl::StatusOr<ProvenEntry> entry;
+};
+
+// An error: this shard has not the SKU, or cannot say.
+absl::StatusOr<EntryAnswer> AskForEntry(storage::ShardBackend& shard, DrawProver& prover, const storage::DrawKey& key,
+                                        const std::string& user_id, absl::Time deadline) {
+  // The deadline is looked at when a thread takes the call: a caller who has gone takes none from the others.
+  if (storage::Clock::Real()->Now() >= deadline) {
+    return absl::DeadlineExceededError("the deadline passed before the ledger was asked");
+  }
+  absl::StatusOr<ProvenEntry> found = prover.Find(*shard.draws, key, user_id);
+  if (storage::MayBeElsewhere(found.status())) return found.status();
+  return EntryAnswer{std::move(found)};
 }
 
 absl::Duration Until(absl::Time deadline) { return std::max(absl::ZeroDuration(), deadline - absl::Now()); }
@@ -144,9 +163,16 @@ void NodeLedger::GetDraw(const storage::DrawKey& key, absl::AnyInvocable<void(ab
 }
 
 void NodeLedger::FindDrawEntry(DrawProver* prover, const storage::DrawKey& key, const std::string& user_id,
-                               absl::AnyInvocable<void(absl::StatusOr<ProvenEntry>)> done) {
-  storage::RunOn(
-      *list_executor_, [prover, key, user_id] { return prover->Find(key, user_id); }, std::move(done));
+                               absl::Time deadline, absl::AnyInvocable<void(absl::StatusOr<ProvenEntry>)> done) {
+  storage::AskShards<EntryAnswer>(
+      shards_.All(), storage::Blocking<EntryAnswer>([prover, key, user_id, deadline](storage::ShardBackend& shard) {
+        return AskForEntry(shard, *prover, key, user_id, deadline);
+      }),
+      [done = std::move(done)](absl::StatusOr<EntryAnswer> answer) mutable {
+        if (!answer.ok()) return done(answer.status());
+        done(std::move(answer->entry));
+      },
+      storage::AwaitShards::kAll);
 }
 
 bool NodeLedger::Idle() const {

@@ -60,9 +60,12 @@ class NodeLedger {
   void ListLotteryRounds(const std::string& policy_sku_id,
                          absl::AnyInvocable<void(absl::StatusOr<std::vector<storage::LotteryRound>>)> done);
 
-  // See DrawLedger::GetDraw and DrawProver::Find, likewise. `prover` lives until `done` is called.
+  // See DrawLedger::GetDraw, likewise.
   void GetDraw(const storage::DrawKey& key, absl::AnyInvocable<void(absl::StatusOr<storage::Draw>)> done);
-  void FindDrawEntry(DrawProver* prover, const storage::DrawKey& key, const std::string& user_id,
+  // See DrawProver::Find, likewise, on the shards' threads for reads. For a caller who bounds how much they ask: no
+  // shard is still busy with it when `done` is called, and `prover` lives until then. kDeadlineExceeded when the
+  // deadline has passed before a thread had time.
+  void FindDrawEntry(DrawProver* prover, const storage::DrawKey& key, const std::string& user_id, absl::Time deadline,
                      absl::AnyInvocable<void(absl::StatusOr<ProvenEntry>)> done);
 
   // Calls that wait for one of the threads that all shards share. Not after StopExecutors.

@@ -60,10 +60,14 @@ class DrawProverTest : public ::testing::Test {
     }
   }
 
+  absl::StatusOr<ProvenEntry> Find(const storage::DrawKey& key, const std::string& user_id) {
+    return prover_.Find(draws_.ledger(), key, user_id);
+  }
+
   storage::FakeClock clock_;
   storage::FakeLedger books_{&clock_};
   DrawsOf<CountingDraws> draws_{&books_, &clock_};
-  DrawProver prover_{&draws_.ledger()};
+  DrawProver prover_;
 };
 
 TEST_F(DrawProverTest, EveryEntryIsProvenInAListOfSeveralChunks) {
@@ -73,7 +77,7 @@ TEST_F(DrawProverTest, EveryEntryIsProvenInAListOfSeveralChunks) {
   draws_.Seal(key);
   std::set<int64_t> places;
   for (int i = 1; i <= kBuyers; i += 50) {
-    const auto found = prover_.Find(key, absl::StrCat("u", i));
+    const auto found = Find(key, absl::StrCat("u", i));
     ASSERT_TRUE(found.ok()) << found.status();
     const storage::Draw& draw = found->entry.draw;
     EXPECT_EQ(draw.entries, kBuyers);
@@ -90,7 +94,7 @@ TEST_F(DrawProverTest, BeforeTheListIsSealedThereIsNoProof) {
   const storage::DrawKey key = draws_.Open();
   draws_.Enter(key, 3);
   for (int i = 0; i < 2; ++i) {
-    const auto found = prover_.Find({"tv", 0}, "u2");
+    const auto found = Find({"tv", 0}, "u2");
     ASSERT_TRUE(found.ok()) << found.status();
     EXPECT_EQ(found->entry.draw.key, key);
     EXPECT_THAT(found->audit_path, IsEmpty());
@@ -113,7 +117,7 @@ TEST_F(DrawProverTest, WithTheSeedComesTheRankByWhichTheLedgerAwards) {
   std::string winner;
   for (int i = 1; i <= 20; ++i) {
     const std::string user = absl::StrCat("u", i);
-    const auto found = prover_.Find(key, user);
+    const auto found = Find(key, user);
     ASSERT_TRUE(found.ok()) << found.status();
     EXPECT_EQ(found->rank, DrawRank(DrawRankKey(found->entry.draw), found->entry.entry_id));
     if (found->rank < lowest) winner = user;
@@ -127,7 +131,7 @@ TEST_F(DrawProverTest, ASingleEntryIsItsOwnRoot) {
   const storage::DrawKey key = draws_.Open();
   draws_.Enter(key, 1);
   draws_.Seal(key);
-  const auto found = prover_.Find(key, "u1");
+  const auto found = Find(key, "u1");
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_THAT(found->audit_path, IsEmpty());
   EXPECT_TRUE(PathLeadsTo(found->entry.entry_id, 0, 1, {}, found->entry.draw.merkle_root));
@@ -139,14 +143,14 @@ TEST_F(DrawProverTest, ListsAreKeptOfAFewDraws) {
     keys.push_back(draws_.Open());
     draws_.Enter(keys.back(), 2);
     draws_.Seal(keys.back());
-    ASSERT_TRUE(prover_.Find(keys.back(), "u1").ok());
+    ASSERT_TRUE(Find(keys.back(), "u1").ok());
     draws_.Take(keys.back(), storage::DrawStep::kCancel);
   }
   const int reads = draws_.ledger().list_reads;
   EXPECT_EQ(reads, static_cast<int>(keys.size()));
-  ASSERT_TRUE(prover_.Find(keys.back(), "u2").ok());
+  ASSERT_TRUE(Find(keys.back(), "u2").ok());
   EXPECT_EQ(draws_.ledger().list_reads, reads);
-  ASSERT_TRUE(prover_.Find(keys.front(), "u2").ok());
+  ASSERT_TRUE(Find(keys.front(), "u2").ok());
   EXPECT_EQ(draws_.ledger().list_reads, reads + 1) << "the oldest was forgotten";
 }
 
@@ -155,24 +159,24 @@ TEST_F(DrawProverTest, AListThatIsNotTheSealedOneProvesNothing) {
   draws_.Enter(key, storage::kDrawChunkEntries + 1);
   draws_.Seal(key);
   draws_.ledger().loses_a_chunk = true;
-  EXPECT_TRUE(absl::IsDataLoss(prover_.Find(key, "u1").status()));
+  EXPECT_TRUE(absl::IsDataLoss(Find(key, "u1").status()));
   draws_.ledger().loses_a_chunk = false;
-  EXPECT_TRUE(prover_.Find(key, "u1").ok()) << "it was not kept";
+  EXPECT_TRUE(Find(key, "u1").ok()) << "it was not kept";
   draws_.ledger().loses_entries = true;
-  EXPECT_TRUE(absl::IsDataLoss(prover_.Find(key, "u1").status()));
+  EXPECT_TRUE(absl::IsDataLoss(Find(key, "u1").status()));
   draws_.ledger().loses_entries = false;
   draws_.ledger().alters_the_last = true;
   for (int i = 1; i <= 3; ++i) {
-    EXPECT_TRUE(absl::IsDataLoss(prover_.Find(key, absl::StrCat("u", i)).status())) << "one beside it is another";
+    EXPECT_TRUE(absl::IsDataLoss(Find(key, absl::StrCat("u", i)).status())) << "one beside it is another";
   }
 }
 
 TEST_F(DrawProverTest, WhatIsNotThereIsToldApart) {
-  EXPECT_TRUE(absl::IsNotFound(prover_.Find({"desk", 0}, "u1").status()));
-  EXPECT_TRUE(storage::IsNoDraw(prover_.Find({"tv", 0}, "u1").status()));
+  EXPECT_TRUE(absl::IsNotFound(Find({"desk", 0}, "u1").status()));
+  EXPECT_TRUE(storage::IsNoDraw(Find({"tv", 0}, "u1").status()));
   const storage::DrawKey key = draws_.Open();
-  EXPECT_TRUE(storage::IsNoDrawEntry(prover_.Find(key, "u1").status()));
-  EXPECT_TRUE(storage::IsNoDraw(prover_.Find({"tv", 2}, "u1").status()));
+  EXPECT_TRUE(storage::IsNoDrawEntry(Find(key, "u1").status()));
+  EXPECT_TRUE(storage::IsNoDraw(Find({"tv", 2}, "u1").status()));
 }
 
 }  // namespace
