@@ -59,9 +59,9 @@ CatalogHandler::CatalogHandler(SkuCache::Read read_sku, PageCache::Read read_pag
       skus_(std::move(read_sku), clock, ReadCacheOptions{}),
       pages_(std::move(read_page), clock, PageOptions()) {}
 
-void CatalogHandler::Get(const v1::CatalogServiceGetSkuRequest& request, absl::Time /*deadline*/, GetDone done) {
+void CatalogHandler::Get(const v1::CatalogServiceGetSkuRequest& request, absl::Time deadline, GetDone done) {
   if (const absl::Status valid = CheckSkuId(request.sku_id()); !valid.ok()) return done(valid);
-  skus_.Get(request.sku_id(),
+  skus_.Get(request.sku_id(), deadline,
             [this, sku_id = request.sku_id(), done = std::move(done)](const SkuCache::Found& found) mutable {
               if (!found.ok()) return done(LedgerError(found.status(), sku_id, Repeatable::kYes));
               if (found->value == nullptr)
@@ -74,7 +74,7 @@ void CatalogHandler::Get(const v1::CatalogServiceGetSkuRequest& request, absl::T
             });
 }
 
-void CatalogHandler::List(const v1::CatalogServiceListSkusRequest& request, absl::Time /*deadline*/, ListDone done) {
+void CatalogHandler::List(const v1::CatalogServiceListSkusRequest& request, absl::Time deadline, ListDone done) {
   const absl::StatusOr<int> wanted = CheckPageSize(request.page_size());
   if (!wanted.ok()) return done(wanted.status());
   const absl::StatusOr<std::string> after = DecodePageToken(request.page_token());
@@ -82,11 +82,12 @@ void CatalogHandler::List(const v1::CatalogServiceListSkusRequest& request, absl
   if (!after->empty() && !IsSkuId(*after)) {
     return done(InvalidField("page_token", "must be the next_page_token of the page before"));
   }
-  pages_.Get(*after, [this, page_size = std::min(*wanted, kLargestPage),
-                      done = std::move(done)](const PageCache::Found& found) mutable {
-    if (!found.ok()) return done(LedgerError(found.status(), "", Repeatable::kYes));
-    done(Page(*found, page_size));
-  });
+  pages_.Get(*after, deadline,
+             [this, page_size = std::min(*wanted, kLargestPage),
+              done = std::move(done)](const PageCache::Found& found) mutable {
+               if (!found.ok()) return done(LedgerError(found.status(), "", Repeatable::kYes));
+               done(Page(*found, page_size));
+             });
 }
 
 v1::CatalogServiceListSkusResponse CatalogHandler::Page(const PageCache::Entry& entry, int page_size) const {

@@ -31,7 +31,8 @@ class CatalogHandler {
   // `read_sku` reads one SKU, and `read_page` the first kLargestPage + 1 SKUs after the key, which is "" or an id.
   CatalogHandler(SkuCache::Read read_sku, PageCache::Read read_page, storage::Clock* clock);
 
-  // `request` is not used after these return. The cache bounds how long they take, so they need no deadline.
+  // `request` is not used after these return. `deadline` is the caller's: nothing is read for those who are gone when
+  // its turn comes.
   void Get(const v1::CatalogServiceGetSkuRequest& request, absl::Time deadline, GetDone done);
   void List(const v1::CatalogServiceListSkusRequest& request, absl::Time deadline, ListDone done);
 

@@ -91,11 +91,11 @@ DrawHandler::DrawHandler(ReadDraw read_draw, ReadEntry read_entry, storage::Cloc
     : draws_(DrawReader(std::move(read_draw)), clock, DrawCacheOptions()),
       entries_(EntryReader(std::move(read_entry)), clock, kMostWaitForEntries, kMostReadsOfEntries) {}
 
-void DrawHandler::GetDraw(const v1::GetDrawRequest& request, absl::Time /*deadline*/, DrawDone done) {
+void DrawHandler::GetDraw(const v1::GetDrawRequest& request, absl::Time deadline, DrawDone done) {
   absl::Status valid = CheckSkuId(request.sku_id());
   if (valid.ok()) valid = CheckDrawNumber(request.draw_number());
   if (!valid.ok()) return done(std::move(valid));
-  draws_.Get(DrawName({request.sku_id(), request.draw_number()}),
+  draws_.Get(DrawName({request.sku_id(), request.draw_number()}), deadline,
              [sku_id = request.sku_id(), done = std::move(done)](const DrawCache::Found& found) mutable {
                if (!found.ok()) return done(LedgerError(found.status(), sku_id, Repeatable::kYes));
                if (found->value == nullptr) return done(DrawNotFound(sku_id));

@@ -46,8 +46,8 @@ class DrawHandler {
   // `request` is not used after these return. Whoever comes while too many wait is told at once that the node has too
   // much to do.
   //
-  // A draw may be a second old, and up to a minute while the ledger does not answer. `deadline` is not looked at: who
-  // waits, waits for one read of the ledger, which ends by itself.
+  // A draw may be a second old, and up to a minute while the ledger does not answer. Nothing is read for those whose
+  // deadlines have passed when its turn comes.
   void GetDraw(const v1::GetDrawRequest& request, absl::Time deadline, DrawDone done);
   // An entry is read each time, from when it was asked for: a buyer who has just entered finds it. Who is not served by
   // the deadline is told so, and not read for.

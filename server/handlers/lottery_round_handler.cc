@@ -28,17 +28,18 @@ LotteryRoundHandler::Rounds RoundsIn(const LotteryRoundHandler::RoundCache::Entr
 LotteryRoundHandler::LotteryRoundHandler(RoundCache::Read read, storage::Clock* clock)
     : rounds_(std::move(read), clock, RoundCacheOptions()) {}
 
-void LotteryRoundHandler::List(const v1::ListLotteryRoundsRequest& request, absl::Time /*deadline*/, Done done) {
+void LotteryRoundHandler::List(const v1::ListLotteryRoundsRequest& request, absl::Time deadline, Done done) {
   if (const absl::Status valid = CheckSkuId(request.sku_id()); !valid.ok()) return done(valid);
-  rounds_.Get(request.sku_id(),
-              [this, sku_id = request.sku_id(), done = std::move(done)](const RoundCache::Found& own) mutable {
-                if (!own.ok()) return done(LedgerError(own.status(), sku_id, Repeatable::kYes));
-                AddRoundsOfEverySku(sku_id, RoundsIn(*own), std::move(done));
-              });
+  rounds_.Get(
+      request.sku_id(), deadline,
+      [this, sku_id = request.sku_id(), deadline, done = std::move(done)](const RoundCache::Found& own) mutable {
+        if (!own.ok()) return done(LedgerError(own.status(), sku_id, Repeatable::kYes));
+        AddRoundsOfEverySku(sku_id, RoundsIn(*own), deadline, std::move(done));
+      });
 }
 
-void LotteryRoundHandler::AddRoundsOfEverySku(const std::string& sku_id, Rounds own, Done done) {
-  rounds_.Get(storage::kEverySku,
+void LotteryRoundHandler::AddRoundsOfEverySku(const std::string& sku_id, Rounds own, absl::Time deadline, Done done) {
+  rounds_.Get(storage::kEverySku, deadline,
               [sku_id, rounds = std::move(own), done = std::move(done)](const RoundCache::Found& of_every_sku) mutable {
                 if (!of_every_sku.ok()) return done(LedgerError(of_every_sku.status(), sku_id, Repeatable::kYes));
                 const Rounds others = RoundsIn(*of_every_sku);

@@ -30,13 +30,13 @@ class LotteryRoundHandler {
   LotteryRoundHandler(RoundCache::Read read, storage::Clock* clock);
 
   // The rounds of the SKU's own policy and of that of all SKUs, the newest first: of a sale that is over, the policy
-  // may be gone. `request` is not used after this returns. `deadline` is not looked at: who waits, waits for two reads
-  // of the ledger, which end by themselves. At most kMaxWaiting wait; others are told at once that the node has too
+  // may be gone. `request` is not used after this returns. Nothing is read for those whose
+  // deadlines have passed when its turn comes. At most kMaxWaiting wait; others are told at once that the node has too
   // much to do.
   void List(const v1::ListLotteryRoundsRequest& request, absl::Time deadline, Done done);
 
  private:
-  void AddRoundsOfEverySku(const std::string& sku_id, Rounds own, Done done);
+  void AddRoundsOfEverySku(const std::string& sku_id, Rounds own, absl::Time deadline, Done done);
 
   RoundCache rounds_;
 };

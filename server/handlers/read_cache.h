@@ -6,9 +6,12 @@
 //     `fresh_for`. If a read takes longer than `patience`, those who come from then on get the last answer at once.
 //   - At most `max_reads` are under way; the keys of others wait their turn. So a flood of keys that are not known
 //     delays itself, and does not take the ledger's threads from those who buy.
+//   - A key costs no read if the deadlines of all who wait for it have passed when its turn comes. Once a read has
+//     begun, nobody's deadline counts: those who come meanwhile share it, and those who come later use its answer.
 //   - If the clock is set back, what was read before counts as too old: nobody knows how old it is.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <deque>
 #include <functional>
@@ -46,7 +49,8 @@ class ReadCache {
     std::shared_ptr<const Value> value;  // nullptr: there is nothing of this key
     absl::Time read_at;
   };
-  // Errors are those of `read`; kResourceExhausted when too many callers wait.
+  // Errors are those of `read`; kResourceExhausted when too many callers wait; kDeadlineExceeded when it was too late
+  // to read.
   using Found = absl::StatusOr<Entry>;
   // Called exactly once, inline or on another thread; must not block.
   using Done = absl::AnyInvocable<void(const Found&)>;
@@ -57,10 +61,12 @@ class ReadCache {
   ReadCache(Read read, storage::Clock* clock, const ReadCacheOptions& options)
       : read_(std::move(read)), clock_(clock), options_(options) {}
 
-  void Get(const std::string& key, Done done) {
+  // Without a deadline, or with that of the caller: by the clock.
+  void Get(const std::string& key, Done done) { Get(key, absl::InfiniteFuture(), std::move(done)); }
+  void Get(const std::string& key, absl::Time deadline, Done done) {
     Found answer = absl::UnknownError("not answered yet");
     std::vector<Done> others;
-    if (!AnswerOrWait(key, &answer, done, &others)) return StartReads();
+    if (!AnswerOrWait(key, deadline, &answer, done, &others)) return StartReads();
     for (Done& other : others) other(answer);
     done(answer);
   }
@@ -73,11 +79,12 @@ class ReadCache {
   };
   struct Wanted {
     absl::Time since;
+    absl::Time deadline;  // the latest of those who wait
     std::vector<Done> waiters;
   };
 
   // True: `answer` is set, for `others` too, who have waited for long enough. Otherwise `done` waits for a read.
-  bool AnswerOrWait(const std::string& key, Found* answer, Done& done, std::vector<Done>* others) {
+  bool AnswerOrWait(const std::string& key, absl::Time deadline, Found* answer, Done& done, std::vector<Done>* others) {
     absl::MutexLock lock(&mutex_);
     const absl::Time now = clock_->Now();
     const Known* known = Find(key);
@@ -102,10 +109,12 @@ class ReadCache {
     }
     ++waiting_;
     if (wanted != wanted_.end()) {
+      wanted->second.deadline = std::max(wanted->second.deadline, deadline);
       wanted->second.waiters.push_back(std::move(done));
     } else {
       Wanted& wanted_now = wanted_[key];
       wanted_now.since = now;
+      wanted_now.deadline = deadline;
       wanted_now.waiters.push_back(std::move(done));
       (Usable(known, now) ? renewals_ : queue_).push_back(key);
     }
@@ -114,15 +123,22 @@ class ReadCache {
 
   void StartReads() {
     bool starter = false;
-    while (const std::optional<std::string> key = NextToRead(&starter)) {
+    std::optional<std::string> key;
+    do {
+      std::vector<Done> late;
+      key = NextToRead(&starter, &late);
+      for (Done& one : late) one(absl::DeadlineExceededError("the deadline passed before the ledger was asked"));
+      if (!key.has_value()) continue;
       read_(*key, [this, key = *key](absl::StatusOr<Value> value) { Finish(key, std::move(value)); });
-    }
+    } while (key.has_value());
   }
 
   // A read that answers inline comes here again: only the first one goes on, so that no recursion results.
-  std::optional<std::string> NextToRead(bool* starter) {
+  std::optional<std::string> NextToRead(bool* starter, std::vector<Done>* late) {
     absl::MutexLock lock(&mutex_);
     if (starting_ && !*starter) return std::nullopt;
+    DropLate(&renewals_, late);
+    DropLate(&queue_, late);
     std::deque<std::string>& queue = renewals_.empty() ? queue_ : renewals_;
     starting_ = *starter = !queue.empty() && reading_ < options_.max_reads;
     if (!starting_) return std::nullopt;
@@ -130,6 +146,21 @@ class ReadCache {
     queue.pop_front();
     ++reading_;
     return key;
+  }
+
+  // Whose turn is next, as long as nobody waits for it any more. Of a key that waits for its turn, `waiters` may be
+  // empty: those who have got the last answer meanwhile do not need a new one, and those who come next do.
+  void DropLate(std::deque<std::string>* queue, std::vector<Done>* late) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const absl::Time now = clock_->Now();
+    while (!queue->empty()) {
+      const auto wanted = wanted_.find(queue->front());
+      std::vector<Done>& waiters = wanted->second.waiters;
+      if (waiters.empty() || wanted->second.deadline > now) return;
+      waiting_ -= waiters.size();
+      for (Done& waiter : waiters) late->push_back(std::move(waiter));
+      wanted_.erase(wanted);
+      queue->pop_front();
+    }
   }
 
   void Finish(const std::string& key, absl::StatusOr<Value> value) {

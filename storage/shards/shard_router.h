@@ -33,8 +33,10 @@ class ShardRouter : public Books {
   void EnterDraw(const std::string& shard, DrawEntryClaim claim, absl::Time deadline, EntryDone done) override;
   void ConfirmLate(Payment payment, const std::string& sku_id, absl::Time deadline, ChangeDone done) override;
   void Find(const Uuid& reservation_id, Assurance assurance, absl::Time deadline, FindDone done) override;
+  // Without a deadline: many share the answer, also those who come while it is read (quota/sale/sku_directory.h).
   void FindSku(const std::string& sku_id, SkuDone done) override;
-  // The same for page views, which are many: answers when no shard is still busy with it.
+  // The same for page views, which are many: answers when no shard is still busy with it. Deadlines are looked at where
+  // they wait for their turn (server/handlers/read_cache.h).
   void ViewSku(const std::string& sku_id, SkuDone done);
   void TakeFromPool(const std::string& shard, PoolRequest request, TakeDone done) override;
   void FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, absl::Time deadline,

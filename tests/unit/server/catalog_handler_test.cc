@@ -92,7 +92,7 @@ class CatalogHandlerTest : public ::testing::Test {
     v1::CatalogServiceGetSkuRequest request;
     request.set_sku_id(sku_id);
     absl::StatusOr<v1::CatalogServiceGetSkuResponse> result = absl::InternalError("not answered");
-    handler_.Get(request, clock_.Now(), [&](auto response) { result = std::move(response); });
+    handler_.Get(request, absl::InfiniteFuture(), [&](auto response) { result = std::move(response); });
     return result;
   }
   absl::StatusOr<v1::CatalogServiceListSkusResponse> List(int page_size, const std::string& token = "") {
@@ -100,7 +100,7 @@ class CatalogHandlerTest : public ::testing::Test {
     request.set_page_size(page_size);
     request.set_page_token(token);
     absl::StatusOr<v1::CatalogServiceListSkusResponse> result = absl::InternalError("not answered");
-    handler_.List(request, clock_.Now(), [&](auto response) { result = std::move(response); });
+    handler_.List(request, absl::InfiniteFuture(), [&](auto response) { result = std::move(response); });
     return result;
   }
   // The ids of all pages.

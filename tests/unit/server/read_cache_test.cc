@@ -38,10 +38,10 @@ class ReadCacheTest : public ::testing::Test {
   }
 
   // Asks, and returns where the answer will be: "value", "none" or the error's code.
-  std::shared_ptr<std::string> Ask(const std::string& key) {
+  std::shared_ptr<std::string> Ask(const std::string& key, absl::Time deadline = absl::InfiniteFuture()) {
     if (cache_ == nullptr) Make();
     auto told = std::make_shared<std::string>();
-    cache_->Get(key, [told](const Cache::Found& found) {
+    cache_->Get(key, deadline, [told](const Cache::Found& found) {
       EXPECT_EQ(*told, "") << "answered twice";
       if (!found.ok()) {
         *told = absl::StatusCodeToString(found.status().code());
@@ -180,6 +180,63 @@ TEST_F(ReadCacheTest, AFloodOfKeysIsReadAFewAtATime) {
   while (!open_.empty()) Answer(std::string("a"));
   EXPECT_THAT(reads_, SizeIs(100));
   for (const auto& one : told) EXPECT_EQ(*one, "a");
+}
+
+TEST_F(ReadCacheTest, NothingIsReadForThoseWhoseDeadlinesHavePassed) {
+  options_.max_reads = 1;
+  options_.max_waiting = 5;
+  const absl::Time soon = clock_.Now() + absl::Seconds(1);
+  const auto first = Ask("tv", soon);
+  const auto gone = Ask("desk", soon);
+  const auto gone_too = Ask("desk", soon - absl::Milliseconds(1));
+  const auto impatient = Ask("boat", soon);
+  const auto patient = Ask("boat", soon + absl::Hours(1));
+  clock_.AdvanceBy(absl::Seconds(1));
+  EXPECT_EQ(*Ask("sofa"), "RESOURCE_EXHAUSTED");
+  Answer(std::string("a"));
+  EXPECT_EQ(*first, "a") << "a read that has begun is of use to others";
+  EXPECT_EQ(*gone, "DEADLINE_EXCEEDED");
+  EXPECT_EQ(*gone_too, "DEADLINE_EXCEEDED");
+  EXPECT_THAT(reads_, ElementsAre("tv", "boat"));
+  const auto again = Ask("desk");
+  Answer(std::string("b"));
+  EXPECT_EQ(*patient, "b");
+  EXPECT_EQ(*impatient, "b") << "it was read anyway";
+  Answer(std::string("c"));
+  EXPECT_EQ(*again, "c");
+  EXPECT_THAT(reads_, ElementsAre("tv", "boat", "desk"));
+}
+
+TEST_F(ReadCacheTest, AKeyThatIsKnownIsNotRenewedForThoseWhoHaveGone) {
+  options_.max_reads = 1;
+  Know("tv", "a");
+  clock_.AdvanceBy(absl::Seconds(1));
+  const auto first = Ask("boat");
+  const auto gone = Ask("tv", clock_.Now() + absl::Milliseconds(50));
+  clock_.AdvanceBy(absl::Milliseconds(50));
+  const auto late = Ask("sofa", clock_.Now());
+  EXPECT_EQ(*gone, "DEADLINE_EXCEEDED") << "told when the next one comes";
+  EXPECT_EQ(*late, "DEADLINE_EXCEEDED");
+  Answer(std::string("b"));
+  EXPECT_EQ(*first, "b");
+  EXPECT_THAT(open_, SizeIs(0));
+  EXPECT_EQ(reads_.size(), 2u);
+}
+
+// Whoever got the last answer has waited for a read that is still due.
+TEST_F(ReadCacheTest, ARenewalForWhichNobodyWaitsIsStillRead) {
+  options_.max_reads = 1;
+  Know("tv", "a");
+  clock_.AdvanceBy(absl::Seconds(1));
+  Ask("boat");
+  const auto first = Ask("tv", clock_.Now() + absl::Milliseconds(50));
+  clock_.AdvanceBy(absl::Milliseconds(100));
+  EXPECT_EQ(*Ask("tv"), "a");
+  EXPECT_EQ(*first, "a");
+  Answer(std::string("b"));
+  EXPECT_THAT(open_, SizeIs(1)) << "of tv";
+  Answer(std::string("c"));
+  EXPECT_EQ(*Ask("tv"), "c");
 }
 
 TEST_F(ReadCacheTest, WhenTooManyWaitTheNextIsRefusedUnlessSomethingIsKnown) {
