@@ -51,10 +51,12 @@ absl::StatusOr<ClusterTraffic> StatusHandler::LookAtTraffic(quota::SessionSource
 }
 
 absl::StatusOr<StatusHandler::Books> StatusHandler::LookAtBooks(storage::HealthLedger& ledger,
+                                                                storage::DrawLedger& draws,
                                                                 storage::FrontLedger* front) {
   Books books;
   ASSIGN_OR_RETURN(books.health, ledger.Health());
   ASSIGN_OR_RETURN(books.heartbeats, ledger.Heartbeats());
+  ASSIGN_OR_RETURN(books.draws, draws.ListDrawWork());
   if (front != nullptr) {
     ASSIGN_OR_RETURN(books.mode, front->ReadServiceMode());
   }
@@ -92,8 +94,9 @@ std::vector<StatusHandler::ShardQuestions> StatusHandler::AskShards(const storag
     const std::shared_ptr<ShardLooks> looks = LooksAt(shard->name);
     ShardQuestions& questions = asked.emplace_back();
     storage::FrontLedger* const front = shard->name == storage::kHomeShard ? shard->front : nullptr;
-    questions.books = looks->books.Ask(*shard->look_executor,
-                                       [ledger = shard->health, front] { return LookAtBooks(*ledger, front); });
+    questions.books = looks->books.Ask(*shard->look_executor, [ledger = shard->health, draws = shard->draws, front] {
+      return LookAtBooks(*ledger, *draws, front);
+    });
     questions.ping = looks->ping.Ask(*shard->look_executor, [ledger = shard->health]() -> absl::StatusOr<Pong> {
       RETURN_IF_ERROR(ledger->Ping());
       return Pong();
@@ -187,6 +190,7 @@ void StatusHandler::FillBooks(const std::string& shard, const Books& books, absl
     pool->set_units(books.health.pools[i].units);
     *pool->mutable_untouched_for() = ToDuration(untouched[i]);
   }
+  for (v1::WaitingDraw& draw : draws_.Waiting(shard, books.draws, now)) *message->add_draws() = std::move(draw);
 }
 
 void StatusHandler::FillGoneNodes(const storage::ShardList& shards, const std::vector<ShardQuestions>& asked,

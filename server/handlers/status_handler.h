@@ -15,9 +15,11 @@
 #include "quota/coordination/live_nodes.h"
 #include "server/handlers/bounded_look.h"
 #include "server/handlers/cluster_traffic.h"
+#include "server/handlers/draw_watch.h"
 #include "server/handlers/pool_watch.h"
 #include "storage/clock.h"
 #include "storage/executor.h"
+#include "storage/ledger/draw_ledger.h"
 #include "storage/ledger/front_ledger.h"
 #include "storage/ledger/health_ledger.h"
 #include "storage/shards/shard_set.h"
@@ -50,6 +52,7 @@ class StatusHandler {
   struct Books {
     storage::LedgerHealth health;
     std::vector<storage::Heartbeat> heartbeats;
+    std::vector<storage::Draw> draws;          // that workers carry on
     std::optional<storage::ServiceMode> mode;  // only of home
   };
   using Gone = std::vector<storage::GoneIncarnation>;
@@ -69,7 +72,8 @@ class StatusHandler {
   static absl::StatusOr<Tree> LookAtTree(quota::SessionSource& sessions, const std::vector<std::string>& shards);
   static absl::StatusOr<ClusterTraffic> LookAtTraffic(quota::SessionSource& sessions);
   // `front`: null, or home's.
-  static absl::StatusOr<Books> LookAtBooks(storage::HealthLedger& ledger, storage::FrontLedger* front);
+  static absl::StatusOr<Books> LookAtBooks(storage::HealthLedger& ledger, storage::DrawLedger& draws,
+                                           storage::FrontLedger* front);
 
   std::shared_ptr<ShardLooks> LooksAt(const std::string& shard);
   // Who has gone is asked later, when it is known who serves.
@@ -89,6 +93,7 @@ class StatusHandler {
   storage::Clock* const clock_;
   const absl::Duration patience_;
   PoolWatch pools_;
+  DrawWatch draws_;
   BoundedLook<Tree> tree_;
   BoundedLook<ClusterTraffic> traffic_;
   absl::Mutex mutex_;

@@ -116,6 +116,7 @@ class Finder {
     LookAtWorkers(shard);
     LookAtBalancers(shard);
     LookAtHolds(shard);
+    LookAtDraws(shard);
     for (const v1::OutboxSink& sink : shard.sinks()) LookAtSink(shard, sink);
     LookAtFreeze(shard);
     // While it is frozen, pools wait as they should.
@@ -342,6 +343,44 @@ class Finder {
     }
     Add("HOLDS_OVERDUE", kCritical, shard.name(), absl::StrCat(holds, ": their units look sold."),
         "see that a worker expires holds; if one does, its log names the SKU that is locked", since);
+  }
+
+  static std::string DrawName(const v1::WaitingDraw& draw) {
+    return absl::StrCat("Draw ", draw.number(), " of ", draw.sku_id());
+  }
+  static const char* WhatADrawWaitsFor(const v1::WaitingDraw& draw) {
+    if (draw.state() == v1::Draw::STATE_CLOSING) return "its list of entries is not sealed";
+    if (draw.state() == v1::Draw::STATE_SEEDED) return "its entries are not ranked";
+    return "places are free that nobody is given";
+  }
+  static bool RecentlyDraws(const v1::ProcessStatus& worker) { return Recent(worker) && worker.draws(); }
+
+  void LookAtDraws(const v1::ShardStatus& shard) {
+    // Without any worker, that is the problem.
+    if (shard.draws().empty() || !AnyRecent(shard.workers())) return;
+    if (std::none_of(shard.workers().begin(), shard.workers().end(), RecentlyDraws)) {
+      const v1::WaitingDraw& first = shard.draws(0);
+      const absl::Time since = Ago(first.waiting_for());
+      return Add("DRAW_STALLED", kWarning, shard.name(),
+                 absl::StrCat(DrawName(first), " waits", SinceText(since), " (", WhatADrawWaitsFor(first),
+                              "), and no worker of shard ", shard.name(),
+                              " carries draws on: those that run were started with --draw off."),
+                 "start a tranche-worker without --draw off", since);
+    }
+    for (const v1::WaitingDraw& draw : shard.draws()) LookAtDraw(draw);
+  }
+
+  void LookAtDraw(const v1::WaitingDraw& draw) {
+    const absl::Duration waiting = DurationIn(draw.waiting_for());
+    absl::Duration patience = kDrawStalledAfter;
+    if (draw.state() == v1::Draw::STATE_SEEDED) patience += kMillionRankedAfter * (draw.entries() / 1'000'000);
+    if (waiting < patience) return;
+    const absl::Time since = now_ - waiting;
+    Add("DRAW_STALLED", kWarning, draw.sku_id(),
+        absl::StrCat(DrawName(draw), " has not gone on", SinceText(since), ": ", WhatADrawWaitsFor(draw), "."),
+        "the log of a worker says why; nothing is given while the sale is paused, closed or not open (`tranchectl sku "
+        "show`), or while its units are not in the pool (`tranchectl quota show`)",
+        since);
   }
 
   // By one of the workers for which `counts` holds.

@@ -21,6 +21,10 @@ inline constexpr absl::Duration kNoRoundAfter = absl::Seconds(30);
 // A leading balancer hands out what is in a pool within a second; the first split of 250 SKUs over 1,000 nodes took it
 // half a minute.
 inline constexpr absl::Duration kPoolStuckAfter = absl::Seconds(60);
+// A draw goes on within a second. As long as the alert TrancheDrawStalled waits.
+inline constexpr absl::Duration kDrawStalledAfter = absl::Minutes(5);
+// More for each million of entries: ranking them takes a worker half a minute, and longer beside a sale.
+inline constexpr absl::Duration kMillionRankedAfter = absl::Minutes(1);
 // Nodes report every second.
 inline constexpr absl::Duration kNodeSilentAfter = absl::Seconds(30);
 // A node registers in ZooKeeper right after the ledger has numbered it; balancers end those that do not after as long.

@@ -12,6 +12,7 @@
 #include "server/handlers/reserved_units.h"
 #include "server/handlers/status_problems.h"
 #include "server/handlers/traffic_handler.h"
+#include "storage/fake/fake_draw_ledger.h"
 #include "storage/fake/fake_front_ledger.h"
 #include "tests/support/inline_executor.h"
 #include "tests/unit/server/admin_fixture.h"
@@ -51,9 +52,11 @@ class HangingExecutor : public storage::Executor {
 
 // One shard with only what the status needs.
 struct HealthBackend : storage::ShardBackend {
-  HealthBackend(storage::HealthLedger* ledger, storage::FrontLedger* front_ledger, storage::Executor* on) {
+  HealthBackend(storage::HealthLedger* ledger, storage::DrawLedger* draw_ledger, storage::FrontLedger* front_ledger,
+                storage::Executor* on) {
     name = storage::kHomeShard;
     health = ledger;
+    draws = draw_ledger;
     front = front_ledger;
     executor = nullptr;  // calls that buyers wait for may fill it
     look_executor = on;
@@ -72,9 +75,10 @@ class StatusHandlerTest : public AdminHandlersTest {
     for (const v1::Problem& problem : status.problems()) codes.push_back(problem.code());
     return codes;
   }
-  void Beat(storage::Heartbeat::Kind kind) {
+  void Beat(storage::Heartbeat::Kind kind, bool draws = false) {
     storage::Heartbeat heartbeat;
     heartbeat.kind = kind;
+    heartbeat.draws = draws;
     heartbeat.instance =
         *storage::Uuid::Parse(kind == storage::Heartbeat::Kind::kWorker ? "00000000-0000-4000-8000-000000000001"
                                                                         : "00000000-0000-4000-8000-000000000002");
@@ -97,7 +101,8 @@ class StatusHandlerTest : public AdminHandlersTest {
   storage::FakeFrontLedger front_{&clock_};
   HangingExecutor shard_executor_;
   HangingExecutor tree_executor_;
-  storage::ShardSet shards_{std::make_unique<HealthBackend>(&ledger_, &front_, &shard_executor_), {}, {}};
+  storage::FakeDrawLedger draws_{&ledger_, &clock_};
+  storage::ShardSet shards_{std::make_unique<HealthBackend>(&ledger_, &draws_, &front_, &shard_executor_), {}, {}};
   StatusHandler handler_{&shards_, &sessions_, &tree_executor_, &clock_, absl::Milliseconds(20)};
   TrafficHandler traffic_{&ledger_, &sessions_, &tree_executor_, &clock_};
 };
@@ -291,6 +296,30 @@ TEST_F(StatusHandlerTest, APoolIsStuckWhenNobodyTouchesItBetweenTwoLooks) {
   ASSERT_TRUE(ledger_.SetClusterFrozen(false, "alice").ok());
   ASSERT_TRUE(ledger_.MoveUnits("tv", {{a_, 1}}, std::nullopt, "test").ok());
   EXPECT_THAT(Codes(Status()), Not(Contains("POOL_STUCK")));
+}
+
+TEST_F(StatusHandlerTest, ADrawThatWaitsForAWorkerIsTold) {
+  BeatAll();
+  Lead();
+  storage::NewDraw draw;
+  draw.sku_id = "tv";
+  draw.winners = 2;
+  draw.seed_commitment = std::string(32, 'c');
+  ASSERT_TRUE(draws_.CreateDraw(draw, /*preview=*/false, "tester").ok());
+  EXPECT_EQ(Status().shards(0).draws_size(), 0) << "buyers enter";
+  ASSERT_TRUE(draws_.ChangeDraw({"tv", 1}, storage::DrawStep::kClose, "", /*preview=*/false, "tester").ok());
+  clock_.AdvanceBy(absl::Seconds(4));
+  const v1::GetStatusResponse status = Status();
+  ASSERT_EQ(status.shards(0).draws_size(), 1);
+  EXPECT_EQ(status.shards(0).draws(0).sku_id(), "tv");
+  EXPECT_EQ(status.shards(0).draws(0).number(), 1);
+  EXPECT_EQ(status.shards(0).draws(0).waiting_for().seconds(), 4);
+  EXPECT_THAT(Codes(status), Contains("DRAW_STALLED")) << "the worker does no draws";
+  Beat(storage::Heartbeat::Kind::kWorker, /*draws=*/true);
+  EXPECT_THAT(Codes(Status()), Not(Contains("DRAW_STALLED")));
+  clock_.AdvanceBy(kDrawStalledAfter);
+  Beat(storage::Heartbeat::Kind::kWorker, /*draws=*/true);
+  EXPECT_THAT(Codes(Status()), Contains("DRAW_STALLED"));
 }
 
 TEST_F(StatusHandlerTest, ANodeTellsThatItsHealthIsNotServing) {

@@ -314,6 +314,43 @@ TEST_F(StatusProblemsTest, OverdueHolds) {
   EXPECT_THAT(Only().text(), HasSubstr("10000 or more"));
 }
 
+TEST_F(StatusProblemsTest, ADrawThatNoWorkerCarriesOn) {
+  v1::WaitingDraw* draw = home_->add_draws();
+  draw->set_sku_id("tv");
+  draw->set_number(3);
+  draw->set_state(v1::Draw::STATE_CLOSING);
+  *draw->mutable_waiting_for() = ToDuration(absl::Seconds(1));
+  const v1::Problem problem = Expect("DRAW_STALLED", "home", kWarning);
+  EXPECT_THAT(problem.text(), AllOf(HasSubstr("Draw 3 of tv"), HasSubstr("not sealed"), HasSubstr("--draw off")));
+  EXPECT_THAT(problem.next_step(), HasSubstr("without --draw off"));
+  v1::ProcessStatus* other = home_->add_workers();
+  *other = *worker_;
+  other->set_draws(true);
+  EXPECT_THAT(Codes(), IsEmpty()) << "one is enough";
+  LetDie(other, kMissedAfter);
+  Expect("DRAW_STALLED", "home", kWarning);
+  LetDie(worker_, absl::Minutes(1));
+  Expect("NO_WORKER", "home", kCritical);
+}
+
+TEST_F(StatusProblemsTest, ADrawThatDoesNotGoOn) {
+  worker_->set_draws(true);
+  v1::WaitingDraw* draw = home_->add_draws();
+  draw->set_sku_id("tv");
+  draw->set_number(3);
+  draw->set_state(v1::Draw::STATE_DRAWN);
+  *draw->mutable_waiting_for() = ToDuration(kDrawStalledAfter - absl::Seconds(1));
+  EXPECT_THAT(Codes(), IsEmpty());
+  *draw->mutable_waiting_for() = ToDuration(kDrawStalledAfter);
+  EXPECT_THAT(Expect("DRAW_STALLED", "tv", kWarning).text(),
+              AllOf(HasSubstr("since 13:55:00"), HasSubstr("places are free")));
+  draw->set_state(v1::Draw::STATE_SEEDED);
+  draw->set_entries(2'000'000);
+  EXPECT_THAT(Codes(), IsEmpty()) << "ranking so many may take as long";
+  *draw->mutable_waiting_for() = ToDuration(kDrawStalledAfter + 2 * kMillionRankedAfter);
+  EXPECT_THAT(Expect("DRAW_STALLED", "tv", kWarning).text(), HasSubstr("not ranked"));
+}
+
 TEST_F(StatusProblemsTest, MessagesThatNobodyTakes) {
   sink_->set_pending(2775);
   *sink_->mutable_oldest_pending() = ToDuration(kMessageOldAfter - absl::Seconds(1));
