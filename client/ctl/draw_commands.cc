@@ -92,6 +92,7 @@ void ListDraws(Session& session, const std::string& sku_id) {
   const auto draws = session.Admin(&AdminService::Stub::ListDraws, request);
   if (!draws.ok()) return session.FailRemotely(draws.status());
   PrintDraws(session, *draws);
+  RemindToRemoveDraws(session, *draws, absl::Now());
   if (draws->draws().empty()) session.err() << "There is no draw.\n";
 }
 

@@ -97,6 +97,23 @@ void PrintDraws(Session& session, const tranche::v1::ListDrawsResponse& draws) {
   session.Print(table);
 }
 
+void RemindToRemoveDraws(Session& session, const tranche::v1::ListDrawsResponse& draws, absl::Time now) {
+  const Draw* oldest = nullptr;
+  int over = 0;
+  for (const Draw& draw : draws.draws()) {
+    if (!draw.has_finish_time()) continue;
+    if (absl::FromUnixSeconds(draw.finish_time().seconds()) > now - kRemindToRemoveAfter) continue;
+    ++over;
+    const bool is_older = oldest == nullptr || draw.finish_time().seconds() < oldest->finish_time().seconds();
+    if (is_older) oldest = &draw;
+  }
+  if (oldest == nullptr) return;
+  session.err() << over << (over == 1 ? " draw has" : " draws have") << " been over for more than "
+                << absl::ToInt64Hours(kRemindToRemoveAfter) / 24
+                << " days, and the user ids of all who entered are still stored. When objections are over:\n"
+                << "  tranchectl draw remove " << oldest->sku_id() << " --number " << oldest->number() << "\n";
+}
+
 void PrintNewDraw(Session& session, const tranche::v1::CreateDrawResponse& created, bool preview) {
   PrintWarnings(session, created);
   if (session.json()) {

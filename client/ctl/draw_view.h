@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "client/ctl/session.h"
 #include "tranche/v1/admin_service.pb.h"
 #include "tranche/v1/front_door_service.pb.h"
@@ -24,6 +25,10 @@ std::vector<std::pair<std::string, std::string>> DrawTerms(const tranche::v1::Dr
 void PrintDraw(Session& session, const tranche::v1::Draw& draw);
 // A row each.
 void PrintDraws(Session& session, const tranche::v1::ListDrawsResponse& draws);
+// Draws that have been over for so long keep who entered for no reason, unless somebody still objects.
+inline constexpr absl::Duration kRemindToRemoveAfter = absl::Hours(30 * 24);
+// Says which of them are (on stderr), or nothing: nobody removes them by themselves.
+void RemindToRemoveDraws(Session& session, const tranche::v1::ListDrawsResponse& draws, absl::Time now);
 
 // A draw that would begin or has begun; for a preview, also how to apply it (on stderr).
 void PrintNewDraw(Session& session, const tranche::v1::CreateDrawResponse& created, bool preview);

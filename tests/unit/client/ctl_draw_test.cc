@@ -18,6 +18,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "absl/time/time.h"
 #include "client/ctl/draw_export.h"
 #include "client/ctl/draw_seed.h"
 #include "client/ctl/draw_view.h"
@@ -155,6 +156,28 @@ TEST(DrawViewTest, DrawsFitATerminalAndWideTellsAll) {
   EXPECT_LE(narrow.width, 80u) << narrow.out;
   EXPECT_THAT(narrow.out, ContainsRegex("tv-55-oled +12 +FINISHED +1000000 +100000 +0 +99000 +12000"));
   EXPECT_THAT(DrawPrints("wide", print).out, HasSubstr(absl::StrCat("committed: ", kCommitmentHex)));
+}
+
+TEST(DrawViewTest, DrawsThatWereOverLongAgoAreToBeRemoved) {
+  const absl::Time now = absl::FromUnixSeconds(1'800'000'000);
+  tranche::v1::ListDrawsResponse draws;
+  *draws.add_draws() = DrawIn(Draw::STATE_OPEN);
+  const auto finish = [&](int64_t number, absl::Duration ago) {
+    Draw& draw = *draws.add_draws() = DrawIn(Draw::STATE_FINISHED);
+    draw.set_number(number);
+    draw.mutable_finish_time()->set_seconds(absl::ToUnixSeconds(now - ago));
+  };
+  const auto remind = [&](Session& session) { RemindToRemoveDraws(session, draws, now); };
+  finish(4, kRemindToRemoveAfter - absl::Seconds(1));
+  EXPECT_EQ(DrawPrints("table", remind).err, "");
+  finish(3, kRemindToRemoveAfter);
+  EXPECT_THAT(DrawPrints("table", remind).err, AllOf(HasSubstr("1 draw has been over for more than 30 days"),
+                                                     HasSubstr("tranchectl draw remove tv-55-oled --number 3\n")));
+  finish(1, 3 * kRemindToRemoveAfter);
+  finish(2, 2 * kRemindToRemoveAfter);
+  const DrawOutput reminded = DrawPrints("json", remind);
+  EXPECT_THAT(reminded.err, AllOf(HasSubstr("3 draws have"), HasSubstr("--number 1\n"))) << "the oldest first";
+  EXPECT_EQ(reminded.out, "") << "only data are on stdout";
 }
 
 TEST(DrawViewTest, AChangeShowsOnlyWhatDiffersAndWhatItMeans) {
