@@ -92,7 +92,7 @@ void RetryingCall::RetryOrFinish(const absl::Status& status, const AttemptVerdic
     return;
   }
   if (verdict.costs_budget && !environment_.budget.TrySpend()) {
-    if (!LeftBehind() || now + kLongSpread >= deadline_) {
+    if (!LeftBehind() || now + delay + kLongSpread >= EndOfAttempts(verdict, now)) {
       EndNow(status);
       return;
     }

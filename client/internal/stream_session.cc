@@ -29,6 +29,9 @@ bool IsDenial(const absl::Status& status) {
   return absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status);
 }
 
+// Of those who set no bound, so that an eighth more is still a number.
+constexpr int kMostOutstanding = 1 << 30;
+
 // For a request that a stream has left unanswered, however it ended: it may have been done, and another try costs
 // budget and waits, as one after a node's "unknown". Otherwise an overload that breaks streams would be answered with
 // as many calls at once.
@@ -47,7 +50,7 @@ CreateReservation WithId(CreateReservation request) {
 
 StreamSession::StreamSession(Connection& connection, const StreamOptions& options)
     : connection_(connection),
-      max_outstanding_(std::max(1, options.max_outstanding)),
+      max_outstanding_(std::clamp(options.max_outstanding, 1, kMostOutstanding)),
       most_with_changes_(max_outstanding_ + std::max(1, max_outstanding_ / 8)) {}
 
 void StreamSession::Create(CreateReservation request, Callback callback) {
