@@ -14,7 +14,7 @@
 namespace tranche::storage {
 namespace {
 
-const absl::Time kNoHurry = absl::InfiniteFuture();
+const absl::Time kNoDeadline = absl::InfiniteFuture();
 
 // Notes the batches, such as "tv/alice tv/bob". Says first what it is told to say.
 class NotingDraws : public FakeDrawLedger {
@@ -67,7 +67,7 @@ class EntryPipelineTest : public ::testing::Test {
     options.max_queue = 8;
     return options;
   }
-  void Enter(const std::string& sku_id, const std::string& user_id, absl::Time deadline = kNoHurry) {
+  void Enter(const std::string& sku_id, const std::string& user_id, absl::Time deadline = kNoDeadline) {
     pipeline_.Submit({.sku_id = sku_id, .user_id = user_id}, deadline,
                      [this](absl::StatusOr<DrawEntryResult> result) { answers_.push_back(std::move(result)); });
   }
@@ -196,7 +196,7 @@ TEST(EntryPipelineThreadsTest, ItsLanesAnswer) {
   PipelineOptions options;
   options.lanes = 1;
   EntryPipeline pipeline(&draws, &clock, options);
-  pipeline.Submit({.sku_id = "tv", .user_id = "alice"}, kNoHurry, [](const absl::StatusOr<DrawEntryResult>&) {});
+  pipeline.Submit({.sku_id = "tv", .user_id = "alice"}, kNoDeadline, [](const absl::StatusOr<DrawEntryResult>&) {});
   EXPECT_TRUE(pipeline.Drain(absl::Seconds(30)));
   EXPECT_EQ(pipeline.metrics().committed.value(), 1);
 }
