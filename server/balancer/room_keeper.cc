@@ -219,7 +219,7 @@ RoomBoards RoomKeeper::Compute(const Counts& waiting) {
     board->set_sku_id(sku_id);
     board->set_round(room.round);
     board->set_threshold(step.threshold);
-    *board->mutable_waiting() = living.ToMessage();
+    *board->mutable_waiting() = step.waiting.ToMessage();
     board->set_let_in_per_s(step.let_in_per_s);
     board->set_leaving_per_s(step.leaving_per_s);
     board->set_conversion(step.conversion);
