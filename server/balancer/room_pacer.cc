@@ -18,9 +18,12 @@ constexpr absl::Duration kReportsLag = absl::Seconds(1);
 constexpr double kCountedFor = 1.05;
 constexpr double kMostUnderWay = 1e15;
 
-absl::Duration CountedFor(const RoomPace& pace) { return kCountedFor * pace.poll_interval; }
+// Never zero: it is divided by.
+absl::Duration PollInterval(const RoomPace& pace) { return std::max(pace.poll_interval, absl::Seconds(1)); }
 
-absl::Duration BuysWithin(const RoomPace& pace) { return pace.token_lifetime + pace.poll_interval; }
+absl::Duration CountedFor(const RoomPace& pace) { return kCountedFor * PollInterval(pace); }
+
+absl::Duration BuysWithin(const RoomPace& pace) { return pace.token_lifetime + PollInterval(pace); }
 
 }  // namespace
 
@@ -75,7 +78,7 @@ RoomPacer::Held RoomPacer::LetIn(const RoomPace& pace, const RoomCounts& waiting
 void RoomPacer::MeasureRate(const RoomPace& pace, Held held) {
   const bool stands = held == RoomBoards::HELD_NOT_OPEN || held == RoomBoards::HELD_RATE_ZERO;
   if (stands || held == RoomBoards::HELD_LEDGER_SILENT) going_since_ = elapsed_;
-  const absl::Duration measured = std::min(pace.poll_interval, elapsed_ - going_since_);
+  const absl::Duration measured = std::min(PollInterval(pace), elapsed_ - going_since_);
   if (measured >= kReportsLag) {
     rate_ = passed_.Since(elapsed_ - measured) / absl::ToDoubleSeconds(measured);
   } else if (stands) {
@@ -102,7 +105,7 @@ RoomStep RoomPacer::Step(absl::Time now, const RoomPace& pace, const RoomCounts&
                    .under_way = static_cast<int64_t>(std::min(conversion_.under_way(), kMostUnderWay)),
                    .held = held,
                    .waiting = WithoutPassed(living, pace)};
-  leaving_.Look(elapsed_, threshold_, frontier, step.waiting, pace.poll_interval);
+  leaving_.Look(elapsed_, threshold_, frontier, step.waiting, PollInterval(pace));
   step.leaving_per_s = leaving_.per_s();
   return step;
 }
