@@ -65,6 +65,19 @@ enum class Mutation {
   // Group commit.
   kOtherQueuesNotSeen,  // a lane only checks its first queue for work
   kSlowDoubtForgotten,  // a request that must wait for a lock forgets that an earlier try may have been committed
+  // The front door (server/admission).
+  kTokenForAnyUser,           // a purchase token is not bound to its buyer
+  kTokenForAnySku,            // nor to its SKU
+  kTokenNeverExpires,         // a token's expiry is ignored
+  kPreviousKeyDropped,        // what was made before a rotation of the key is refused
+  kBusySlotReused,            // a slot of the rate table is used again while its time is in the future
+  kLimitNotShared,            // each node gives every key the full limit
+  kEntryIgnoresDenials,       // EnterSale lets in who is on the deny list
+  kLotteryNotAsked,           // a claim without a token is let in whatever its rank is
+  kChallengeForAnybody,       // a solved challenge is not bound to its buyer and SKU
+  kTicketOfAnyRound,          // a waiting ticket counts in other rounds, too
+  kThresholdFalls,            // a node takes over a threshold that is below the one that it knows
+  kThresholdIncludesItsRank,  // who has the threshold as their rank is let in, before their turn
   kCount,
 };
 

@@ -5,6 +5,7 @@
 
 #include "server/admission/door_refusals.h"
 #include "server/admission/lottery.h"
+#include "storage/mutation.h"
 
 namespace tranche::server {
 
@@ -109,6 +110,7 @@ std::optional<DoorPassage::Stop> DoorPassage::CheckLottery() {
     std::optional<uint64_t>& rank = asked_[*line_states_[i].asked].rank;
     if (!rank.has_value()) rank = Rank(lottery.key, policy->sku_id, lottery.round, lines_[i].claim->user_id);
     if (Admits(lottery.threshold, *rank) || HasGoodToken(i)) continue;
+    if (storage::Mutated(storage::Mutation::kLotteryNotAsked)) continue;
     return Stop{DoorCheck::kLottery, NotAdmitted(*rank), i};
   }
   return std::nullopt;

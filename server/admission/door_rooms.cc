@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "storage/mutation.h"
+
 namespace tranche::server {
 namespace {
 
@@ -42,7 +44,8 @@ void DoorRooms::SetBoards(absl::Span<const RoomBoard> boards) {
     if (found == rooms_.end() || found->second.round != board.round) continue;
     std::shared_ptr<const RoomBoard>& known = found->second.board;
     auto next = std::make_shared<RoomBoard>(board);
-    if (known != nullptr) next->threshold = std::max(next->threshold, known->threshold);
+    const bool may_fall = storage::Mutated(storage::Mutation::kThresholdFalls);
+    if (known != nullptr && !may_fall) next->threshold = std::max(next->threshold, known->threshold);
     known = std::move(next);
   }
 }

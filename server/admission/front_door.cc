@@ -8,6 +8,7 @@
 #include "server/admission/door_refusals.h"
 #include "server/admission/lottery.h"
 #include "server/admission/purchase_token.h"
+#include "storage/mutation.h"
 
 namespace tranche::server {
 namespace {
@@ -127,7 +128,9 @@ DoorEntry FrontDoor::Enter(const DoorVisit& visit, absl::Time now, absl::Time de
   const std::shared_ptr<const DoorView> view = View();
   if (auto limited = RefusedByMode(*view->state)) return {.refused = std::move(limited)};
   const AccessVerdict access = view->state->access->Find(visit.user_id, visit.address, now);
-  if (access == AccessVerdict::kDeny) return RefusedEntry(DoorCheck::kAccessList, DeniedAtTheDoor());
+  if (access == AccessVerdict::kDeny && !storage::Mutated(storage::Mutation::kEntryIgnoresDenials)) {
+    return RefusedEntry(DoorCheck::kAccessList, DeniedAtTheDoor());
+  }
   const DoorPolicy* const policy = view->state->PolicyOf(visit.sku_id);
   if (policy == nullptr) return {};
   if (!policy->unreadable.empty()) return RefusedEntry(DoorCheck::kPolicy, NotJudgedHere());

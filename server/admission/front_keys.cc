@@ -5,12 +5,15 @@
 #include "absl/strings/numbers.h"
 #include "server/admission/keyed_hash.h"
 #include "server/admission/paseto.h"
+#include "storage/mutation.h"
 
 namespace tranche::server {
 
 FrontKeys::FrontKeys(absl::Span<const storage::FrontKey> keys) {
   for (const storage::FrontKey& key : keys) {
     if (key.secret.size() != storage::kFrontKeyBytes) continue;
+    const bool previous = key.use == storage::FrontKey::Use::kPrevious;
+    if (previous && storage::Mutated(storage::Mutation::kPreviousKeyDropped)) continue;
     keys_.push_back({.id = key.id,
                      .token_key = KeyedBlake2b(key.secret, "tranche-purchase-token-v1", kPasetoKeyBytes),
                      .challenge_key = KeyedBlake2b(key.secret, "tranche-challenge-v1", 32),

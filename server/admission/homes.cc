@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "server/admission/mix_bits.h"
+#include "storage/mutation.h"
 
 namespace tranche::server {
 namespace {
@@ -48,7 +49,7 @@ bool Homes::IsHome(RateKeyKind kind, absl::string_view policy_sku_id, absl::stri
 }
 
 RateRule Homes::Share(const RateRule& rule, bool home) const {
-  if (home || others_.empty()) return rule;
+  if (home || others_.empty() || storage::Mutated(storage::Mutation::kLimitNotShared)) return rule;
   const auto others = static_cast<int64_t>(others_.size());
   const int64_t burst = rule.tolerance / rule.interval + 1;
   const absl::Duration interval = rule.interval * others;

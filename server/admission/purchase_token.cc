@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/admission/keyed_hash.h"
 #include "server/admission/paseto.h"
+#include "storage/mutation.h"
 
 namespace tranche::server {
 namespace {
@@ -20,6 +21,8 @@ std::string TokenMessage(uint64_t expires_at_ms, absl::string_view id) {
 }
 
 std::string TokenAssertion(absl::string_view sku_id, absl::string_view user_id) {
+  if (storage::Mutated(storage::Mutation::kTokenForAnySku)) sku_id = "";
+  if (storage::Mutated(storage::Mutation::kTokenForAnyUser)) user_id = "";
   return LengthDelimited({kTokenPurpose, sku_id, user_id});
 }
 
@@ -49,7 +52,8 @@ TokenReading ReadPurchaseToken(const FrontKeys& keys, absl::string_view text, ab
   const uint64_t expires_at_ms = FromBigEndian64(absl::string_view(*message).substr(kExpiryAt));
   std::string id = message->substr(message->size() - kTokenIdBytes);
   if (*message != TokenMessage(expires_at_ms, id)) return {.problem = TokenProblem::kUnreadable, .id = {}};
-  if (now >= absl::FromUnixMillis(static_cast<int64_t>(expires_at_ms))) {
+  if (now >= absl::FromUnixMillis(static_cast<int64_t>(expires_at_ms)) &&
+      !storage::Mutated(storage::Mutation::kTokenNeverExpires)) {
     return {.problem = TokenProblem::kExpired, .id = {}};
   }
   return {.problem = TokenProblem::kNone, .id = std::move(id)};

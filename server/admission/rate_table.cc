@@ -9,6 +9,7 @@
 #include "absl/numeric/int128.h"
 #include "glog/logging.h"
 #include "server/admission/mix_bits.h"
+#include "storage/mutation.h"
 
 namespace tranche::server {
 
@@ -102,16 +103,19 @@ class LockedSlots {
     }
     return -1;
   }
+  bool IsFree(int i, uint64_t now) const {
+    return tat(i) <= now || storage::Mutated(storage::Mutation::kBusySlotReused);
+  }
   // -1: none. A slot is free when its time is past.
   int FindFree(uint64_t now) const {
     for (int i = 0; i < count_; ++i) {
-      if (tat(i) <= now) return i;
+      if (IsFree(i, now)) return i;
     }
     return -1;
   }
   int CountFree(uint64_t now) const {
     int free = 0;
-    for (int i = 0; i < count_; ++i) free += tat(i) <= now ? 1 : 0;
+    for (int i = 0; i < count_; ++i) free += IsFree(i, now) ? 1 : 0;
     return free;
   }
   int size() const { return count_; }

@@ -7,6 +7,7 @@
 #include "glog/logging.h"
 #include "server/admission/room_rank.h"
 #include "server/admission/waiting_ticket.h"
+#include "storage/mutation.h"
 
 namespace tranche::server {
 namespace {
@@ -18,7 +19,8 @@ constexpr double kMostAhead = 1e15;
 
 WaitingTicket TicketOfVisit(const DoorRoom& room, const FrontKeys& keys, const RoomVisit& visit, absl::Time now) {
   const std::optional<WaitingTicket> kept = ReadWaitingTicket(keys, visit.ticket, visit.sku_id, visit.user_id);
-  if (kept.has_value() && kept->round == room.round) return *kept;
+  const bool any_round = storage::Mutated(storage::Mutation::kTicketOfAnyRound);
+  if (kept.has_value() && (kept->round == room.round || any_round)) return *kept;
   return {.round = room.round, .joined_at = now, .shuffled = !visit.sale_open, .counted_at = absl::UnixEpoch()};
 }
 
@@ -64,7 +66,8 @@ RoomPlace EnterRoom(const DoorPolicy& policy, const FrontKeys& keys, DoorRooms& 
       ticket.shuffled ? ShuffledRank(room.key, policy.sku_id, room.round, visit.user_id) : LateRank(ticket.joined_at);
   const std::shared_ptr<const RoomBoard> board = rooms.Board(policy.sku_id, room.round);
   if (board != nullptr) place.threshold = board->threshold;
-  place.let_in = visit.sale_open && place.rank < place.threshold;
+  const bool inclusive = storage::Mutated(storage::Mutation::kThresholdIncludesItsRank);
+  place.let_in = visit.sale_open && (place.rank < place.threshold || (inclusive && place.rank == place.threshold));
   if (board != nullptr) TellPlace(*board, visit.sale_open, &place);
   if (!place.let_in) {
     const absl::Duration interval = OwnInterval(room.poll_interval, place.rank);
