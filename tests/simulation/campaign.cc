@@ -53,7 +53,7 @@ CampaignSummary RunCampaign(const CampaignOptions& options) {
 std::string Describe(const SimulationResult& result, const std::string& commit) {
   return absl::StrCat("VIOLATION of \"", result.violation->rule, "\" in seed ", result.seed, " (scenario ",
                       result.scenario, ", commit ", commit, ")\n  ", result.violation->detail, "\n", result.last_lines,
-                      "replay: scripts/simulate --seed ", result.seed, " --trace\n");
+                      "replay: scripts/simulate --scenario ", result.scenario, " --seed ", result.seed, " --trace\n");
 }
 
 std::string Describe(const CampaignSummary& summary) {

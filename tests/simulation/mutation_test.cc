@@ -71,7 +71,13 @@ INSTANTIATE_TEST_SUITE_P(
         TRANCHE_CASE(OtherQueuesNotSeen, ""), TRANCHE_CASE(ReturnMarkedOnlyIfEmpty, "calm"),
         TRANCHE_CASE(InsufficientFromOwnSlice, ""), TRANCHE_CASE(SlowDoubtForgotten, ""),
         TRANCHE_CASE(NothingOverruled, ""), TRANCHE_CASE(HistoryAlwaysGoesOn, "restores"),
-        TRANCHE_CASE(MarkCountsRegardless, "restores")),
+        TRANCHE_CASE(MarkCountsRegardless, "restores"), TRANCHE_CASE(TokenForAnyUser, "door"),
+        TRANCHE_CASE(TokenForAnySku, "door"), TRANCHE_CASE(TokenNeverExpires, "door"),
+        TRANCHE_CASE(PreviousKeyDropped, "door"), TRANCHE_CASE(BusySlotReused, "door"),
+        TRANCHE_CASE(LimitNotShared, "door"), TRANCHE_CASE(EntryIgnoresDenials, "door"),
+        TRANCHE_CASE(LotteryNotAsked, "door"), TRANCHE_CASE(ChallengeForAnybody, "door"),
+        TRANCHE_CASE(TicketOfAnyRound, "door"), TRANCHE_CASE(ThresholdFalls, "door"),
+        TRANCHE_CASE(ThresholdIncludesItsRank, "door")),
     [](const testing::TestParamInfo<Case>& info) { return std::string(info.param.name); });
 
 // A fence that is in the enumeration but not in this list would not be tested.
@@ -82,10 +88,13 @@ TEST(MutationListTest, EveryFenceIsInTheList) {
 
 // Without a mutation this build must find nothing.
 TEST(NoMutationTest, FindsNothing) {
-  CampaignOptions options;
-  options.seeds = 100;
-  options.on_violation = [](const SimulationResult& result) { ADD_FAILURE() << Describe(result, "of this build"); };
-  EXPECT_EQ(RunCampaign(options).violations, 0u);
+  for (const char* const scenario : {"", "door"}) {
+    CampaignOptions options;
+    options.seeds = 100;
+    options.scenario = scenario;
+    options.on_violation = [](const SimulationResult& result) { ADD_FAILURE() << Describe(result, "of this build"); };
+    EXPECT_EQ(RunCampaign(options).violations, 0u);
+  }
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "tests/simulation/door/door_simulation.h"
 
 namespace tranche::simulation {
 namespace {
@@ -164,6 +165,7 @@ void ChangeTermsOften(Random& random, Scenario* scenario) {
 std::vector<std::string> ScenarioNames() {
   std::vector<std::string> names;
   for (const Kind& kind : Kinds()) names.push_back(kind.name);
+  names.push_back(kDoorScenario);
   return names;
 }
 

@@ -68,7 +68,7 @@ struct Scenario {
   bool only_terms_change = false;
 };
 
-// The names that ScenarioFor knows.
+// The names that Simulate knows. ScenarioFor knows all but that of the front door, which is a simulation of its own.
 std::vector<std::string> ScenarioNames();
 
 // The scenario of a seed: of the given name, or of one that the seed chooses.

@@ -8,6 +8,7 @@
 #include "tests/simulation/aftersale.h"
 #include "tests/simulation/buyers.h"
 #include "tests/simulation/cluster.h"
+#include "tests/simulation/door/door_simulation.h"
 #include "tests/simulation/fault_injector.h"
 #include "tests/simulation/operators.h"
 #include "tests/simulation/world.h"
@@ -240,6 +241,7 @@ class Simulation {
 }  // namespace
 
 SimulationResult Simulate(const SimulationOptions& options) {
+  if (options.scenario == kDoorScenario) return SimulateDoor(options);
   Simulation simulation(options);
   World& world = simulation.world();
   const absl::Time start = world.scheduler.Now();

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -39,6 +40,7 @@ struct SimulationResult {
   int64_t pool_requests = 0;
   LifeCounts life{};
   FaultCounts faults{};
+  std::map<std::string, int64_t> door_answers = {};  // of the scenario "door": how often, by name
 };
 
 SimulationResult Simulate(const SimulationOptions& options);

@@ -11,12 +11,15 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <random>
 #include <set>
+#include <string>
 
 #include "absl/strings/numbers.h"
 #include "gtest/gtest.h"
 #include "tests/simulation/campaign.h"
+#include "tests/simulation/door/door_simulation.h"
 #include "tests/simulation/random.h"
 #include "tests/simulation/scenario.h"
 #include "tests/simulation/scheduler.h"
@@ -27,11 +30,14 @@ namespace {
 // A sanitizer costs a factor of ten and more, and looks for something else.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr uint64_t kFreshSeeds = 30;
+constexpr uint64_t kFreshDoorSeeds = 10;
 #else
 constexpr uint64_t kFreshSeeds = 1000;
+constexpr uint64_t kFreshDoorSeeds = 200;
 #endif
 constexpr uint64_t kFixedSeeds = 50;
 constexpr uint64_t kDrySeeds = 20;
+constexpr uint64_t kFixedDoorSeeds = 20;
 struct KnownSeed {
   const char* scenario;
   uint64_t seed;
@@ -168,6 +174,28 @@ TEST(SimulationTest, ManyDryNodesSellAllAndDoNotBesiegeThePool) {
   const CampaignSummary summary = RunSeeds(1, kDrySeeds, "dry");
   EXPECT_GT(summary.pool_requests, static_cast<int64_t>(kDrySeeds) * 64) << "nodes ask";
   EXPECT_LT(summary.pool_requests, 2 * summary.requests);
+}
+
+// Always the same seeds: a way of being refused, or of getting in, that is no longer reached is noticed.
+TEST(SimulationTest, FixedSeedsOfTheFrontDoorFindNothingAndReachEveryAnswer) {
+  std::map<std::string, int64_t> answers;
+  for (uint64_t seed = 1; seed <= kFixedDoorSeeds; ++seed) {
+    const SimulationResult result = Simulate({.seed = seed, .scenario = kDoorScenario, .print_trace = false});
+    EXPECT_FALSE(result.violation.has_value()) << Describe(result, "of this build");
+    for (const auto& [answer, count] : result.door_answers) answers[answer] += count;
+  }
+  for (const char* const answer : {"let in", "token", "challenge", "DENIED", "NOT_ADMITTED", "PURCHASE_TOKEN_REQUIRED",
+                                   "PURCHASE_TOKEN_INVALID", "RATE_LIMITED"}) {
+    EXPECT_GT(answers[answer], static_cast<int64_t>(kFixedDoorSeeds)) << answer;
+  }
+}
+
+TEST(SimulationTest, FreshSeedsOfTheFrontDoorFindNothing) {
+  const uint64_t first = NumberFrom("TRANCHE_SIMULATION_FIRST_SEED", AnyFirstSeed());
+  std::printf("the same again: scripts/simulate --scenario door --first %llu --seeds %llu\n",
+              static_cast<unsigned long long>(first), static_cast<unsigned long long>(kFreshDoorSeeds));
+  std::fflush(stdout);
+  RunSeeds(first, kFreshDoorSeeds, kDoorScenario);
 }
 
 TEST(SimulationTest, FreshSeedsFindNothing) {
