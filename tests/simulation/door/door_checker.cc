@@ -51,7 +51,9 @@ void DoorChecker::OnTold(int node, const std::string& sku_id, int64_t round, uin
 }
 
 void DoorChecker::OnSolved(const std::string& challenge, const std::string& solution) {
-  solutions_[solution] = challenges_.at(challenge);
+  // After a violation, nothing is taken down any more.
+  const auto solved = challenges_.find(challenge);
+  if (solved != challenges_.end()) solutions_[solution] = solved->second;
 }
 
 std::string DoorChecker::Told(const Case& about) const {
@@ -99,8 +101,9 @@ void DoorChecker::OnClaim(int node, const DoorTry& asks, const quota::GateVerdic
   const Refusal right = RightAnswer(*about);
   const bool good_token = about->terms.token_lifetime.has_value() && IsGood(tokens_, asks.token, *about);
   const Refusal answer = DoorAnswerOf(verdict.refused);
-  if (answer == Refusal::kRateLimited)
-    return CheckLimited(*about, *verdict.refused, good_token, right == Refusal::kNone);
+  if (answer == Refusal::kRateLimited) {
+    return CheckLimited(*about, *verdict.refused, good_token, /*passes_rest=*/right == Refusal::kNone);
+  }
   if (answer != right) {
     const char* const rule = answer == Refusal::kNone ? "let in" : right == Refusal::kNone ? "kept out" : "reason";
     return Violated(rule,

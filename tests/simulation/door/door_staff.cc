@@ -38,8 +38,9 @@ void DoorOperators::Change() {
 void DoorOperators::ChangeList() {
   const std::string& subject = random_.Pick(subjects_);
   if (random_.Chance(0.3)) return cluster_->home().Unlist(subject);
-  cluster_->home().List(subject, /*allow=*/random_.Chance(0.3),
-                        scheduler_->Now() + random_.Between(absl::Seconds(20), absl::Minutes(8)));
+  const bool allow = random_.Chance(0.3);
+  const absl::Time expires_at = scheduler_->Now() + random_.Between(absl::Seconds(20), absl::Minutes(8));
+  cluster_->home().List(subject, allow, expires_at);
 }
 
 void DoorOperators::ChangeTerms() {
