@@ -16,7 +16,7 @@
 namespace tranche::server {
 namespace {
 
-constexpr char kEntryId[] = "01890a5d-ac96-474b-bcce-b302099a8057";
+constexpr char kEntered[] = "01890a5d-ac96-474b-bcce-b302099a8057";
 
 // A handler whose pipeline answers as told and remembers what it was asked.
 class EnterDrawHandlerTest : public ::testing::Test {
@@ -26,7 +26,7 @@ class EnterDrawHandlerTest : public ::testing::Test {
     policy.mutable_draw();
     door_.Set("tv", policy);
     answer_.draw_number = 3;
-    answer_.entry_id = *storage::Uuid::Parse(kEntryId);
+    answer_.entry_id = *storage::Uuid::Parse(kEntered);
     handler_.StartServing();
   }
 
@@ -97,7 +97,7 @@ TEST_F(EnterDrawHandlerTest, ABuyerEnters) {
   const auto entered = Enter(Request());
   ASSERT_TRUE(entered.ok()) << entered.status();
   EXPECT_EQ(entered->draw_number(), 3);
-  EXPECT_EQ(entered->entry_id(), kEntryId);
+  EXPECT_EQ(entered->entry_id(), kEntered);
   EXPECT_FALSE(entered->replayed());
   EXPECT_EQ(claim_.sku_id, "tv");
   EXPECT_EQ(claim_.user_id, "alice");
