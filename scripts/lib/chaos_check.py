@@ -67,7 +67,7 @@ def outcomes(told):
     return dict(collections.Counter(one.last.outcome for one in told.values()))
 
 
-def _such_as(what, broken):
+def such_as(what, broken):
     """One violation for all ids that break a rule in the same way."""
     if not broken:
         return []
@@ -78,7 +78,7 @@ def _such_as(what, broken):
 def check_answers(told):
     """A request has one answer; only "unknown" may be followed by another, and only one of them is "created"."""
     again = [key for key, one in told.items() if any(outcome != UNKNOWN for outcome in one.outcomes[:-1])]
-    return _such_as("requests were answered twice", again)
+    return such_as("requests were answered twice", again)
 
 
 def forgotten_by(rounds):
@@ -108,11 +108,11 @@ def check_rows(told, rows, forgotten=nothing_forgotten):
         if not last.success() and last.outcome != UNKNOWN:
             refused.append(f"{key} ({last.outcome})")
     return (
-        _such_as("acknowledged reservations have no row", lost)
-        + _such_as("rows differ from what was asked for or answered", altered)
-        + _such_as("requests were refused and yet are in the ledger", refused)
-        + _such_as("rows were asked for by nobody", [key for key in by_id if key not in told])
-        + _such_as("rows have the same id", [key for key, count in _counted(rows).items() if count > 1])
+        such_as("acknowledged reservations have no row", lost)
+        + such_as("rows differ from what was asked for or answered", altered)
+        + such_as("requests were refused and yet are in the ledger", refused)
+        + such_as("rows were asked for by nobody", [key for key in by_id if key not in told])
+        + such_as("rows have the same id", [key for key, count in _counted(rows).items() if count > 1])
     )
 
 
@@ -126,7 +126,7 @@ def check_limits(rows, limits):
     for row in rows:
         if row.state in ("PENDING", "CONFIRMED"):
             bought[row.sku, row.user] += row.quantity
-    return _such_as("buyers have more than their limit", [buyer for buyer, units in bought.items()
+    return such_as("buyers have more than their limit", [buyer for buyer, units in bought.items()
                                                           if units > limits[buyer[0]]])
 
 
@@ -201,7 +201,7 @@ def check_overdue(answers, timeout_s):
     """Every caller gets an answer in time, at least from its own clock. `timeout_s`: for an answer."""
     overdue = [f"{one.reservation_id} ({one.ended - one.began:.1f} s)" for one in answers
                if one.ended - one.began > timeout_s(one) + OVERDUE_S]
-    return _such_as(f"answers came more than {OVERDUE_S:.0f} s after their deadlines", overdue)
+    return such_as(f"answers came more than {OVERDUE_S:.0f} s after their deadlines", overdue)
 
 
 def _done(change, row):
@@ -244,9 +244,9 @@ def check_changes(changes, rows, told=None, forgotten=nothing_forgotten):
                if row.extensions > extended[row.reservation_id]
                or (row.state in kinds and (row.reservation_id, kinds[row.state]) not in asked)]
     return (
-        _such_as("changes were answered and are not in the ledger", undone)
-        + _such_as("changes of held reservations were answered as if these were not held", odd)
-        + _such_as("reservations were changed although that was refused or asked for by nobody", unasked)
+        such_as("changes were answered and are not in the ledger", undone)
+        + such_as("changes of held reservations were answered as if these were not held", odd)
+        + such_as("reservations were changed although that was refused or asked for by nobody", unasked)
     )
 
 
@@ -269,7 +269,7 @@ def _most_late(changes):
 def check_sold_out(stale):
     """`stale`: what stale_sold_outs found."""
     late = [f"{answer.reservation_id} ({behind:.1f} s)" for answer, behind in stale if behind > STALE_SOLD_OUT_S]
-    return _such_as(f"requests were told \"sold out\" more than {STALE_SOLD_OUT_S:.0f} s after units had come", late)
+    return such_as(f"requests were told \"sold out\" more than {STALE_SOLD_OUT_S:.0f} s after units had come", late)
 
 
 def check_buyers(buyers, denied, allowed, bots, admits):
@@ -280,9 +280,9 @@ def check_buyers(buyers, denied, allowed, bots, admits):
     others = [user for user in buyers if user not in denied and user not in allowed]
     unlucky = [user for user in others if not user.startswith(bots) and not admits(user)]
     return (
-        _such_as("denied buyers got in", [user for user in buyers if user in denied])
-        + _such_as("bots got in, which had no token of their own", [user for user in buyers if user.startswith(bots)])
-        + _such_as("buyers got in whom the lottery does not admit", unlucky)
+        such_as("denied buyers got in", [user for user in buyers if user in denied])
+        + such_as("bots got in, which had no token of their own", [user for user in buyers if user.startswith(bots)])
+        + such_as("buyers got in whom the lottery does not admit", unlucky)
     )
 
 

@@ -91,6 +91,8 @@ class FrontDoor:
         self._tries = 2 * cluster.options.nodes
         self._round = None
         self._known_at = None
+        # Spans (Unix time) in which all keys were replaced, until all nodes know: what old ones made is worth nothing.
+        self.replaced = []
         # The most that were ever asked for: a restored ledger may have forgotten it, and tokens outlive that.
         self.admitted_per_million = FIRST_ADMITTED
 
@@ -105,7 +107,7 @@ class FrontDoor:
         self._round = to_round(policy["round"])
 
     def await_known(self):
-        """Until every node has the policy: before, they let in everybody."""
+        """Until every node has this policy, and those that were set before: without one, it lets in everybody."""
         time.sleep(max(0.0, self._known_at - time.monotonic()))
 
     def change(self, random):
@@ -120,20 +122,14 @@ class FrontDoor:
 
     def change_back(self):
         """All tokens that are out become worthless, and those who were denied for a moment are not any more."""
+        began = time.time()
         self._do("key", "rotate", "--replace-all", "--yes", role="admin")
+        self.replaced.append((began, time.time() + KNOWN_S))
         self._do("list", "remove", *_users(SOMETIMES_DENIED), "--yes")
 
     def end_round(self):
         """The key is told, so that everybody's rank can be computed."""
-        self._do("round", GUARDED, "--yes")
-        ended = []
-
-        def told():
-            answer = json.loads(self._do("rounds", GUARDED, "-o", "json"))
-            ended[:] = [one for one in map(to_round, answer["rounds"]) if one.key]
-            return ended
-
-        chaos_cluster.wait_until(told, "the key of the lottery's round", interval_s=0.5)
+        ended = end_round(self._operator, GUARDED)
         return Lottery(ended[-1], self.admitted_per_million, check_rounds(ended, self._round))
 
     def _set(self, *flags):
@@ -147,12 +143,26 @@ class FrontDoor:
         return f"user={tries}/1s,burst=3,wait=900ms"
 
 
-def check_rounds(ended, begun):
+def end_round(operator, sku):
+    """Ends the round of a SKU's lottery or waiting room. All rounds whose keys are told then, the newest first."""
+    operator.do("door", "round", sku, "--yes")
+    ended = []
+
+    def told():
+        answer = json.loads(operator.do("door", "rounds", sku, "-o", "json"))
+        ended[:] = [one for one in map(to_round, answer["rounds"]) if one.key]
+        return ended
+
+    chaos_cluster.wait_until(told, f"the key of the round of {sku}", interval_s=0.5)
+    return ended
+
+
+def check_rounds(ended, begun, what="the lottery"):
     """There was one round, and its key is the one that was promised when it began."""
     if [one.number for one in ended] != [begun.number]:
-        return [f"the lottery had the rounds {[one.number for one in ended]}, not only {begun.number}"]
+        return [f"{what} had the rounds {[one.number for one in ended]}, not only {begun.number}"]
     if ended[0].commitment != begun.commitment or not ended[0].kept_its_word():
-        return ["the lottery's key is not the one that was promised when the round began"]
+        return [f"the key of {what} is not the one that was promised when the round began"]
     return []
 
 

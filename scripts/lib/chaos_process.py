@@ -39,6 +39,7 @@ class Process:
     def __init__(self, network, host, name, command, log_file, user=None, cwd=None):
         self.network, self.host, self.name, self.command = network, host, name, command
         self.log_file, self.user, self.cwd = log_file, user, cwd
+        self.started = []  # Unix times, each just before a start
         self._child = None
         self._paused = []
 
@@ -58,6 +59,7 @@ class Process:
 
     def start(self):
         assert not self.running(), f"{self.name} runs already"
+        self.started.append(time.time())
         with open(self.log_file, "ab") as log:
             self._child = subprocess.Popen(
                 on_host(self.network, self.host, self.command, self.user, dies_with_us=True),

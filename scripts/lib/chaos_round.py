@@ -18,6 +18,8 @@ SUPPLY_TIMEOUT_S = 90
 CHANGES_TIMEOUT_S = 30
 # The same for honest buyers at the front door, from when nothing is at fault any more.
 ENTRIES_TIMEOUT_S = 30
+# And for those who wait in the waiting room.
+ROOM_TIMEOUT_S = 60
 
 
 @dataclasses.dataclass
@@ -43,6 +45,8 @@ class Round:
     claims_s: float = None
     failed: dict = dataclasses.field(default_factory=dict)
     empty_s: float = None
+    has_room: bool = False
+    room_s: float = None  # until newcomers were let into the waiting room; before it opens, no time passes
     notes: list = dataclasses.field(default_factory=list)
     violations: list = dataclasses.field(default_factory=list)
     goals: list = dataclasses.field(default_factory=list)  # chaos_goals.Outcome
@@ -55,24 +59,28 @@ def unforgivable(failed):
 
 
 class Rounds:
-    def __init__(self, cluster, victims, buyers, payers, crowd, warehouse, watch):
+    """`room`: None if there is none. `others`: all further crowds, which must not end; the room's is one of them."""
+
+    def __init__(self, cluster, victims, buyers, payers, crowd, warehouse, watch, room=None, others=()):
         self._cluster, self._victims = cluster, victims
         self._buyers, self._payers, self._crowd = buyers, payers, crowd
         self._warehouse, self._watch = warehouse, watch
+        self._room, self._callers = room, [buyers, payers, crowd, *others]
 
     def run(self, name):
-        result = Round(name)
+        result = Round(name, has_room=self._room is not None)
         try:
             self._supply()
             self._strike(parts(name), result)
             self._sell_out(result)
             self._await_entries(result)
+            self._await_room(result)
         except (ClusterError, LedgerError, ZookeeperError) as error:
             result.violations.append(str(error))
             self._repair()
         result.violations += self._unasked_ends()
-        if not (self._buyers.running() and self._payers.running() and self._crowd.running()):
-            result.violations.append("tranche-load or tranche-door-load has ended")
+        if not all(callers.running() for callers in self._callers):
+            result.violations.append("tranche-load, or one of the crowds, has ended")
         return result
 
     def _supply(self):
@@ -179,6 +187,20 @@ class Rounds:
                                          f"{ENTRIES_TIMEOUT_S} s after the round")
                 return
             time.sleep(INTERVAL_S)
+
+    def _await_room(self, result):
+        """Waits until buyers who asked after the fault were let into the waiting room."""
+        if self._room is None:
+            return
+        healed = result.began + result.healed_s
+        since = max(healed, self._room.opens_at)
+        deadline = max(time.time(), since) + ROOM_TIMEOUT_S
+        while (let_in := self._room.let_in_since(since)) is None:
+            if time.time() > deadline:
+                result.violations.append(f"nobody new is let into the waiting room {ROOM_TIMEOUT_S} s after the round")
+                return
+            time.sleep(INTERVAL_S)
+        result.room_s = result.healed_s + let_in - since
 
     def _whereabouts(self):
         """Who holds what, in words."""
