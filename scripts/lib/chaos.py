@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import time
+import typing
 
 import chaos_changes
 import chaos_check
@@ -19,9 +20,11 @@ import chaos_report
 import cluster
 from chaos_answers import UNKNOWN, read
 from chaos_cluster import Cluster
+from chaos_draw import DRAWN, Draw
 from chaos_faults import FAULTS, Victims, may_join
 from chaos_front_door import Crowd, FrontDoor
 from chaos_load import CHANGE_TIMEOUT_MS, FULL_S, TIMEOUT_MS, Buyers, Operator, Payers, Warehouse
+from chaos_room import Room
 from chaos_round import Rounds
 from chaos_units import UnitsWatch
 from cluster import ClusterError
@@ -58,6 +61,8 @@ def parse_options(argv):
     parser.add_argument("--faults", type=fault_names, default=list(FAULTS))
     parser.add_argument("--once", action="store_true")
     parser.add_argument("--secure", action="store_true")
+    parser.add_argument("--no-room", dest="room", action="store_false")
+    parser.add_argument("--draw", action="store_true")
     parser.add_argument("--keep-logs", type=pathlib.Path)
     parser.add_argument("--report", type=pathlib.Path)
     parser.add_argument("--parse-only", action="store_true")
@@ -92,13 +97,54 @@ def schedule(options):
                 yield "+".join(chance.sample(joining, 2))
 
 
+class Evidence(typing.NamedTuple):
+    """What a room or a draw is judged by, besides what its callers were told."""
+
+    rows: list
+    quiet_from: object  # as of chaos_check.quiet_times
+    forgotten: object  # as of chaos_check.forgotten_by
+
+
+class Ended(typing.NamedTuple):
+    """What became of the rounds."""
+
+    rounds: list
+    load: dict  # the generator's figures
+    verify: dict  # what `tranchectl verify` found
+    lottery: object
+    sales: list  # the room and the draw, if there are any; they have stopped
+
+
+def make_sales(options, servers, operator, front_door):
+    """The room, or None, and all the sales that are not sold to whoever is first."""
+    room = Room(servers, operator, front_door) if options.room else None
+    draw = Draw(servers, operator, random.Random(options.seed)) if options.draw else None
+    return room, [sale for sale in (room, draw) if sale]
+
+
+def run_faults(options, runner):
+    """The rounds, one after the other, until the time is over."""
+    rounds, began = [], time.monotonic()
+    for name in schedule(options):
+        if not options.once and time.monotonic() - began > options.duration:
+            break
+        rounds.append(runner.run(name))
+        say(chaos_report.round_line(time.monotonic() - began, rounds[-1]))
+        for violation in rounds[-1].violations:
+            say(f"          VIOLATION {violation}")
+    return rounds
+
+
 def run_rounds(options, servers, watch):
-    """Runs faults until the time is over. Returns the rounds, the generator's figures, verify's answer, the lottery."""
+    """Runs faults until the time is over."""
     operator = Operator(servers)
     warehouse = Warehouse(operator, watch, SKUS, options.rate)
     front_door = FrontDoor(servers, operator)
+    room, sales = make_sales(options, servers, operator, front_door)
     buyers = payers = crowd = None
     try:
+        for sale in sales:
+            sale.set_up()
         front_door.set_up()
         warehouse.create_skus()
         buyers = Buyers(servers, SKUS, options.rate)
@@ -107,24 +153,20 @@ def run_rounds(options, servers, watch):
         payers.await_changes()
         front_door.await_known()
         crowd = Crowd(servers)
+        for sale in sales:
+            sale.start()
         crowd.await_entries()
-        runner = Rounds(servers, victims, buyers, payers, crowd, warehouse, watch)
-        rounds, began = [], time.monotonic()
-        for name in schedule(options):
-            if not options.once and time.monotonic() - began > options.duration:
-                break
-            rounds.append(runner.run(name))
-            say(chaos_report.round_line(time.monotonic() - began, rounds[-1]))
-            for violation in rounds[-1].violations:
-                say(f"          VIOLATION {violation}")
+        rounds = run_faults(options, Rounds(servers, victims, buyers, payers, crowd, warehouse, watch, room, sales))
         # Stopped first, because cancelled units come back.
         payers.stop()
         crowd.stop()
         load = buyers.stop()
-        return rounds, load, operator.verify(), front_door.end_round()
+        for sale in sales:
+            sale.stop()
+        return Ended(rounds, load, operator.verify(), front_door.end_round(), sales)
     finally:
         warehouse.stop()
-        for callers in (payers, crowd, buyers):
+        for callers in (payers, crowd, buyers, *sales):
             if callers:
                 callers.kill()
 
@@ -146,10 +188,15 @@ def check_front_door(rows, told, lottery):
             + chaos_check.check_refusals(told, chaos_front_door.GUARDED, chaos_front_door.REFUSALS))
 
 
-def judge(options, servers, watch, rounds, load, verify, lottery):
+def check_sales(sales, evidence):
+    return [text for sale in sales for text in sale.violations(evidence)]
+
+
+def judge(options, servers, watch, ended):
     """The result of the run: figures and violations."""
-    answers_file = servers.folder / "answers"
+    rounds, answers_file = ended.rounds, servers.folder / "answers"
     answers = [*read(answers_file), *read(servers.folder / "payers-answers"), *read(servers.folder / "crowd-answers")]
+    answers += [answer for sale in ended.sales for answer in sale.answers()]
     told = chaos_check.collect(answers)
     changes = list(chaos_changes.read(servers.folder / "changes"))
     rows = [chaos_check.to_row(columns) for columns in servers.ledger.execute_file("chaos_rows.sql")]
@@ -164,11 +211,13 @@ def judge(options, servers, watch, rounds, load, verify, lottery):
     stale = chaos_check.stale_sold_outs(read(answers_file), samples, quiet_from)
     violations = [f"{one.fault} {one.target}: {text}" for one in rounds for text in one.violations]
     violations += chaos_check.check_overdue(answers, lambda answer: TIMEOUT_MS / 1000)
-    violations += chaos_check.check_answers(told) + chaos_check.check_rows(told, rows, forgotten)
+    claimed = [row for row in rows if row.sku != DRAWN]
+    violations += chaos_check.check_answers(told) + chaos_check.check_rows(told, claimed, forgotten)
     violations += chaos_check.check_limits(rows, limits) + chaos_check.check_stock(rows, last.stock, last.unsold)
     violations += check_changes(servers, changes, rows, told, quiet_from, forgotten)
-    violations += chaos_check.check_sold_out(stale) + chaos_check.check_verify(verify)
-    violations += check_front_door(rows, told, lottery)
+    violations += chaos_check.check_sold_out(stale) + chaos_check.check_verify(ended.verify)
+    violations += check_front_door(rows, told, ended.lottery)
+    violations += check_sales(ended.sales, Evidence(rows, quiet_from, forgotten))
     return {
         "seed": options.seed,
         "secure": options.secure,
@@ -182,7 +231,7 @@ def judge(options, servers, watch, rounds, load, verify, lottery):
         "changes": len(changes),
         "changes_failed": sum(not one.success() for one in changes),
         "in_doubt": sum(one.outcomes[0] == UNKNOWN for one in told.values()),
-        "latency_ms": load["latency_ms"],
+        "latency_ms": ended.load["latency_ms"],
         "stock": last.stock,
         "unsold": last.unsold,
         "stale_sold_out": len(stale),
@@ -203,7 +252,7 @@ def run(options, folder):
         say(f"{options.nodes} front nodes, {options.balancers} balancers, 3 ZooKeeper servers, PostgreSQL: up after "
             f"{time.monotonic() - started:.1f} s{', secured' if options.secure else ''}")
         watch = UnitsWatch(servers.ledger, SKUS, folder / "units.log")
-        result = judge(options, servers, watch, *run_rounds(options, servers, watch))
+        result = judge(options, servers, watch, run_rounds(options, servers, watch))
     finally:
         if watch:
             watch.stop()
@@ -233,7 +282,8 @@ def remove_stale():
 def keep_logs(folder, destination):
     destination.mkdir(parents=True, exist_ok=True)
     for file in [*folder.glob("*.log"), folder / "answers", folder / "payers-answers", folder / "crowd-answers",
-                 folder / "changes", folder / "load-summary.json"]:
+                 folder / "changes", folder / "room-answers", folder / "room-entries", folder / "draw-entries",
+                 folder / "load-summary.json"]:
         if file.exists():
             shutil.copy(file, destination)
 
