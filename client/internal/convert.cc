@@ -109,6 +109,8 @@ WaitingPlace ToPlace(const tranche::v1::WaitingPlace& message) {
   place.rank = message.rank();
   place.threshold = message.threshold();
   place.shuffled = message.shuffled();
+  place.sale_refusal = message.sale_refusal();
+  place.sale_refusal_text = message.sale_refusal_text();
   return place;
 }
 

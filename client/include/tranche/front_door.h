@@ -46,6 +46,10 @@ struct WaitingPlace {
   uint64_t rank = 0;                        // the lowest are let in first
   uint64_t threshold = 0;                   // whoever's rank is below is let in; it only grows within a round
   bool shuffled = false;                    // they joined before the sale opened
+  // Why nobody is let in now, as a claim would be told: SALE_NOT_OPEN, SALE_PAUSED, SOLD_OUT (units may come back) or
+  // SERVICE_LIMITED. The place is kept meanwhile. Empty: buyers are let in in their turn.
+  std::string sale_refusal = {};
+  std::string sale_refusal_text = {};  // the operator's words for buyers, plain text: escape it in HTML; may be empty
 };
 
 // The answer. Show `challenge` to the buyer if there is one, else wait if they are not admitted, else claim.

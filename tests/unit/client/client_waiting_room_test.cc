@@ -73,6 +73,8 @@ TEST_F(ClientWaitingRoomTest, ABuyerIsToldTheirPlace) {
   told.set_rank(uint64_t{1} << 63);
   told.set_threshold(7);
   told.set_shuffled(true);
+  told.set_sale_refusal("SALE_PAUSED");
+  told.set_sale_refusal_text("back at nine");
   script_.enter_sale.answers = {response};
   const auto entry =
       Run(&Connection::EnterSale, EnterSale{.sku = "tv", .user = "alice", .waiting_ticket = "the-last-one"});
@@ -88,6 +90,8 @@ TEST_F(ClientWaitingRoomTest, ABuyerIsToldTheirPlace) {
   EXPECT_EQ(entry->place->rank, uint64_t{1} << 63);
   EXPECT_EQ(entry->place->threshold, 7u);
   EXPECT_TRUE(entry->place->shuffled);
+  EXPECT_EQ(entry->place->sale_refusal, "SALE_PAUSED");
+  EXPECT_EQ(entry->place->sale_refusal_text, "back at nine");
 }
 
 TEST_F(ClientWaitingRoomTest, WhatIsNotKnownOfAPlaceIsNotMadeUp) {
@@ -98,6 +102,7 @@ TEST_F(ClientWaitingRoomTest, WhatIsNotKnownOfAPlaceIsNotMadeUp) {
   EXPECT_FALSE(early->place->ahead.has_value());
   EXPECT_FALSE(early->place->expected_wait.has_value());
   EXPECT_EQ(early->place->as_of, absl::InfinitePast());
+  EXPECT_EQ(early->place->sale_refusal, "");
   const auto without = Run(&Connection::EnterSale, EnterSale{.sku = "tv", .user = "alice"});
   ASSERT_TRUE(without.ok());
   EXPECT_FALSE(without->place.has_value()) << "this SKU has no room";
@@ -168,6 +173,22 @@ TEST_F(ClientWaitingRoomTest, WhoIsTooFastWaitsAsToldAndGoesOn) {
   ASSERT_TRUE(Wait(absl::Minutes(10)).ok());
   EXPECT_EQ(scheduler_->waits(), (std::vector<absl::Duration>{absl::Seconds(20), absl::Seconds(3)}));
   EXPECT_EQ(TicketsSent(), (std::vector<std::string>{"", "first", "first"}));
+}
+
+TEST_F(ClientWaitingRoomTest, ItGoesOnWhileNothingIsSold) {
+  Open(1);
+  tranche::v1::EnterSaleResponse paused = StillWaits("second", 20);
+  paused.mutable_place()->set_sale_refusal("SALE_PAUSED");
+  script_.enter_sale.answers = {StillWaits("first", 20), paused, LetIn()};
+  std::vector<std::string> told;
+  const auto entry = Wait(absl::Minutes(10), [&](const SaleEntry& answer) {
+    told.push_back(answer.place->sale_refusal);
+    return true;
+  });
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  EXPECT_TRUE(entry->admitted);
+  EXPECT_EQ(told, (std::vector<std::string>{"", "SALE_PAUSED"}));
+  EXPECT_EQ(TicketsSent(), (std::vector<std::string>{"", "first", "second"}));
 }
 
 TEST_F(ClientWaitingRoomTest, ARefusalEndsIt) {
