@@ -26,6 +26,19 @@ std::optional<quota::Refused> RefusedByMode(const DoorState& state) {
   return ServiceLimited(state.mode);
 }
 
+// A ticket's times are cut to microseconds: who comes back as it says is not too early.
+constexpr absl::Duration kTicketRounding = absl::Milliseconds(1);
+
+// For WaitToCount, by what this node counted. A table that is too full to tell buyers apart says nothing: somebody who
+// counts twice does less harm than many who are not counted.
+absl::Duration UntilCountable(const DoorView& view, const DoorPolicy& policy, absl::string_view user_id,
+                              absl::Duration interval, absl::Time now) {
+  if (view.table == nullptr) return absl::ZeroDuration();
+  const RateFingerprint key = view.hasher->OfWaiting(policy.sku_id, policy.room->round, user_id);
+  const RateVerdict verdict = view.table->Try(key, {.interval = interval, .tolerance = kTicketRounding}, now);
+  return verdict.taken || verdict.by_shared ? absl::ZeroDuration() : verdict.wait;
+}
+
 // Tells the buyer's place in the lottery. True: there is room for them, or there is no lottery.
 bool Draw(const DoorPolicy& policy, absl::string_view user_id, DoorEntry* entry) {
   if (!policy.lottery.has_value()) return true;
@@ -126,32 +139,44 @@ DoorEntry FrontDoor::RefusedEntry(const LimitTries::Refusal& refusal) {
 
 DoorEntry FrontDoor::Enter(const DoorVisit& visit, absl::Time now, absl::Time deadline) {
   const std::shared_ptr<const DoorView> view = View();
-  if (auto limited = RefusedByMode(*view->state)) return {.refused = std::move(limited)};
-  const AccessVerdict access = view->state->access->Find(visit.user_id, visit.address, now);
+  std::optional<quota::Refused> limited = RefusedByMode(*view->state);
+  if (!limited.has_value()) return EnterBy(*view, visit, now, deadline);
+  const DoorPolicy* const policy = view->state->PolicyOf(visit.sku_id);
+  if (policy == nullptr || !policy->room.has_value()) return {.refused = std::move(limited)};
+  // Who waits goes on waiting: who is not counted meanwhile would be passed over afterwards.
+  DoorVisit waits = visit;
+  waits.may_enter = false;
+  DoorEntry entry = EnterBy(*view, waits, now, deadline);
+  if (entry.place.has_value()) entry.held_by = std::move(limited);
+  return entry;
+}
+
+DoorEntry FrontDoor::EnterBy(const DoorView& view, const DoorVisit& visit, absl::Time now, absl::Time deadline) {
+  const AccessVerdict access = view.state->access->Find(visit.user_id, visit.address, now);
   if (access == AccessVerdict::kDeny && !storage::Mutated(storage::Mutation::kEntryIgnoresDenials)) {
     return RefusedEntry(DoorCheck::kAccessList, DeniedAtTheDoor());
   }
-  const DoorPolicy* const policy = view->state->PolicyOf(visit.sku_id);
+  const DoorPolicy* const policy = view.state->PolicyOf(visit.sku_id);
   if (policy == nullptr) return {};
   if (!policy->unreadable.empty()) return RefusedEntry(DoorCheck::kPolicy, NotJudgedHere());
   // Another node may have read the keys.
-  if (policy->token_lifetime.has_value() && view->state->keys->current() == nullptr) {
+  if (policy->token_lifetime.has_value() && view.state->keys->current() == nullptr) {
     return RefusedEntry(DoorCheck::kPurchaseToken, NotJudgedHere());
   }
   const bool listed = access == AccessVerdict::kAllow;
   const auto no_token_ids = [] { return std::vector<std::string>(); };
   const LimitSubjects subjects = {visit.user_id, visit.address, no_token_ids};
-  LimitTries tries(*view, now, {deadline, turns_});
+  LimitTries tries(view, now, {deadline, turns_});
   if (!listed) {
     if (const auto refusal = tries.Take(*policy, subjects, LimitPart::kBuyer)) return RefusedEntry(*refusal);
   }
   DoorEntry entry;
-  entry.admitted = Admit(*view, *policy, visit, listed, now, &entry);
-  if (entry.admitted && (listed || EarnsToken(*view, *policy, visit, now, &entry))) {
+  entry.admitted = Admit(view, *policy, visit, listed, now, &entry);
+  if (entry.admitted && (listed || EarnsToken(view, *policy, visit, now, &entry))) {
     if (!listed) {
       if (const auto refusal = tries.Take(*policy, subjects, LimitPart::kSku)) return RefusedEntry(*refusal);
     }
-    GiveToken(*view, *policy, visit, now, &entry);
+    GiveToken(view, *policy, visit, now, &entry);
   }
   if (tries.wait() > absl::ZeroDuration()) {
     tries.CountWaits(counts_);
@@ -171,15 +196,20 @@ bool FrontDoor::Admit(const DoorView& view, const DoorPolicy& policy, const Door
 
 bool FrontDoor::AdmitFromRoom(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, bool listed,
                               absl::Time now, DoorEntry* entry) {
-  // They do not wait, so they are not counted as somebody who does.
-  if (listed && visit.sale_open) return true;
+  if (listed && visit.may_enter) return true;
   entry->room = policy.room;
   entry->room->key.clear();
-  const RoomVisit asks = {
-      .sku_id = visit.sku_id, .user_id = visit.user_id, .ticket = visit.waiting_ticket, .sale_open = visit.sale_open};
-  entry->place = EnterRoom(policy, *view.state->keys, *view.rooms, asks, now);
-  // Nobody leaves the room until then, so the rate says nothing.
-  if (!visit.sale_open) entry->place->expected_wait.reset();
+  const RoomVisit asks = {.sku_id = visit.sku_id,
+                          .user_id = visit.user_id,
+                          .ticket = visit.waiting_ticket,
+                          .opened = visit.opened,
+                          .may_enter = visit.may_enter,
+                          .opens_in = visit.opens_in};
+  // Who is on the list waits for nobody, so they are not counted as somebody who is waited for.
+  const auto wait_to_count = [&](absl::Duration interval) {
+    return listed ? interval : UntilCountable(view, policy, visit.user_id, interval, now);
+  };
+  entry->place = EnterRoom(policy, *view.state->keys, *view.rooms, asks, now, wait_to_count);
   if (entry->place->let_in) return true;
   counts_.Refused(DoorCheck::kRoom);
   entry->retry_after = entry->place->retry_after;

@@ -54,8 +54,11 @@ struct DoorVisit {
   absl::string_view address = {};             // "": not known
   absl::string_view challenge_solution = {};  // "": none
   absl::string_view waiting_ticket = {};      // "": none
-  // False: not yet. Only where the policy has a room, which buyers join before.
-  bool sale_open = true;
+  // As in RoomVisit. False only where the policy has a room: buyers join it before the opening, and wait in it while
+  // nothing is sold.
+  bool opened = true;
+  bool may_enter = true;
+  absl::Duration opens_in = absl::ZeroDuration();
 };
 
 // What EnterSale is answered.
@@ -73,6 +76,7 @@ struct DoorEntry {
   uint64_t rank = 0;                                  // in the lottery
   std::optional<DoorRoom> room = {};                  // without its key
   std::optional<RoomPlace> place = {};                // in the room; set if `room` is
+  std::optional<quota::Refused> held_by = {};         // nobody is let in through the room, because of this service mode
 };
 
 // Thread-safe. Outlived by its dependencies.
@@ -106,10 +110,11 @@ class FrontDoor : public quota::SaleGate {
                                     const quota::Visitor& visitor, absl::Time now, absl::Time deadline);
 
   // One try, like a claim; then the lottery or the room, the challenge and the token. The limit by SKU counts it only
-  // if it would earn what it came for. Does not check terms or units: that the sale is not open yet, the caller says.
-  // Then nobody is let in through a room, also not who is on the list of those who are let in; at other times these
-  // have no place in it. A solution is only looked at where the policy asks for one; verifying it takes about 0.1 ms.
-  // `deadline`: as for Check.
+  // if it would earn what it came for. Does not check terms or units: that nobody may enter, the caller says. Then, and
+  // while a service mode limits, nobody is let in through a room, also not who is on the list of those who are let in:
+  // they have a place, and are not counted; at other times they have none. A buyer is counted as one who waits once in
+  // their interval at this node, whatever tickets they show. A solution is only looked at where the policy asks for
+  // one; verifying it takes about 0.1 ms. `deadline`: as for Check.
   DoorEntry Enter(const DoorVisit& visit, absl::Time now, absl::Time deadline);
 
   // What all checks say, in their order, by one state. Counts no try.
@@ -136,6 +141,8 @@ class FrontDoor : public quota::SaleGate {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   DoorEntry RefusedEntry(DoorCheck check, quota::Refused refused);
   DoorEntry RefusedEntry(const LimitTries::Refusal& refusal);
+  // Enter, but for the service mode.
+  DoorEntry EnterBy(const DoorView& view, const DoorVisit& visit, absl::Time now, absl::Time deadline);
   // By the lottery or the room; true if there is neither. `listed`: on the list of those who are let in.
   bool Admit(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, bool listed, absl::Time now,
              DoorEntry* entry);

@@ -5,11 +5,37 @@
 #include <algorithm>
 
 #include "absl/container/inlined_vector.h"
+#include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 
 namespace tranche::server {
 
 static_assert(crypto_shorthash_siphash24_KEYBYTES == 16 && crypto_shorthash_siphash24_BYTES == 8);
+
+namespace {
+
+// In the place of a kind.
+constexpr unsigned char kWaiting = 0xff;
+static_assert(static_cast<unsigned char>(RateKeyKind::kSku) < kWaiting);
+
+// The kind, the length of the policy's id, that id, and the rest.
+uint64_t HashName(const std::array<unsigned char, 16>& key, unsigned char kind, absl::string_view policy_sku_id,
+                  absl::string_view rest) {
+  // Names are short: no allocation.
+  absl::InlinedVector<unsigned char, 512> name(1 + 4 + policy_sku_id.size() + rest.size());
+  name[0] = kind;
+  for (int i = 0; i < 4; ++i) name[1 + i] = static_cast<unsigned char>(policy_sku_id.size() >> (8 * i));
+  const auto end = std::copy(policy_sku_id.begin(), policy_sku_id.end(), name.begin() + 5);
+  std::copy(rest.begin(), rest.end(), end);
+  std::array<unsigned char, crypto_shorthash_siphash24_BYTES> hash;
+  crypto_shorthash_siphash24(hash.data(), name.data(), name.size(), key.data());
+  // Not as this machine orders bytes: nodes of two kinds must agree.
+  uint64_t number = 0;
+  for (size_t i = hash.size(); i > 0; --i) number = number << 8 | hash[i - 1];
+  return number;
+}
+
+}  // namespace
 
 absl::string_view RateKeyName(RateKeyKind kind) {
   switch (kind) {
@@ -27,18 +53,7 @@ absl::string_view RateKeyName(RateKeyKind kind) {
 
 uint64_t HashRateKey(const std::array<unsigned char, 16>& key, RateKeyKind kind, absl::string_view policy_sku_id,
                      absl::string_view subject) {
-  // The kind, the length of the policy's id, that id, and the rest. Names are short: no allocation.
-  absl::InlinedVector<unsigned char, 512> name(1 + 4 + policy_sku_id.size() + subject.size());
-  name[0] = static_cast<unsigned char>(kind);
-  for (int i = 0; i < 4; ++i) name[1 + i] = static_cast<unsigned char>(policy_sku_id.size() >> (8 * i));
-  const auto end = std::copy(policy_sku_id.begin(), policy_sku_id.end(), name.begin() + 5);
-  std::copy(subject.begin(), subject.end(), end);
-  std::array<unsigned char, crypto_shorthash_siphash24_BYTES> hash;
-  crypto_shorthash_siphash24(hash.data(), name.data(), name.size(), key.data());
-  // Not as this machine orders bytes: nodes of two kinds must agree.
-  uint64_t number = 0;
-  for (size_t i = hash.size(); i > 0; --i) number = number << 8 | hash[i - 1];
-  return number;
+  return HashName(key, static_cast<unsigned char>(kind), policy_sku_id, subject);
 }
 
 RateKeyHasher::RateKeyHasher() {
@@ -49,6 +64,12 @@ RateKeyHasher::RateKeyHasher() {
 
 RateFingerprint RateKeyHasher::Of(RateKeyKind kind, absl::string_view policy_sku_id, absl::string_view subject) const {
   return HashRateKey(key_, kind, policy_sku_id, subject);
+}
+
+RateFingerprint RateKeyHasher::OfWaiting(absl::string_view policy_sku_id, int64_t round,
+                                         absl::string_view user_id) const {
+  // The round has no colon.
+  return HashName(key_, kWaiting, policy_sku_id, absl::StrCat(round, ":", user_id));
 }
 
 }  // namespace tranche::server

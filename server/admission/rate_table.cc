@@ -317,33 +317,34 @@ RateTable::Places RateTable::PlacesOf(RateFingerprint key) const {
 }
 
 // Locks are taken in the order of sets, and those of shared buckets last, so that nobody waits in a circle.
-RateTable::Judgement RateTable::Judge(RateFingerprint key, const RateRule& rule, absl::Time time, bool counts) const {
+RateVerdict RateTable::Judge(RateFingerprint key, const RateRule& rule, absl::Time time, bool counts) const {
   key = std::max<RateFingerprint>(key, 1);
   const Places places = PlacesOf(key);
   const RateLimit limit(rule);
   const uint64_t now = RateNanosOf(time);
   LockedSlots first(places.first, kSetSlots);
-  if (const int i = first.Find(key); i >= 0) return {TakeFrom(first, i, limit, now, counts)};
+  if (const int i = first.Find(key); i >= 0) return TakeFrom(first, i, limit, now, counts);
   LockedSlots second(places.second, kSetSlots);
-  if (const int i = second.Find(key); i >= 0) return {TakeFrom(second, i, limit, now, counts)};
+  if (const int i = second.Find(key); i >= 0) return TakeFrom(second, i, limit, now, counts);
   // With both locked: no other thread can bring the key into either.
   const int free_in_first = first.CountFree(now);
   const int free_in_second = second.CountFree(now);
-  if (free_in_first + free_in_second == 0) return {TakeShared(places.shared, key, limit, now, counts), true};
-  Judgement judgement;
-  judgement.verdict = TakeFree(free_in_first >= free_in_second ? first : second, key, places.shared, limit, now, counts,
-                               &judgement.by_shared);
-  return judgement;
+  bool by_shared = free_in_first + free_in_second == 0;
+  RateVerdict verdict = by_shared ? TakeShared(places.shared, key, limit, now, counts)
+                                  : TakeFree(free_in_first >= free_in_second ? first : second, key, places.shared,
+                                             limit, now, counts, &by_shared);
+  verdict.by_shared = by_shared;
+  return verdict;
 }
 
 RateVerdict RateTable::Try(RateFingerprint key, const RateRule& rule, absl::Time now) {
-  const Judgement judgement = Judge(key, rule, now, /*counts=*/true);
-  if (judgement.by_shared) shared_.fetch_add(1, std::memory_order_relaxed);
-  return judgement.verdict;
+  const RateVerdict verdict = Judge(key, rule, now, /*counts=*/true);
+  if (verdict.by_shared) shared_.fetch_add(1, std::memory_order_relaxed);
+  return verdict;
 }
 
 RateVerdict RateTable::Look(RateFingerprint key, const RateRule& rule, absl::Time now) const {
-  return Judge(key, rule, now, /*counts=*/false).verdict;
+  return Judge(key, rule, now, /*counts=*/false);
 }
 
 void RateTable::GiveBack(RateFingerprint key, const RateRule& rule, absl::Time time) {

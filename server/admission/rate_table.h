@@ -32,6 +32,7 @@ struct RateRule {
 struct RateVerdict {
   bool taken = false;                          // the try is counted
   absl::Duration wait = absl::ZeroDuration();  // if taken: go on after this; else come again after this
+  bool by_shared = false;                      // a shared bucket decided: others' tries may have counted
 };
 
 struct RateSlot;  // in the .cc
@@ -79,15 +80,11 @@ class RateTable {
     RateSlot* second;
     RateSlot* shared;  // buckets
   };
-  struct Judgement {
-    RateVerdict verdict;
-    bool by_shared = false;
-  };
 
   // False: there is not so much memory.
   bool Map(size_t bytes);
   Places PlacesOf(RateFingerprint key) const;
-  Judgement Judge(RateFingerprint key, const RateRule& rule, absl::Time now, bool counts) const;
+  RateVerdict Judge(RateFingerprint key, const RateRule& rule, absl::Time now, bool counts) const;
 
   size_t sets_ = 0;
   size_t bytes_ = 0;

@@ -18,10 +18,14 @@ constexpr double kLongestWaitS = 366.0 * 24 * 3600;
 constexpr double kMostAhead = 1e15;
 
 WaitingTicket TicketOfVisit(const DoorRoom& room, const FrontKeys& keys, const RoomVisit& visit, absl::Time now) {
-  const std::optional<WaitingTicket> kept = ReadWaitingTicket(keys, visit.ticket, visit.sku_id, visit.user_id);
+  std::optional<WaitingTicket> kept = ReadWaitingTicket(keys, visit.ticket, visit.sku_id, visit.user_id);
   const bool any_round = storage::Mutated(storage::Mutation::kTicketOfAnyRound);
-  if (kept.has_value() && (kept->round == room.round || any_round)) return *kept;
-  return {.round = room.round, .joined_at = now, .shuffled = !visit.sale_open, .counted_at = absl::UnixEpoch()};
+  if (kept.has_value() && (kept->round == room.round || any_round)) {
+    // The opening was put off. Without the ticket they would be shuffled, and nobody should gain by throwing it away.
+    if (!visit.opened) kept->shuffled = true;
+    return *kept;
+  }
+  return {.round = room.round, .joined_at = now, .shuffled = !visit.opened, .counted_at = absl::UnixEpoch()};
 }
 
 // Each buyer has an interval of their own, up to a tenth longer than the room's, so that those who came in one moment
@@ -37,17 +41,44 @@ absl::Duration UntilCounted(absl::Time counted_at, absl::Duration interval, absl
   return std::clamp(left, absl::ZeroDuration(), interval);
 }
 
-// What the board says of the place.
-void TellPlace(const RoomBoard& board, bool sale_open, RoomPlace* place) {
+// What the board says of the place. `may_enter`: otherwise nobody leaves the room, and the rates say nothing.
+void TellPlace(const RoomBoard& board, bool may_enter, RoomPlace* place) {
   place->computed_at = board.computed_at;
   const double ahead = place->let_in ? 0 : board.waiting.Between(board.threshold, place->rank);
   // Rounded down: the buyer is one of those of their bucket.
   place->ahead = static_cast<int64_t>(std::min(ahead, kMostAhead));
   if (place->let_in) {
     place->expected_wait = absl::ZeroDuration();
-  } else if (sale_open) {
+  } else if (may_enter) {
     place->expected_wait = ExpectedWait(ahead, board.let_in_per_s, board.leaving_per_s);
   }
+}
+
+// For how long they have at least to wait, as far as somebody can tell: what was measured, or what the policy says.
+std::optional<absl::Duration> LikelyWait(const DoorRoom& room, const RoomVisit& visit, const RoomPlace& place) {
+  if (place.expected_wait.has_value()) return place.expected_wait;
+  // A sale that is held after its opening goes on nobody knows when.
+  const bool held = visit.opened && !visit.may_enter;
+  if (held || room.buyers_per_s <= 0 || !place.ahead.has_value()) return std::nullopt;
+  return visit.opens_in + absl::Seconds(static_cast<double>(*place.ahead) / room.buyers_per_s);
+}
+
+// Counts somebody who waits, if it is time to. Until they are to be counted again: more than zero.
+absl::Duration CountIfDue(const DoorPolicy& policy, DoorRooms& rooms, uint64_t rank, absl::Time now,
+                          WaitToCount wait_to_count, WaitingTicket* ticket) {
+  const DoorRoom& room = *policy.room;
+  const absl::Duration interval = OwnInterval(room.poll_interval, rank);
+  absl::Duration left = UntilCounted(ticket->counted_at, interval, now);
+  if (left > absl::ZeroDuration()) return left;
+  left = std::min(wait_to_count(interval), interval);
+  if (left > absl::ZeroDuration()) {
+    // As if the ticket had said so: the next count is not put off by a ticket that was lost.
+    ticket->counted_at = now - (interval - left);
+    return left;
+  }
+  rooms.Count(policy.sku_id, room.round, rank, now);
+  ticket->counted_at = now;
+  return interval;
 }
 
 // A part of those who wait, or buyers: 0 for what is no such number.
@@ -56,7 +87,7 @@ double SaneRate(double rate) { return std::isfinite(rate) && rate > 0 ? rate : 0
 }  // namespace
 
 RoomPlace EnterRoom(const DoorPolicy& policy, const FrontKeys& keys, DoorRooms& rooms, const RoomVisit& visit,
-                    absl::Time now) {
+                    absl::Time now, WaitToCount wait_to_count) {
   CHECK(policy.room.has_value());
   const DoorRoom& room = *policy.room;
   WaitingTicket ticket = TicketOfVisit(room, keys, visit, now);
@@ -67,18 +98,12 @@ RoomPlace EnterRoom(const DoorPolicy& policy, const FrontKeys& keys, DoorRooms& 
   const std::shared_ptr<const RoomBoard> board = rooms.Board(policy.sku_id, room.round);
   if (board != nullptr) place.threshold = board->threshold;
   const bool inclusive = storage::Mutated(storage::Mutation::kThresholdIncludesItsRank);
-  place.let_in = visit.sale_open && (place.rank < place.threshold || (inclusive && place.rank == place.threshold));
-  if (board != nullptr) TellPlace(*board, visit.sale_open, &place);
+  place.let_in = visit.may_enter && (place.rank < place.threshold || (inclusive && place.rank == place.threshold));
+  if (board != nullptr) TellPlace(*board, visit.may_enter, &place);
   if (!place.let_in) {
-    const absl::Duration interval = OwnInterval(room.poll_interval, place.rank);
-    place.retry_after = UntilCounted(ticket.counted_at, interval, now);
-    if (place.retry_after == absl::ZeroDuration()) {
-      rooms.Count(policy.sku_id, room.round, place.rank, now);
-      ticket.counted_at = now;
-      place.retry_after = interval;
-    }
-    if (place.expected_wait.has_value()) {
-      place.retry_after = std::min(place.retry_after, std::max(*place.expected_wait / 2, kSoonestRetry));
+    place.retry_after = CountIfDue(policy, rooms, place.rank, now, wait_to_count, &ticket);
+    if (const std::optional<absl::Duration> wait = LikelyWait(room, visit, place)) {
+      place.retry_after = std::min(place.retry_after, std::max(*wait / 2, kSoonestRetry));
     }
   }
   place.ticket = MakeWaitingTicket(keys, visit.sku_id, visit.user_id, ticket);

@@ -1,5 +1,6 @@
 #include "server/handlers/enter_sale_handler.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -46,6 +47,34 @@ v1::WaitingPlace ToWaitingPlace(const RoomPlace& place, const DoorRoom& room) {
   return message;
 }
 
+// Buyers may be let in later: the sale opens or goes on, or units that are held come back.
+bool MayGoOn(const quota::Refused& refused) {
+  switch (refused.refusal) {
+    case storage::Refusal::kSaleNotOpen:
+    case storage::Refusal::kSalePaused:
+      return true;
+    case storage::Refusal::kSoldOut:
+      return refused.holds_may_lapse;
+    default:
+      return false;
+  }
+}
+
+bool HasOpened(const quota::Refused& held_by, absl::Time now) {
+  return held_by.refusal != storage::Refusal::kSaleNotOpen && held_by.opens_at <= now;
+}
+
+// Of one that has not.
+absl::Duration UntilOpening(const quota::Refused& held_by, absl::Time now) {
+  if (held_by.opens_at == absl::InfinitePast()) return absl::InfiniteDuration();
+  return std::max(held_by.opens_at - now, absl::ZeroDuration());
+}
+
+void TellWhyHeld(const quota::Refused& held_by, v1::WaitingPlace* place) {
+  place->set_sale_refusal(ReasonName(static_cast<v1::ErrorReason>(held_by.refusal)));
+  place->set_sale_refusal_text(held_by.pause_reason);
+}
+
 v1::EnterSaleResponse ToEnterSaleResponse(const DoorEntry& entry) {
   v1::EnterSaleResponse response;
   response.set_admitted(entry.admitted);
@@ -67,6 +96,7 @@ v1::EnterSaleResponse ToEnterSaleResponse(const DoorEntry& entry) {
     ticket->set_threshold(entry.lottery->threshold);
   }
   if (entry.place.has_value()) *response.mutable_place() = ToWaitingPlace(*entry.place, *entry.room);
+  if (entry.place.has_value() && entry.held_by.has_value()) TellWhyHeld(*entry.held_by, response.mutable_place());
   return response;
 }
 
@@ -85,10 +115,9 @@ void EnterSaleHandler::Enter(const v1::EnterSaleRequest& request, absl::Time dea
               .deadline = deadline,
               .done = std::move(done)};
   check_(request.sku_id(), [this, visit = std::move(visit)](std::optional<quota::Refused> refused) mutable {
-    if (refused.has_value() && !AsksDoorAllTheSame(refused->refusal, visit.sku_id)) {
-      return visit.done(RefusalError(*refused, visit.sku_id));
-    }
-    if (refused.has_value() && refused->refusal == storage::Refusal::kSaleNotOpen) visit.not_open = std::move(refused);
+    const Way way = refused.has_value() ? WayOf(*refused, visit.sku_id) : Way::kAskDoor;
+    if (way == Way::kRefuse) return visit.done(RefusalError(*refused, visit.sku_id));
+    if (way == Way::kWaitInRoom) visit.held_by = std::move(refused);
     AskDoor(std::move(visit));
   });
 }
@@ -101,31 +130,37 @@ absl::Status EnterSaleHandler::MayServe(const std::string& sku_id) const {
   return absl::OkStatus();
 }
 
-bool EnterSaleHandler::AsksDoorAllTheSame(storage::Refusal refusal, const std::string& sku_id) const {
+EnterSaleHandler::Way EnterSaleHandler::WayOf(const quota::Refused& refused, const std::string& sku_id) const {
   const std::shared_ptr<const DoorState> state = door_->state();
   const DoorPolicy* const policy = state->PolicyOf(sku_id);
-  if (policy == nullptr) return false;
-  if (refusal == storage::Refusal::kSoldOut) return policy->draw;
-  return refusal == storage::Refusal::kSaleNotOpen && policy->room.has_value();
+  if (policy == nullptr) return Way::kRefuse;
+  if (policy->draw && refused.refusal == storage::Refusal::kSoldOut) return Way::kAskDoor;
+  return policy->room.has_value() && MayGoOn(refused) ? Way::kWaitInRoom : Way::kRefuse;
 }
 
 void EnterSaleHandler::AskDoor(Visit visit) {
-  const bool sale_open = !visit.not_open.has_value();
-  if (sale_open && !door_->closed_to_some()) {
+  const bool held = visit.held_by.has_value();
+  if (!held && !door_->closed_to_some()) {
     v1::EnterSaleResponse open;
     open.set_admitted(true);
     return visit.done(std::move(open));
   }
-  const DoorEntry entry = door_->Enter({.sku_id = visit.sku_id,
-                                        .user_id = visit.user_id,
-                                        .address = visit.address,
-                                        .challenge_solution = visit.challenge_solution,
-                                        .waiting_ticket = visit.waiting_ticket,
-                                        .sale_open = sale_open},
-                                       clock_->Now(), visit.deadline);
+  const absl::Time now = clock_->Now();
+  const bool opened = !held || HasOpened(*visit.held_by, now);
+  DoorEntry entry = door_->Enter({.sku_id = visit.sku_id,
+                                  .user_id = visit.user_id,
+                                  .address = visit.address,
+                                  .challenge_solution = visit.challenge_solution,
+                                  .waiting_ticket = visit.waiting_ticket,
+                                  .opened = opened,
+                                  .may_enter = !held,
+                                  .opens_in = opened ? absl::ZeroDuration() : UntilOpening(*visit.held_by, now)},
+                                 now, visit.deadline);
   if (entry.refused.has_value()) return visit.done(RefusalError(*entry.refused, visit.sku_id));
-  // The room was taken out of the policy meanwhile: nobody enters before the sale opens.
-  if (!sale_open && !entry.place.has_value()) return visit.done(RefusalError(*visit.not_open, visit.sku_id));
+  // The room was taken out of the policy meanwhile: nobody enters a sale that is held.
+  if (held && !entry.place.has_value()) return visit.done(RefusalError(*visit.held_by, visit.sku_id));
+  // As a claim would be told: the sale's word comes before the service mode's.
+  if (held) entry.held_by = std::move(visit.held_by);
   if (entry.wait <= absl::ZeroDuration()) return visit.done(ToEnterSaleResponse(entry));
   AnswerAfterWait(entry, std::move(visit));
 }

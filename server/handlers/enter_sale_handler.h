@@ -1,9 +1,10 @@
 // FrontDoorService.EnterSale, without gRPC: checks a request against the API's limits, asks whether there is anything
-// to buy, then the front door, and translates what it says into the API's messages. A waiting room is joined before the
-// sale opens, too.
+// to buy, then the front door, and translates what it says into the API's messages. In a waiting room buyers also wait
+// before the sale opens, and while it is held.
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -25,7 +26,8 @@ namespace tranche::server {
 // Thread-safe. Outlived by its dependencies.
 class EnterSaleHandler {
  public:
-  // quota::CheckEntry, or a stand-in for it.
+  // quota::CheckEntry, or a stand-in for it. Of a paused sale it should say when it opens, too; otherwise the sale is
+  // taken to have opened.
   using CheckEntry = std::function<void(const std::string& sku_id, quota::EntryChecked done)>;
   // Called exactly once, inline or on another thread; must not block.
   using Done = absl::AnyInvocable<void(absl::StatusOr<v1::EnterSaleResponse>)>;
@@ -50,16 +52,17 @@ class EnterSaleHandler {
     std::string address;
     std::string challenge_solution;
     std::string waiting_ticket;
-    // What the sale says before it opens; set only for who may join a room all the same.
-    std::optional<quota::Refused> not_open = {};
+    // Why the sale lets nobody in now; set only for who may wait in a room all the same.
+    std::optional<quota::Refused> held_by = {};
     absl::Time deadline;
     Done done;
   };
 
   absl::Status MayServe(const std::string& sku_id) const;
-  // Whether the door is asked although the sale says this. Where a draw decides who gets its units, an entry takes
-  // none, and needs the token all the same. A room is joined before the sale opens.
-  bool AsksDoorAllTheSame(storage::Refusal refusal, const std::string& sku_id) const;
+  // What becomes of a visit about whose sale this is said. Where a draw decides who gets the units, an entry takes
+  // none, and needs the token all the same. In a room buyers wait until nobody can be let in any more.
+  enum class Way : uint8_t { kRefuse, kAskDoor, kWaitInRoom };
+  Way WayOf(const quota::Refused& refused, const std::string& sku_id) const;
   void AskDoor(Visit visit);
   void AnswerAfterWait(const DoorEntry& entry, Visit visit);
 

@@ -1,5 +1,9 @@
 #include "server/node/node_sale.h"
 
+#include <memory>
+#include <optional>
+#include <utility>
+
 namespace tranche::server {
 namespace {
 
@@ -24,6 +28,31 @@ NodeSale::NodeSale(const ServerOptions& options, quota::SliceTable* slices, stor
       seller_(slices, &directory_, books, storage::Clock::Real(), &room_, gate),
       carts_(slices, &directory_, books, storage::Clock::Real(), &room_, gate),
       overdue_task_(std::make_unique<PeriodicTask>(kWaitGranularity, [this] { room_.AnswerOverdue(); })) {}
+
+void NodeSale::CheckEntry(const std::string& sku_id, quota::EntryChecked done) {
+  quota::CheckEntry(*slices_, directory_, *storage::Clock::Real(), sku_id,
+                    [this, sku_id, done = std::move(done)](std::optional<quota::Refused> refused) mutable {
+                      if (!refused.has_value() || refused->refusal != storage::Refusal::kSalePaused) {
+                        return done(std::move(refused));
+                      }
+                      TellOpening(sku_id, *std::move(refused), std::move(done));
+                    });
+}
+
+void NodeSale::TellOpening(const std::string& sku_id, quota::Refused paused, quota::EntryChecked done) {
+  const std::shared_ptr<quota::Slice> slice = slices_->Find(sku_id);
+  const std::shared_ptr<const quota::SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
+  if (terms != nullptr) {
+    paused.opens_at = terms->opens_at;
+    return done(std::move(paused));
+  }
+  // It was looked up a moment ago, to know that it is paused.
+  directory_.Lookup(
+      sku_id, [paused = std::move(paused), done = std::move(done)](const quota::SkuDirectory::Found& found) mutable {
+        if (found.ok() && found->has_value()) paused.opens_at = (*found)->terms.opens_at;
+        done(std::move(paused));
+      });
+}
 
 void NodeSale::SetAccepting(bool accepting) {
   seller_.SetAccepting(accepting);

@@ -11,6 +11,7 @@
 #include "quota/sale/entry_check.h"
 #include "quota/sale/pool_taker.h"
 #include "quota/sale/sale_gate.h"
+#include "quota/sale/sale_result.h"
 #include "quota/sale/seller.h"
 #include "quota/sale/sku_directory.h"
 #include "quota/sale/waiting_room.h"
@@ -30,10 +31,9 @@ class NodeSale {
 
   quota::Seller& seller() { return seller_; }
   quota::CartSeller& carts() { return carts_; }
-  // See quota::CheckEntry.
-  void CheckEntry(const std::string& sku_id, quota::EntryChecked done) {
-    quota::CheckEntry(*slices_, directory_, *storage::Clock::Real(), sku_id, std::move(done));
-  }
+  // See quota::CheckEntry. Of a paused sale it says when it opens, or has opened, too, if that is known: who comes
+  // before is shuffled in a waiting room, also during a pause.
+  void CheckEntry(const std::string& sku_id, quota::EntryChecked done);
   // How many requests wait for units of the SKU.
   int64_t waiting(const std::string& sku_id) const { return static_cast<int64_t>(room_.waiting(sku_id)); }
 
@@ -47,6 +47,8 @@ class NodeSale {
   void StopTasks() { overdue_task_.reset(); }
 
  private:
+  void TellOpening(const std::string& sku_id, quota::Refused paused, quota::EntryChecked done);
+
   const quota::SliceTable* const slices_;
   quota::SkuDirectory directory_;
   quota::PoolTaker pools_;

@@ -150,12 +150,12 @@ DoorRooms& FullRoom() {
 // Each comes back with a ticket after an interval, and so is counted.
 void AskRoom(benchmark::State& state) {
   const DoorPolicy policy = PolicyWithRoom();
-  const std::string ticket =
-      EnterRoom(policy, Keys(), FullRoom(), {.sku_id = "tv", .user_id = kUser, .ticket = "", .sale_open = true},
-                kNow - absl::Seconds(30))
-          .ticket;
-  const RoomVisit visit = {.sku_id = "tv", .user_id = kUser, .ticket = ticket, .sale_open = true};
-  for (auto _ : state) benchmark::DoNotOptimize(EnterRoom(policy, Keys(), FullRoom(), visit, kNow));
+  const auto at_once = [](absl::Duration) { return absl::ZeroDuration(); };
+  const std::string ticket = EnterRoom(policy, Keys(), FullRoom(), {.sku_id = "tv", .user_id = kUser, .ticket = ""},
+                                       kNow - absl::Seconds(30), at_once)
+                                 .ticket;
+  const RoomVisit visit = {.sku_id = "tv", .user_id = kUser, .ticket = ticket};
+  for (auto _ : state) benchmark::DoNotOptimize(EnterRoom(policy, Keys(), FullRoom(), visit, kNow, at_once));
 }
 BENCHMARK(AskRoom)->ThreadRange(1, 2)->UseRealTime();
 

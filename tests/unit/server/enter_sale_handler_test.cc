@@ -8,9 +8,12 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "server/admission/door_rooms.h"
 #include "server/admission/purchase_token.h"
 #include "server/admission/room_rank.h"
+#include "server/errors.h"
 #include "server/proto_time.h"
 #include "tests/unit/server/door_fixture.h"
 #include "tests/unit/server/error_matchers.h"
@@ -208,6 +211,14 @@ TEST_F(EnterSaleHandlerTest, WhoWaitsIsToldHowManyComeBeforeAndAsOfWhen) {
   EXPECT_NEAR(absl::ToDoubleSeconds(*FromDuration(waits->place().expected_wait())), 10, 1) << "a hundred each second";
 }
 
+TEST_F(EnterSaleHandlerTest, OnlyWhoseSkuHasARoomWaitsWhileTheSaleIsHeld) {
+  door_.Set("tv", LimitByUser(1'000, absl::Seconds(1)));
+  sale_says_ = quota::Refused{.refusal = storage::Refusal::kSalePaused};
+  EXPECT_EQ(ReasonOf(Enter(Request()).status()), "SALE_PAUSED");
+  sale_says_ = quota::Refused{.refusal = storage::Refusal::kSoldOut, .holds_may_lapse = true};
+  EXPECT_EQ(ReasonOf(Enter(Request()).status()), "SOLD_OUT");
+}
+
 TEST_F(EnterSaleHandlerTest, OnlyWhoseSkuHasARoomJoinsBeforeTheOpening) {
   sale_says_ = quota::Refused{.refusal = storage::Refusal::kSaleNotOpen};
   EXPECT_EQ(ReasonOf(Enter(Request()).status()), "SALE_NOT_OPEN") << "no policy";
@@ -219,12 +230,73 @@ TEST_F(EnterSaleHandlerTest, OnlyWhoseSkuHasARoomJoinsBeforeTheOpening) {
   EXPECT_TRUE(Enter(Request()).ok());
 }
 
-TEST_F(EnterSaleHandlerTest, WhatElseTheSaleSaysIsSaidToThoseWhoWaitToo) {
+TEST_F(EnterSaleHandlerTest, WhileTheSaleIsHeldBuyersWaitInTheRoomAndAreToldWhy) {
   door_.Set("tv", RoomPolicyOfTest(), DoorOfTest::Round(1, storage::kEverybody));
+  door_.ShowBoard("tv", 1, UINT64_MAX, clock_.Now());
+  const quota::Refused cases[] = {
+      {.refusal = storage::Refusal::kSalePaused, .pause_reason = "back at nine"},
+      {.refusal = storage::Refusal::kSoldOut, .holds_may_lapse = true},
+  };
+  for (const quota::Refused& held : cases) {
+    sale_says_ = held;
+    const auto waits = Enter(Request());
+    ASSERT_TRUE(waits.ok()) << waits.status();
+    EXPECT_FALSE(waits->admitted()) << "whatever the threshold is";
+    EXPECT_EQ(waits->purchase_token(), "");
+    EXPECT_TRUE(waits->has_retry_after());
+    EXPECT_FALSE(waits->place().shuffled()) << "the sale has opened";
+    EXPECT_FALSE(waits->place().has_expected_wait()) << "nobody knows";
+    EXPECT_EQ(waits->place().sale_refusal(), ReasonOf(RefusalError(held, "tv")));
+    EXPECT_EQ(waits->place().sale_refusal_text(), held.pause_reason);
+    const std::vector<RoomTallied> tallied = door_.door().rooms().Tallied(clock_.Now());
+    ASSERT_EQ(tallied.size(), 1u);
+    EXPECT_EQ(tallied[0].waiting.total(), 1u) << "who is not counted would be passed over";
+  }
+  sale_says_.reset();
+  const auto entered = Enter(Request());
+  EXPECT_TRUE(entered->admitted());
+  EXPECT_EQ(entered->place().sale_refusal(), "");
+}
+
+TEST_F(EnterSaleHandlerTest, WhoJoinsDuringAPauseBeforeTheOpeningIsShuffled) {
+  door_.Set("tv", RoomPolicyOfTest(), DoorOfTest::Round(1, storage::kEverybody));
+  sale_says_ = quota::Refused{.refusal = storage::Refusal::kSalePaused, .opens_at = clock_.Now() + absl::Seconds(1)};
+  const auto early = Enter(Request());
+  ASSERT_TRUE(early.ok()) << early.status();
+  EXPECT_TRUE(early->place().shuffled());
+  clock_.AdvanceBy(absl::Seconds(1));
+  EXPECT_FALSE(Enter(Request("bob"))->place().shuffled()) << "its time has come";
+}
+
+TEST_F(EnterSaleHandlerTest, WhoIsSoonDueAsksAgainSoonAfterTheOpening) {
+  door_.Set("tv", RoomPolicyOfTest(), DoorOfTest::Round(1, storage::kEverybody));
+  door_.ShowBoard("tv", 1, 0, clock_.Now());
+  sale_says_ = quota::Refused{.refusal = storage::Refusal::kSaleNotOpen, .opens_at = clock_.Now() + absl::Seconds(6)};
+  const auto first = Enter(Request());
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(*FromDuration(first->retry_after()), absl::Seconds(3)) << "nobody comes before them";
+  EXPECT_EQ(first->place().sale_refusal(), "SALE_NOT_OPEN");
+  sale_says_->opens_at = clock_.Now() + absl::Hours(1);
+  EXPECT_GE(*FromDuration(Enter(Request("bob"))->retry_after()), absl::Seconds(10));
+}
+
+TEST_F(EnterSaleHandlerTest, WhileAServiceModeLimitsBuyersWaitInTheRoomAndAreToldWhy) {
+  door_.Set("tv", RoomPolicyOfTest(), DoorOfTest::Round(1, storage::kEverybody));
+  door_.SetMode(storage::ServiceMode::Kind::kReadOnly, "we move house");
+  const auto waits = Enter(Request());
+  ASSERT_TRUE(waits.ok()) << waits.status();
+  EXPECT_FALSE(waits->admitted());
+  EXPECT_NE(waits->place().ticket(), "");
+  EXPECT_EQ(waits->place().sale_refusal(), "SERVICE_LIMITED");
+  EXPECT_EQ(waits->place().sale_refusal_text(), "we move house");
   sale_says_ = quota::Refused{.refusal = storage::Refusal::kSalePaused};
-  EXPECT_EQ(ReasonOf(Enter(Request()).status()), "SALE_PAUSED");
+  EXPECT_EQ(Enter(Request())->place().sale_refusal(), "SALE_PAUSED") << "as a claim is told";
+}
+
+TEST_F(EnterSaleHandlerTest, WhatEndsTheSaleIsSaidToThoseWhoWaitToo) {
+  door_.Set("tv", RoomPolicyOfTest(), DoorOfTest::Round(1, storage::kEverybody));
   sale_says_ = quota::Refused{.refusal = storage::Refusal::kSoldOut};
-  EXPECT_EQ(ReasonOf(Enter(Request()).status()), "SOLD_OUT");
+  EXPECT_EQ(ReasonOf(Enter(Request()).status()), "SOLD_OUT") << "no unit can come back";
   sale_says_ = quota::Refused{.refusal = storage::Refusal::kSaleClosed};
   EXPECT_EQ(ReasonOf(Enter(Request()).status()), "SALE_CLOSED");
 }

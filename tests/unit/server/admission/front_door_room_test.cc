@@ -41,7 +41,9 @@ class FrontDoorRoomTest : public ::testing::Test {
                                .user_id = user,
                                .challenge_solution = solution,
                                .waiting_ticket = ticket,
-                               .sale_open = sale_open},
+                               .opened = sale_open,
+                               .may_enter = sale_open,
+                               .opens_in = sale_open ? absl::ZeroDuration() : absl::InfiniteDuration()},
                               clock_.Now(), clock_.Now() + absl::Seconds(1));
   }
   DoorEntry Join(const std::string& user) { return Enter(user, /*sale_open=*/false); }
@@ -88,7 +90,7 @@ TEST_F(FrontDoorRoomTest, BeforeTheOpeningBuyersJoinAndNobodyIsLetIn) {
     EXPECT_FALSE(entry.place->expected_wait.has_value()) << "nobody leaves the room yet";
   }
   EXPECT_EQ(RefusedByRoom(), 2u);
-  EXPECT_EQ(Waiting(), 2u);
+  EXPECT_EQ(Waiting(), 1u) << "who is on the list is not waited for";
 }
 
 TEST_F(FrontDoorRoomTest, APlaceTellsItsRoundAndNotItsKey) {
@@ -200,6 +202,62 @@ TEST_F(FrontDoorRoomTest, OneWhoAsksOftenCountsOnce) {
   }
   EXPECT_EQ(Waiting(), 1u);
   EXPECT_EQ(RefusedByRoom(), 5u);
+}
+
+TEST_F(FrontDoorRoomTest, TriesWithAnOldTicketOrNoneCountOnceInAnInterval) {
+  const std::string old = Enter("alice").place->ticket;
+  clock_.AdvanceBy(absl::Seconds(30));
+  EXPECT_EQ(Waiting(), 0u);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_FALSE(Enter("alice", true, old).admitted);
+    EXPECT_GT(Enter("alice").retry_after, absl::ZeroDuration());
+    clock_.AdvanceBy(absl::Milliseconds(100));
+  }
+  EXPECT_EQ(Waiting(), 1u);
+  Enter("bob");
+  EXPECT_EQ(Waiting(), 2u) << "each buyer by themselves";
+}
+
+// Times in tickets are cut to microseconds: nobody who comes back on time is taken for too early by that.
+TEST_F(FrontDoorRoomTest, WhoComesBackAsToldIsCountedEachTime) {
+  clock_.AdvanceBy(absl::Nanoseconds(999));
+  std::string ticket;
+  for (int i = 0; i < 30; ++i) {
+    const DoorEntry entry = Enter("alice", true, ticket);
+    ticket = entry.place->ticket;
+    EXPECT_GE(entry.retry_after, absl::Seconds(10)) << i;
+    EXPECT_GE(Waiting(), 1u) << i;
+    clock_.AdvanceBy(entry.retry_after);
+  }
+}
+
+TEST_F(FrontDoorRoomTest, WhileAServiceModeLimitsBuyersKeepTheirPlacesAndAreCounted) {
+  LetInAllWhoWait();
+  door_.SetMode(storage::ServiceMode::Kind::kChangesOnly, "back at nine");
+  const DoorEntry waits = Enter("alice");
+  EXPECT_FALSE(waits.refused.has_value());
+  EXPECT_FALSE(waits.admitted);
+  EXPECT_EQ(waits.purchase_token, "");
+  EXPECT_GT(waits.retry_after, absl::ZeroDuration());
+  ASSERT_TRUE(waits.place.has_value() && waits.held_by.has_value());
+  EXPECT_EQ(waits.held_by->refusal, storage::Refusal::kServiceLimited);
+  EXPECT_EQ(waits.held_by->pause_reason, "back at nine");
+  EXPECT_EQ(Waiting(), 1u);
+  EXPECT_EQ(Claim("alice", ""), storage::Refusal::kServiceLimited) << "claims are refused";
+  door_.SetMode(storage::ServiceMode::Kind::kNormal);
+  const DoorEntry entry = Enter("alice", true, waits.place->ticket);
+  EXPECT_TRUE(entry.admitted);
+  EXPECT_FALSE(entry.held_by.has_value());
+}
+
+TEST_F(FrontDoorRoomTest, WithoutARoomAServiceModeRefusesEntries) {
+  v1::FrontPolicy policy = RoomPolicyOfTest();
+  policy.clear_room();
+  SetPolicy(policy);
+  door_.SetMode(storage::ServiceMode::Kind::kReadOnly);
+  const DoorEntry entry = Enter("alice");
+  ASSERT_TRUE(entry.refused.has_value());
+  EXPECT_EQ(entry.refused->refusal, storage::Refusal::kServiceLimited);
 }
 
 TEST_F(FrontDoorRoomTest, ANewRoundEndsAllPlaces) {

@@ -26,6 +26,17 @@ TEST(RateKeyTest, EachPartOfANameCounts) {
   EXPECT_NE(hasher.Of(RateKeyKind::kUser, "tv", "bob"), one);
 }
 
+TEST(RateKeyTest, WhoWaitsHasANameThatNoLimitHas) {
+  const RateKeyHasher hasher;
+  const RateFingerprint one = hasher.OfWaiting("tv", 3, "alice");
+  EXPECT_EQ(hasher.OfWaiting("tv", 3, "alice"), one);
+  EXPECT_NE(hasher.OfWaiting("tv", 4, "alice"), one);
+  EXPECT_NE(hasher.OfWaiting("radio", 3, "alice"), one);
+  EXPECT_NE(hasher.OfWaiting("tv", 3, "bob"), one);
+  EXPECT_NE(hasher.OfWaiting("tv", 31, "1:bob"), hasher.OfWaiting("tv", 3, "11:bob"));
+  for (const RateKeyKind kind : kRateKeyKinds) EXPECT_NE(hasher.Of(kind, "tv", "3:alice"), one);
+}
+
 // Joined without lengths, these would be the same bytes.
 TEST(RateKeyTest, WhereAPartEndsCounts) {
   const RateKeyHasher hasher;

@@ -56,8 +56,17 @@ class RoomEntryTest : public ::testing::Test {
     Announce(board);
   }
   RoomPlace Visit(const std::string& user_id, const std::string& ticket = "") {
-    return EnterRoom(policy_, keys_, rooms_, {.sku_id = "tv", .user_id = user_id, .ticket = ticket, .sale_open = open_},
-                     now_);
+    return EnterRoom(policy_, keys_, rooms_,
+                     {.sku_id = "tv",
+                      .user_id = user_id,
+                      .ticket = ticket,
+                      .opened = open_,
+                      .may_enter = open_ && !held_,
+                      .opens_in = open_ ? absl::ZeroDuration() : opens_in_},
+                     now_, [this](absl::Duration interval) {
+                       asked_with_ = interval;
+                       return wait_to_count_;
+                     });
   }
   // What the ticket says.
   WaitingTicket Read(const std::string& ticket, const std::string& user_id = "alice") const {
@@ -76,6 +85,10 @@ class RoomEntryTest : public ::testing::Test {
   DoorRooms rooms_;
   absl::Time now_ = kEntryStart;
   bool open_ = true;
+  bool held_ = false;  // after the opening
+  absl::Duration opens_in_ = absl::InfiniteDuration();
+  absl::Duration wait_to_count_ = absl::ZeroDuration();  // as the node says
+  absl::Duration asked_with_ = absl::ZeroDuration();
 };
 
 TEST_F(RoomEntryTest, WhoComesBeforeTheOpeningIsShuffled) {
@@ -111,13 +124,69 @@ TEST_F(RoomEntryTest, WhoJoinedEarlyKeepsTheirRankAfterTheOpening) {
   EXPECT_EQ(Read(after.ticket).joined_at, kEntryStart);
 }
 
-// Also when they could have a better one, as after an opening that was put off.
 TEST_F(RoomEntryTest, ATicketOfTheRoundIsKept) {
   const RoomPlace late = Visit("alice");
   now_ += absl::Seconds(5);
   EXPECT_EQ(Visit("alice", late.ticket).rank, late.rank);
+}
+
+// Without their ticket they would be: nobody should gain by throwing one away.
+TEST_F(RoomEntryTest, AfterAnOpeningThatWasPutOffThoseWhoCameLateAreShuffledToo) {
+  const std::string late = Visit("alice").ticket;
   open_ = false;
-  EXPECT_EQ(Visit("alice", late.ticket).rank, late.rank);
+  now_ += absl::Seconds(5);
+  const RoomPlace place = Visit("alice", late);
+  EXPECT_TRUE(place.shuffled);
+  EXPECT_EQ(place.rank, ShuffledRankOf("alice"));
+  open_ = true;
+  EXPECT_EQ(Visit("alice", place.ticket).rank, place.rank) << "for good";
+}
+
+TEST_F(RoomEntryTest, WhileTheSaleIsHeldNobodyIsLetInAndAllAreCounted) {
+  held_ = true;
+  RoomBoard board;
+  board.threshold = UINT64_MAX;
+  board.let_in_per_s = 10;
+  Announce(board);
+  std::string ticket;
+  for (int i = 0; i < 10; ++i) {
+    const RoomPlace place = Visit("alice", ticket);
+    ticket = place.ticket;
+    EXPECT_FALSE(place.let_in);
+    EXPECT_FALSE(place.shuffled) << "the sale has opened";
+    EXPECT_EQ(place.expected_wait, std::nullopt);
+    EXPECT_GE(place.retry_after, kEntryPoll) << "nobody knows when it goes on";
+    EXPECT_EQ(Read(ticket).counted_at, now_);
+    EXPECT_GE(Waiting(), 1u) << i;
+    now_ += place.retry_after;
+  }
+  held_ = false;
+  EXPECT_TRUE(Visit("alice", ticket).let_in);
+}
+
+TEST_F(RoomEntryTest, WhomTheNodeHasCountedLatelyIsNotCountedAgainWhateverTheirTicketSays) {
+  const std::string old = Visit("alice").ticket;
+  now_ += absl::Seconds(30);
+  wait_to_count_ = absl::Seconds(7);
+  for (const std::string& ticket : {old, std::string(), std::string("garbage")}) {
+    const RoomPlace place = Visit("alice", ticket);
+    EXPECT_EQ(Waiting(), 0u) << "30 s ago was too long ago";
+    EXPECT_GE(asked_with_, kEntryPoll);
+    EXPECT_LE(asked_with_, kEntryLongest);
+    EXPECT_EQ(place.retry_after, absl::Seconds(7));
+    EXPECT_EQ(Read(place.ticket).counted_at + asked_with_, now_ + absl::Seconds(7)) << "not put off by it";
+  }
+  wait_to_count_ = absl::ZeroDuration();
+  Visit("alice", old);
+  EXPECT_EQ(Waiting(), 1u);
+}
+
+TEST_F(RoomEntryTest, WhoseTicketSaysThatTheyWereCountedTakesNoTurnAtTheNode) {
+  const std::string ticket = Visit("alice").ticket;
+  asked_with_ = absl::ZeroDuration();
+  now_ += absl::Seconds(5);
+  Visit("alice", ticket);
+  EXPECT_EQ(asked_with_, absl::ZeroDuration()) << "not asked";
 }
 
 TEST_F(RoomEntryTest, WithoutATicketARankIsNeverBetter) {
@@ -272,6 +341,38 @@ TEST_F(RoomEntryTest, WhoIsSoonLetInAsksSooner) {
   board.let_in_per_s = 1'000;
   Announce(board);
   EXPECT_EQ(Visit("alice", place.ticket).retry_after, absl::Seconds(1));
+}
+
+// Otherwise those whose turn comes first after the opening would come an interval late, or pass others.
+TEST_F(RoomEntryTest, BeforeTheOpeningWhoIsSoonDueAsksSooner) {
+  open_ = false;
+  RoomBoard board;
+  board.waiting.Add(0, 100);
+  Announce(board);
+  opens_in_ = absl::Seconds(6);
+  const RoomPlace place = Visit("alice");
+  EXPECT_EQ(place.ahead, 100);
+  EXPECT_EQ(place.expected_wait, std::nullopt) << "nothing is promised";
+  EXPECT_EQ(place.retry_after, absl::Seconds(8)) << "half of six seconds and of 100 buyers at 10/s";
+  opens_in_ = absl::ZeroDuration();
+  policy_.room->buyers_per_s = 1'000;
+  EXPECT_EQ(Visit("alice", place.ticket).retry_after, absl::Seconds(1));
+  opens_in_ = absl::Hours(1);
+  EXPECT_GE(Visit("alice", place.ticket).retry_after, kEntryPoll);
+  opens_in_ = absl::InfiniteDuration();
+  EXPECT_GE(Visit("alice", place.ticket).retry_after, kEntryPoll) << "not known";
+  opens_in_ = absl::Seconds(6);
+  policy_.room->buyers_per_s = 0;
+  EXPECT_GE(Visit("alice", place.ticket).retry_after, kEntryPoll) << "nobody is let in then";
+}
+
+TEST_F(RoomEntryTest, WhileNothingIsMeasuredTheRateOfThePolicySaysWhenToAsk) {
+  RoomBoard board;
+  board.waiting.Add(0, 100);
+  Announce(board);
+  const RoomPlace place = Visit("alice");
+  EXPECT_EQ(place.expected_wait, std::nullopt);
+  EXPECT_EQ(place.retry_after, absl::Seconds(5));
 }
 
 TEST_F(RoomEntryTest, TellsHowManyComeBefore) {
