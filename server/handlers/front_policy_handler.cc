@@ -63,7 +63,6 @@ storage::FrontPolicyChange ChangeAskedFor(const v1::SetFrontPolicyRequest& reque
   change.sku_id = request.sku_id();
   if (request.has_policy()) change.document = ToDocument(request.policy());
   change.admitted_per_million = AdmittedInRound(request.policy());
-  change.new_round = request.new_lottery_round() && change.admitted_per_million.has_value();
   if (request.has_expected_version()) change.expected_version = request.expected_version();
   return change;
 }
@@ -85,6 +84,14 @@ bool HasRoom(const storage::FrontPolicyRow& row) {
   if (!absl::StrContains(row.document, "\"room\"")) return false;
   const absl::StatusOr<v1::FrontPolicy> policy = FromDocument(row.document);
   return policy.ok() && policy->has_room();
+}
+
+// A room begins with a round of its own: of one that runs, buyers know their ranks. A repeated call begins no other
+// one, since the room is there then.
+bool BeginsRound(const v1::SetFrontPolicyRequest& request, const std::optional<storage::FrontPolicyRow>& before) {
+  if (!AdmittedInRound(request.policy()).has_value()) return false;
+  const bool room_comes = request.policy().has_room() && before.has_value() && !HasRoom(*before);
+  return request.new_lottery_round() || (room_comes && before->round.has_value());
 }
 
 int64_t VersionOf(const std::optional<storage::FrontPolicyRow>& policy) {
@@ -177,6 +184,7 @@ absl::StatusOr<v1::SetFrontPolicyResponse> FrontPolicyHandler::Set(const v1::Set
     const absl::StatusOr<MaybePolicy> before = Find(request.sku_id());
     if (!before.ok()) return LedgerError(before.status(), request.sku_id(), Repeatable::kYes);
     RETURN_IF_ERROR(CheckMostRooms(request, *before));
+    change.new_round = BeginsRound(request, *before);
     if (!request.has_expected_version()) change.expected_version = VersionOf(*before);
     const absl::StatusOr<storage::FrontPolicyRow> after = ledger_->SetFrontPolicy(change, request.preview(), actor);
     if (MetAnotherVersion(after.status()) && !request.has_expected_version()) continue;

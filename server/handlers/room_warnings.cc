@@ -51,16 +51,18 @@ std::vector<std::string> WarningsOfRoom(const RoomChange& change, const std::opt
   if (change.new_round && had_room) {
     warnings.push_back("room: a new round ends all places: whoever waits joins anew.");
   }
-  if (!change.new_round && change.before.has_lottery()) {
+  if (change.before.has_lottery()) {
     warnings.push_back(
-        "room: the lottery's round goes on, and so does the order of its ranks, which buyers know. A new round draws "
-        "new ones.");
+        "room: a new round begins with the room, so that nobody knows their rank before: the lottery's ends, and its "
+        "key is told.");
   }
   if (had_room && !change.new_round && PollIntervalOf(room) != PollIntervalOf(change.before.room())) {
+    // Each buyer's own interval is up to a tenth longer.
+    const absl::Duration longest = std::max(PollIntervalOf(room), PollIntervalOf(change.before.room())) * 11 / 10;
     warnings.push_back(
-        absl::StrCat("room: with another poll interval nodes count anew who waits: for up to ",
-                     absl::FormatDuration(std::max(PollIntervalOf(room), PollIntervalOf(change.before.room()))),
-                     " fewer buyers seem to wait, and are let in, than do."));
+        absl::StrCat("room: with another poll interval nodes count anew who waits, and for as long fewer are counted "
+                     "than wait: for ",
+                     absl::FormatDuration(longest), " nobody new is let in."));
   }
   return warnings;
 }

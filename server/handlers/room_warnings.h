@@ -15,7 +15,7 @@ namespace tranche::server {
 struct RoomChange {
   const v1::FrontPolicy& before;  // empty: there was none
   const v1::FrontPolicy& after;   // empty: it is removed
-  bool new_round = false;         // asked for
+  bool new_round = false;         // asked for; where a room comes, one begins also without
 };
 
 // `sku`: nullopt if it does not exist, or could not be read. Nothing if neither policy has a room. Thread-safe.

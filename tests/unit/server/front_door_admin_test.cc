@@ -535,10 +535,27 @@ TEST_F(FrontDoorAdminTest, ALotteryAfterARoomNeedsANewRoundOrAdmitsEverybody) {
   EXPECT_THAT(drawn.warnings(), ElementsAre(HasSubstr("nobody waits in a room from now on")));
 
   const v1::SetFrontPolicyResponse back = MustSet(PolicyRequest("tv", WithRoom()));
-  EXPECT_EQ(back.policy().round().round(), 2);
+  EXPECT_EQ(back.policy().round().round(), 3);
   EXPECT_EQ(back.policy().round().admitted_per_million(), storage::kEverybody);
-  EXPECT_THAT(back.warnings(), ElementsAre(HasSubstr("the lottery's round goes on")));
-  EXPECT_EQ(MustSet(PolicyRequest("tv", WithToken(LotteryOf(1'000'000)))).policy().round().round(), 2);
+  EXPECT_THAT(back.warnings(), ElementsAre(HasSubstr("a new round begins with the room")));
+  EXPECT_EQ(MustSet(PolicyRequest("tv", WithToken(LotteryOf(1'000'000)))).policy().round().round(), 3);
+}
+
+// Buyers know their ranks in the lottery's round.
+TEST_F(FrontDoorAdminTest, ARoomThatComesBeginsARoundByItself) {
+  OpenIn(absl::Hours(1));
+  MustSet(PolicyRequest("tv", WithToken(LotteryOf(1'000'000))));
+  v1::SetFrontPolicyRequest request = PolicyRequest("tv", WithRoom());
+  request.set_preview(true);
+  const v1::SetFrontPolicyResponse preview = MustSet(request);
+  EXPECT_EQ(preview.policy().round().round(), 2);
+  EXPECT_THAT(preview.warnings(), ElementsAre(HasSubstr("a new round begins with the room")));
+  request.set_preview(false);
+  EXPECT_EQ(MustSet(request).policy().round().round(), 2);
+  EXPECT_EQ(MustSet(request).policy().round().round(), 2) << "once, also if the call is repeated";
+  const auto rounds = front_.ListLotteryRounds("tv");
+  ASSERT_TRUE(rounds.ok() && rounds->size() == 2);
+  EXPECT_TRUE(rounds->back().ended_at.has_value() || rounds->front().ended_at.has_value());
 }
 
 TEST_F(FrontDoorAdminTest, TheRoundOfARoomEndsWithIt) {
@@ -562,7 +579,7 @@ TEST_F(FrontDoorAdminTest, OperatorsAreWarnedOfARoomThatLetsNobodyIn) {
   by_user.mutable_per()->set_seconds(100);
   EXPECT_THAT(MustSet(request).warnings(), IsEmpty()) << "as often as who waits asks";
   request.mutable_policy()->mutable_room()->mutable_poll_interval()->set_seconds(60);
-  EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("for up to 1m")));
+  EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("for 1m6s nobody new is let in")));
   EXPECT_THAT(MustSet(PolicyRequest("radio", WithRoom())).warnings(), Contains(HasSubstr("no SKU radio")));
 }
 
