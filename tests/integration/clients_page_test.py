@@ -242,6 +242,16 @@ class EnteringASale(unittest.TestCase):
         self.assertEqual(told, {"retry_after_s": 2.5, "ticket": "the-next-ticket", "ahead": 0, "expected_wait_s": 1.5})
         self.assertEqual(request.waiting_ticket, "")
 
+    def test_who_waits_while_nobody_is_let_in_is_told_why_and_goes_on_waiting(self):
+        waits = door_pb.EnterSaleResponse()
+        waits.retry_after.FromMilliseconds(2500)
+        waits.place.ticket = "the-next-ticket"
+        waits.place.sale_refusal = "SALE_PAUSED"
+        self.assertEqual(self.enter(waits)[0],
+                         {"retry_after_s": 2.5, "ticket": "the-next-ticket", "held": "SALE_PAUSED"})
+        waits.place.sale_refusal_text = "Back at nine."
+        self.assertEqual(self.enter(waits)[0]["held_text"], "Back at nine.")
+
     def test_a_challenge_in_a_room_does_not_cost_the_place(self):
         asked = door_pb.EnterSaleResponse(admitted=True)
         asked.challenge.altcha = "{}"

@@ -114,9 +114,9 @@ class TRANCHE_EXPORT Client {
   // challenge (enter again with the solution and the ticket then), or until `deadline`. `on_place`, if given, is called
   // with each answer before that, on a thread of the library as callbacks are: show SaleEntry::place, keep its ticket,
   // and return whether to go on. Who is not let in when it ends gets the last answer: OK, not admitted, with the ticket
-  // to go on from. While the buyer is rate-limited, or no node answers, it waits, too; every other error ends it, and
-  // so does the client's end. The waiting of few buyers can be done like this; for many, answer their pages, and let
-  // those ask again.
+  // to go on from. While nobody is let in (WaitingPlace::sale_refusal), the buyer is rate-limited, or no node answers,
+  // it waits, too; every other error ends it, and so does the client's end. The waiting of few buyers can be done like
+  // this; for many, answer their pages, and let those ask again.
   absl::StatusOr<SaleEntry> AwaitEntry(tranche::EnterSale request, absl::Time deadline,
                                        PlaceCallback on_place = nullptr);
   void AwaitEntryAsync(tranche::EnterSale request, absl::Time deadline, PlaceCallback on_place, EntryCallback callback);
