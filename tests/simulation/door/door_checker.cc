@@ -170,6 +170,7 @@ DoorChecker::Place DoorChecker::PlaceOf(const Case& about) const {
   const auto kept = tickets_.find(about.asks.ticket);
   if (IsGood(tickets_, about.asks.ticket, about) && kept->second.round == about.terms.round) {
     place.ticket = kept->second;
+    place.ticket.shuffled = place.ticket.shuffled || !about.asks.sale_open;
   } else {
     place.ticket = {.sku_id = about.asks.sku_id,
                     .user_id = about.asks.user_id,

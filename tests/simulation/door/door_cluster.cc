@@ -97,13 +97,15 @@ quota::GateVerdict DoorCluster::Claim(int node, const DoorTry& asks) {
 
 server::DoorEntry DoorCluster::Enter(int node, const DoorTry& asks) {
   const absl::Time now = scheduler_->Now();
-  server::DoorEntry entry = nodes_[static_cast<size_t>(node)]->door.Enter({.sku_id = asks.sku_id,
-                                                                           .user_id = asks.user_id,
-                                                                           .address = asks.address,
-                                                                           .challenge_solution = asks.solution,
-                                                                           .waiting_ticket = asks.ticket,
-                                                                           .sale_open = asks.sale_open},
-                                                                          now, now + kDoorDeadline);
+  const server::DoorVisit visit = {.sku_id = asks.sku_id,
+                                   .user_id = asks.user_id,
+                                   .address = asks.address,
+                                   .challenge_solution = asks.solution,
+                                   .waiting_ticket = asks.ticket,
+                                   .opened = asks.sale_open,
+                                   .may_enter = asks.sale_open,
+                                   .opens_in = asks.sale_open ? absl::ZeroDuration() : absl::InfiniteDuration()};
+  server::DoorEntry entry = nodes_[static_cast<size_t>(node)]->door.Enter(visit, now, now + kDoorDeadline);
   trace_->Add(now, actors_[static_cast<size_t>(node)], "enter", TraceNumberOf(entry.refused),
               static_cast<int64_t>(entry.rank % 1'000'000), entry.purchase_token.empty() ? 0 : 1);
   checker_->OnEnter(node, asks, entry);
