@@ -40,6 +40,15 @@ bool IsWidth(int64_t width_s) {
   return width_s >= RoomCounts::kLeastWidthS && width_s <= RoomCounts::kMostWidthS && (width_s & (width_s - 1)) == 0;
 }
 
+// So wide that late ones of these seconds need no more buckets than there may be.
+int64_t WidthFor(int64_t first, int64_t last) {
+  int64_t width_s = RoomCounts::kLeastWidthS;
+  while (last / width_s - first / width_s >= RoomCounts::kMostLateBuckets && width_s < RoomCounts::kMostWidthS) {
+    width_s *= 2;
+  }
+  return width_s;
+}
+
 bool IsWithinBounds(const internal::v1::RoomCounts& message) {
   if (message.shuffled_size() != 0 && message.shuffled_size() != RoomCounts::kShuffledBuckets) return false;
   if (message.late_size() > RoomCounts::kMostLateBuckets || message.late_first() < 0) return false;
@@ -131,6 +140,37 @@ void RoomCounts::Subtract(const RoomCounts& other) {
     TakeAway(other.late_[i], &late_[static_cast<size_t>(index)]);
   }
   Trim();
+}
+
+void RoomCounts::DropLateOutside(absl::Time from, absl::Time to) {
+  const int64_t first = std::clamp<int64_t>(absl::ToUnixSeconds(from), 0, kLastLateSecond);
+  const int64_t last = std::clamp<int64_t>(absl::ToUnixSeconds(to), 0, kLastLateSecond);
+  for (size_t i = 0; i < late_.size(); ++i) {
+    const int64_t second = (late_first_ + static_cast<int64_t>(i)) * width_s_;
+    if (last < first || second + width_s_ <= first || second > last) late_[i] = 0;
+  }
+  Trim();
+  if (late_.empty()) return;
+  const int64_t width_s = WidthFor(first, last);
+  if (width_s < width_s_) Narrow(first, last, width_s);
+}
+
+void RoomCounts::Narrow(int64_t first, int64_t last, int64_t width_s) {
+  const std::vector<uint64_t> wide = std::exchange(late_, {});
+  const int64_t wide_first = late_first_;
+  const int64_t wide_s = std::exchange(width_s_, width_s);
+  for (size_t i = 0; i < wide.size(); ++i) {
+    const int64_t second = (wide_first + static_cast<int64_t>(i)) * wide_s;
+    const int64_t begin = std::max(first, second) / width_s;
+    const int64_t end = std::min(last, second + wide_s - 1) / width_s + 1;
+    const auto pieces = static_cast<uint64_t>(end - begin);
+    // How many are in the first `piece` of them, without overflow.
+    const auto before = [&](uint64_t piece) { return wide[i] / pieces * piece + wide[i] % pieces * piece / pieces; };
+    for (uint64_t piece = 0; piece < pieces; ++piece) {
+      const uint64_t buyers = before(piece + 1) - before(piece);
+      if (buyers > 0) AddLate((begin + static_cast<int64_t>(piece)) * width_s, buyers);
+    }
+  }
 }
 
 uint64_t RoomCounts::shuffled() const { return CappedSumOf(shuffled_); }

@@ -28,6 +28,9 @@ class RoomCounts {
   void Merge(const RoomCounts& other);
   // No bucket goes below zero, should `other` not be a part of this.
   void Subtract(const RoomCounts& other);
+  // Forgets the late buckets that have nobody who joined within [from, to]: a clock that was wrong has made them. Where
+  // they have made the others wider than that time needs, those are spread evenly over narrower ones, within it.
+  void DropLateOutside(absl::Time from, absl::Time to);
 
   uint64_t shuffled() const;
   uint64_t late() const;
@@ -66,6 +69,8 @@ class RoomCounts {
   // With buckets as wide as now.
   bool HasRoomFor(int64_t second) const;
   void Widen();
+  // To this width; of each bucket, only the part within the seconds [first, last] is taken to have anybody.
+  void Narrow(int64_t first, int64_t last, int64_t width_s);
   // Drops empty buckets at both ends of late_.
   void Trim();
 

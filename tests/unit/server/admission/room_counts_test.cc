@@ -305,5 +305,35 @@ TEST(RoomCountsTest, EmptyBucketsAtTheEndsOfAMessageCountForNothing) {
   EXPECT_EQ(RoomCounts::FromMessage(message), RoomCounts());
 }
 
+TEST(RoomCountsTest, WhoseClockWasWrongMakesNobodyElsesBucketsWider) {
+  RoomCounts counts = CountsOf({3, LateAt(10), LateAt(10), LateAt(60)});
+  RoomCounts mixed = counts;
+  mixed.Add(LateAt(365 * 24 * 3600));
+  ASSERT_EQ(mixed.ToMessage().late_width_s(), RoomCounts::kMostWidthS);
+  mixed.DropLateOutside(kCountsOpening, kCountsOpening + absl::Seconds(100));
+  EXPECT_EQ(mixed.ToMessage().late_width_s(), 1);
+  EXPECT_EQ(mixed.total(), counts.total()) << "the others are still counted";
+  EXPECT_NEAR(mixed.Between(LateAt(0), LateAt(101)), 3, 1e-9) << "within the time that can be";
+  // Where the clocks are right, nothing is lost of their order.
+  counts.Merge(mixed);
+  EXPECT_GE(counts.Between(LateAt(10), LateAt(11)), 2);
+}
+
+TEST(RoomCountsTest, WhatIsWithinItsTimeIsLeftAsItIs) {
+  const RoomCounts before = CountsOf({0, kShuffledWidth, LateAt(0), LateAt(7), LateAt(100)});
+  RoomCounts counts = before;
+  counts.DropLateOutside(kCountsOpening, kCountsOpening + absl::Seconds(100));
+  EXPECT_EQ(counts, before);
+  counts.DropLateOutside(absl::InfinitePast(), absl::InfiniteFuture());
+  EXPECT_EQ(counts, before);
+  counts.DropLateOutside(kCountsOpening + absl::Seconds(1), kCountsOpening + absl::Seconds(99));
+  EXPECT_EQ(counts, CountsOf({0, kShuffledWidth, LateAt(7)}));
+  counts.DropLateOutside(kCountsOpening + absl::Seconds(99), kCountsOpening);
+  EXPECT_EQ(counts, CountsOf({0, kShuffledWidth})) << "no time is none";
+  RoomCounts nobody;
+  nobody.DropLateOutside(kCountsOpening, kCountsOpening);
+  EXPECT_EQ(nobody, RoomCounts());
+}
+
 }  // namespace
 }  // namespace tranche::server
