@@ -62,7 +62,9 @@ std::string DescribeRoomState(const Room& room, absl::Time now) {
     case Room::HELD_UNSPECIFIED:
       return "open: buyers are let in";
     case Room::HELD_NOT_OPEN:
-      return absl::StrCat("held: the sale is not open, or paused; see `tranchectl sku show ", sku, "`");
+      return absl::StrCat(
+          "held: the sale is not open, or paused, or the service mode is not NORMAL; see `tranchectl sku show ", sku,
+          "` and `tranchectl door mode`");
     case Room::HELD_RATE_ZERO:
       return absl::StrCat("held: its rate is 0; `tranchectl door set ", sku, " --room 200/s --yes` lets buyers in");
     case Room::HELD_ENOUGH:
@@ -73,6 +75,8 @@ std::string DescribeRoomState(const Room& room, absl::Time now) {
       return "empty: nobody waits";
     case Room::HELD_LEDGER_SILENT:
       return "held: the ledger does not say what is unsold; see `tranchectl status`";
+    case Room::HELD_COUNTING:
+      return "held: those who wait are being counted, so that nobody loses their turn; it goes on by itself";
     case Room::HELD_NO_BALANCER:
       return absl::StrCat("held: ", SinceComputed(room, now), "; see `tranchectl status`");
     default:

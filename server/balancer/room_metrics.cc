@@ -12,9 +12,9 @@ namespace {
 
 using internal::v1::RoomBoards;
 
-constexpr RoomBoards::Held kReasonsToHold[] = {RoomBoards::HELD_NOT_OPEN, RoomBoards::HELD_RATE_ZERO,
-                                               RoomBoards::HELD_ENOUGH, RoomBoards::HELD_NOBODY_WAITS,
-                                               RoomBoards::HELD_LEDGER_SILENT};
+constexpr RoomBoards::Held kReasonsToHold[] = {RoomBoards::HELD_NOT_OPEN,      RoomBoards::HELD_RATE_ZERO,
+                                               RoomBoards::HELD_ENOUGH,        RoomBoards::HELD_NOBODY_WAITS,
+                                               RoomBoards::HELD_LEDGER_SILENT, RoomBoards::HELD_COUNTING};
 
 void AddRoom(MetricSet* metrics, const RoomBoards::Room& room) {
   const MetricLabels labels = {{"sku", room.sku_id()}};

@@ -44,6 +44,8 @@ v1::Room::Held HeldToMessage(internal::v1::RoomBoards::Held held) {
       return v1::Room::HELD_NOBODY_WAITS;
     case internal::v1::RoomBoards::HELD_LEDGER_SILENT:
       return v1::Room::HELD_LEDGER_SILENT;
+    case internal::v1::RoomBoards::HELD_COUNTING:
+      return v1::Room::HELD_COUNTING;
     default:
       return v1::Room::HELD_UNSPECIFIED;
   }

@@ -81,7 +81,7 @@ def of_balancer(balancer=BALANCER):
         of_room("waiting"): steady(5000),
         of_room("computed_timestamp_seconds"): steady(1),
         **{of_room("held", reason=reason): steady(0)
-           for reason in ("not_open", "rate_zero", "enough", "nobody_waits", "ledger_silent")},
+           for reason in ("not_open", "rate_zero", "enough", "nobody_waits", "ledger_silent", "counting")},
     }
 
 

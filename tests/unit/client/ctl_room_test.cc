@@ -179,6 +179,8 @@ TEST(RoomViewTest, WhereNobodyIsLetInTheNextStepIsSaid) {
   EXPECT_THAT(state(Room::HELD_ENOUGH), HasSubstr("--room 200/s,ahead="));
   EXPECT_THAT(state(Room::HELD_LEDGER_SILENT), HasSubstr("`tranchectl status`"));
   EXPECT_THAT(state(Room::HELD_NOBODY_WAITS), HasSubstr("nobody waits"));
+  EXPECT_THAT(state(Room::HELD_COUNTING), HasSubstr("being counted"));
+  EXPECT_THAT(state(Room::HELD_NOT_OPEN), HasSubstr("`tranchectl door mode`"));
   EXPECT_THAT(state(static_cast<Room::Held>(77)), HasSubstr("newer tranchectl"));
   EXPECT_THAT(PrintedRoom("table", WaitingRoom(Room::HELD_NO_BALANCER)),
               HasSubstr("\ntv-55-oled: held: no balancer has computed it for 41s"));

@@ -130,8 +130,7 @@ TEST_F(RoomHandlerTest, TellsWhatTheBalancerHasComputed) {
 TEST_F(RoomHandlerTest, TellsWhyNobodyIsLetIn) {
   Store("tv", RoomPolicy());
   internal::v1::RoomBoards::Room board = Board();
-  for (int held = internal::v1::RoomBoards::HELD_NOT_OPEN; held <= internal::v1::RoomBoards::HELD_LEDGER_SILENT;
-       ++held) {
+  for (int held = internal::v1::RoomBoards::HELD_NOT_OPEN; held <= internal::v1::RoomBoards::HELD_COUNTING; ++held) {
     board.set_held(static_cast<internal::v1::RoomBoards::Held>(held));
     Announce(board);
     EXPECT_EQ(v1::Room::Held_Name(Rooms().at(0).held()), internal::v1::RoomBoards::Held_Name(board.held()));
