@@ -35,6 +35,30 @@ uint64_t FoundThreshold(const RoomBoards& found, const std::string& sku_id, int6
   return std::min(threshold, LateRank(now));
 }
 
+// How much longer the leader before wanted to count. Its clock may differ.
+absl::Duration FoundLeftToCount(const RoomBoards& found, const std::string& sku_id, int64_t round, absl::Time now) {
+  absl::Duration left = absl::ZeroDuration();
+  for (const RoomBoards::Room& room : found.rooms()) {
+    if (room.sku_id() != sku_id || room.round() != round || room.counting_until_us() <= 0) continue;
+    left = std::max(left, absl::FromUnixMicros(room.counting_until_us()) - now);
+  }
+  return std::min(left, RoomKeeper::kLongestCount);
+}
+
+absl::Duration TimeToCount(absl::Duration poll_interval) {
+  return RoomKeeper::kNodesFollow + RoomKeeper::kIntervalsToCount * poll_interval;
+}
+
+void SetComputed(const RoomStep& step, RoomBoards::Room* board) {
+  board->set_threshold(step.threshold);
+  *board->mutable_waiting() = step.waiting.ToMessage();
+  board->set_let_in_per_s(step.let_in_per_s);
+  board->set_leaving_per_s(step.leaving_per_s);
+  board->set_conversion(step.conversion);
+  board->set_under_way(step.under_way);
+  board->set_held(step.held);
+}
+
 bool SaysTheSame(RoomBoards a, RoomBoards b) {
   for (RoomBoards* const boards : {&a, &b}) {
     for (RoomBoards::Room& room : *boards->mutable_rooms()) room.clear_computed_at_us();
@@ -56,6 +80,8 @@ const char* HeldName(RoomBoards::Held held) {
       return "nobody_waits";
     case RoomBoards::HELD_LEDGER_SILENT:
       return "ledger_silent";
+    case RoomBoards::HELD_COUNTING:
+      return "counting";
     default:
       return "";
   }
@@ -67,7 +93,8 @@ RoomKeeper::RoomKeeper(storage::FrontLedger* home, quota::SessionSource* session
       leads_(std::move(leads)),
       find_sale_(std::move(find_sale)),
       clock_(clock),
-      rules_(home, clock) {}
+      rules_(home, clock),
+      reports_(clock) {}
 
 absl::Status RoomKeeper::Tick() {
   if (!leads_()) {
@@ -75,17 +102,21 @@ absl::Status RoomKeeper::Tick() {
     return absl::OkStatus();
   }
   int64_t front_version = 0;
-  ASSIGN_OR_RETURN(const RoomBoards found, Find(&front_version));
+  const absl::StatusOr<RoomBoards> found = Find(&front_version);
+  if (!found.ok()) {
+    reports_.NoteSilence();
+    return found.status();
+  }
   // Without the ledger, what is known of the policies holds.
   absl::Status status = rules_.Follow(front_version);
   if (!rules_.known()) return status;
-  FollowRounds(found);
+  FollowRounds(*found);
   ASSIGN_OR_RETURN(const Counts waiting, Waiting());
   AskForSales();
   // Meanwhile another may lead.
   if (!leads_()) return status;
   const auto computed = std::make_shared<const RoomBoards>(Compute(waiting));
-  status.Update(Announce(found, *computed));
+  status.Update(Announce(*found, *computed));
   Show(computed);
   return status;
 }
@@ -103,7 +134,8 @@ void RoomKeeper::Show(std::shared_ptr<const RoomBoards> boards) {
 // Whoever leads meanwhile goes on; what was known here is old when this process leads again.
 void RoomKeeper::StandBy() {
   rooms_.clear();
-  heard_.clear();
+  reports_.Forget();
+  follows_ = false;
   rules_.LookSoon();
   written_at_ = absl::InfinitePast();
   Show(nullptr);
@@ -133,44 +165,76 @@ void RoomKeeper::FollowRounds(const RoomBoards& found) {
     return rule == rules.end() || rule->second.round != room.second.round;
   });
   for (const auto& [sku_id, rule] : rules) {
-    if (rooms_.contains(sku_id)) continue;
-    const uint64_t threshold = FoundThreshold(found, sku_id, rule.round, clock_->Now());
-    rooms_.emplace(sku_id, Room{.round = rule.round, .pacer = RoomPacer(threshold), .anybody_let_in = threshold > 0});
+    const auto known = rooms_.find(sku_id);
+    if (known == rooms_.end()) {
+      rooms_.emplace(sku_id, NewRoom(found, sku_id, rule));
+      continue;
+    }
+    // Those who wait come as the interval before said; and nodes have forgotten, or keep, those of another time.
+    Room& room = known->second;
+    const absl::Duration interval = rule.pace.poll_interval;
+    if (room.poll_interval == interval) continue;
+    CountAnew(room, TimeToCount(std::max(room.poll_interval, interval)), clock_->Now());
+    room.poll_interval = interval;
   }
+  follows_ = true;
+}
+
+RoomKeeper::Room RoomKeeper::NewRoom(const RoomBoards& found, const std::string& sku_id, const RoomRound& rule) const {
+  const absl::Time now = clock_->Now();
+  const uint64_t threshold = FoundThreshold(found, sku_id, rule.round, now);
+  Room room{.round = rule.round,
+            .pacer = RoomPacer(threshold),
+            .anybody_let_in = threshold > 0,
+            .poll_interval = rule.pace.poll_interval};
+  CountAnew(room, FoundLeftToCount(found, sku_id, rule.round, now), now);
+  // One room too many before, and so counted by nobody, although buyers wait in it. Of a round that has just begun,
+  // nobody has waited.
+  const absl::Duration whole = TimeToCount(rule.pace.poll_interval);
+  if (follows_ && now - rule.started_at > whole) CountAnew(room, whole, now);
+  return room;
+}
+
+void RoomKeeper::CountAnew(Room& room, absl::Duration count_for, absl::Time now) {
+  room.count_for = std::max(LeftToCount(room, now), count_for);
+  room.count_since = now;
+}
+
+absl::Duration RoomKeeper::LeftToCount(const Room& room, absl::Time now) {
+  // It takes no longer because the clock was set back.
+  return std::max(absl::ZeroDuration(), std::min(room.count_since, now) + room.count_for - now);
 }
 
 absl::StatusOr<RoomKeeper::Counts> RoomKeeper::Waiting() {
   Counts waiting;
-  if (rooms_.empty()) return waiting;
-  std::map<storage::IncarnationId, RoomReport> reports;
   {
     const std::shared_ptr<quota::Coordination> session = sessions_->Session();
-    if (session == nullptr) return NoSession();
-    ASSIGN_OR_RETURN(reports, quota::ReadRoomReports(*session));
+    if (session == nullptr) {
+      reports_.NoteSilence();
+      return NoSession();
+    }
+    if (rooms_.empty()) {
+      // It has just answered, when it was asked for what is announced.
+      reports_.NoteNoRooms(*session);
+      return waiting;
+    }
+    RETURN_IF_ERROR(reports_.Read(*session));
   }
-  std::erase_if(heard_, [&](const auto& heard) { return !reports.contains(heard.first); });
   const absl::Time now = clock_->Now();
-  for (const auto& [node, report] : reports) {
-    if (!IsLive(node, report, now)) continue;
-    const int count = std::min(report.rooms_size(), kMostRooms);
+  for (const RoomReport* const report : reports_.Living()) {
+    const int count = std::min(report->rooms_size(), kMostRooms);
     for (int i = 0; i < count; ++i) {
-      const RoomReport::Room& reported = report.rooms(i);
+      const RoomReport::Room& reported = report->rooms(i);
       const auto room = rooms_.find(reported.sku_id());
       if (room == rooms_.end() || room->second.round != reported.round()) continue;
-      const std::optional<RoomCounts> counts = RoomCounts::FromMessage(reported.waiting());
-      if (counts.has_value()) waiting[reported.sku_id()].Merge(*counts);
+      std::optional<RoomCounts> counts = RoomCounts::FromMessage(reported.waiting());
+      if (!counts.has_value()) continue;
+      const RoomRound& rule = rules_.rooms().at(reported.sku_id());
+      counts->DropLateOutside(rule.started_at - kClocksDiffer, now + kClocksDiffer);
+      waiting[reported.sku_id()].Merge(*counts);
     }
   }
   return waiting;
-}
-
-// The node's clock says nothing here; only whether its report changes does.
-bool RoomKeeper::IsLive(storage::IncarnationId node, const RoomReport& report, absl::Time now) {
-  const auto [heard, is_new] = heard_.try_emplace(node);
-  if (is_new || heard->second.reported_at_us != report.reported_at_us() || now < heard->second.changed_at) {
-    heard->second = {.reported_at_us = report.reported_at_us(), .changed_at = now};
-  }
-  return now - heard->second.changed_at < kReportsLast;
 }
 
 void RoomKeeper::AskForSales() {
@@ -213,22 +277,34 @@ RoomBoards RoomKeeper::Compute(const Counts& waiting) {
     const RoomCounts living = counted == waiting.end() ? RoomCounts() : counted->second;
     const absl::Time now = clock_->Now();
     if (now - room.sale_at > kSaleLasts) room.sale.reset();
-    const RoomStep step = room.pacer.Step(now, rules.at(sku_id).pace, living, room.sale);
+    const RoomStep step = NextStep(room, rules.at(sku_id).pace, living, now);
     Tell(sku_id, room, step);
     RoomBoards::Room* const board = boards.add_rooms();
     board->set_sku_id(sku_id);
     board->set_round(room.round);
-    board->set_threshold(step.threshold);
-    *board->mutable_waiting() = step.waiting.ToMessage();
-    board->set_let_in_per_s(step.let_in_per_s);
-    board->set_leaving_per_s(step.leaving_per_s);
-    board->set_conversion(step.conversion);
-    board->set_under_way(step.under_way);
+    SetComputed(step, board);
     board->set_unsold(room.sale.has_value() ? room.sale->unsold : 0);
-    board->set_held(step.held);
     board->set_computed_at_us(absl::ToUnixMicros(now));
+    const absl::Duration left = LeftToCount(room, now);
+    if (left > absl::ZeroDuration()) board->set_counting_until_us(absl::ToUnixMicros(now + left));
   }
   return boards;
+}
+
+RoomStep RoomKeeper::NextStep(Room& room, const RoomPace& pace, const RoomCounts& living, absl::Time now) {
+  if (!reports_.complete() || LeftToCount(room, now) > absl::ZeroDuration()) {
+    RoomStep still = room.step;
+    still.threshold = room.pacer.threshold();
+    still.let_in_per_s = 0;
+    still.waiting = living;
+    still.held = RoomBoards::HELD_COUNTING;
+    return still;
+  }
+  std::optional<RoomSale> sale = room.sale;
+  // Who is let in could not claim.
+  if (sale.has_value() && !rules_.sells()) sale->open = false;
+  room.step = room.pacer.Step(now, pace, living, sale);
+  return room.step;
 }
 
 void RoomKeeper::Tell(const std::string& sku_id, Room& room, const RoomStep& step) {

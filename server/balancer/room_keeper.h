@@ -4,6 +4,9 @@
 //
 // What is announced is all that lasts: a leader goes on from the threshold that it finds. If nobody leads, thresholds
 // stand, and who was let in goes on.
+//
+// A threshold passes empty buckets at no cost. So buyers who wait and are not counted lose their turns to whoever comes
+// first, and a room lets nobody in (HELD_COUNTING) before all have had the time to be counted.
 #pragma once
 
 #include <cstdint>
@@ -22,10 +25,10 @@
 #include "quota/coordination/coordination.h"
 #include "server/admission/room_counts.h"
 #include "server/balancer/room_pacer.h"
+#include "server/balancer/room_reports.h"
 #include "server/balancer/room_rules.h"
 #include "storage/clock.h"
 #include "storage/ledger/front_ledger.h"
-#include "storage/ledger/incarnation_id.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::server {
@@ -48,8 +51,14 @@ class RoomKeeper {
   static constexpr absl::Duration kSlowAnswer = absl::Seconds(1);
   // Boards of which nothing has changed are written so often, so that all see that somebody keeps the rooms.
   static constexpr absl::Duration kWriteEvery = absl::Seconds(5);
-  // A report that has not changed for so long is that of a node that hangs. Nodes report twice a second.
-  static constexpr absl::Duration kReportsLast = absl::Seconds(10);
+  // After a change of the poll interval all nodes go by it within this, also those that miss its announcement.
+  static constexpr absl::Duration kNodesFollow = absl::Seconds(6);
+  // Then all who wait ask within this many intervals: each within one, and up to a tenth of it later.
+  static constexpr double kIntervalsToCount = 1.1;
+  // No room counts anew for longer, whatever is announced.
+  static constexpr absl::Duration kLongestCount = absl::Seconds(72);
+  // Late ranks are times by nodes' clocks. Those that cannot be, even if clocks differ by so much, are not counted.
+  static constexpr absl::Duration kClocksDiffer = absl::Minutes(1);
   // What happens to a room is told in the log at most so often.
   static constexpr absl::Duration kTellEvery = absl::Seconds(10);
 
@@ -71,7 +80,12 @@ class RoomKeeper {
   struct Room {
     int64_t round = 0;
     RoomPacer pacer;
+    RoomStep step = {};  // the last one
     bool anybody_let_in = false;
+    absl::Duration poll_interval = absl::ZeroDuration();
+    // Those who wait are counted anew, since when and for how long.
+    absl::Time count_since = absl::InfinitePast();
+    absl::Duration count_for = absl::ZeroDuration();
     absl::Time ask_at = absl::InfinitePast();
     // The ledger's last answer, and when; nullopt: it gave none.
     std::optional<RoomSale> sale = {};
@@ -80,21 +94,21 @@ class RoomKeeper {
     internal::v1::RoomBoards::Held told = internal::v1::RoomBoards::HELD_UNSPECIFIED;
     absl::Time told_at = absl::InfinitePast();
   };
-  struct Heard {
-    int64_t reported_at_us = 0;
-    absl::Time changed_at;  // by this process's clock
-  };
 
   void StandBy();
   // What is announced now; makes the path where it is missing.
   absl::StatusOr<internal::v1::RoomBoards> Find(int64_t* front_version);
   absl::StatusOr<Counts> Waiting();
-  bool IsLive(storage::IncarnationId node, const internal::v1::RoomReport& report, absl::Time now);
   void FollowRounds(const internal::v1::RoomBoards& found);
+  Room NewRoom(const internal::v1::RoomBoards& found, const std::string& sku_id, const RoomRound& rule) const;
+  // Nobody of the room is let in for so long; longer if that was so already.
+  static void CountAnew(Room& room, absl::Duration count_for, absl::Time now);
+  static absl::Duration LeftToCount(const Room& room, absl::Time now);
   // Asks those first that were not asked for longest.
   void AskForSales();
   void AskForSale(const std::string& sku_id, Room& room);
   internal::v1::RoomBoards Compute(const Counts& waiting);
+  RoomStep NextStep(Room& room, const RoomPace& pace, const RoomCounts& living, absl::Time now);
   void Tell(const std::string& sku_id, Room& room, const RoomStep& step);
   absl::Status Announce(const internal::v1::RoomBoards& found, const internal::v1::RoomBoards& computed);
   void Show(std::shared_ptr<const internal::v1::RoomBoards> boards);
@@ -105,7 +119,8 @@ class RoomKeeper {
   storage::Clock* const clock_;
   RoomRules rules_;
   std::map<std::string, Room> rooms_;  // by sku_id
-  std::map<storage::IncarnationId, Heard> heard_;
+  RoomReports reports_;
+  bool follows_ = false;  // the rooms were known at an earlier look, and it has led since
   absl::Time written_at_ = absl::InfinitePast();
 
   mutable absl::Mutex mutex_;

@@ -30,6 +30,7 @@ absl::Status RoomRules::Read() {
   ASSIGN_OR_RETURN(const storage::FrontChanges changes, ledger_->ReadFrontChanges(known_, std::nullopt));
   if (changes.complete) all_.clear();
   for (const storage::FrontPolicyRow& row : changes.policies) Apply(row);
+  if (changes.mode.has_value()) mode_ = changes.mode->kind;
   known_ = changes.version;
   ChoosePaced();
   return absl::OkStatus();
@@ -42,6 +43,7 @@ void RoomRules::Apply(const storage::FrontPolicyRow& row) {
   if (!policy.unreadable.empty() || !policy.room.has_value()) return;
   RoomRound round;
   round.round = policy.room->round;
+  if (row.round.has_value()) round.started_at = row.round->started_at;
   round.pace.buyers_per_s = policy.room->buyers_per_s;
   round.pace.ahead = policy.room->ahead;
   round.pace.poll_interval = policy.room->poll_interval;

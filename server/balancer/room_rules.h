@@ -16,6 +16,7 @@ namespace tranche::server {
 
 struct RoomRound {
   int64_t round = 0;
+  absl::Time started_at = absl::InfinitePast();  // the round, by home's clock
   RoomPace pace = {};
 };
 
@@ -39,6 +40,8 @@ class RoomRules {
   bool known() const { return known_.number > 0; }
   // By sku_id, the first kMostRooms. A policy that cannot be read counts as one without a room.
   const std::map<std::string, RoomRound>& rooms() const { return paced_; }
+  // May buyers claim, by the service mode? If not, the rooms let nobody in.
+  bool sells() const { return mode_ == storage::ServiceMode::Kind::kNormal; }
 
  private:
   absl::Status Read();
@@ -48,6 +51,7 @@ class RoomRules {
   storage::FrontLedger* const ledger_;
   storage::Clock* const clock_;
   storage::FrontVersion known_;
+  storage::ServiceMode::Kind mode_ = storage::ServiceMode::Kind::kNormal;
   int64_t announced_ = 0;
   absl::Time looked_at_ = absl::InfinitePast();
   std::map<std::string, RoomRound> all_;
