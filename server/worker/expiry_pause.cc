@@ -1,5 +1,7 @@
 #include "server/worker/expiry_pause.h"
 
+#include <algorithm>
+
 #include "absl/status/statusor.h"
 #include "glog/logging.h"
 
@@ -9,6 +11,7 @@ void ExpiryPause::LookIfDue() {
   {
     absl::MutexLock lock(&mutex_);
     const absl::Time now = clock_->Now();
+    if (!first_look_at_.has_value()) first_look_at_ = now;
     // Also if the clock was set back.
     if (now < look_at_ && look_at_ <= now + kLookEvery) return;
     look_at_ = now + kLookEvery;
@@ -18,22 +21,40 @@ void ExpiryPause::LookIfDue() {
     LOG_EVERY_T(WARNING, 60) << "home does not say whether holds expire now: " << mode.status();
     return;
   }
-  const bool read_only = mode->kind == storage::ServiceMode::Kind::kReadOnly;
   absl::MutexLock lock(&mutex_);
+  Note(*mode);
+}
+
+void ExpiryPause::Note(const storage::ServiceMode& mode) {
+  const absl::Time now = clock_->Now();
+  const bool read_only = mode.kind == storage::ServiceMode::Kind::kReadOnly;
   if (read_only != read_only_) {
     LOG(WARNING) << (read_only ? "no hold expires: the service mode is READ_ONLY"
                                : "the service mode is not READ_ONLY any more: holds expire again in a minute");
   }
-  if (read_only_ && !read_only) resume_at_ = clock_->Now() + kGrace;
+  const bool saw_all = answered_at_.has_value() && now - *answered_at_ <= kOutOfSight;
+  if (read_only_ && !read_only) {
+    resume_at_ = now + kGrace;
+  } else if (!saw_all && mode.changed_at.has_value()) {
+    // Which mode it was before, is not stored. Home's clock may be ahead.
+    resume_at_ = std::max(resume_at_, std::min(now, *mode.changed_at) + kGrace);
+  }
+  answered_at_ = now;
   read_only_ = read_only;
 }
 
 bool ExpiryPause::paused() const {
   absl::MutexLock lock(&mutex_);
   if (read_only_) return true;
-  // Never longer than it was meant to be, should the clock be set back.
-  const absl::Duration left = resume_at_ - clock_->Now();
-  return left > absl::ZeroDuration() && left <= kGrace;
+  if (!answered_at_.has_value()) {
+    return !first_look_at_.has_value() || IsBefore(*first_look_at_ + kFirstAnswer, kFirstAnswer);
+  }
+  return IsBefore(resume_at_, kGrace);
+}
+
+bool ExpiryPause::IsBefore(absl::Time end, absl::Duration most) const {
+  const absl::Duration left = end - clock_->Now();
+  return left > absl::ZeroDuration() && left <= most;
 }
 
 }  // namespace tranche::server

@@ -127,8 +127,8 @@ class ExpiryPauseTest : public ::testing::Test {
 };
 
 TEST_F(ExpiryPauseTest, HoldsExpireUnlessNobodyCanPay) {
-  EXPECT_FALSE(pause_.paused()) << "before anything is known";
-  EXPECT_FALSE(PausedNow());
+  EXPECT_TRUE(pause_.paused()) << "before anything is known";
+  EXPECT_FALSE(PausedNow()) << "the mode was never set";
   SetMode(storage::ServiceMode::Kind::kChangesOnly);
   EXPECT_FALSE(PausedNow());
   SetMode(storage::ServiceMode::Kind::kReadOnly);
@@ -146,12 +146,50 @@ TEST_F(ExpiryPauseTest, AfterItBuyersHaveAMomentToPay) {
 }
 
 TEST_F(ExpiryPauseTest, WhileHomeIsAwayWhatWasKnownHolds) {
+  ASSERT_FALSE(PausedNow());
   home_.FailNext(1);
   EXPECT_FALSE(PausedNow());
   SetMode(storage::ServiceMode::Kind::kReadOnly);
   ASSERT_TRUE(PausedNow());
   home_.FailNext(1000);
   clock_.AdvanceBy(absl::Hours(1));
+  EXPECT_TRUE(PausedNow());
+}
+
+TEST_F(ExpiryPauseTest, UntilHomeAnswersNothingExpiresForAWhile) {
+  home_.FailNext(1000);
+  ASSERT_TRUE(PausedNow());
+  clock_.AdvanceBy(ExpiryPause::kFirstAnswer - absl::Seconds(2));
+  EXPECT_TRUE(PausedNow());
+  EXPECT_FALSE(PausedNow()) << "home may be away for hours";
+}
+
+TEST_F(ExpiryPauseTest, AWorkerThatBeginsAfterItGivesBuyersTheirMoment) {
+  SetMode(storage::ServiceMode::Kind::kReadOnly);
+  clock_.AdvanceBy(absl::Hours(1));
+  for (const auto kind : {storage::ServiceMode::Kind::kChangesOnly, storage::ServiceMode::Kind::kNormal}) {
+    SetMode(kind);
+    clock_.AdvanceBy(absl::Seconds(10));
+    ExpiryPause begun(&home_, &clock_);
+    begun.LookIfDue();
+    EXPECT_TRUE(begun.paused());
+    clock_.AdvanceBy(ExpiryPause::kGrace - absl::Seconds(11));
+    EXPECT_TRUE(begun.paused());
+    clock_.AdvanceBy(absl::Seconds(1));
+    EXPECT_FALSE(begun.paused());
+    ExpiryPause late(&home_, &clock_);
+    late.LookIfDue();
+    EXPECT_FALSE(late.paused()) << "it was set long ago";
+  }
+}
+
+TEST_F(ExpiryPauseTest, WhatWasMissedWhileHomeWasAwayMayHaveBeenReadOnly) {
+  ASSERT_FALSE(PausedNow());
+  SetMode(storage::ServiceMode::Kind::kReadOnly);
+  SetMode(storage::ServiceMode::Kind::kNormal);
+  home_.FailNext(1);
+  ASSERT_FALSE(PausedNow());
+  clock_.AdvanceBy(absl::Seconds(10));
   EXPECT_TRUE(PausedNow());
 }
 
