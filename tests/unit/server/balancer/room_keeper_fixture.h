@@ -89,6 +89,9 @@ class RoomKeeperFixture : public ::testing::Test {
     }
   }
 
+  // Until all nodes are known to have reported, since this process leads.
+  void Settle() { Ticks(static_cast<int>(RoomReports::kNodesReport / kKeeperTick) + 1); }
+
   internal::v1::RoomBoards Announced() { return *quota::ReadRoomBoards(*nodes_); }
   // That of the SKU; an empty one if there is none.
   internal::v1::RoomBoards::Room Board(const std::string& sku_id = "tv") {

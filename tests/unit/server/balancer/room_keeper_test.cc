@@ -50,6 +50,7 @@ TEST_F(RoomKeeperTest, LetsInWhoWaitsAtWhicheverNode) {
   Ticks(1);
   EXPECT_EQ(Counted(), 5000u) << "those of a round that does not run count for nobody";
   EXPECT_EQ(Board().round(), 1);
+  Settle();
   uint64_t threshold = Board().threshold();
   for (int i = 0; i < 10; ++i) {
     Ticks(1);
@@ -81,6 +82,8 @@ TEST_F(RoomKeeperTest, GoesOnFromTheThresholdThatItFinds) {
   Announce(1, 12345);
   Ticks(1);
   EXPECT_EQ(Board().threshold(), 12345u);
+  Settle();
+  EXPECT_EQ(Board().threshold(), 12345u);
   EXPECT_EQ(Board().held(), RoomBoards::HELD_RATE_ZERO);
 }
 
@@ -103,6 +106,7 @@ TEST_F(RoomKeeperTest, NobodyWhoComesLaterIsLetInByAThresholdThatSomebodyWrote) 
 TEST_F(RoomKeeperTest, ANewRoundBeginsAtItsBeginning) {
   OpenRoom("tv", 1000);
   Wait(1, 3000);
+  Settle();
   Ticks(10);
   EXPECT_GT(Board().threshold(), 0u);
   OpenRoom("tv", 0, /*new_round=*/true);
@@ -149,6 +153,7 @@ TEST_F(RoomKeeperTest, TheLedgerIsAskedOnceASecond) {
 TEST_F(RoomKeeperTest, WithoutAnAnswerOfTheLedgerNobodyIsLetIn) {
   OpenRoom("tv", 100);
   Wait(1, 5000);
+  Settle();
   Ticks(6);
   EXPECT_GT(Board().threshold(), 0u);
   sale_ = absl::UnavailableError("down");
@@ -166,7 +171,7 @@ TEST_F(RoomKeeperTest, WhatNoShardHasIsNotOpen) {
   OpenRoom("tv", 100);
   Wait(1, 100);
   sale_ = std::optional<RoomSale>();
-  Ticks(2);
+  Settle();
   EXPECT_EQ(Board().held(), RoomBoards::HELD_NOT_OPEN);
   EXPECT_EQ(Board().threshold(), 0u);
 }
@@ -185,7 +190,7 @@ TEST_F(RoomKeeperTest, WhoHasNotReadThePoliciesAnnouncesNothing) {
 TEST_F(RoomKeeperTest, WithoutTheFrontLedgerThePoliciesThatAreKnownHold) {
   OpenRoom("tv", 100);
   Wait(1, 5000);
-  Ticks(2);
+  Settle();
   const uint64_t threshold = Board().threshold();
   ledger_.FailNext(1000);
   for (int i = 0; i < 12; ++i) Tick().IgnoreError();
@@ -207,7 +212,7 @@ TEST_F(RoomKeeperTest, APolicyThatIsAnnouncedIsReadAtOnce) {
 
 TEST_F(RoomKeeperTest, WhatHasNotChangedIsWrittenNowAndThen) {
   OpenRoom("tv", 0);
-  Ticks(2);
+  Settle();
   const int32_t writes = BoardWrites();
   Ticks(40);
   EXPECT_GE(BoardWrites() - writes, 3) << "others must see that somebody keeps the room";
@@ -262,7 +267,7 @@ TEST_F(RoomKeeperTest, MetricsAreThereWhileItLeadsAndTheRoomIsThere) {
   OpenRoom("tv", 0);
   SetSale(/*open=*/true, 70);
   Wait(1, 300);
-  Ticks(1);
+  Settle();
   const MetricLabels tv = {{"sku", "tv"}};
   EXPECT_THAT(MetricValues(metrics).Of("tranche_room_waiting", tv), Optional(300));
   EXPECT_THAT(MetricValues(metrics).Of("tranche_room_unsold", tv), Optional(70));
