@@ -201,7 +201,7 @@ class EnteringASale(unittest.TestCase):
 
     program = WITH_PYTHON
 
-    def enter(self, answer, *words):
+    def enter(self, answer, *words, code=grpc.StatusCode.RESOURCE_EXHAUSTED):
         requests = []
 
         class Door(door_rpc.FrontDoorServiceServicer):
@@ -209,8 +209,9 @@ class EnteringASale(unittest.TestCase):
                 requests.append(request)
                 if isinstance(answer, door_pb.EnterSaleResponse):
                     return answer
-                context.set_trailing_metadata([("grpc-status-details-bin", answer.SerializeToString())])
-                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "as scripted")
+                if answer is not None:  # otherwise an error of gRPC, without details
+                    context.set_trailing_metadata([("grpc-status-details-bin", answer.SerializeToString())])
+                context.abort(code, "as scripted")
 
         server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=1))
         door_rpc.add_FrontDoorServiceServicer_to_server(Door(), server)
@@ -218,7 +219,10 @@ class EnteringASale(unittest.TestCase):
         server.start()
         self.addCleanup(server.stop, None)
         told = enter(f"127.0.0.1:{port}", "tv", "alice", "203.0.113.7", *words, program=self.program)
-        (request,) = requests
+        # gRPC itself repeats what is UNAVAILABLE.
+        request = requests[0]
+        if code != grpc.StatusCode.UNAVAILABLE:
+            self.assertEqual(len(requests), 1)
         return told, request
 
     def test_who_has_to_wait_is_told_how_long(self):
@@ -234,29 +238,37 @@ class EnteringASale(unittest.TestCase):
         waits.retry_after.FromMilliseconds(2500)
         waits.place.ticket = "the-next-ticket"
         told, request = self.enter(waits, "", "the-last-ticket")
-        self.assertEqual(told, {"retry_after_s": 2.5, "ticket": "the-next-ticket"}, "the rest is not known")
+        self.assertEqual(told, {"retry_after_s": 2.5, "ticket": "the-next-ticket", "in_room": True},
+                         "the rest is not known")
         self.assertEqual(request.waiting_ticket, "the-last-ticket")
         waits.place.ahead = 0
         waits.place.expected_wait.FromMilliseconds(1500)
         told, request = self.enter(waits)
-        self.assertEqual(told, {"retry_after_s": 2.5, "ticket": "the-next-ticket", "ahead": 0, "expected_wait_s": 1.5})
+        self.assertEqual(told, {"retry_after_s": 2.5, "ticket": "the-next-ticket", "in_room": True, "ahead": 0,
+                                "expected_wait_s": 1.5})
         self.assertEqual(request.waiting_ticket, "")
 
-    def test_who_waits_while_nobody_is_let_in_is_told_why_and_goes_on_waiting(self):
+    def test_who_waits_is_told_why_nobody_is_let_in(self):
         waits = door_pb.EnterSaleResponse()
-        waits.retry_after.FromMilliseconds(2500)
+        waits.retry_after.FromMilliseconds(20000)
         waits.place.ticket = "the-next-ticket"
         waits.place.sale_refusal = "SALE_PAUSED"
-        self.assertEqual(self.enter(waits)[0],
-                         {"retry_after_s": 2.5, "ticket": "the-next-ticket", "held": "SALE_PAUSED"})
-        waits.place.sale_refusal_text = "Back at nine."
-        self.assertEqual(self.enter(waits)[0]["held_text"], "Back at nine.")
+        waits.place.sale_refusal_text = "We are back soon."
+        self.assertEqual(self.enter(waits)[0], {
+            "retry_after_s": 20, "ticket": "the-next-ticket", "in_room": True, "sale_refusal": "SALE_PAUSED",
+            "sale_refusal_text": "We are back soon."})
+
+    def test_who_is_let_in_keeps_the_ticket(self):
+        let_in = door_pb.EnterSaleResponse(admitted=True)
+        let_in.place.ticket = "the-next-ticket"
+        self.assertEqual(self.enter(let_in)[0], {"token": "", "ticket": "the-next-ticket", "in_room": True})
 
     def test_a_challenge_in_a_room_does_not_cost_the_place(self):
         asked = door_pb.EnterSaleResponse(admitted=True)
         asked.challenge.altcha = "{}"
         asked.place.ticket = "the-next-ticket"
-        self.assertEqual(self.enter(asked)[0], {"challenge": "{}", "problem": "", "ticket": "the-next-ticket"})
+        self.assertEqual(self.enter(asked)[0],
+                         {"challenge": "{}", "problem": "", "ticket": "the-next-ticket", "in_room": True})
 
     def test_a_rate_limit_is_passed_on_after_one_try(self):
         retry = error_details_pb2.RetryInfo()
@@ -265,6 +277,22 @@ class EnteringASale(unittest.TestCase):
             packed(error_details_pb2.ErrorInfo(domain="tranche", reason="RATE_LIMITED")), packed(retry)])
         told, _ = self.enter(limited)
         self.assertEqual(told, {"retry_after_s": 0.7})
+
+    def test_what_passes_does_not_end_the_waiting(self):
+        empty_here = status_pb2.Status(code=grpc.StatusCode.UNAVAILABLE.value[0], details=[
+            packed(error_details_pb2.ErrorInfo(domain="tranche", reason="EXHAUSTED_HERE"))])
+        for what, answer, code in (("no details", None, grpc.StatusCode.INTERNAL),
+                                   ("EXHAUSTED_HERE", empty_here, grpc.StatusCode.UNAVAILABLE)):
+            with self.subTest(what):
+                told, _ = self.enter(answer, "", "the-last-ticket", code=code)
+                self.assertEqual(set(told), {"retry_after_s"})
+                self.assertTrue(5 <= told["retry_after_s"] <= 10, told)
+
+    def test_what_is_final_ends_it(self):
+        sold_out = status_pb2.Status(code=grpc.StatusCode.FAILED_PRECONDITION.value[0], details=[
+            packed(error_details_pb2.ErrorInfo(domain="tranche", reason="SOLD_OUT"))])
+        with self.assertRaisesRegex(AssertionError, "as scripted"):  # what the program ended with
+            self.enter(sold_out, code=grpc.StatusCode.FAILED_PRECONDITION)
 
     def test_a_challenge_goes_to_the_page_and_its_solution_comes_back(self):
         asked = door_pb.EnterSaleResponse(admitted=True, challenge_problem="expired")
@@ -309,7 +337,7 @@ class WaitingInARoom(unittest.TestCase):
     def test_who_is_not_let_in_in_time_keeps_the_ticket(self):
         told, tickets = self.wait([self.place("first", 10), self.place("second", 3_600_000)], seconds=60)
         self.assertEqual(tickets, ["", "first"])
-        self.assertEqual(told, {"ticket": "second", "retry_after_s": 3600.0})
+        self.assertEqual(told, {"ticket": "second", "in_room": True, "retry_after_s": 3600.0})
 
 
 class EnteringASaleInNode(EnteringASale):
