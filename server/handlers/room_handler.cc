@@ -111,6 +111,14 @@ absl::StatusOr<v1::ListRoomsResponse> RoomHandler::List(const v1::ListRoomsReque
   return response;
 }
 
+v1::Room RoomHandler::ToMessage(const internal::v1::RoomBoards::Room& board, absl::Time now) {
+  v1::Room room;
+  room.set_sku_id(board.sku_id());
+  room.set_round(board.round());
+  FillBoard(board, now, room);
+  return room;
+}
+
 internal::v1::RoomBoards RoomHandler::ReadBoards() {
   using Boards = internal::v1::RoomBoards;
   const auto asked = boards_.Ask(*executor_, [sessions = sessions_]() -> absl::StatusOr<Boards> {

@@ -25,6 +25,9 @@ class RoomHandler {
               storage::Clock* clock)
       : ledger_(ledger), sessions_(sessions), executor_(executor), clock_(clock) {}
 
+  // Of one board, as it was announced: everything but the policy's rule.
+  static v1::Room ToMessage(const internal::v1::RoomBoards::Room& board, absl::Time now);
+
   // The ledger's errors. Without ZooKeeper the rooms are listed all the same, as held for want of a balancer.
   absl::StatusOr<v1::ListRoomsResponse> List(const v1::ListRoomsRequest& request);
 

@@ -4,6 +4,10 @@
 
 #include "absl/time/clock.h"
 #include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/room_announcements.h"
+#include "server/admission/door_rooms.h"
+#include "server/handlers/field_checks.h"
+#include "server/handlers/room_handler.h"
 #include "server/handlers/service_mode_handler.h"
 #include "server/handlers/status_messages.h"
 #include "server/handlers/status_problems.h"
@@ -50,6 +54,12 @@ absl::StatusOr<ClusterTraffic> StatusHandler::LookAtTraffic(quota::SessionSource
   return ReadClusterTraffic(*session);
 }
 
+absl::StatusOr<internal::v1::RoomBoards> StatusHandler::LookAtRooms(quota::SessionSource& sessions) {
+  const std::shared_ptr<quota::Coordination> session = sessions.Session();
+  if (session == nullptr) return absl::UnavailableError("this node has no session");
+  return quota::ReadRoomBoards(*session);
+}
+
 absl::StatusOr<StatusHandler::Books> StatusHandler::LookAtBooks(storage::HealthLedger& ledger,
                                                                 storage::DrawLedger& draws,
                                                                 storage::FrontLedger* front) {
@@ -71,17 +81,20 @@ absl::StatusOr<v1::GetStatusResponse> StatusHandler::Get(const v1::GetStatusRequ
 
   const auto tree_asked = tree_.Ask(*executor_, [sessions = sessions_, names] { return LookAtTree(*sessions, names); });
   const auto traffic_asked = traffic_.Ask(*executor_, [sessions = sessions_] { return LookAtTraffic(*sessions); });
+  const auto rooms_asked = rooms_.Ask(*executor_, [sessions = sessions_] { return LookAtRooms(*sessions); });
   std::vector<ShardQuestions> asked = AskShards(shards);
   const absl::StatusOr<Tree> tree = tree_asked->Await(until);
   // Before any shard is waited for, so that one that hangs hides nothing that the others know.
   if (tree.ok()) AskForGoneNodes(shards, *tree, &asked);
   const absl::StatusOr<ClusterTraffic> traffic = traffic_asked->Await(until);
+  const absl::StatusOr<internal::v1::RoomBoards> rooms = rooms_asked->Await(until);
 
   v1::GetStatusResponse response;
   for (size_t i = 0; i < shards.size(); ++i) FillShard(*shards[i], asked[i], until, tree, &response);
   const absl::Time now = clock_->Now();
   *response.mutable_time() = ToTimestamp(now);
   FillCoordination(tree, traffic, now, &response);
+  if (rooms.ok()) FillRooms(*rooms, now, &response);
   // Without ZooKeeper it is not known who serves.
   if (tree.ok()) FillGoneNodes(shards, asked, until, &response);
   for (v1::Problem& problem : ProblemsOf(response)) *response.add_problems() = std::move(problem);
@@ -152,6 +165,14 @@ void StatusHandler::FillCoordination(const absl::StatusOr<Tree>& tree, const abs
     *response->add_nodes() = ToMessage(node, report == told.nodes.end() ? nullptr : &report->second, now);
   }
   for (v1::SkuTraffic& sku : BusiestSkus(told, kBusiestTold)) *response->add_busiest() = std::move(sku);
+}
+
+void StatusHandler::FillRooms(const internal::v1::RoomBoards& boards, absl::Time now, v1::GetStatusResponse* response) {
+  for (const internal::v1::RoomBoards::Room& board : boards.rooms()) {
+    if (response->rooms_size() == kMostRooms) break;
+    // Anybody may have written it.
+    if (CheckSkuId(board.sku_id()).ok()) *response->add_rooms() = RoomHandler::ToMessage(board, now);
+  }
 }
 
 void StatusHandler::FillShard(const storage::ShardBackend& shard, const ShardQuestions& asked, absl::Time until,

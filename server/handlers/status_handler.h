@@ -23,6 +23,7 @@
 #include "storage/ledger/front_ledger.h"
 #include "storage/ledger/health_ledger.h"
 #include "storage/shards/shard_set.h"
+#include "tranche/internal/v1/coordination.pb.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {
@@ -71,6 +72,7 @@ class StatusHandler {
 
   static absl::StatusOr<Tree> LookAtTree(quota::SessionSource& sessions, const std::vector<std::string>& shards);
   static absl::StatusOr<ClusterTraffic> LookAtTraffic(quota::SessionSource& sessions);
+  static absl::StatusOr<internal::v1::RoomBoards> LookAtRooms(quota::SessionSource& sessions);
   // `front`: null, or home's.
   static absl::StatusOr<Books> LookAtBooks(storage::HealthLedger& ledger, storage::DrawLedger& draws,
                                            storage::FrontLedger* front);
@@ -81,6 +83,7 @@ class StatusHandler {
   void AskForGoneNodes(const storage::ShardList& shards, const Tree& tree, std::vector<ShardQuestions>* asked);
   void FillCoordination(const absl::StatusOr<Tree>& tree, const absl::StatusOr<ClusterTraffic>& traffic, absl::Time now,
                         v1::GetStatusResponse* response);
+  static void FillRooms(const internal::v1::RoomBoards& boards, absl::Time now, v1::GetStatusResponse* response);
   void FillShard(const storage::ShardBackend& shard, const ShardQuestions& asked, absl::Time until,
                  const absl::StatusOr<Tree>& tree, v1::GetStatusResponse* response);
   void FillBooks(const std::string& shard, const Books& books, absl::Time now, v1::ShardStatus* message);
@@ -96,6 +99,7 @@ class StatusHandler {
   DrawWatch draws_;
   BoundedLook<Tree> tree_;
   BoundedLook<ClusterTraffic> traffic_;
+  BoundedLook<internal::v1::RoomBoards> rooms_;
   absl::Mutex mutex_;
   std::map<std::string, std::shared_ptr<ShardLooks>> looks_ ABSL_GUARDED_BY(mutex_);
   absl::Time tree_answered_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();

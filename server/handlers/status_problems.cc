@@ -49,6 +49,7 @@ class Finder {
     LookAtCoordination();
     for (const v1::ShardStatus& shard : found_.shards()) LookAtShard(shard);
     LookAtNodes();
+    for (const v1::Room& room : found_.rooms()) LookAtRoom(room);
     std::stable_sort(problems_.begin(), problems_.end(),
                      [](const v1::Problem& a, const v1::Problem& b) { return a.severity() > b.severity(); });
     return std::move(problems_);
@@ -444,6 +445,30 @@ class Finder {
         absl::StrCat(Plural(pool.units(), "unit", "units"), " of ", pool.sku_id(),
                      pool.units() == 1 ? " waits" : " wait", " in the pool, untouched", SinceText(since), "."),
         "see that a balancer leads and a node serves; if so, the balancer's log names a SKU that is locked", since);
+  }
+
+  // While nobody waits, nobody misses anything; nor before the opening, or while enough are let in.
+  void LookAtRoom(const v1::Room& room) {
+    const int64_t waiting = room.shuffled_waiting() + room.late_waiting();
+    if (waiting <= 0) return;
+    const std::string who = absl::StrCat("In the waiting room of ", room.sku_id(), " ", waiting,
+                                         waiting == 1 ? " buyer waits" : " buyers wait");
+    if (room.held() == v1::Room::HELD_RATE_ZERO) {
+      return Add(
+          "ROOM_HELD", kWarning, room.sku_id(),
+          absl::StrCat(who, ", and its policy lets in nobody. They keep their places."),
+          absl::StrCat("`tranchectl door set ", room.sku_id(), " --room RATE/s --yes` when buyers may come again"));
+    }
+    const bool silent = room.held() == v1::Room::HELD_LEDGER_SILENT;
+    if (!silent && room.held() != v1::Room::HELD_NO_BALANCER) return;
+    const bool computed_once = room.has_compute_time() && !silent;
+    const Since since = computed_once ? Since(TimeIn(room.compute_time())) : Since(std::nullopt);
+    const std::string why = silent ? "the ledger does not say what is unsold" : "no balancer computes who is next";
+    Add("ROOM_STALLED", kCritical, room.sku_id(),
+        absl::StrCat(who, ", and ", why, SinceText(since), ": nobody new is let in. They keep their places."),
+        silent ? "see that the SKU's database answers, and what locks its rows; the room goes on by itself"
+               : "see that a balancer leads home, and what its log says of rooms; the room goes on by itself",
+        since);
   }
 
   void LookAtNodes() {

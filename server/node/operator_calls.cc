@@ -24,9 +24,9 @@ constexpr int kStatusQueue = 16;
 // waits behind them.
 constexpr int kLongReadThreads = 2;
 constexpr int kLongReadQueue = 64;
-// Questions to ZooKeeper: two for the status, one for the traffic, and one for the waiting rooms; and one to the
+// Questions to ZooKeeper: three for the status, one for the traffic, and one for the waiting rooms; and one to the
 // ledger.
-constexpr int kLookThreads = 5;
+constexpr int kLookThreads = 6;
 // For callers who may not go on.
 constexpr absl::Duration kCheckExports = absl::Seconds(1);
 // Per shard, while a SKU moves.

@@ -9,7 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "quota/coordination/room_announcements.h"
+#include "server/admission/room_counts.h"
+#include "server/admission/room_rank.h"
 #include "server/handlers/reserved_units.h"
+#include "server/handlers/room_handler.h"
 #include "server/handlers/status_problems.h"
 #include "server/handlers/traffic_handler.h"
 #include "storage/fake/fake_draw_ledger.h"
@@ -106,6 +110,27 @@ class StatusHandlerTest : public AdminHandlersTest {
   StatusHandler handler_{&shards_, &sessions_, &tree_executor_, &clock_, absl::Milliseconds(20)};
   TrafficHandler traffic_{&ledger_, &sessions_, &tree_executor_, &clock_};
 };
+
+TEST_F(StatusHandlerTest, TellsOfWaitingRooms) {
+  RoomCounts waiting;
+  waiting.Add(LateRank(clock_.Now()), 3);
+  internal::v1::RoomBoards boards;
+  internal::v1::RoomBoards::Room* const board = boards.add_rooms();
+  board->set_sku_id("tv");
+  board->set_round(2);
+  *board->mutable_waiting() = waiting.ToMessage();
+  board->set_computed_at_us(absl::ToUnixMicros(clock_.Now()));
+  boards.add_rooms()->set_sku_id("not a SKU");
+  ASSERT_TRUE(quota::WriteRoomBoards(*sessions_.session, boards).ok());
+  const v1::GetStatusResponse status = Status();
+  ASSERT_EQ(status.rooms_size(), 1);
+  EXPECT_EQ(status.rooms(0).sku_id(), "tv");
+  EXPECT_EQ(status.rooms(0).round(), 2);
+  EXPECT_EQ(status.rooms(0).late_waiting(), 3);
+  EXPECT_THAT(Codes(status), Not(Contains("ROOM_STALLED")));
+  clock_.AdvanceBy(RoomHandler::kFresh + absl::Seconds(1));
+  EXPECT_THAT(Codes(Status()), Contains("ROOM_STALLED")) << "nobody computes it any more";
+}
 
 TEST_F(StatusHandlerTest, TellsWhoRuns) {
   BeatAll();

@@ -351,6 +351,39 @@ TEST_F(StatusProblemsTest, ADrawThatDoesNotGoOn) {
   EXPECT_THAT(Expect("DRAW_STALLED", "tv", kWarning).text(), HasSubstr("not ranked"));
 }
 
+TEST_F(StatusProblemsTest, AWaitingRoomThatNobodyComputes) {
+  v1::Room* room = found_.add_rooms();
+  room->set_sku_id("tv");
+  room->set_shuffled_waiting(40);
+  room->set_late_waiting(2);
+  *room->mutable_compute_time() = ToTimestamp(kNow - absl::Minutes(1));
+  EXPECT_THAT(Codes(), IsEmpty());
+  room->set_held(v1::Room::HELD_NO_BALANCER);
+  EXPECT_THAT(
+      Expect("ROOM_STALLED", "tv", kCritical).text(),
+      AllOf(HasSubstr("room of tv 42 buyers wait"), HasSubstr("no balancer computes who is next since 13:59:00")));
+  room->set_held(v1::Room::HELD_LEDGER_SILENT);
+  EXPECT_THAT(Expect("ROOM_STALLED", "tv", kCritical).text(), HasSubstr("what is unsold: nobody new"));
+  room->clear_late_waiting();
+  room->clear_shuffled_waiting();
+  EXPECT_THAT(Codes(), IsEmpty()) << "nobody waits";
+}
+
+TEST_F(StatusProblemsTest, AWaitingRoomThatIsHeld) {
+  v1::Room* room = found_.add_rooms();
+  room->set_sku_id("tv");
+  room->set_held(v1::Room::HELD_RATE_ZERO);
+  EXPECT_THAT(Codes(), IsEmpty()) << "nobody waits";
+  room->set_late_waiting(1);
+  const v1::Problem problem = Expect("ROOM_HELD", "tv", kWarning);
+  EXPECT_THAT(problem.text(), HasSubstr("1 buyer waits"));
+  EXPECT_THAT(problem.next_step(), HasSubstr("door set tv --room"));
+  for (const v1::Room::Held held : {v1::Room::HELD_NOT_OPEN, v1::Room::HELD_ENOUGH, v1::Room::HELD_UNSPECIFIED}) {
+    room->set_held(held);
+    EXPECT_THAT(Codes(), IsEmpty()) << held;
+  }
+}
+
 TEST_F(StatusProblemsTest, MessagesThatNobodyTakes) {
   sink_->set_pending(2775);
   *sink_->mutable_oldest_pending() = ToDuration(kMessageOldAfter - absl::Seconds(1));
