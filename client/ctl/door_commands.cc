@@ -334,7 +334,7 @@ void AddDoorSet(CLI::App* door, Session& session) {
       "  tranchectl door set tv --limit user=5/1s,burst=3 --limit address=50/1s,wait=2s   shows what would change\n"
       "  tranchectl door set tv --lottery 10% --yes        one of ten buyers; 20% later admits these and as many more\n"
       "  tranchectl door set tv --token --challenge 12 --yes\n"
-      "  tranchectl door set tv --room 200/s --token --limit user=5/1s --yes   a waiting room: see door rooms\n"
+      "  tranchectl door set tv --room 200/s --token --limit user=10/10s --yes   a waiting room: see door rooms\n"
       "  tranchectl door set tv --hold-room --yes\n"
       "  tranchectl door set tv --no-lottery --no-limit address --yes\n"
       "  tranchectl door set '*' --policy policy.json --yes");
@@ -397,13 +397,14 @@ void AddDoorCommands(CLI::App& app, Session& session) {
                        "The round of its lottery ends, and its key is told.\n"
                        "Example:\n  tranchectl door remove tv --yes",
                        &RemovePolicy);
-  AddDoorPolicyCommand(
-      door, session, "round", "Begin a new round of the lottery, or of the waiting room: new ranks",
-      "The round before ends, and its key is told. Tokens that buyers have stay good. In a waiting\n"
-      "room all places end: before the sale opens all are shuffled anew, after it they join at the end.\n"
-      "To admit fewer: door set SKU --lottery 5% --new-round.\n"
-      "Example:\n  tranchectl door round tv --yes",
-      &BeginRound);
+  AddDoorPolicyCommand(door, session, "round", "Begin a new round of the lottery, or of the waiting room: new ranks",
+                       "The round before ends, and its key is told. Tokens that buyers have stay good. In a waiting\n"
+                       "room all places end: before the sale opens all are shuffled anew, after it they join at the "
+                       "end. That cannot be\n"
+                       "taken back: docs/waiting-room.md says what to do after a round that nobody wanted.\n"
+                       "To admit fewer: door set SKU --lottery 5% --new-round.\n"
+                       "Example:\n  tranchectl door round tv --yes",
+                       &BeginRound);
   AddDoorRounds(door, session);
   AddDoorRoomCommands(door, session);
   AddDoorListCommands(door, session);

@@ -35,7 +35,7 @@ void ShowRooms(Session& session, const RoomsFlags& flags, const ListRoomsRespons
   const std::string& sku = flags.sku_id;
   session.err() << (sku.empty() ? "There is no waiting room" : absl::StrCat(sku, " has no waiting room"))
                 << ": `tranchectl door set " << (sku.empty() ? "SKU" : sku)
-                << " --room 200/s --token --limit user=5/1s` makes one.\n";
+                << " --room 200/s --token --limit user=10/10s` makes one.\n";
 }
 
 void Rooms(Session& session, const RoomsFlags& flags) {

@@ -123,7 +123,7 @@ absl::Status CheckRoomIn(const FrontPolicy& policy) {
   if (policy.has_draw()) return refuse("goes with no draw: --no-draw takes that away, or --no-room the room");
   if (!policy.has_purchase_token()) return refuse("needs purchase tokens, by which buyers are let in: add --token");
   if (!LimitsUsers(policy)) {
-    return refuse("needs a limit by user, so that no buyer counts as many: add --limit user=5/1s");
+    return refuse("needs a limit by user, so that no buyer counts as many: add --limit user=10/10s");
   }
   return absl::OkStatus();
 }

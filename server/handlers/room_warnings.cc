@@ -1,6 +1,8 @@
 #include "server/handlers/room_warnings.h"
 
 #include <algorithm>
+#include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/admission/front_policy.h"
@@ -9,17 +11,38 @@
 namespace tranche::server {
 namespace {
 
-// Who is refused by a limit is not counted as somebody who waits, and nobody lets them in.
-void WarnAboutSlowLimit(const v1::FrontPolicy& policy, std::vector<std::string>& warnings) {
+// Near their turn buyers ask once a second, and no more.
+constexpr absl::Duration kShortestRetry = absl::Seconds(1);
+// So much more often is of no use to anybody who waits.
+constexpr int kMuchOftener = 5;
+
+// Who is refused by a limit is not counted as somebody who waits, and nobody lets them in. "": it fits.
+std::string WhyUserLimitIsUnfit(absl::Duration interval, absl::Duration poll) {
+  const absl::Duration unit = interval > poll ? absl::Seconds(1) : absl::Milliseconds(100);
+  const std::string once = absl::StrCat("user: one try every ", absl::FormatDuration(absl::Ceil(interval, unit)));
+  if (interval > poll) {
+    return absl::StrCat(once, " is less than who waits in the room needs: they ask about every ",
+                        absl::FormatDuration(poll), ", and whoever the limit refuses loses time.");
+  }
+  if (interval > kShortestRetry) {
+    return absl::StrCat(once,
+                        " is less than who waits in the room needs near their turn, when they ask once a second: "
+                        "10/10s refuses nobody.");
+  }
+  if (interval * kMuchOftener < kShortestRetry) {
+    return "user: this is far more than who waits in the room needs, which is a try a second at most: 10/10s keeps one "
+           "buyer from making the calls of many.";
+  }
+  return "";
+}
+
+void WarnAboutUserLimit(const v1::FrontPolicy& policy, std::vector<std::string>& warnings) {
   const absl::Duration poll = PollIntervalOf(policy.room());
   for (const v1::RateLimit& limit : policy.limits()) {
-    if (limit.key() != v1::RateLimit::KEY_USER) continue;
+    if (limit.key() != v1::RateLimit::KEY_USER || limit.tries() <= 0) continue;
     const absl::Duration interval = FromDuration(limit.per()).value_or(absl::ZeroDuration()) / limit.tries();
-    if (interval <= poll) continue;
-    warnings.push_back(absl::StrCat("user: one try every ",
-                                    absl::FormatDuration(absl::Ceil(interval, absl::Seconds(1))),
-                                    " is less than who waits in the room needs: they ask about every ",
-                                    absl::FormatDuration(poll), ", and whoever the limit refuses loses time."));
+    std::string why = WhyUserLimitIsUnfit(interval, poll);
+    if (!why.empty()) warnings.push_back(std::move(why));
   }
 }
 
@@ -46,10 +69,10 @@ std::vector<std::string> WarningsOfRoom(const RoomChange& change, const std::opt
   if (room.buyers_per_second() == 0) {
     warnings.push_back("room: 0 buyers a second are let in, that is nobody, until you set more.");
   }
-  WarnAboutSlowLimit(change.after, warnings);
+  WarnAboutUserLimit(change.after, warnings);
   if (!had_room || change.new_round) WarnAboutOpening(sku, now, warnings);
   if (change.new_round && had_room) {
-    warnings.push_back("room: a new round ends all places: whoever waits joins anew.");
+    warnings.push_back("room: a new round ends all places, and that cannot be taken back: whoever waits joins anew.");
   }
   if (change.before.has_lottery()) {
     warnings.push_back(

@@ -577,7 +577,16 @@ TEST_F(FrontDoorAdminTest, OperatorsAreWarnedOfARoomThatLetsNobodyIn) {
   by_user.mutable_per()->set_seconds(101);
   EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("user: one try every 21s is less than who waits")));
   by_user.mutable_per()->set_seconds(100);
-  EXPECT_THAT(MustSet(request).warnings(), IsEmpty()) << "as often as who waits asks";
+  EXPECT_THAT(MustSet(request).warnings(),
+              ElementsAre(HasSubstr("user: one try every 20s is less than who waits in the "
+                                    "room needs near their turn")));
+  by_user.mutable_per()->set_seconds(0);
+  by_user.mutable_per()->set_nanos(100'000'000);
+  EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("user: this is far more than who waits")));
+  by_user.set_tries(10);
+  by_user.mutable_per()->set_nanos(0);
+  by_user.mutable_per()->set_seconds(10);
+  EXPECT_THAT(MustSet(request).warnings(), IsEmpty()) << "once a second";
   request.mutable_policy()->mutable_room()->mutable_poll_interval()->set_seconds(60);
   EXPECT_THAT(MustSet(request).warnings(), ElementsAre(HasSubstr("for 1m6s nobody new is let in")));
   EXPECT_THAT(MustSet(PolicyRequest("radio", WithRoom())).warnings(), Contains(HasSubstr("no SKU radio")));
