@@ -399,9 +399,9 @@ void AddDoorCommands(CLI::App& app, Session& session) {
                        &RemovePolicy);
   AddDoorPolicyCommand(door, session, "round", "Begin a new round of the lottery, or of the waiting room: new ranks",
                        "The round before ends, and its key is told. Tokens that buyers have stay good. In a waiting\n"
-                       "room all places end: before the sale opens all are shuffled anew, after it they join at the "
-                       "end. That cannot be\n"
-                       "taken back: docs/waiting-room.md says what to do after a round that nobody wanted.\n"
+                       "room all places end: before the sale opens all are shuffled anew, after it they join at\n"
+                       "the end. That cannot be taken back: docs/waiting-room.md says what to do after a round that\n"
+                       "nobody wanted.\n"
                        "To admit fewer: door set SKU --lottery 5% --new-round.\n"
                        "Example:\n  tranchectl door round tv --yes",
                        &BeginRound);
