@@ -28,9 +28,22 @@ absl::StatusOr<ListRoomsResponse> LookAtRooms(Session& session, const std::strin
   return session.Admin(&tranche::v1::AdminService::Stub::ListRooms, request);
 }
 
+// Of the rooms that are held because their sales are not open. What cannot be read is left out: the rest counts.
+SkusOfRooms ReadSkusOf(Session& session, const ListRoomsResponse& rooms) {
+  SkusOfRooms skus;
+  for (const tranche::v1::Room& room : rooms.rooms()) {
+    if (room.held() != tranche::v1::Room::HELD_NOT_OPEN) continue;
+    tranche::v1::GetSkuRequest request;
+    request.set_sku_id(room.sku_id());
+    const auto response = session.Admin(&tranche::v1::AdminService::Stub::GetSku, request);
+    if (response.ok()) skus[room.sku_id()] = response->sku();
+  }
+  return skus;
+}
+
 void ShowRooms(Session& session, const RoomsFlags& flags, const ListRoomsResponse& rooms, bool one_line) {
   if (session.json()) return one_line ? session.PrintJsonLine(rooms) : session.PrintJson(rooms);
-  PrintRooms(session, rooms, absl::Now());
+  PrintRooms(session, rooms, absl::Now(), ReadSkusOf(session, rooms));
   if (!rooms.rooms().empty()) return;
   const std::string& sku = flags.sku_id;
   session.err() << (sku.empty() ? "There is no waiting room" : absl::StrCat(sku, " has no waiting room"))

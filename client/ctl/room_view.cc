@@ -40,6 +40,29 @@ std::string SinceComputed(const Room& room, absl::Time now) {
                       FormatHold(std::max(absl::ZeroDuration(), now - computed_at)));
 }
 
+std::string DescribeClosedSale(const std::string& sku_id, const tranche::v1::Sku* sku) {
+  const std::string closed =
+      absl::StrCat("held: the sale is not open, or paused; see `tranchectl sku show ", sku_id, "`");
+  if (sku == nullptr) return closed;
+  switch (sku->state()) {
+    case tranche::v1::SKU_STATE_NOT_YET:
+      return absl::StrCat("held: the sale has not opened yet; it opens at ", FormatTime(sku->open_time()));
+    case tranche::v1::SKU_STATE_PAUSED:
+      return absl::StrCat("held: the sale is paused; `tranchectl sku resume ", sku_id, " --yes` goes on with it");
+    case tranche::v1::SKU_STATE_CLOSED:
+    case tranche::v1::SKU_STATE_ENDED:
+      return absl::StrCat("held: the sale is closed; `tranchectl door set ", sku_id,
+                          " --no-room --yes` ends the round");
+    default:
+      return closed;
+  }
+}
+
+const tranche::v1::Sku* SkuOf(const Room& room, const SkusOfRooms& skus) {
+  const auto found = skus.find(room.sku_id());
+  return found == skus.end() ? nullptr : &found->second;
+}
+
 // Before anybody has computed it, there are no figures.
 std::vector<std::string> RowOf(const Room& room) {
   const bool known = room.has_compute_time();
@@ -56,15 +79,13 @@ std::vector<std::string> RowOf(const Room& room) {
 
 }  // namespace
 
-std::string DescribeRoomState(const Room& room, absl::Time now) {
+std::string DescribeRoomState(const Room& room, absl::Time now, const tranche::v1::Sku* sku_read) {
   const std::string& sku = room.sku_id();
   switch (room.held()) {
     case Room::HELD_UNSPECIFIED:
       return "open: buyers are let in";
     case Room::HELD_NOT_OPEN:
-      return absl::StrCat(
-          "held: the sale is not open, or paused, or the service mode is not NORMAL; see `tranchectl sku show ", sku,
-          "` and `tranchectl door mode`");
+      return DescribeClosedSale(sku, sku_read);
     case Room::HELD_RATE_ZERO:
       return absl::StrCat("held: its rate is 0; `tranchectl door set ", sku, " --room 200/s --yes` lets buyers in");
     case Room::HELD_ENOUGH:
@@ -84,7 +105,8 @@ std::string DescribeRoomState(const Room& room, absl::Time now) {
   }
 }
 
-void PrintRooms(Session& session, const tranche::v1::ListRoomsResponse& rooms, absl::Time now) {
+void PrintRooms(Session& session, const tranche::v1::ListRoomsResponse& rooms, absl::Time now,
+                const SkusOfRooms& skus) {
   std::vector<std::string> headers = {"SKU",        "WAITING",   "LET IN/S", "WANTED/S",
                                       "CONVERSION", "UNDER WAY", "UNSOLD",   "STATE"};
   if (session.wide()) headers.insert(headers.end(), {"LEAVING/S", "ROUND", "THRESHOLD", "COMPUTED"});
@@ -101,8 +123,26 @@ void PrintRooms(Session& session, const tranche::v1::ListRoomsResponse& rooms, a
   session.Print(table);
   for (const Room& room : rooms.rooms()) {
     if (room.held() == Room::HELD_UNSPECIFIED) continue;
-    session.out() << "\n" << room.sku_id() << ": " << DescribeRoomState(room, now) << "\n";
+    session.out() << "\n" << room.sku_id() << ": " << DescribeRoomState(room, now, SkuOf(room, skus)) << "\n";
   }
+}
+
+std::string WarningOfLaterOpening(const tranche::v1::Sku& before, const tranche::v1::Sku& after,
+                                  const tranche::v1::ListRoomsResponse& rooms) {
+  const auto moment = [](const tranche::v1::Sku& sku) {
+    return std::make_pair(sku.open_time().seconds(), sku.open_time().nanos());
+  };
+  const bool will_open =
+      after.state() == tranche::v1::SKU_STATE_NOT_YET || after.state() == tranche::v1::SKU_STATE_PAUSED;
+  if (!will_open || moment(after) <= moment(before)) return "";
+  for (const Room& room : rooms.rooms()) {
+    if (room.sku_id() != after.sku_id() || room.threshold() == 0) continue;
+    return absl::StrCat(
+        "Buyers were let in from its waiting room: those and all with lower ranks are let in at once when "
+        "it opens again. Begin a new round, `tranchectl door round ",
+        after.sku_id(), " --yes`, before anybody joins.");
+  }
+  return "";
 }
 
 }  // namespace tranche::ctl

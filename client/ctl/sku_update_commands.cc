@@ -2,11 +2,13 @@
 
 #include <limits>
 #include <memory>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "client/ctl/change_view.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
+#include "client/ctl/room_view.h"
 #include "client/ctl/sku_view.h"
 #include "storage/base/status_macros.h"
 
@@ -84,6 +86,16 @@ absl::StatusOr<UpdateSkuRequest> ToRequest(const UpdateFlags& flags, const std::
   return request;
 }
 
+// Nothing if the node cannot tell: it is only a warning.
+void WarnOfItsRoom(Session& session, const tranche::v1::UpdateSkuResponse& response) {
+  tranche::v1::ListRoomsRequest request;
+  request.set_sku_id(response.sku().sku_id());
+  const auto rooms = session.Admin(&AdminService::Stub::ListRooms, request);
+  if (!rooms.ok()) return;
+  const std::string warning = WarningOfLaterOpening(response.before(), response.sku(), *rooms);
+  if (!warning.empty()) session.err() << warning << "\n";
+}
+
 void PrintUpdate(Session& session, const UpdateFlags& flags, const tranche::v1::UpdateSkuResponse& response) {
   const std::string expectation = absl::StrCat("--expect-version ", response.before().terms_version());
   PrintWarnings(session, response);
@@ -92,6 +104,7 @@ void PrintUpdate(Session& session, const UpdateFlags& flags, const tranche::v1::
       {.preview = !flags.yes, .more_flags = expectation, .more = {{"warnings", WarningsJson(response)}}});
   const bool other_price = response.before().price_minor() != response.sku().price_minor();
   if (other_price) session.err() << "The price is that of later reservations: earlier ones keep their amount.\n";
+  if (!flags.opens_at.empty()) WarnOfItsRoom(session, response);
 }
 
 // Previewed first, and made only if the terms are still those that were previewed.

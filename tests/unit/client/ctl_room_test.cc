@@ -186,6 +186,38 @@ TEST(RoomViewTest, WhereNobodyIsLetInTheNextStepIsSaid) {
               HasSubstr("\ntv-55-oled: held: no balancer has computed it for 41s"));
 }
 
+TEST(RoomViewTest, WhyASaleIsNotOpenIsSaidWhereItIsKnown) {
+  tranche::v1::Sku sku;
+  const auto state = [&](tranche::v1::SkuState sale) {
+    sku.set_state(sale);
+    return DescribeRoomState(WaitingRoom(Room::HELD_NOT_OPEN), kRoomNow, &sku);
+  };
+  sku.mutable_open_time()->set_seconds(absl::ToUnixSeconds(kRoomNow) + 60);
+  EXPECT_THAT(state(tranche::v1::SKU_STATE_NOT_YET), HasSubstr("has not opened yet; it opens at 2027-01-15T08:01:00Z"));
+  EXPECT_THAT(state(tranche::v1::SKU_STATE_PAUSED), HasSubstr("`tranchectl sku resume tv-55-oled --yes`"));
+  EXPECT_THAT(state(tranche::v1::SKU_STATE_CLOSED), HasSubstr("is closed"));
+  EXPECT_THAT(state(tranche::v1::SKU_STATE_ENDED), HasSubstr("--no-room"));
+  EXPECT_THAT(state(tranche::v1::SKU_STATE_OPEN), HasSubstr("not open, or paused")) << "it has changed since";
+}
+
+TEST(RoomViewTest, ALaterOpeningAfterBuyersWereLetInIsWarnedOf) {
+  tranche::v1::ListRoomsResponse rooms;
+  *rooms.add_rooms() = WaitingRoom(Room::HELD_UNSPECIFIED);
+  tranche::v1::Sku before;
+  before.set_sku_id("tv-55-oled");
+  before.mutable_open_time()->set_seconds(1000);
+  tranche::v1::Sku after = before;
+  after.mutable_open_time()->set_seconds(2000);
+  after.set_state(tranche::v1::SKU_STATE_NOT_YET);
+  EXPECT_THAT(WarningOfLaterOpening(before, after, rooms), HasSubstr("`tranchectl door round tv-55-oled --yes`"));
+  EXPECT_EQ(WarningOfLaterOpening(after, before, rooms), "") << "it is not later";
+  after.set_state(tranche::v1::SKU_STATE_OPEN);
+  EXPECT_EQ(WarningOfLaterOpening(before, after, rooms), "") << "it is open at that time already";
+  after.set_state(tranche::v1::SKU_STATE_NOT_YET);
+  rooms.mutable_rooms(0)->set_threshold(0);
+  EXPECT_EQ(WarningOfLaterOpening(before, after, rooms), "") << "nobody was let in";
+}
+
 TEST(RoomViewTest, WhatNobodyHasComputedHasNoFigures) {
   Room room;
   room.set_sku_id("tv");
