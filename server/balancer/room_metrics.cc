@@ -26,6 +26,9 @@ void AddRoom(MetricSet* metrics, const RoomBoards::Room& room) {
       waiting.Between(room.threshold(), std::numeric_limits<uint64_t>::max()));
   add("tranche_room_let_in_per_second", "Waiting buyers whom the threshold passed per second, lately.",
       room.let_in_per_s());
+  add("tranche_room_leaving_per_second", "The part of those who wait that gives up each second, lately.",
+      room.leaving_per_s());
+  add("tranche_room_conversion", "The part of those who were let in lately that bought, 0.05 to 1.", room.conversion());
   add("tranche_room_under_way", "Buyers who were let in lately and are not known to have bought.",
       static_cast<double>(room.under_way()));
   add("tranche_room_unsold", "Units that nobody has reserved, when the ledger was last asked.",
