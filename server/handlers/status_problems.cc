@@ -463,7 +463,7 @@ class Finder {
     if (!silent && room.held() != v1::Room::HELD_NO_BALANCER) return;
     const bool computed_once = room.has_compute_time() && !silent;
     const Since since = computed_once ? Since(TimeIn(room.compute_time())) : Since(std::nullopt);
-    const std::string why = silent ? "the ledger does not say what is unsold" : "no balancer computes who is next";
+    const std::string why = silent ? "the ledger does not say what is unsold" : "no balancer has computed who is next";
     Add("ROOM_STALLED", kCritical, room.sku_id(),
         absl::StrCat(who, ", and ", why, SinceText(since), ": nobody new is let in. They keep their places."),
         silent ? "see that the SKU's database answers, and what locks its rows; the room goes on by itself"

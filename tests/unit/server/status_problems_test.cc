@@ -361,7 +361,7 @@ TEST_F(StatusProblemsTest, AWaitingRoomThatNobodyComputes) {
   room->set_held(v1::Room::HELD_NO_BALANCER);
   EXPECT_THAT(
       Expect("ROOM_STALLED", "tv", kCritical).text(),
-      AllOf(HasSubstr("room of tv 42 buyers wait"), HasSubstr("no balancer computes who is next since 13:59:00")));
+      AllOf(HasSubstr("room of tv 42 buyers wait"), HasSubstr("no balancer has computed who is next since 13:59:00")));
   room->set_held(v1::Room::HELD_LEDGER_SILENT);
   EXPECT_THAT(Expect("ROOM_STALLED", "tv", kCritical).text(), HasSubstr("what is unsold: nobody new"));
   room->clear_late_waiting();
