@@ -19,7 +19,7 @@ using internal::v1::RoomBoards;
 constexpr absl::Duration kTick = absl::Milliseconds(500);
 constexpr int kTicksOfAMinute = 120;
 
-class RoomPacerTest : public testing::Test {
+class RoomPacerTest : public ::testing::Test {
  protected:
   // So many shuffled buyers, evenly.
   static RoomCounts Shuffled(int buyers) {
