@@ -190,24 +190,6 @@ RoomCounts::Bucket RoomCounts::At(size_t which) const {
   return {.from = RankOfSecond(second), .to = RankOfSecond(second + width_s_), .buyers = late_[index]};
 }
 
-std::vector<RoomCounts::Bucket> RoomCounts::Buckets() const {
-  std::vector<Bucket> with_buyers;
-  for (size_t i = 0; i < buckets(); ++i) {
-    if (const Bucket bucket = At(i); bucket.buyers > 0) with_buyers.push_back(bucket);
-  }
-  return with_buyers;
-}
-
-void RoomCounts::ScaleBucketOf(uint64_t rank, double factor) {
-  if (!std::isfinite(factor) || factor < 0) return;
-  for (size_t i = 0; i < buckets(); ++i) {
-    const Bucket bucket = At(i);
-    if (rank < bucket.from || rank >= bucket.to) continue;
-    uint64_t& buyers = i < shuffled_.size() ? shuffled_[i] : late_[i - shuffled_.size()];
-    buyers = static_cast<uint64_t>(std::min(std::round(static_cast<double>(buyers) * factor), 1e15));
-  }
-}
-
 double RoomCounts::Between(uint64_t from, uint64_t to) const {
   double sum = 0;
   for (size_t i = 0; i < buckets(); ++i) {

@@ -36,17 +36,6 @@ class RoomCounts {
   uint64_t late() const;
   uint64_t total() const;
 
-  struct Bucket {
-    uint64_t from = 0;
-    uint64_t to = 0;  // not of it
-    uint64_t buyers = 0;
-  };
-  // Those that have somebody, by rank.
-  std::vector<Bucket> Buckets() const;
-  // Counts the buyers of the bucket that has this rank as `factor` times as many, rounded. Without such a bucket, or
-  // with a factor that is no sane number, nothing changes.
-  void ScaleBucketOf(uint64_t rank, double factor);
-
   // How many have a rank in [from, to).
   double Between(uint64_t from, uint64_t to) const;
   // The least threshold >= from such that `buyers` of those who wait have a rank in [from, threshold). If there are
@@ -60,6 +49,12 @@ class RoomCounts {
   friend bool operator==(const RoomCounts&, const RoomCounts&) = default;
 
  private:
+  struct Bucket {
+    uint64_t from = 0;
+    uint64_t to = 0;  // not of it
+    uint64_t buyers = 0;
+  };
+
   // All buckets, by rank.
   size_t buckets() const { return shuffled_.size() + late_.size(); }
   Bucket At(size_t which) const;

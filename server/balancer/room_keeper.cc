@@ -26,13 +26,19 @@ bool IsWorthTelling(RoomBoards::Held held) {
   return held != RoomBoards::HELD_UNSPECIFIED && held != RoomBoards::HELD_NOBODY_WAITS;
 }
 
-// How far the round was, by what is announced. Never past what a leader may announce, whoever has written it.
-uint64_t FoundThreshold(const RoomBoards& found, const std::string& sku_id, int64_t round, absl::Time now) {
-  uint64_t threshold = 0;
+// Where the leader before was, by what is announced. Never past what a leader may announce, whoever has written it.
+RoomStep FoundStep(const RoomBoards& found, const std::string& sku_id, int64_t round, absl::Time now) {
+  RoomStep step;
   for (const RoomBoards::Room& room : found.rooms()) {
-    if (room.sku_id() == sku_id && room.round() == round) threshold = std::max(threshold, room.threshold());
+    if (room.sku_id() != sku_id || room.round() != round || room.threshold() < step.threshold) continue;
+    step.threshold = room.threshold();
+    step.let_in_per_s = room.let_in_per_s();
+    step.leaving_per_s = room.leaving_per_s();
+    step.conversion = room.conversion();
+    step.under_way = room.under_way();
   }
-  return std::min(threshold, LateRank(now));
+  step.threshold = std::min(step.threshold, LateRank(now));
+  return step;
 }
 
 // How much longer the leader before wanted to count. Its clock may differ.
@@ -182,11 +188,12 @@ void RoomKeeper::FollowRounds(const RoomBoards& found) {
 
 RoomKeeper::Room RoomKeeper::NewRoom(const RoomBoards& found, const std::string& sku_id, const RoomRound& rule) const {
   const absl::Time now = clock_->Now();
-  const uint64_t threshold = FoundThreshold(found, sku_id, rule.round, now);
+  const RoomStep before = FoundStep(found, sku_id, rule.round, now);
   Room room{.round = rule.round,
-            .pacer = RoomPacer(threshold),
-            .anybody_let_in = threshold > 0,
+            .pacer = RoomPacer(before),
+            .anybody_let_in = before.threshold > 0,
             .poll_interval = rule.pace.poll_interval};
+  room.step = before;
   CountAnew(room, FoundLeftToCount(found, sku_id, rule.round, now), now);
   // One room too many before, and so counted by nobody, although buyers wait in it. Of a round that has just begun,
   // nobody has waited.

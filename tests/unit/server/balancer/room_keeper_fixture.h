@@ -95,7 +95,8 @@ class RoomKeeperFixture : public ::testing::Test {
   internal::v1::RoomBoards Announced() { return *quota::ReadRoomBoards(*nodes_); }
   // That of the SKU; an empty one if there is none.
   internal::v1::RoomBoards::Room Board(const std::string& sku_id = "tv") {
-    for (const internal::v1::RoomBoards::Room& room : Announced().rooms()) {
+    const internal::v1::RoomBoards boards = Announced();
+    for (const internal::v1::RoomBoards::Room& room : boards.rooms()) {
       if (room.sku_id() == sku_id) return room;
     }
     return {};
