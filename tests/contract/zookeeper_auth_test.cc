@@ -132,7 +132,7 @@ TEST_F(ZookeeperAuthTest, AnOlderTreeIsProtected) {
 
   const auto session = Connect(Root(), AuthFile("tranche:one"));
   ASSERT_TRUE(session->Create("/skus/00", "", CreateMode::kPersistent).ok());
-  EXPECT_EQ(ProtectTree(*session), 1 + 8 + 3) << "the root, the first level and what is below";
+  EXPECT_EQ(ProtectTree(*session), 1 + 9 + 3) << "the root, the first level and what is below";
   EXPECT_EQ(ProtectTree(*session), 0);
   for (const char* const path : {"", "/slices", "/slices/7", "/slices/7/tv", "/nodes/7", "/skus/00"}) {
     EXPECT_TRUE(absl::IsPermissionDenied(Look(Root() + path))) << path;
