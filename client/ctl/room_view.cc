@@ -41,8 +41,9 @@ std::string SinceComputed(const Room& room, absl::Time now) {
 }
 
 std::string DescribeClosedSale(const std::string& sku_id, const tranche::v1::Sku* sku) {
-  const std::string closed =
-      absl::StrCat("held: the sale is not open, or paused; see `tranchectl sku show ", sku_id, "`");
+  const std::string closed = absl::StrCat(
+      "held: the sale is not open, or paused, or the service mode is not NORMAL; see `tranchectl sku show ", sku_id,
+      "` and `tranchectl door mode`");
   if (sku == nullptr) return closed;
   switch (sku->state()) {
     case tranche::v1::SKU_STATE_NOT_YET:

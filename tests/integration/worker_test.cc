@@ -141,8 +141,9 @@ class WorkerTest : public SaleTest, protected TranchectlRunner {
     std::cout << "p99 of the good ones: " << without << " without bad ones, " << with << " with\n";
     RecordProperty("p99_without_ms", static_cast<int>(absl::ToInt64Milliseconds(without)));
     RecordProperty("p99_with_ms", static_cast<int>(absl::ToInt64Milliseconds(with)));
-    // Below the time between two looks for messages, they differ by chance.
-    EXPECT_LE(with, 2 * std::max(without, absl::Milliseconds(300)));
+    // Below some looks for messages, they differ by chance, and by what else the machine does. Those who are held up
+    // wait for seconds.
+    EXPECT_LE(with, 2 * std::max(without, absl::Milliseconds(700)));
     AwaitTrue("only the bad ones are left", [&] { return Depth().pending == kRounds * kBadOfRound; });
   }
 
