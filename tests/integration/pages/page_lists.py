@@ -8,7 +8,7 @@ from page_commands import commands
 README, OPERATIONS = "README.md", "docs/operations.md"
 # Run on the cluster of README.md's tour, in this order.
 ON_THE_TOURS_CLUSTER = ("docs/operations/sale-night.md", "docs/quota.md", "docs/reservations.md", "docs/reconciliation.md",
-                        "docs/front-door.md", "docs/draws.md")
+                        "docs/front-door.md", "docs/draws.md", "docs/waiting-room.md")
 # The pages of which pages_test runs each command in a block of `sh`, unless NOT_RUN has it. SQL is run of all pages.
 RUN_BY_COMMAND = (README, OPERATIONS, *ON_THE_TOURS_CLUSTER)
 
@@ -21,6 +21,7 @@ NOT_RUN = {
         "scripts/chaos ": "chaos_test runs it",
         "scripts/scale ": "scale_test runs what it runs",
     },
+    "docs/waiting-room.md": {"scripts/verify_rank.py ": "needs a round that has ended; test_verify_rank runs it"},
 }
 # All other blocks, by how they begin, and why pages_test does not run them.
 OTHER_BLOCKS = {
@@ -42,8 +43,10 @@ OTHER_BLOCKS = {
         "import sys\nimport grpc\nfrom tranche.v1 import admin": "clients_page_test runs it",
         "def connect(nodes):": "clients_page_test runs it",
         "from tranche.v1 import front_door_service_pb2 as door_pb": "clients_page_test runs it",
-        "async function enter(": "clients_page_test runs it",
-        "// token: for the claim": "needs Go; the page says that it is not tested",
+        "const inMs = ": "clients_page_test runs it",
+        "type entered struct": "needs Go; the page says that it is not tested",
+        "record Told(": "needs Java; the page says that it is not tested",
+        "import time": "clients_page_test runs it",
         "def enter_draw(": "the page says that it is not tested; enter_sale_test makes the same calls",
         "const enterDraw = ": "the page says that it is not tested",
         "entered, err := ": "needs Go; the page says that it is not tested",

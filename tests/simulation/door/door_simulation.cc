@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "glog/logging.h"
 #include "tests/simulation/door/door_checker.h"
 #include "tests/simulation/door/door_cluster.h"
 #include "tests/simulation/door/door_crowd.h"
@@ -46,6 +47,8 @@ void UseDoorChance(Random random) {
                                                       .uniform = nullptr,
                                                       .buf = FillFromDoorChance,
                                                       .close = nullptr};
+  // Its own first use of chance is not the run's.
+  CHECK_GE(sodium_init(), 0);
   DoorChance() = random;
   randombytes_set_implementation(&implementation);
 }
