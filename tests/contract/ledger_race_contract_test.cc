@@ -193,6 +193,8 @@ TEST_P(LedgerRaceContract, NodesThatTakeAtOnceShareThePool) {
     const IncarnationId node = nodes[static_cast<size_t>(thread)];
     for (int round = 0;; ++round) {
       const auto take = stock().TakeFromPool({"tv", node, 1});
+      // Where the disk is slow, the others may hold the row for longer than a node waits: it asks again.
+      if (absl::IsUnavailable(take.status()) && LedgerIsUp(take.status())) continue;
       ASSERT_TRUE(take.ok()) << take.status();
       if (take->taken == 0) break;
       taken += take->taken;
