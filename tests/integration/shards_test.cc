@@ -517,7 +517,8 @@ TEST_F(UnfitShardTest, AShardWithTooFewConnectionsIsNamed) {
 
 TEST_F(UnfitShardTest, AShardWithFewerConnectionsThanWantedIsServedAndNamed) {
   StartServers();
-  AtShard("ALTER ROLE tranche_node CONNECTION LIMIT 1");
+  // Not 1: PostgreSQL counts one that was closed until its process has ended, so the next one may come too early.
+  AtShard("ALTER ROLE tranche_node CONNECTION LIMIT 2");
   ASSERT_TRUE(cluster_->StartWorker().ok());
   AwaitLine(cluster_->worker(0), "serves shard s1 from now on");
   AwaitLine(cluster_->worker(0), "shard s1 (PostgreSQL at ");
