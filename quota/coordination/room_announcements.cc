@@ -28,9 +28,9 @@ absl::StatusOr<RoomBoards> ReadRoomBoards(Coordination& session) {
   return boards;
 }
 
-absl::Status WriteRoomBoards(Coordination& session, const RoomBoards& boards) {
+absl::Status WriteRoomBoards(Coordination& session, const RoomBoards& boards, int32_t version) {
   const std::string data = boards.SerializeAsString();
-  absl::Status written = session.Set(kRoomsPath, data, kAnyVersion);
+  absl::Status written = session.Set(kRoomsPath, data, version);
   if (!absl::IsNotFound(written)) return written;
   // The tree was made by an earlier version, or somebody deleted it.
   RETURN_IF_ERROR(session.EnsureFixedPaths());

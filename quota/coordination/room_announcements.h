@@ -2,6 +2,7 @@
 // node has its report. Whatever is lost or stale here costs buyers time, nothing else.
 #pragma once
 
+#include <cstdint>
 #include <map>
 
 #include "absl/status/status.h"
@@ -15,8 +16,10 @@ namespace tranche::quota {
 // Empty if there is none, or the data cannot be read. What it says is checked by nobody yet: it may be another
 // version's, or anybody's.
 absl::StatusOr<internal::v1::RoomBoards> ReadRoomBoards(Coordination& session);
-// Makes the path where an earlier version has made the tree. kInvalidArgument: it is too large.
-absl::Status WriteRoomBoards(Coordination& session, const internal::v1::RoomBoards& boards);
+// `version`: of the znode that was read before; kAborted if it has another one. Makes the path where an earlier version
+// has made the tree. kInvalidArgument: it is too large.
+absl::Status WriteRoomBoards(Coordination& session, const internal::v1::RoomBoards& boards,
+                             int32_t version = kAnyVersion);
 
 // The reports of all nodes; what cannot be read, or would not go away with a node, is left out. Not checked, either.
 absl::StatusOr<std::map<storage::IncarnationId, internal::v1::RoomReport>> ReadRoomReports(Coordination& session);

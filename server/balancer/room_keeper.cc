@@ -156,9 +156,11 @@ absl::StatusOr<RoomBoards> RoomKeeper::Find(int64_t* front_version) {
   // Nobody else looks for this one.
   if (absl::IsNotFound(znodes[1].status())) {
     RETURN_IF_ERROR(session->EnsureFixedPaths());
+    found_version_ = quota::kAnyVersion;
     return RoomBoards();
   }
   if (!znodes[1].ok()) return znodes[1].status();
+  found_version_ = znodes[1]->version;
   RoomBoards found;
   if (!found.ParseFromString(znodes[1]->data)) return RoomBoards();
   return found;
@@ -175,6 +177,12 @@ void RoomKeeper::FollowRounds(const RoomBoards& found) {
     if (known == rooms_.end()) {
       rooms_.emplace(sku_id, NewRoom(found, sku_id, rule));
       continue;
+    }
+    // Another has led meanwhile, or still did when this process began to.
+    if (const RoomStep before = FoundStep(found, sku_id, rule.round, clock_->Now());
+        before.threshold > known->second.pacer.threshold()) {
+      known->second.pacer = RoomPacer(before);
+      known->second.step = before;
     }
     // Those who wait come as the interval before said; and nodes have forgotten, or keep, those of another time.
     Room& room = known->second;
@@ -341,7 +349,11 @@ absl::Status RoomKeeper::Announce(const RoomBoards& found, const RoomBoards& com
   if (!due && SaysTheSame(found, computed)) return absl::OkStatus();
   const std::shared_ptr<quota::Coordination> session = sessions_->Session();
   if (session == nullptr) return NoSession();
-  RETURN_IF_ERROR(quota::WriteRoomBoards(*session, computed));
+  const absl::Status written = quota::WriteRoomBoards(*session, computed, found_version_);
+  // What was read was not the newest: another leader has written, or this one's server lags behind. With its threshold
+  // overwritten, nodes that have read it would let in buyers whom others keep waiting.
+  if (absl::IsAborted(written)) return absl::OkStatus();
+  RETURN_IF_ERROR(written);
   written_at_ = now;
   return absl::OkStatus();
 }

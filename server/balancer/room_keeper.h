@@ -122,6 +122,7 @@ class RoomKeeper {
   RoomReports reports_;
   bool follows_ = false;  // the rooms were known at an earlier look, and it has led since
   absl::Time written_at_ = absl::InfinitePast();
+  int32_t found_version_ = quota::kAnyVersion;  // of the boards that were read last
 
   mutable absl::Mutex mutex_;
   std::shared_ptr<const internal::v1::RoomBoards> shown_ ABSL_GUARDED_BY(mutex_);

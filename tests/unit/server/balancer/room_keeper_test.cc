@@ -35,6 +35,21 @@ class RoomKeeperTest : public RoomKeeperFixture {
   }
 };
 
+// Its ZooKeeper server may lag, or the one that led before may write once more: nodes that have read a threshold let
+// buyers in whom others would keep waiting.
+TEST_F(RoomKeeperTest, NeverAnnouncesLessThanWasAnnounced) {
+  OpenRoom("tv", 0);
+  Wait(1, 100);
+  Settle();
+  ASSERT_EQ(Board().threshold(), 0u);
+  constexpr uint64_t kAnnouncedByAnother = uint64_t{1} << 60;
+  Announce(1, kAnnouncedByAnother);
+  for (int i = 0; i < 12; ++i) {
+    Ticks(1);
+    ASSERT_EQ(Board().threshold(), kAnnouncedByAnother);
+  }
+}
+
 TEST_F(RoomKeeperTest, WithoutRoomsItAnnouncesAndAsksNothing) {
   Ticks(30);
   EXPECT_EQ(BoardWrites(), 0);
