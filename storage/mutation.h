@@ -78,6 +78,11 @@ enum class Mutation {
   kTicketOfAnyRound,          // a waiting ticket counts in other rounds, too
   kThresholdFalls,            // a node takes over a threshold that is below the one that it knows
   kThresholdIncludesItsRank,  // who has the threshold as their rank is let in, before their turn
+  kRefusedTierEnters,         // EnterSale lets in whose tier is refused
+  kTierAsksForNoMore,         // the challenge is as easy for every tier
+  kDelayNotAwaited,           // a delay ticket counts before its time
+  kDelayForAnybody,           // nor is it bound to its buyer and SKU
+  kCaptchaNotAsked,           // whatever is shown counts as a solved captcha
   kCount,
 };
 

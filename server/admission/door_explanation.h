@@ -27,6 +27,8 @@ struct DoorQuestion {
   absl::string_view user_id;
   absl::string_view address;         // "": not known
   absl::string_view purchase_token;  // "": none
+  const v1::BuyerHints* hints = nullptr;  // null: none
+  bool without_scripts = false;
 };
 
 // All checks, in their order; those after a refusal as they would be without it. Counts no try, and nobody as somebody

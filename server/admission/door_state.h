@@ -58,6 +58,7 @@ enum class DoorCheck : uint8_t {
   kAccessList,
   kPolicy,
   kDraw,
+  kRisk,
   kLimitUser,
   kLimitAddress,
   kLimitToken,
@@ -66,8 +67,8 @@ enum class DoorCheck : uint8_t {
   kPurchaseToken,
   kLimitSku,
 };
-inline constexpr int kDoorChecks = 10;
-// "access_list", "policy", "draw", "limit_user", ...
+inline constexpr int kDoorChecks = 11;
+// "access_list", "policy", "draw", "risk", "limit_user", ...
 absl::string_view DoorCheckName(DoorCheck check);
 DoorCheck CheckOfLimit(RateKeyKind kind);
 
@@ -83,6 +84,13 @@ struct DoorCounts {
   std::atomic<uint64_t> challenges_issued{0};
   std::atomic<uint64_t> challenges_solved{0};
   std::atomic<uint64_t> challenges_refused{0};
+  std::atomic<uint64_t> captchas_asked{0};
+  std::atomic<uint64_t> captchas_solved{0};
+  std::atomic<uint64_t> captchas_refused{0};
+  std::atomic<uint64_t> delays_given{0};
+  std::atomic<uint64_t> delays_waited{0};
+  // EnterSales by the tier that risk rules gave, from 1: [0] is the first.
+  std::array<std::atomic<uint64_t>, 4> tiers = {};
 
   void Refused(DoorCheck check) { refused[static_cast<size_t>(check)].fetch_add(1, std::memory_order_relaxed); }
   void Waited(DoorCheck check) { waited[static_cast<size_t>(check)].fetch_add(1, std::memory_order_relaxed); }

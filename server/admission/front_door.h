@@ -35,10 +35,12 @@
 #include "quota/sale/sale_gate.h"
 #include "server/admission/door_explanation.h"
 #include "server/admission/door_rooms.h"
+#include "server/admission/delay_ticket.h"
 #include "server/admission/door_state.h"
 #include "server/admission/front_policy.h"
 #include "server/admission/homes.h"
 #include "server/admission/limit_tries.h"
+#include "server/admission/outside_checks.h"
 #include "server/admission/rate_key.h"
 #include "server/admission/rate_table.h"
 #include "server/admission/room_entry.h"
@@ -59,6 +61,19 @@ struct DoorVisit {
   bool opened = true;
   bool may_enter = true;
   absl::Duration opens_in = absl::ZeroDuration();
+  // For risk rules, captchas and delays; see EnterSaleRequest and RiskFacts.
+  const v1::BuyerHints* hints = nullptr;  // null: none
+  std::optional<int> scored = {};
+  bool without_scripts = false;
+  absl::string_view delay_ticket = {};  // "": none
+  CaptchaVerdict captcha = CaptchaVerdict::kNone;
+  bool captcha_available = false;  // this node has a captcha's provider, and it can be asked
+};
+
+// What should be asked outside before Enter.
+struct DoorNeeds {
+  bool score = false;    // the scorer
+  bool captcha = false;  // the captcha's provider, if something to verify came
 };
 
 // What EnterSale is answered.
@@ -77,6 +92,11 @@ struct DoorEntry {
   std::optional<DoorRoom> room = {};                  // without its key
   std::optional<RoomPlace> place = {};                // in the room; set if `room` is
   std::optional<quota::Refused> held_by = {};         // nobody is let in through the room, because of this service mode
+  bool captcha = false;                               // to be solved
+  std::string captcha_problem = {};                   // why the response that came was not taken
+  std::string delay_ticket = {};                      // "": no delay to wait for; retry_after is set with it
+  DelayTicket delay = {};
+  int tier = 0;  // by the risk rules; 0: the policy has none
 };
 
 // Thread-safe. Outlived by its dependencies.
@@ -108,6 +128,10 @@ class FrontDoor : public quota::SaleGate {
   // ledger has a draw that is open, the ledger says. Call Park if it is to wait.
   quota::GateVerdict CheckDrawEntry(const std::string& sku_id, const std::string& user_id,
                                     const quota::Visitor& visitor, absl::Time now, absl::Time deadline);
+
+  // What Enter would need to know to judge this visit: nothing if it would refuse it whatever is said, or if its answer
+  // does not go by it, since nobody outside should be asked in vain. Counts no try.
+  DoorNeeds NeedsOf(const DoorVisit& visit, absl::Time now) const;
 
   // One try, like a claim; then the lottery or the room, the challenge and the token. The limit by SKU counts it only
   // if it would earn what it came for. Does not check terms or units: that nobody may enter, the caller says. Then, and

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "server/admission/rate_key.h"
 #include "server/admission/rate_table.h"
+#include "server/admission/risk_rule.h"
 #include "storage/ledger/front_ledger.h"
 #include "tranche/v1/front_door_service.pb.h"
 
@@ -50,6 +51,8 @@ struct DoorLottery {
 struct DoorChallenge {
   int bits = 0;
   absl::Duration lifetime;
+  // Who runs no scripts waits so long instead; nullopt: they cannot.
+  std::optional<absl::Duration> delay = {};
 };
 
 struct DoorRoom {
@@ -73,6 +76,7 @@ struct DoorPolicy {
   std::optional<DoorChallenge> challenge;
   bool draw = false;             // a draw decides who gets units: claims are refused
   std::optional<DoorRoom> room;  // asked by EnterSale alone: a claim has the token that it gave
+  std::optional<DoorRisk> risk;  // the same
 };
 
 // Of a policy that is not removed.
