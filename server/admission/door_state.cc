@@ -11,9 +11,11 @@ const DoorPolicy* DoorState::PolicyOf(absl::string_view sku_id) const {
   return found == policies.end() ? nullptr : found->second.get();
 }
 
-bool DoorState::HasLimits() const {
-  return std::any_of(policies.begin(), policies.end(),
-                     [](const auto& policy) { return !policy.second->limits.empty(); });
+bool DoorState::NeedsTable() const {
+  return std::any_of(policies.begin(), policies.end(), [](const auto& entry) {
+    const DoorPolicy& policy = *entry.second;
+    return !policy.limits.empty() || (policy.risk.has_value() && policy.risk->address_refusals > 0);
+  });
 }
 
 std::vector<OpenRoom> DoorState::OpenRooms() const {
@@ -35,6 +37,8 @@ absl::string_view DoorCheckName(DoorCheck check) {
       return "policy";
     case DoorCheck::kDraw:
       return "draw";
+    case DoorCheck::kRisk:
+      return "risk";
     case DoorCheck::kLimitUser:
       return "limit_user";
     case DoorCheck::kLimitAddress:

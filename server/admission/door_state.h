@@ -38,8 +38,8 @@ struct DoorState {
   bool reserves_nothing() const { return mode.kind != storage::ServiceMode::Kind::kNormal; }
   // Buyers' changes of what is reserved are, too.
   bool changes_nothing() const { return mode.kind == storage::ServiceMode::Kind::kReadOnly; }
-  // Some policy has one.
-  bool HasLimits() const;
+  // Some policy counts tries: by limits, or the refused ones of a network.
+  bool NeedsTable() const;
   // The rooms of policies, by sku_id: the first kMostRooms, since no more are paced.
   std::vector<OpenRoom> OpenRooms() const;
 };
@@ -48,7 +48,7 @@ struct DoorState {
 struct DoorView {
   std::shared_ptr<const DoorState> state;
   std::shared_ptr<const Homes> homes;
-  RateTable* table = nullptr;  // null: no policy has had a limit yet
+  RateTable* table = nullptr;  // null: no policy has counted tries yet
   const RateKeyHasher* hasher = nullptr;
   DoorRooms* rooms = nullptr;  // never null in a front door's view
 };

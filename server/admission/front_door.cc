@@ -62,7 +62,7 @@ void FrontDoor::SetState(std::shared_ptr<const DoorState> state) {
   CHECK(state != nullptr && state->access != nullptr && state->keys != nullptr);
   absl::MutexLock lock(&mutex_);
   // Here, not at the first try: it is large, and all its memory is touched.
-  if (made_table_ == nullptr && state->HasLimits()) {
+  if (made_table_ == nullptr && state->NeedsTable()) {
     made_table_ = std::make_unique<RateTable>(table_bytes_);
     table_.store(made_table_.get(), std::memory_order_release);
   }

@@ -5,11 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
-#include "google/protobuf/descriptor.h"
-#include "google/protobuf/message.h"
-#include "google/protobuf/unknown_field_set.h"
 #include "google/protobuf/util/json_util.h"
 #include "server/admission/lottery.h"
+#include "server/admission/policy_checks.h"
 #include "server/errors.h"
 #include "server/proto_time.h"
 #include "storage/base/status_macros.h"
@@ -25,6 +23,8 @@ constexpr absl::Duration kLongestTurn = absl::Seconds(3);
 constexpr absl::Duration kShortestLifetime = absl::Seconds(10);
 constexpr absl::Duration kLongestTokenLifetime = absl::Minutes(10);
 constexpr absl::Duration kLongestChallengeLifetime = absl::Minutes(30);
+constexpr absl::Duration kShortestDelay = absl::Seconds(5);
+constexpr absl::Duration kLongestDelay = absl::Minutes(10);
 constexpr int32_t kLeastBits = 4;
 constexpr int32_t kMostBits = 20;
 constexpr int32_t kMostBuyersPerS = 1'000'000;
@@ -55,36 +55,6 @@ std::optional<RateKeyKind> KindOfLimit(v1::RateLimit::Key key) {
     default:
       return std::nullopt;
   }
-}
-
-bool HasUnknownFields(const google::protobuf::Message& message) {
-  const google::protobuf::Reflection* reflection = message.GetReflection();
-  if (!reflection->GetUnknownFields(message).empty()) return true;
-  std::vector<const google::protobuf::FieldDescriptor*> fields;
-  reflection->ListFields(message, &fields);
-  for (const google::protobuf::FieldDescriptor* field : fields) {
-    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
-    if (!field->is_repeated()) {
-      if (HasUnknownFields(reflection->GetMessage(message, field))) return true;
-      continue;
-    }
-    for (int i = 0; i < reflection->FieldSize(message, field); ++i) {
-      if (HasUnknownFields(reflection->GetRepeatedMessage(message, field, i))) return true;
-    }
-  }
-  return false;
-}
-
-absl::Status CheckRange(int64_t value, int64_t least, int64_t most, const std::string& field) {
-  if (value >= least && value <= most) return absl::OkStatus();
-  return InvalidField(field, absl::StrCat("must be ", least, " to ", most));
-}
-
-absl::Status CheckLength(const google::protobuf::Duration& value, absl::Duration least, absl::Duration most,
-                         const std::string& field) {
-  const std::optional<absl::Duration> length = FromDuration(value);
-  if (length.has_value() && *length >= least && *length <= most) return absl::OkStatus();
-  return InvalidField(field, absl::StrCat("must be ", absl::FormatDuration(least), " to ", absl::FormatDuration(most)));
 }
 
 // In whole nanoseconds, as the rate table counts. Rounded up: rounded down, more than the limit would pass.
@@ -137,6 +107,9 @@ absl::Status CheckChallenge(const v1::FrontPolicy& policy) {
   if (challenge.has_lifetime()) {
     RETURN_IF_ERROR(
         CheckLength(challenge.lifetime(), kShortestLifetime, kLongestChallengeLifetime, "policy.challenge.lifetime"));
+  }
+  if (challenge.has_delay()) {
+    RETURN_IF_ERROR(CheckLength(challenge.delay(), kShortestDelay, kLongestDelay, "policy.challenge.delay"));
   }
   if (!policy.has_purchase_token()) {
     return InvalidField("policy.challenge", "needs purchase_token: a solved challenge earns a token");
@@ -213,8 +186,10 @@ DoorRoom CompileRoom(const v1::RoomRule& rule, const storage::LotteryRound& roun
 }
 
 DoorChallenge CompileChallenge(const v1::ChallengeRule& rule) {
-  if (!rule.has_lifetime()) return {rule.bits(), kDefaultChallengeLifetime};
-  return {rule.bits(), FromDuration(rule.lifetime()).value_or(kDefaultChallengeLifetime)};
+  DoorChallenge challenge = {.bits = rule.bits(), .lifetime = kDefaultChallengeLifetime};
+  if (rule.has_lifetime()) challenge.lifetime = FromDuration(rule.lifetime()).value_or(kDefaultChallengeLifetime);
+  if (rule.has_delay()) challenge.delay = FromDuration(rule.delay()).value_or(kLongestDelay);
+  return challenge;
 }
 
 absl::Duration CompileTokenLifetime(const v1::PurchaseTokenRule& rule) {
@@ -259,7 +234,8 @@ absl::Status CheckFrontPolicy(const v1::FrontPolicy& policy) {
     RETURN_IF_ERROR(CheckLength(policy.purchase_token().lifetime(), kShortestLifetime, kLongestTokenLifetime,
                                 "policy.purchase_token.lifetime"));
   }
-  return CheckChallenge(policy);
+  RETURN_IF_ERROR(CheckChallenge(policy));
+  return CheckRiskRule(policy);
 }
 
 std::string ToDocument(const v1::FrontPolicy& policy) {
@@ -300,6 +276,7 @@ DoorPolicy CompilePolicy(const storage::FrontPolicyRow& row) {
   compiled.limits = CompileLimits(*policy);
   if (policy->has_purchase_token()) compiled.token_lifetime = CompileTokenLifetime(policy->purchase_token());
   if (policy->has_challenge()) compiled.challenge = CompileChallenge(policy->challenge());
+  if (policy->has_risk()) compiled.risk = CompileRisk(policy->risk());
   compiled.draw = policy->has_draw();
   return compiled;
 }
