@@ -20,7 +20,7 @@ namespace {
 constexpr int kMostPointRules = 32;
 constexpr int32_t kMostPoints = 100;
 constexpr absl::Duration kLeastAccountAge = absl::Seconds(1);
-constexpr absl::Duration kMostAccountAge = absl::Hours(24) * 10'000;
+constexpr absl::Duration kMostAccountAge = absl::Hours(24 * 10'000);
 constexpr int32_t kMostOrders = 1'000'000;
 constexpr int32_t kMostRefusals = 10'000;
 constexpr int kMostTiers = 4;
@@ -39,7 +39,8 @@ absl::Status CheckLabel(absl::string_view label, const std::string& field) {
     return absl::ascii_islower(byte) || absl::ascii_isdigit(byte) || c == '_' || c == '-';
   });
   if (good) return absl::OkStatus();
-  return InvalidField(field, absl::StrCat("must be 1 to ", kMostLabelBytes, " characters of a-z, 0-9, \"_\" and \"-\""));
+  return InvalidField(field,
+                      absl::StrCat("must be 1 to ", kMostLabelBytes, " characters of a-z, 0-9, \"_\" and \"-\""));
 }
 
 // A rule that holds where something is not so is none.

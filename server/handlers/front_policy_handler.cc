@@ -103,6 +103,11 @@ bool LimitsBy(const v1::FrontPolicy& policy, v1::RateLimit::Key key) {
                      [key](const v1::RateLimit& limit) { return limit.key() == key; });
 }
 
+bool CountsRefusalsByAddress(const v1::FrontPolicy& policy) {
+  return std::any_of(policy.risk().points().begin(), policy.risk().points().end(),
+                     [](const v1::RiskPoints& points) { return points.has_address_refusals(); });
+}
+
 // For limits of one buyer. A buyer's tries are claims and, where a token is asked for, each EnterSale before them;
 // those of a token are claims alone.
 void WarnAboutBurst(const v1::RateLimit& limit, bool asks_for_token, v1::SetFrontPolicyResponse& response) {
@@ -129,6 +134,11 @@ void WarnAboutPolicy(const v1::SetFrontPolicyRequest& request, int trusted_proxi
     response.add_warnings(
         "address: a shop that calls for its buyers has one address: all its buyers share this limit, because this node "
         "runs with --trusted-proxies 0.");
+  }
+  if (trusted_proxies == 0 && CountsRefusalsByAddress(policy)) {
+    response.add_warnings(
+        "risk: a shop that calls for its buyers has one address: address_refusals holds for all its buyers or for "
+        "none, because this node runs with --trusted-proxies 0.");
   }
   if (policy.has_purchase_token() && !response.before().policy().has_purchase_token()) {
     response.add_warnings("token: claims without a token are refused from now on. EnterSale gives it.");

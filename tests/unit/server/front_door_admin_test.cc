@@ -40,6 +40,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 // A ledger in which somebody else is faster, or that is full, busy or silent.
@@ -672,6 +673,23 @@ TEST_F(FrontDoorAdminTest, OperatorsAreWarnedOfALimitByAddressWhereAShopHasOne) 
   const auto warned = trusting_nobody.Set(request, kActor);
   ASSERT_TRUE(warned.ok()) << warned.status();
   EXPECT_THAT(warned->warnings(), ElementsAre(HasSubstr("address: a shop that calls for its buyers has one address")));
+}
+
+TEST_F(FrontDoorAdminTest, OperatorsAreWarnedOfRefusalsByAddressWhereAShopHasOne) {
+  FrontPolicyHandler trusting_nobody(&front_, &ledger_, &front_announcer_, /*trusted_proxies=*/0);
+  v1::FrontPolicy policy = Policy();
+  policy.mutable_purchase_token();
+  policy.mutable_risk()->add_tiers();
+  v1::RiskPoints& points = *policy.mutable_risk()->add_points();
+  points.set_points(20);
+  points.set_without_scripts(true);
+  const auto unwarned = trusting_nobody.Set(PolicyRequest("tv", policy), kActor);
+  ASSERT_TRUE(unwarned.ok()) << unwarned.status();
+  EXPECT_THAT(unwarned->warnings(), Not(Contains(HasSubstr("risk:"))));
+  points.set_address_refusals(20);
+  const auto warned = trusting_nobody.Set(PolicyRequest("tv", policy), kActor);
+  ASSERT_TRUE(warned.ok()) << warned.status();
+  EXPECT_THAT(warned->warnings(), Contains(HasSubstr("risk: a shop that calls for its buyers has one address")));
 }
 
 TEST_F(FrontDoorAdminTest, APolicyOfANewerVersionIsNotHalfShown) {

@@ -23,6 +23,8 @@ TEST(FrontKeysTest, EachUseHasAKeyOfItsOwn) {
             "6adf88321307988f64233b3761bcd1cfd1a7b3fc129ee877e3f80ae823c7d9f5");
   EXPECT_EQ(absl::BytesToHexString(keys.current()->ticket_key),
             "ce0b9dc0efb1ea414c7c30b561520d96dc554af4dfd7fc3245c08dba59973ab0");
+  EXPECT_EQ(absl::BytesToHexString(keys.current()->delay_key),
+            "3f1404dcbd11c3062d28d07aa3aa4f68869761f945bdf79111f5a863f684d259");
 }
 
 TEST(FrontKeysTest, AllThreeAreFoundAndOneIsCurrent) {

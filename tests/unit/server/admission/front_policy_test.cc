@@ -100,6 +100,9 @@ TEST(FrontPolicyTest, EveryFaultIsToldWithItsField) {
       {"policy.challenge.bits", [](v1::FrontPolicy& p) { p.mutable_challenge()->set_bits(21); }},
       {"policy.challenge.lifetime",
        [](v1::FrontPolicy& p) { p.mutable_challenge()->mutable_lifetime()->set_seconds(1801); }},
+      {"policy.challenge.delay", [](v1::FrontPolicy& p) { p.mutable_challenge()->mutable_delay()->set_seconds(4); }},
+      {"policy.challenge.delay", [](v1::FrontPolicy& p) { p.mutable_challenge()->mutable_delay()->set_seconds(601); }},
+      {"policy.challenge.delay", [](v1::FrontPolicy& p) { p.mutable_challenge()->mutable_delay()->set_nanos(-1); }},
   };
   for (const BadPolicy& bad : cases) {
     v1::FrontPolicy policy = FullPolicy();
@@ -122,6 +125,9 @@ TEST(FrontPolicyTest, BoundsThemselvesAreTaken) {
   policy.mutable_purchase_token()->mutable_lifetime()->set_seconds(600);
   policy.mutable_challenge()->set_bits(20);
   policy.mutable_challenge()->mutable_lifetime()->set_seconds(1800);
+  policy.mutable_challenge()->mutable_delay()->set_seconds(600);
+  EXPECT_TRUE(CheckFrontPolicy(policy).ok()) << CheckFrontPolicy(policy);
+  policy.mutable_challenge()->mutable_delay()->set_seconds(5);
   EXPECT_TRUE(CheckFrontPolicy(policy).ok()) << CheckFrontPolicy(policy);
 }
 
@@ -287,6 +293,70 @@ TEST(FrontPolicyTest, ARoomWithoutItsRoundOrItsSkuIsUnreadable) {
   const DoorPolicy of_all = CompilePolicy(row);
   EXPECT_TRUE(absl::StrContains(of_all.unreadable, "not of one SKU")) << of_all.unreadable;
   EXPECT_FALSE(of_all.room.has_value());
+}
+
+// Each part of a risk rule, and 0 wherever that is not the same as absent.
+v1::FrontPolicy FullPolicyWithRisk() {
+  v1::FrontPolicy policy = FullPolicy();
+  policy.mutable_challenge()->mutable_delay()->set_seconds(60);
+  v1::RiskRule& risk = *policy.mutable_risk();
+  for (int i = 0; i < 6; ++i) risk.add_points()->set_points(10 * i - 25);
+  risk.mutable_points(0)->mutable_account_younger_than()->set_seconds(864'000'000);
+  risk.mutable_points(1)->set_orders_fewer_than(1);
+  risk.mutable_points(2)->set_label("vip");
+  risk.mutable_points(3)->set_no_hints(true);
+  risk.mutable_points(4)->set_address_refusals(20);
+  risk.mutable_points(5)->set_without_scripts(true);
+  risk.add_tiers()->set_challenge_bits(0);
+  risk.add_tiers()->set_from_score(40);
+  risk.mutable_tiers(1)->set_lottery_percent(0);
+  risk.mutable_tiers(1)->set_tries(2);
+  risk.mutable_tiers(1)->set_captcha(true);
+  risk.add_tiers()->set_from_score(90);
+  risk.mutable_tiers(2)->set_refuse(true);
+  risk.set_ask_scorer(true);
+  risk.set_unscored(0);
+  return policy;
+}
+
+TEST(FrontPolicyTest, ARiskRuleAndADelayAreReadAsTheyWereWritten) {
+  const v1::FrontPolicy policy = FullPolicyWithRisk();
+  ASSERT_TRUE(CheckFrontPolicy(policy).ok()) << CheckFrontPolicy(policy);
+  const absl::StatusOr<v1::FrontPolicy> read = FromDocument(ToDocument(policy));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->SerializeAsString(), policy.SerializeAsString()) << read->ShortDebugString();
+  EXPECT_TRUE(read->risk().has_unscored()) << "0 is not absent";
+  EXPECT_TRUE(read->risk().tiers(0).has_challenge_bits());
+  EXPECT_TRUE(read->risk().tiers(1).has_lottery_percent());
+  EXPECT_NE(CompilePolicy(RowOf(R"({"purchase_token":{},"risk":{"tiers":[{}],"of_tomorrow":1}})")).unreadable, "");
+  EXPECT_NE(CompilePolicy(RowOf(R"({"purchase_token":{},"risk":{"tiers":[{"slow":true}]}})")).unreadable, "");
+}
+
+// The longest that the check takes.
+TEST(FrontPolicyTest, TheLargestRiskRuleFitsIntoTheLedger) {
+  v1::FrontPolicy policy = FullPolicyWithRisk();
+  while (policy.risk().points_size() < 32) {
+    v1::RiskPoints& points = *policy.mutable_risk()->add_points();
+    points.set_points(-100);
+    points.set_label(std::string(32, 'v'));
+  }
+  ASSERT_TRUE(CheckFrontPolicy(policy).ok()) << CheckFrontPolicy(policy);
+  EXPECT_LE(ToDocument(policy).size(), storage::kMaxPolicyBytes);
+}
+
+TEST(FrontPolicyTest, ARiskRuleAndADelayAreCompiled) {
+  storage::FrontPolicyRow row = RowOf(ToDocument(FullPolicyWithRisk()));
+  row.round = RoundOf(100'000);
+  const DoorPolicy compiled = CompilePolicy(row);
+  EXPECT_EQ(compiled.unreadable, "");
+  EXPECT_EQ(compiled.challenge->delay, absl::Minutes(1));
+  ASSERT_TRUE(compiled.risk.has_value());
+  EXPECT_EQ(compiled.risk->points.size(), 6u);
+  EXPECT_EQ(compiled.risk->tiers.size(), 3u);
+  EXPECT_EQ(compiled.risk->address_refusals, 20);
+  const DoorPolicy without = CompilePolicy(RowOf(R"({"purchase_token":{},"challenge":{"bits":8}})"));
+  EXPECT_FALSE(without.risk.has_value());
+  EXPECT_FALSE(without.challenge->delay.has_value());
 }
 
 // It is in ledgers: another form would make every policy a changed one.
