@@ -35,69 +35,15 @@
 #include "quota/sale/sale_gate.h"
 #include "server/admission/door_explanation.h"
 #include "server/admission/door_rooms.h"
-#include "server/admission/delay_ticket.h"
 #include "server/admission/door_state.h"
-#include "server/admission/front_policy.h"
+#include "server/admission/door_visit.h"
 #include "server/admission/homes.h"
-#include "server/admission/limit_tries.h"
-#include "server/admission/outside_checks.h"
 #include "server/admission/rate_key.h"
 #include "server/admission/rate_table.h"
-#include "server/admission/room_entry.h"
 #include "server/admission/turn_queue.h"
 #include "storage/clock.h"
 
 namespace tranche::server {
-
-// Who asks to enter a sale, and with what.
-struct DoorVisit {
-  absl::string_view sku_id = {};
-  absl::string_view user_id = {};
-  absl::string_view address = {};             // "": not known
-  absl::string_view challenge_solution = {};  // "": none
-  absl::string_view waiting_ticket = {};      // "": none
-  // As in RoomVisit. False only where the policy has a room: buyers join it before the opening, and wait in it while
-  // nothing is sold.
-  bool opened = true;
-  bool may_enter = true;
-  absl::Duration opens_in = absl::ZeroDuration();
-  // For risk rules, captchas and delays; see EnterSaleRequest and RiskFacts.
-  const v1::BuyerHints* hints = nullptr;  // null: none
-  std::optional<int> scored = {};
-  bool without_scripts = false;
-  absl::string_view delay_ticket = {};  // "": none
-  CaptchaVerdict captcha = CaptchaVerdict::kNone;
-  bool captcha_available = false;  // this node has a captcha's provider, and it can be asked
-};
-
-// What should be asked outside before Enter.
-struct DoorNeeds {
-  bool score = false;    // the scorer
-  bool captcha = false;  // the captcha's provider, if something to verify came
-};
-
-// What EnterSale is answered.
-struct DoorEntry {
-  std::optional<quota::Refused> refused = {};  // then nothing else is set
-  absl::Duration wait = absl::ZeroDuration();  // go on with this answer after that: call Park with it
-  bool admitted = true;
-  std::string purchase_token = {};  // "": none is asked for, or it is not earned yet
-  absl::Time token_expires_at = absl::InfinitePast();
-  std::string challenge = {};  // "": none to solve
-  absl::Time challenge_expires_at = absl::InfinitePast();
-  std::string challenge_problem = {};                 // why the solution that came was not taken
-  absl::Duration retry_after = absl::ZeroDuration();  // not admitted: enter again after that
-  std::optional<DoorLottery> lottery = {};            // without its key
-  uint64_t rank = 0;                                  // in the lottery
-  std::optional<DoorRoom> room = {};                  // without its key
-  std::optional<RoomPlace> place = {};                // in the room; set if `room` is
-  std::optional<quota::Refused> held_by = {};         // nobody is let in through the room, because of this service mode
-  bool captcha = false;                               // to be solved
-  std::string captcha_problem = {};                   // why the response that came was not taken
-  std::string delay_ticket = {};                      // "": no delay to wait for; retry_after is set with it
-  DelayTicket delay = {};
-  int tier = 0;  // by the risk rules; 0: the policy has none
-};
 
 // Thread-safe. Outlived by its dependencies.
 class FrontDoor : public quota::SaleGate {
@@ -163,21 +109,6 @@ class FrontDoor : public quota::SaleGate {
   }
   void Publish(std::shared_ptr<const DoorState> state, std::shared_ptr<const Homes> homes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  DoorEntry RefusedEntry(DoorCheck check, quota::Refused refused);
-  DoorEntry RefusedEntry(const LimitTries::Refusal& refusal);
-  // Enter, but for the service mode.
-  DoorEntry EnterBy(const DoorView& view, const DoorVisit& visit, absl::Time now, absl::Time deadline);
-  // By the lottery or the room; true if there is neither. `listed`: on the list of those who are let in.
-  bool Admit(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, bool listed, absl::Time now,
-             DoorEntry* entry);
-  bool AdmitFromRoom(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, bool listed,
-                     absl::Time now, DoorEntry* entry);
-  // Of an admitted buyer: true if the policy's challenge is solved, or there is none; otherwise the entry has one.
-  bool EarnsToken(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, absl::Time now,
-                  DoorEntry* entry);
-  void GiveToken(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, absl::Time now,
-                 DoorEntry* entry);
-
   const size_t table_bytes_;
   TurnQueue* const turns_;
   const storage::Clock* const clock_;
