@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -9,7 +10,9 @@
 #include "absl/strings/str_format.h"
 #include "server/admission/buyer_address.h"
 #include "server/admission/door_refusals.h"
+#include "server/admission/door_risk.h"
 #include "server/admission/door_rooms.h"
+#include "server/admission/earned_entry.h"
 #include "server/admission/limit_tries.h"
 #include "server/admission/lottery.h"
 #include "server/admission/purchase_token.h"
@@ -26,6 +29,30 @@ DoorOpinion Refuses(DoorCheck check, quota::Refused refused, std::string detail)
   return {check, Verdict::kRefuse, std::move(refused), std::move(detail)};
 }
 
+std::string TaskText(const DoorPolicy& policy, const EntryTask& task) {
+  switch (task.kind) {
+    case EntryTask::Kind::kNothing:
+      break;
+    case EntryTask::Kind::kChallenge:
+      return absl::StrCat("a challenge of ", task.bits, " bits");
+    case EntryTask::Kind::kCaptcha:
+      return absl::StrCat("a captcha, or a challenge of ", task.bits, " bits while its provider cannot be asked");
+    case EntryTask::Kind::kDelay:
+      return absl::StrCat("a delay of ", absl::FormatDuration(*policy.challenge->delay));
+  }
+  return "nothing to solve";
+}
+
+// Of a tier that does not refuse.
+std::string EffectsOf(const DoorPolicy& policy, const DoorTier& tier, bool without_scripts) {
+  std::string text = TaskText(policy, TaskOf(policy, &tier, without_scripts));
+  if (tier.tries > 1) absl::StrAppend(&text, "; an EnterSale counts as ", tier.tries, " tries");
+  if (tier.lottery_percent < kWholeLottery) {
+    absl::StrAppend(&text, "; ", tier.lottery_percent, " % of those whom the lottery admits");
+  }
+  return text;
+}
+
 // One explanation in the making.
 class DoorExplanation {
  public:
@@ -37,7 +64,7 @@ class DoorExplanation {
         policy_(view.state->PolicyOf(question.sku_id)) {}
 
   std::vector<DoorOpinion> All() {
-    std::vector<DoorOpinion> opinions = {AccessList(), Policy(), Draw()};
+    std::vector<DoorOpinion> opinions = {AccessList(), Policy(), Draw(), Risk()};
     for (const RateKeyKind kind : {RateKeyKind::kUser, RateKeyKind::kAddress, RateKeyKind::kToken}) {
       opinions.push_back(Limit(kind));
     }
@@ -78,6 +105,31 @@ class DoorExplanation {
     return Refuses(DoorCheck::kDraw, DrawDecides(), "units go to the winners of a draw; this is about a claim");
   }
 
+  // Null: no risk rules say anything of this buyer.
+  const DoorTier* Tier() {
+    if (!readable() || listed() || !policy_->risk.has_value()) return nullptr;
+    if (!judged_.has_value()) {
+      const RiskFacts facts = {.hints = question_.hints, .scored = {}, .without_scripts = question_.without_scripts};
+      judged_ = JudgeRisk(view_, *policy_, facts, question_.address, now_);
+    }
+    return judged_->tier;
+  }
+
+  // Only EnterSale asks it.
+  DoorOpinion Risk() {
+    if (!readable() || !policy_->risk.has_value()) return Skips(DoorCheck::kRisk, "no risk rules");
+    const DoorTier* const tier = Tier();
+    if (tier == nullptr) return Skips(DoorCheck::kRisk, "on the list");
+    std::string detail =
+        absl::StrCat("score ", judged_->score, ": tier ", tier->number, " of ", policy_->risk->tiers.size());
+    const bool scored = question_.hints != nullptr && question_.hints->has_risk_score();
+    if (policy_->risk->ask_scorer && !scored) absl::StrAppend(&detail, ", without the scorer, which is not asked here");
+    absl::StrAppend(&detail, "; ", tier->refuse ? "refused" : EffectsOf(*policy_, *tier, question_.without_scripts));
+    if (HasGoodToken()) return Skips(DoorCheck::kRisk, absl::StrCat(detail, "; judged when the token was given"));
+    if (tier->refuse) return Refuses(DoorCheck::kRisk, DeniedAtTheDoor(), std::move(detail));
+    return Passes(DoorCheck::kRisk, std::move(detail));
+  }
+
   const DoorLimit* LimitOf(RateKeyKind kind) const {
     if (!readable()) return nullptr;
     for (const DoorLimit& limit : policy_->limits) {
@@ -101,6 +153,13 @@ class DoorExplanation {
     return "";
   }
 
+  // Whoever has no good token has to enter first.
+  int WeightAt(RateKeyKind kind) {
+    if (kind != RateKeyKind::kUser && kind != RateKeyKind::kAddress) return 1;
+    const DoorTier* const tier = Tier();
+    return tier == nullptr || HasGoodToken() ? 1 : tier->tries;
+  }
+
   DoorOpinion Limit(RateKeyKind kind) {
     const DoorCheck check = CheckOfLimit(kind);
     const DoorLimit* const limit = LimitOf(kind);
@@ -110,11 +169,13 @@ class DoorExplanation {
     if (subject.empty()) {
       return Skips(check, kind == RateKeyKind::kToken ? "no good purchase token" : "no address is known");
     }
-    const RateVerdict verdict = LookAtLimit(view_, *policy_, *limit, subject, now_);
+    const int weight = WeightAt(kind);
+    const RateVerdict verdict = LookAtLimit(view_, *policy_, *limit, subject, now_, weight);
     const bool home = view_.homes->IsHome(kind, policy_->sku_id, subject);
-    const std::string rate =
+    std::string rate =
         absl::StrCat("one try in ", absl::FormatDuration(view_.homes->Share(limit->rule, home).interval),
                      home ? " at this node" : " at this node, which has a share of the limit");
+    if (weight > 1) absl::StrAppend(&rate, "; an EnterSale counts as ", weight);
     if (!verdict.taken) {
       return Refuses(check, RateLimited(kind, verdict.wait),
                      absl::StrCat(rate, "; the next after ", absl::FormatDuration(RoundedUp(verdict.wait))));
@@ -127,10 +188,13 @@ class DoorExplanation {
     if (!readable() || !policy_->lottery.has_value()) return Skips(DoorCheck::kLottery, "no lottery");
     const DoorLottery& lottery = *policy_->lottery;
     const uint64_t rank = Rank(lottery.key, policy_->sku_id, lottery.round, question_.user_id);
-    const std::string place =
-        absl::StrFormat("round %d: rank %016x, threshold %016x", lottery.round, rank, lottery.threshold);
+    const DoorTier* const tier = Tier();
+    const int percent = tier == nullptr || HasGoodToken() ? kWholeLottery : tier->lottery_percent;
+    const uint64_t threshold = PartOfThreshold(lottery.threshold, percent);
+    std::string place = absl::StrFormat("round %d: rank %016x, threshold %016x", lottery.round, rank, threshold);
+    if (percent < kWholeLottery) absl::StrAppend(&place, ", for ", percent, " % of those who are admitted");
     if (listed()) return Skips(DoorCheck::kLottery, absl::StrCat(place, "; on the list"));
-    if (Admits(lottery.threshold, rank)) return Passes(DoorCheck::kLottery, place);
+    if (Admits(threshold, rank)) return Passes(DoorCheck::kLottery, place);
     if (HasGoodToken()) return Skips(DoorCheck::kLottery, absl::StrCat(place, "; admitted when the token was given"));
     return Refuses(DoorCheck::kLottery, NotAdmitted(rank), place);
   }
@@ -182,6 +246,7 @@ class DoorExplanation {
   const AccessVerdict access_;
   const DoorPolicy* const policy_;
   std::optional<TokenReading> token_;  // once it was needed
+  std::optional<JudgedRisk> judged_;   // the same
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "quota/sale/sale_result.h"
 #include "server/admission/door_state.h"
+#include "tranche/v1/front_door_service.pb.h"
 
 namespace tranche::server {
 
@@ -23,10 +24,10 @@ struct DoorOpinion {
 
 // Who asks, and with what.
 struct DoorQuestion {
-  absl::string_view sku_id;
-  absl::string_view user_id;
-  absl::string_view address;         // "": not known
-  absl::string_view purchase_token;  // "": none
+  absl::string_view sku_id = {};
+  absl::string_view user_id = {};
+  absl::string_view address = {};         // "": not known
+  absl::string_view purchase_token = {};  // "": none
   const v1::BuyerHints* hints = nullptr;  // null: none
   bool without_scripts = false;
 };

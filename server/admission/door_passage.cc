@@ -5,11 +5,20 @@
 
 #include "server/admission/door_refusals.h"
 #include "server/admission/lottery.h"
+#include "server/admission/network_refusals.h"
 #include "storage/mutation.h"
 
 namespace tranche::server {
 
 using quota::GateVerdict;
+
+namespace {
+
+bool IsLimitOfBuyer(DoorCheck check) {
+  return check == DoorCheck::kLimitUser || check == DoorCheck::kLimitAddress || check == DoorCheck::kLimitToken;
+}
+
+}  // namespace
 
 GateVerdict DoorPassage::Go(DoorCounts& counts) {
   // Of a cart, all lines are one buyer's.
@@ -26,6 +35,7 @@ GateVerdict DoorPassage::Go(DoorCounts& counts) {
   }
   if (std::optional<Stop> stop = CheckAll(access)) {
     counts.Refused(stop->check);
+    CountAtNetwork(*stop);
     if (stop->no_room) counts.parked_full.fetch_add(1, std::memory_order_relaxed);
     return {.refused = std::move(stop->refused), .line = stop->line};
   }
@@ -131,6 +141,16 @@ bool DoorPassage::AllHaveTokens() const {
     const DoorPolicy* const policy = PolicyOf(line);
     return policy != nullptr && policy->token_lifetime.has_value();
   });
+}
+
+// What buyers' luck or other buyers refuse does not count, nor what this node cannot judge.
+void DoorPassage::CountAtNetwork(const Stop& stop) const {
+  const Line& line = line_states_[stop.line];
+  const bool wrong_token = stop.check == DoorCheck::kPurchaseToken && line.token.has_value();
+  if (!wrong_token && (!IsLimitOfBuyer(stop.check) || stop.no_room)) return;
+  if (const DoorPolicy* const policy = PolicyOf(line)) {
+    CountNetworkRefusal(view_, *policy, lines_[stop.line].visitor->address, now_);
+  }
 }
 
 const DoorPolicy* DoorPassage::PolicyOf(const Line& line) const {

@@ -62,6 +62,8 @@ class DoorPassage {
   std::optional<Stop> CheckLottery();
   std::optional<Stop> CheckTokens();
 
+  // At the buyer's network, for the risk rules of the line's policy.
+  void CountAtNetwork(const Stop& stop) const;
   const DoorPolicy* PolicyOf(const Line& line) const;
   // After the checks: where a policy asks for tokens, there is one.
   bool AllHaveTokens() const;

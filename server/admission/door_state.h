@@ -92,6 +92,7 @@ struct DoorCounts {
   // EnterSales by the tier that risk rules gave, from 1: [0] is the first.
   std::array<std::atomic<uint64_t>, 4> tiers = {};
 
+  void Judged(int tier) { tiers[static_cast<size_t>(tier - 1) % tiers.size()].fetch_add(1, std::memory_order_relaxed); }
   void Refused(DoorCheck check) { refused[static_cast<size_t>(check)].fetch_add(1, std::memory_order_relaxed); }
   void Waited(DoorCheck check) { waited[static_cast<size_t>(check)].fetch_add(1, std::memory_order_relaxed); }
 };

@@ -37,6 +37,15 @@ struct DoorVisit {
   bool captcha_available = false;  // this node has a captcha's provider, and it can be asked
 };
 
+inline RoomVisit RoomVisitOf(const DoorVisit& visit) {
+  return {.sku_id = visit.sku_id,
+          .user_id = visit.user_id,
+          .ticket = visit.waiting_ticket,
+          .opened = visit.opened,
+          .may_enter = visit.may_enter,
+          .opens_in = visit.opens_in};
+}
+
 // What should be asked outside before Enter.
 struct DoorNeeds {
   bool score = false;    // the scorer

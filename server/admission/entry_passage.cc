@@ -5,9 +5,11 @@
 #include <utility>
 #include <vector>
 
-#include "server/admission/challenge.h"
 #include "server/admission/door_refusals.h"
+#include "server/admission/door_risk.h"
+#include "server/admission/earned_entry.h"
 #include "server/admission/lottery.h"
+#include "server/admission/network_refusals.h"
 #include "server/admission/purchase_token.h"
 #include "storage/mutation.h"
 
@@ -27,13 +29,15 @@ absl::Duration UntilCountable(const DoorView& view, const DoorPolicy& policy, ab
   return verdict.taken || verdict.by_shared ? absl::ZeroDuration() : verdict.wait;
 }
 
-// Tells the buyer's place in the lottery. True: there is room for them, or there is no lottery.
-bool Draw(const DoorPolicy& policy, absl::string_view user_id, DoorEntry* entry) {
+// Tells the buyer's place in the lottery, and the threshold that counts for them. True: there is room for them, or
+// there is no lottery.
+bool Draw(const DoorPolicy& policy, const DoorTier* tier, absl::string_view user_id, DoorEntry* entry) {
   if (!policy.lottery.has_value()) return true;
   entry->lottery = policy.lottery;
   entry->lottery->key.clear();
   entry->rank = Rank(policy.lottery->key, policy.sku_id, policy.lottery->round, user_id);
-  return Admits(policy.lottery->threshold, entry->rank);
+  if (tier != nullptr) entry->lottery->threshold = PartOfThreshold(policy.lottery->threshold, tier->lottery_percent);
+  return Admits(entry->lottery->threshold, entry->rank);
 }
 
 }  // namespace
@@ -41,11 +45,6 @@ bool Draw(const DoorPolicy& policy, absl::string_view user_id, DoorEntry* entry)
 DoorEntry EntryPassage::Refuse(DoorCheck check, quota::Refused refused) {
   counts_.Refused(check);
   return {.refused = std::move(refused)};
-}
-
-DoorEntry EntryPassage::Refuse(const LimitTries::Refusal& refusal) {
-  if (refusal.no_room) counts_.parked_full.fetch_add(1, std::memory_order_relaxed);
-  return Refuse(CheckOfLimit(refusal.kind), RateLimited(refusal.kind, refusal.retry_after));
 }
 
 DoorEntry EntryPassage::Go() {
@@ -61,16 +60,18 @@ DoorEntry EntryPassage::Go() {
     return Refuse(DoorCheck::kPurchaseToken, NotJudgedHere());
   }
   listed_ = access == AccessVerdict::kAllow;
-  const auto no_token_ids = [] { return std::vector<std::string>(); };
-  const LimitSubjects subjects = {visit_.user_id, visit_.address, no_token_ids};
   if (!listed_) {
-    if (const auto refusal = tries_.Take(*policy, subjects, LimitPart::kBuyer)) return Refuse(*refusal);
+    if (std::optional<DoorEntry> refused = JudgeByRisk(*policy)) return *std::move(refused);
+    if (std::optional<DoorEntry> refused = TakeTries(*policy, LimitPart::kBuyer)) return *std::move(refused);
   }
   DoorEntry entry;
+  if (tier_ != nullptr) entry.tier = tier_->number;
   entry.admitted = Admit(*policy, &entry);
+  // Who was to be scored later: their turn has come in this moment.
+  if (entry.admitted && TierRefuses()) return Refuse(DoorCheck::kRisk, DeniedAtTheDoor());
   if (entry.admitted && (listed_ || EarnsToken(*policy, &entry))) {
     if (!listed_) {
-      if (const auto refusal = tries_.Take(*policy, subjects, LimitPart::kSku)) return Refuse(*refusal);
+      if (std::optional<DoorEntry> refused = TakeTries(*policy, LimitPart::kSku)) return *std::move(refused);
     }
     GiveToken(*policy, &entry);
   }
@@ -81,9 +82,35 @@ DoorEntry EntryPassage::Go() {
   return entry;
 }
 
+bool EntryPassage::TierRefuses() const {
+  return tier_ != nullptr && tier_->refuse && !storage::Mutated(storage::Mutation::kRefusedTierEnters);
+}
+
+std::optional<DoorEntry> EntryPassage::JudgeByRisk(const DoorPolicy& policy) {
+  if (!policy.risk.has_value()) return std::nullopt;
+  tier_ = JudgeRisk(view_, policy, FactsOf(visit_), visit_.address, now_).tier;
+  counts_.Judged(tier_->number);
+  if (!TierRefuses() || IsScoredLater(view_, policy, visit_, now_)) return std::nullopt;
+  return Refuse(DoorCheck::kRisk, DeniedAtTheDoor());
+}
+
+std::optional<DoorEntry> EntryPassage::TakeTries(const DoorPolicy& policy, LimitPart part) {
+  const auto no_token_ids = [] { return std::vector<std::string>(); };
+  const int weight = tier_ == nullptr ? 1 : tier_->tries;
+  const std::optional<LimitTries::Refusal> refusal =
+      tries_.Take(policy, {visit_.user_id, visit_.address, no_token_ids, weight}, part);
+  if (!refusal.has_value()) return std::nullopt;
+  if (refusal->no_room) {
+    counts_.parked_full.fetch_add(1, std::memory_order_relaxed);
+  } else if (part == LimitPart::kBuyer) {
+    CountNetworkRefusal(view_, policy, visit_.address, now_);
+  }
+  return Refuse(CheckOfLimit(refusal->kind), RateLimited(refusal->kind, refusal->retry_after));
+}
+
 bool EntryPassage::Admit(const DoorPolicy& policy, DoorEntry* entry) {
   if (policy.room.has_value()) return AdmitFromRoom(policy, entry);
-  if (Draw(policy, visit_.user_id, entry) || listed_) return true;
+  if (Draw(policy, tier_, visit_.user_id, entry) || listed_) return true;
   counts_.Refused(DoorCheck::kLottery);
   entry->retry_after = ComeBackAfter(entry->rank);
   return false;
@@ -93,17 +120,11 @@ bool EntryPassage::AdmitFromRoom(const DoorPolicy& policy, DoorEntry* entry) {
   if (listed_ && visit_.may_enter) return true;
   entry->room = policy.room;
   entry->room->key.clear();
-  const RoomVisit asks = {.sku_id = visit_.sku_id,
-                          .user_id = visit_.user_id,
-                          .ticket = visit_.waiting_ticket,
-                          .opened = visit_.opened,
-                          .may_enter = visit_.may_enter,
-                          .opens_in = visit_.opens_in};
   // Who is on the list waits for nobody, so they are not counted as somebody who is waited for.
   const auto wait_to_count = [&](absl::Duration interval) {
     return listed_ ? interval : UntilCountable(view_, policy, visit_.user_id, interval, now_);
   };
-  entry->place = EnterRoom(policy, *view_.state->keys, *view_.rooms, asks, now_, wait_to_count);
+  entry->place = EnterRoom(policy, *view_.state->keys, *view_.rooms, RoomVisitOf(visit_), now_, wait_to_count);
   if (entry->place->let_in) return true;
   counts_.Refused(DoorCheck::kRoom);
   entry->retry_after = entry->place->retry_after;
@@ -111,26 +132,9 @@ bool EntryPassage::AdmitFromRoom(const DoorPolicy& policy, DoorEntry* entry) {
 }
 
 bool EntryPassage::EarnsToken(const DoorPolicy& policy, DoorEntry* entry) {
-  if (!policy.challenge.has_value()) return true;
-  const DoorChallenge& rule = *policy.challenge;
-  const FrontKeys& keys = *view_.state->keys;
-  if (!visit_.challenge_solution.empty()) {
-    entry->challenge_problem =
-        ChallengeProblem(keys, visit_.challenge_solution, visit_.sku_id, visit_.user_id, rule.bits, now_);
-    if (entry->challenge_problem.empty()) {
-      counts_.challenges_solved.fetch_add(1, std::memory_order_relaxed);
-      return true;
-    }
-    counts_.challenges_refused.fetch_add(1, std::memory_order_relaxed);
-  }
-  // There is a current key: Enter has looked.
-  if (std::optional<IssuedChallenge> issued =
-          IssueChallenge(keys, visit_.sku_id, visit_.user_id, rule.bits, rule.lifetime, now_)) {
-    entry->challenge = std::move(issued->json);
-    entry->challenge_expires_at = issued->expires_at;
-    counts_.challenges_issued.fetch_add(1, std::memory_order_relaxed);
-  }
-  return false;
+  const EarnedEntry result = EarnEntry(*view_.state->keys, policy, tier_, visit_, now_, counts_, entry);
+  if (result.wrong) CountNetworkRefusal(view_, policy, visit_.address, now_);
+  return result.earned;
 }
 
 void EntryPassage::GiveToken(const DoorPolicy& policy, DoorEntry* entry) {

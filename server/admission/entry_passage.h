@@ -1,12 +1,15 @@
-// The way of one EnterSale through the checks of the front door: as a claim's, but it earns the token instead of showing
-// it, and it alone asks the waiting room.
+// The way of one EnterSale through the checks of the front door: as a claim's, but it earns the token instead of
+// showing it, and it alone asks the risk rules and the waiting room.
 #pragma once
+
+#include <optional>
 
 #include "absl/time/time.h"
 #include "server/admission/door_state.h"
 #include "server/admission/door_visit.h"
 #include "server/admission/front_policy.h"
 #include "server/admission/limit_tries.h"
+#include "server/admission/risk_rule.h"
 #include "server/admission/turn_queue.h"
 
 namespace tranche::server {
@@ -22,11 +25,14 @@ class EntryPassage {
 
  private:
   DoorEntry Refuse(DoorCheck check, quota::Refused refused);
-  DoorEntry Refuse(const LimitTries::Refusal& refusal);
   // By the lottery or the room; true if there is neither.
   bool Admit(const DoorPolicy& policy, DoorEntry* entry);
   bool AdmitFromRoom(const DoorPolicy& policy, DoorEntry* entry);
-  // Of an admitted buyer: true if the policy's challenge is solved, or there is none; otherwise the entry has one.
+  // Finds the tier. Its refusal, if it refuses.
+  std::optional<DoorEntry> JudgeByRisk(const DoorPolicy& policy);
+  bool TierRefuses() const;
+  std::optional<DoorEntry> TakeTries(const DoorPolicy& policy, LimitPart part);
+  // Of an admitted buyer: true if nothing is left to do; otherwise the entry says what is.
   bool EarnsToken(const DoorPolicy& policy, DoorEntry* entry);
   void GiveToken(const DoorPolicy& policy, DoorEntry* entry);
 
@@ -35,7 +41,8 @@ class EntryPassage {
   const absl::Time now_;
   DoorCounts& counts_;
   LimitTries tries_;
-  bool listed_ = false;  // on the list of those who are let in
+  bool listed_ = false;             // on the list of those who are let in
+  const DoorTier* tier_ = nullptr;  // of the policy; null: without risk rules, or listed
 };
 
 }  // namespace tranche::server

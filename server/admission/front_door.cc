@@ -5,6 +5,7 @@
 #include "glog/logging.h"
 #include "server/admission/door_passage.h"
 #include "server/admission/door_refusals.h"
+#include "server/admission/door_risk.h"
 #include "server/admission/entry_passage.h"
 
 namespace tranche::server {
@@ -116,11 +117,16 @@ DoorEntry FrontDoor::Enter(const DoorVisit& visit, absl::Time now, absl::Time de
   return entry;
 }
 
-FrontDoor::Explanation FrontDoor::Explain(absl::string_view sku_id, absl::string_view user_id,
-                                          absl::string_view address, absl::string_view purchase_token,
-                                          absl::Time now) const {
+DoorNeeds FrontDoor::NeedsOf(const DoorVisit& visit, absl::Time now) const {
   const std::shared_ptr<const DoorView> view = View();
-  return {view->state, ExplainDoor(*view, {sku_id, user_id, address, purchase_token}, now)};
+  // Nobody is let in, also not through a room.
+  if (view->state->reserves_nothing()) return {};
+  return NeedsOfVisit(*view, visit, now);
+}
+
+FrontDoor::Explanation FrontDoor::Explain(const DoorQuestion& question, absl::Time now) const {
+  const std::shared_ptr<const DoorView> view = View();
+  return {view->state, ExplainDoor(*view, question, now)};
 }
 
 }  // namespace tranche::server

@@ -7,8 +7,9 @@
 // entry into a draw goes the same way, where there is a draw.
 //
 // EnterSale goes the same way, too, but it earns the token instead of showing it: after the lottery, or the waiting
-// room in its place, comes the challenge. Only EnterSale asks the room. A claim needs no more than the token that it
-// gave, so who was let in goes on, whatever becomes of the room.
+// room in its place, comes the challenge, the captcha or the delay. Only EnterSale asks the room and the risk rules. A
+// claim needs no more than the token that it gave, so who was let in goes on, whatever becomes of the room. Risk rules
+// come before the limits, since they say how many tries an EnterSale counts as; they may refuse it, too.
 //
 // The limit by SKU comes last, so that claims without a token or luck, and buyers who wait in a room, cannot use up the
 // tries of all buyers. A try that the lottery, the room or the token refuses stays counted by user, address and token,
@@ -48,8 +49,8 @@ namespace tranche::server {
 // Thread-safe. Outlived by its dependencies.
 class FrontDoor : public quota::SaleGate {
  public:
-  // `table_bytes` of memory are taken with the first policy that has a limit, by the thread that sets it. `clock` is
-  // that of `turns`.
+  // `table_bytes` of memory are taken with the first policy that needs a rate table, by the thread that sets it.
+  // `clock` is that of `turns`.
   FrontDoor(size_t table_bytes, TurnQueue* turns, const storage::Clock* clock = storage::Clock::Real());
   ~FrontDoor() override;
 
@@ -79,7 +80,8 @@ class FrontDoor : public quota::SaleGate {
   // does not go by it, since nobody outside should be asked in vain. Counts no try.
   DoorNeeds NeedsOf(const DoorVisit& visit, absl::Time now) const;
 
-  // One try, like a claim; then the lottery or the room, the challenge and the token. The limit by SKU counts it only
+  // One try, like a claim, or as many as the risk rules say; then the lottery or the room, what is to be done for the
+  // token, and the token. The limit by SKU counts it only
   // if it would earn what it came for. Does not check terms or units: that nobody may enter, the caller says. Then, and
   // while a service mode limits, nobody is let in through a room, also not who is on the list of those who are let in:
   // they have a place, and are not counted; at other times they have none. A buyer is counted as one who waits once in
@@ -92,13 +94,12 @@ class FrontDoor : public quota::SaleGate {
     std::shared_ptr<const DoorState> state;  // never null
     std::vector<DoorOpinion> opinions;
   };
-  Explanation Explain(absl::string_view sku_id, absl::string_view user_id, absl::string_view address,
-                      absl::string_view purchase_token, absl::Time now) const;
+  Explanation Explain(const DoorQuestion& question, absl::Time now) const;
 
   const DoorCounts& counts() const { return counts_; }
   // Thread-safe. Which rooms there are, SetState says; how far they are, whoever hears of it.
   DoorRooms& rooms() { return rooms_; }
-  // Null before the first policy with a limit.
+  // Null before the first policy with a limit, or a risk rule about refused tries.
   const RateTable* table() const { return table_.load(std::memory_order_acquire); }
 
  private:

@@ -1,20 +1,38 @@
 #include "server/admission/limit_tries.h"
 
+#include <algorithm>
+#include <cstdint>
+
 #include "server/admission/buyer_address.h"
 
 namespace tranche::server {
 namespace {
 
+// So many tries at once are one that takes as many intervals, and that may be early only as far as the last of them
+// may. So a try is judged, counted and given back as one, and a refusal says when all of it may come. The table keeps
+// no rule beside a key's time, so tries of other weights at the same key count together. A node that is not the
+// subject's home has a smaller burst: who weighs more than that would be refused there for ever.
+RateRule Weighed(const RateRule& rule, int weight) {
+  const int64_t at_once = rule.tolerance / rule.interval + 1;
+  const int64_t tries = std::clamp<int64_t>(weight, 1, at_once);
+  return {.interval = rule.interval * tries,
+          .tolerance = rule.tolerance - rule.interval * (tries - 1),
+          .max_wait = rule.max_wait};
+}
+
 // The limit as this node applies it to the subject.
-RateRule RuleHere(const DoorView& view, const DoorPolicy& policy, const DoorLimit& limit, absl::string_view subject) {
-  return view.homes->Share(limit.rule, view.homes->IsHome(limit.kind, policy.sku_id, subject));
+RateRule RuleHere(const DoorView& view, const DoorPolicy& policy, const DoorLimit& limit, absl::string_view subject,
+                  int weight) {
+  const RateRule rule = view.homes->Share(limit.rule, view.homes->IsHome(limit.kind, policy.sku_id, subject));
+  return weight == 1 ? rule : Weighed(rule, weight);
 }
 
 }  // namespace
 
 std::optional<LimitTries::Refusal> LimitTries::TakeOne(const DoorPolicy& policy, const DoorLimit& limit,
-                                                       absl::string_view subject) {
-  const Counted counted{view_.hasher->Of(limit.kind, policy.sku_id, subject), RuleHere(view_, policy, limit, subject)};
+                                                       absl::string_view subject, int weight) {
+  const Counted counted{view_.hasher->Of(limit.kind, policy.sku_id, subject),
+                        RuleHere(view_, policy, limit, subject, weight)};
   const RateVerdict verdict = view_.table->Try(counted.key, counted.rule, now_);
   if (!verdict.taken) return Refusal{limit.kind, verdict.wait};
   counted_.push_back(counted);
@@ -30,10 +48,10 @@ std::optional<LimitTries::Refusal> LimitTries::TakeAt(const DoorPolicy& policy, 
                                                       const LimitSubjects& subjects) {
   switch (limit.kind) {
     case RateKeyKind::kUser:
-      return TakeOne(policy, limit, subjects.user_id);
+      return TakeOne(policy, limit, subjects.user_id, subjects.weight);
     case RateKeyKind::kAddress: {
       const std::string network = NetworkOf(subjects.address);
-      return network.empty() ? std::nullopt : TakeOne(policy, limit, network);
+      return network.empty() ? std::nullopt : TakeOne(policy, limit, network, subjects.weight);
     }
     case RateKeyKind::kToken:
       for (const std::string& id : subjects.token_ids()) {
@@ -78,9 +96,9 @@ void LimitTries::CountWaits(DoorCounts& counts) const {
 }
 
 RateVerdict LookAtLimit(const DoorView& view, const DoorPolicy& policy, const DoorLimit& limit,
-                        absl::string_view subject, absl::Time now) {
-  return view.table->Look(view.hasher->Of(limit.kind, policy.sku_id, subject), RuleHere(view, policy, limit, subject),
-                          now);
+                        absl::string_view subject, absl::Time now, int weight) {
+  return view.table->Look(view.hasher->Of(limit.kind, policy.sku_id, subject),
+                          RuleHere(view, policy, limit, subject, weight), now);
 }
 
 }  // namespace tranche::server

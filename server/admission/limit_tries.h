@@ -24,6 +24,8 @@ struct LimitSubjects {
   absl::string_view address;  // "": not known, so limits by address do not count the try
   // The ids of its good purchase tokens, each once. Called only for a limit by token, after those that cost less.
   absl::FunctionRef<std::vector<std::string>()> token_ids;
+  // The try counts as so many, by user and address; as no more than may come at once there. At least 1.
+  int weight = 1;
 };
 
 // For whom a wait is no answer.
@@ -65,7 +67,8 @@ class LimitTries {
     RateRule rule;
   };
 
-  std::optional<Refusal> TakeOne(const DoorPolicy& policy, const DoorLimit& limit, absl::string_view subject);
+  std::optional<Refusal> TakeOne(const DoorPolicy& policy, const DoorLimit& limit, absl::string_view subject,
+                                 int weight = 1);
   // Why the wait that is known by now cannot be.
   std::optional<Refusal> CheckWait() const;
   std::optional<Refusal> TakeAt(const DoorPolicy& policy, const DoorLimit& limit, const LimitSubjects& subjects);
@@ -80,8 +83,8 @@ class LimitTries {
   RateKeyKind slowest_ = RateKeyKind::kUser;  // the limit that makes it
 };
 
-// What this node's part of the limit would say to a try now. Changes nothing.
+// What this node's part of the limit would say to a try of this weight now. Changes nothing.
 RateVerdict LookAtLimit(const DoorView& view, const DoorPolicy& policy, const DoorLimit& limit,
-                        absl::string_view subject, absl::Time now);
+                        absl::string_view subject, absl::Time now, int weight = 1);
 
 }  // namespace tranche::server

@@ -23,6 +23,13 @@ uint64_t Threshold(int32_t admitted_per_million) {
   return absl::Uint128Low64(absl::MakeUint128(static_cast<uint64_t>(admitted_per_million), 0) / storage::kEverybody);
 }
 
+uint64_t PartOfThreshold(uint64_t threshold, int percent) {
+  // Also for everybody, whose threshold is no number of ranks.
+  if (percent >= kWholeLottery) return threshold;
+  if (percent <= 0) return 0;
+  return absl::Uint128Low64(absl::uint128(threshold) * static_cast<uint64_t>(percent) / uint64_t{kWholeLottery});
+}
+
 std::string Commitment(absl::string_view round_key) {
   UseSodium();
   std::string hash(crypto_hash_sha256_BYTES, '\0');

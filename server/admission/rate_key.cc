@@ -16,7 +16,8 @@ namespace {
 
 // In the place of a kind.
 constexpr unsigned char kWaiting = 0xff;
-static_assert(static_cast<unsigned char>(RateKeyKind::kSku) < kWaiting);
+constexpr unsigned char kRefusals = 0xfe;
+static_assert(static_cast<unsigned char>(RateKeyKind::kSku) < kRefusals);
 
 // The kind, the length of the policy's id, that id, and the rest.
 uint64_t HashName(const std::array<unsigned char, 16>& key, unsigned char kind, absl::string_view policy_sku_id,
@@ -64,6 +65,10 @@ RateKeyHasher::RateKeyHasher() {
 
 RateFingerprint RateKeyHasher::Of(RateKeyKind kind, absl::string_view policy_sku_id, absl::string_view subject) const {
   return HashRateKey(key_, kind, policy_sku_id, subject);
+}
+
+RateFingerprint RateKeyHasher::OfRefusals(absl::string_view policy_sku_id, absl::string_view network) const {
+  return HashName(key_, kRefusals, policy_sku_id, network);
 }
 
 RateFingerprint RateKeyHasher::OfWaiting(absl::string_view policy_sku_id, int64_t round,

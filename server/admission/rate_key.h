@@ -28,6 +28,8 @@ class RateKeyHasher {
   RateKeyHasher();
   // `policy_sku_id` keeps the counts of two policies apart.
   RateFingerprint Of(RateKeyKind kind, absl::string_view policy_sku_id, absl::string_view subject) const;
+  // Of what a policy has refused to a network (network_refusals.h). No limit has this one.
+  RateFingerprint OfRefusals(absl::string_view policy_sku_id, absl::string_view network) const;
   // Of who waits in a round of a room: when they were counted. No limit has this one.
   RateFingerprint OfWaiting(absl::string_view policy_sku_id, int64_t round, absl::string_view user_id) const;
 

@@ -28,6 +28,16 @@ WaitingTicket TicketOfVisit(const DoorRoom& room, const FrontKeys& keys, const R
   return {.round = room.round, .joined_at = now, .shuffled = !visit.opened, .counted_at = absl::UnixEpoch()};
 }
 
+uint64_t RankOf(const DoorPolicy& policy, const WaitingTicket& ticket, absl::string_view user_id) {
+  if (!ticket.shuffled) return LateRank(ticket.joined_at);
+  return ShuffledRank(policy.room->key, policy.sku_id, policy.room->round, user_id);
+}
+
+bool HasTurn(const RoomVisit& visit, uint64_t rank, uint64_t threshold) {
+  const bool inclusive = storage::Mutated(storage::Mutation::kThresholdIncludesItsRank);
+  return visit.may_enter && (rank < threshold || (inclusive && rank == threshold));
+}
+
 // Each buyer has an interval of their own, up to a tenth longer than the room's, so that those who came in one moment
 // do not come back in one moment for ever. It is the same for who keeps to it and for who asks more often.
 absl::Duration OwnInterval(absl::Duration poll_interval, uint64_t rank) {
@@ -93,12 +103,10 @@ RoomPlace EnterRoom(const DoorPolicy& policy, const FrontKeys& keys, DoorRooms& 
   WaitingTicket ticket = TicketOfVisit(room, keys, visit, now);
   RoomPlace place;
   place.shuffled = ticket.shuffled;
-  place.rank =
-      ticket.shuffled ? ShuffledRank(room.key, policy.sku_id, room.round, visit.user_id) : LateRank(ticket.joined_at);
+  place.rank = RankOf(policy, ticket, visit.user_id);
   const std::shared_ptr<const RoomBoard> board = rooms.Board(policy.sku_id, room.round);
   if (board != nullptr) place.threshold = board->threshold;
-  const bool inclusive = storage::Mutated(storage::Mutation::kThresholdIncludesItsRank);
-  place.let_in = visit.may_enter && (place.rank < place.threshold || (inclusive && place.rank == place.threshold));
+  place.let_in = HasTurn(visit, place.rank, place.threshold);
   if (board != nullptr) TellPlace(*board, visit.may_enter, &place);
   if (!place.let_in) {
     place.retry_after = CountIfDue(policy, rooms, place.rank, now, wait_to_count, &ticket);
@@ -108,6 +116,17 @@ RoomPlace EnterRoom(const DoorPolicy& policy, const FrontKeys& keys, DoorRooms& 
   }
   place.ticket = MakeWaitingTicket(keys, visit.sku_id, visit.user_id, ticket);
   return place;
+}
+
+bool WouldLetIn(const DoorPolicy& policy, const FrontKeys& keys, const DoorRooms& rooms, const RoomVisit& visit,
+                absl::Time now) {
+  CHECK(policy.room.has_value());
+  if (!visit.may_enter) return false;
+  const std::shared_ptr<const RoomBoard> board = rooms.Board(policy.sku_id, policy.room->round);
+  // Before the ticket is read: while nobody is let in, nothing of it counts.
+  if (board == nullptr) return false;
+  const WaitingTicket ticket = TicketOfVisit(*policy.room, keys, visit, now);
+  return HasTurn(visit, RankOf(policy, ticket, visit.user_id), board->threshold);
 }
 
 std::optional<absl::Duration> ExpectedWait(double ahead, double let_in_per_s, double leaving_per_s) {

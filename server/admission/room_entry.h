@@ -58,6 +58,10 @@ using WaitToCount = absl::FunctionRef<absl::Duration(absl::Duration interval)>;
 RoomPlace EnterRoom(const DoorPolicy& policy, const FrontKeys& keys, DoorRooms& rooms, const RoomVisit& visit,
                     absl::Time now, WaitToCount wait_to_count);
 
+// Whether EnterRoom would let them in. Counts nobody. Thread-safe.
+bool WouldLetIn(const DoorPolicy& policy, const FrontKeys& keys, const DoorRooms& rooms, const RoomVisit& visit,
+                absl::Time now);
+
 // How long until so many who come before are let in or have left: the solution of q' = -let_in_per_s - leaving_per_s q.
 // nullopt if nobody is let in, or if it were more than a year. What is no rate counts as 0.
 std::optional<absl::Duration> ExpectedWait(double ahead, double let_in_per_s, double leaving_per_s);

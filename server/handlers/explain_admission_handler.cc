@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/admission/buyer_address.h"
 #include "server/admission/door_refusals.h"
+#include "server/admission/risk_rule.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
@@ -52,6 +53,7 @@ absl::StatusOr<v1::ExplainAdmissionResponse> ExplainAdmissionHandler::Explain(
   RETURN_IF_ERROR(CheckBuyer(request.user_id()));
   RETURN_IF_ERROR(CheckBuyerAddress(request.address(), "address"));
   RETURN_IF_ERROR(CheckPurchaseToken(request.purchase_token()));
+  if (request.has_hints()) RETURN_IF_ERROR(CheckBuyerHints(request.hints()));
   // As a buyer's address reaches the door.
   const std::string address = PlainAddress(request.address());
   v1::ExplainAdmissionResponse response;
@@ -59,8 +61,14 @@ absl::StatusOr<v1::ExplainAdmissionResponse> ExplainAdmissionHandler::Explain(
   // Before the door's state, which may only get newer: it is never said to be fresher than it is.
   const absl::Duration age = source_.age();
   if (age != absl::InfiniteDuration()) *response.mutable_door_age() = ToDuration(age);
-  const FrontDoor::Explanation explanation =
-      source_.door->Explain(request.sku_id(), request.user_id(), address, request.purchase_token(), clock_->Now());
+  const FrontDoor::Explanation explanation = source_.door->Explain(
+      {.sku_id = request.sku_id(),
+       .user_id = request.user_id(),
+       .address = address,
+       .purchase_token = request.purchase_token(),
+       .hints = request.has_hints() ? &request.hints() : nullptr,
+       .without_scripts = request.without_scripts()},
+      clock_->Now());
   if (const DoorPolicy* const policy = explanation.state->PolicyOf(request.sku_id()); policy != nullptr) {
     response.set_policy_sku_id(policy->sku_id);
     response.set_policy_version(policy->version);

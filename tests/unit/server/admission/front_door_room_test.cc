@@ -63,7 +63,8 @@ class FrontDoorRoomTest : public ::testing::Test {
   }
   uint64_t RefusedByRoom() { return door_.door().counts().refused[static_cast<size_t>(DoorCheck::kRoom)].load(); }
   DoorOpinion OpinionOfRoom(const std::string& token = "") {
-    for (DoorOpinion& opinion : door_.door().Explain("tv", "alice", "", token, clock_.Now()).opinions) {
+    const DoorQuestion question = {.sku_id = "tv", .user_id = "alice", .purchase_token = token};
+    for (DoorOpinion& opinion : door_.door().Explain(question, clock_.Now()).opinions) {
       if (opinion.check == DoorCheck::kRoom) return opinion;
     }
     ADD_FAILURE() << "the room has no opinion";

@@ -140,7 +140,8 @@ class FrontDoorTest : public ::testing::Test {
     return door_.CheckDrawEntry("tv", user, {.address = kAtHome, .purchase_token = token}, now_, now_ + time_);
   }
   std::vector<DoorOpinion> Opinions(const std::string& token) {
-    return door_.Explain("tv", "alice", kAtHome, token, now_).opinions;
+    const DoorQuestion question = {.sku_id = "tv", .user_id = "alice", .address = kAtHome, .purchase_token = token};
+    return door_.Explain(question, now_).opinions;
   }
   uint64_t RefusedBy(DoorCheck check) const { return door_.counts().refused[static_cast<size_t>(check)].load(); }
   uint64_t WaitedAt(DoorCheck check) const { return door_.counts().waited[static_cast<size_t>(check)].load(); }
@@ -661,12 +662,13 @@ TEST_F(FrontDoorTest, AnExplanationHasAllChecksInTheirOrderAndCountsNothing) {
   using Verdict = DoorOpinion::Verdict;
   EXPECT_EQ(opinions[0].verdict, Verdict::kPass);
   EXPECT_EQ(opinions[1].verdict, Verdict::kPass);
-  EXPECT_EQ(opinions[3].verdict, Verdict::kPass) << opinions[3].detail;
-  EXPECT_EQ(opinions[4].verdict, Verdict::kSkip);
-  EXPECT_EQ(opinions[6].verdict, Verdict::kSkip) << "the token is good";
-  EXPECT_EQ(opinions[7].verdict, Verdict::kSkip) << "no room";
-  EXPECT_EQ(opinions[8].verdict, Verdict::kPass);
-  EXPECT_EQ(opinions[9].check, DoorCheck::kLimitSku);
+  EXPECT_EQ(opinions[3].verdict, Verdict::kSkip) << "no risk rules";
+  EXPECT_EQ(opinions[4].verdict, Verdict::kPass) << opinions[4].detail;
+  EXPECT_EQ(opinions[5].verdict, Verdict::kSkip);
+  EXPECT_EQ(opinions[7].verdict, Verdict::kSkip) << "the token is good";
+  EXPECT_EQ(opinions[8].verdict, Verdict::kSkip) << "no room";
+  EXPECT_EQ(opinions[9].verdict, Verdict::kPass);
+  EXPECT_EQ(opinions[10].check, DoorCheck::kLimitSku);
   EXPECT_EQ(RefusalOf(Try("alice", "tv", kAtHome, TokenFor("alice"))), Refusal::kNone) << "no try was used up";
 }
 
@@ -678,11 +680,11 @@ TEST_F(FrontDoorTest, AnExplanationGoesOnAfterARefusal) {
   ASSERT_EQ(RefusalOf(Try("alice", "tv", kAtHome, TokenFor("alice"))), Refusal::kNone);
   const std::vector<DoorOpinion> opinions = Opinions("nonsense");
   using Verdict = DoorOpinion::Verdict;
-  EXPECT_EQ(opinions[3].verdict, Verdict::kRefuse);
-  EXPECT_EQ(opinions[3].refused->refusal, Refusal::kRateLimited);
-  EXPECT_EQ(opinions[6].verdict, Verdict::kPass) << opinions[6].detail;
-  EXPECT_EQ(opinions[8].verdict, Verdict::kRefuse);
-  EXPECT_EQ(opinions[8].refused->about, "unreadable");
+  EXPECT_EQ(opinions[4].verdict, Verdict::kRefuse);
+  EXPECT_EQ(opinions[4].refused->refusal, Refusal::kRateLimited);
+  EXPECT_EQ(opinions[7].verdict, Verdict::kPass) << opinions[7].detail;
+  EXPECT_EQ(opinions[9].verdict, Verdict::kRefuse);
+  EXPECT_EQ(opinions[9].refused->about, "unreadable");
   EXPECT_EQ(RefusedBy(DoorCheck::kLimitUser) + RefusedBy(DoorCheck::kPurchaseToken), 0u) << "nobody was refused";
 }
 
@@ -800,7 +802,8 @@ TEST_F(FrontDoorTest, AnExplanationSaysThatADrawDecidesAndGoesOn) {
   EXPECT_EQ(opinions[2].check, DoorCheck::kDraw);
   EXPECT_EQ(opinions[2].verdict, DoorOpinion::Verdict::kRefuse);
   EXPECT_EQ(opinions[2].refused->refusal, Refusal::kDrawDecides);
-  EXPECT_EQ(opinions[3].verdict, DoorOpinion::Verdict::kPass);
+  EXPECT_EQ(opinions[4].check, DoorCheck::kLimitUser);
+  EXPECT_EQ(opinions[4].verdict, DoorOpinion::Verdict::kPass);
 }
 
 // As it is, and in what bytes are usually written in.
