@@ -19,7 +19,7 @@ uint64_t Threshold(int32_t admitted_per_million);
 // The threshold of everybody admits each rank, also 2^64 - 1, which is not below it.
 inline bool Admits(uint64_t threshold, uint64_t rank) { return rank < threshold || threshold == UINT64_MAX; }
 
-// The threshold of so many percent, 0 to 100, of those whom this one admits: it is the lowest ranks that stay admitted.
+// The threshold of so many percent, 0 to 100, of those whom this one admits: the lowest ranks stay admitted.
 inline constexpr int kWholeLottery = 100;
 uint64_t PartOfThreshold(uint64_t threshold, int percent);
 

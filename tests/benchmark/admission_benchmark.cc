@@ -24,6 +24,7 @@
 #include "server/admission/purchase_token.h"
 #include "server/admission/rate_key.h"
 #include "server/admission/rate_table.h"
+#include "server/admission/risk_rule.h"
 #include "server/admission/turn_queue.h"
 #include "storage/clock.h"
 #include "storage/ledger/front_ledger.h"
@@ -189,6 +190,25 @@ void ReadToken(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(ReadPurchaseToken(keys, token, "tv", "alice", kStart));
 }
 BENCHMARK(ReadToken);
+
+// What an EnterSale pays more where a policy has risk rules; a claim pays nothing. As many rules as there may be, and
+// none of them is cheap to rule out.
+void FindScoreAndTier(benchmark::State& state) {
+  DoorRisk risk;
+  for (int i = 0; i < 16; ++i) {
+    risk.points.push_back({.kind = v1::RiskPoints::kLabel, .points = 1, .label = absl::StrCat("label_", i)});
+    risk.points.push_back(
+        {.kind = v1::RiskPoints::kAccountYoungerThan, .points = 1, .younger_than = absl::Hours(24 * (i + 1))});
+  }
+  for (int i = 0; i < 4; ++i) risk.tiers.push_back({.number = i + 1, .from_score = 25 * i});
+  v1::BuyerHints hints;
+  hints.set_risk_score(40);
+  hints.mutable_account_create_time()->set_seconds(absl::ToUnixSeconds(kStart - absl::Hours(36)));
+  for (int i = 0; i < 8; ++i) hints.add_labels(absl::StrCat("label_", 2 * i + 1));
+  const RiskFacts facts = {.hints = &hints};
+  for (auto _ : state) benchmark::DoNotOptimize(TierOf(risk, RiskScore(risk, facts, kStart)).number);
+}
+BENCHMARK(FindScoreAndTier);
 
 // What a policy asks for: each stage also has what the one before has.
 enum Stage : int64_t { kNothing, kAccessList, kUserLimit, kFourLimits, kLotteryToo, kTokenToo };

@@ -1124,6 +1124,7 @@ TEST_F(FrontDoorAdminTest, GarbageInAQuestionIsNamed) {
       {"FIELD_INVALID", "address", [](auto& r) { r.set_address("203.0.113.0/24"); }},
       {"FIELD_INVALID", "purchase_token",
        [](auto& r) { r.set_purchase_token(std::string(kMaxPurchaseTokenBytes + 1, 'x')); }},
+      {"FIELD_INVALID", "hints.risk_score", [](auto& r) { r.mutable_hints()->set_risk_score(101); }},
   };
   for (const Case& bad : cases) {
     v1::ExplainAdmissionRequest request = Question("alice");

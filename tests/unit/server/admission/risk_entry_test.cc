@@ -2,16 +2,15 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/admission/door_refusals.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "server/admission/front_door.h"
 #include "server/admission/lottery.h"
 #include "server/admission/room_rank.h"
-#include "storage/mutation.h"
 #include "tests/unit/server/door_fixture.h"
 
 namespace tranche::server {
@@ -19,8 +18,8 @@ namespace {
 
 using storage::Refusal;
 
-constexpr char kHome[] = "203.0.113.7";
-constexpr char kElsewhere[] = "198.51.100.7";
+constexpr char kRiskyHome[] = "203.0.113.7";
+constexpr char kAnotherHome[] = "198.51.100.7";
 
 // A policy with a challenge of 10 bits and four tiers; tests say what each asks for.
 class RiskEntryTest : public ::testing::Test {
@@ -40,7 +39,8 @@ class RiskEntryTest : public ::testing::Test {
   void Publish() { door_.SetCompiled(policy_); }
   void LimitUsers(int tries) {
     const absl::Duration interval = absl::Minutes(1);
-    policy_.limits = {{RateKeyKind::kUser, {.interval = interval, .tolerance = interval * (tries - 1)}}};
+    const RateRule rule = {.interval = interval, .tolerance = interval * (tries - 1)};
+    policy_.limits.assign(1, DoorLimit{RateKeyKind::kUser, rule});
   }
   void AskForCaptcha() {
     tier().captcha = true;
@@ -58,8 +58,9 @@ class RiskEntryTest : public ::testing::Test {
     Publish();
   }
 
-  DoorVisit VisitOf(const std::string& user) const {
-    return {.sku_id = "tv", .user_id = user, .address = kHome, .hints = &hints_};
+  // Of a user whose name outlives it.
+  DoorVisit VisitOf(absl::string_view user) const {
+    return {.sku_id = "tv", .user_id = user, .address = kRiskyHome, .hints = &hints_};
   }
   DoorEntry Enter(const DoorVisit& visit) {
     return door_.door().Enter(visit, clock_.Now(), clock_.Now() + absl::Seconds(1));
@@ -77,7 +78,7 @@ class RiskEntryTest : public ::testing::Test {
     return Enter(visit);
   }
   // With a token that nobody has made.
-  void ClaimWrongly(const std::string& address = kHome) {
+  void ClaimWrongly(const std::string& address = kRiskyHome) {
     storage::ReservationClaim claim;
     claim.sku_id = "tv";
     claim.user_id = "mallory";
@@ -93,7 +94,7 @@ class RiskEntryTest : public ::testing::Test {
   }
   const DoorCounts& counts() { return door_.door().counts(); }
   DoorOpinion Opinion(DoorCheck check) {
-    const DoorQuestion question = {.sku_id = "tv", .user_id = "alice", .address = kHome, .hints = &hints_};
+    const DoorQuestion question = {.sku_id = "tv", .user_id = "alice", .address = kRiskyHome, .hints = &hints_};
     for (DoorOpinion& opinion : door_.door().Explain(question, clock_.Now()).opinions) {
       if (opinion.check == check) return opinion;
     }
@@ -158,7 +159,7 @@ TEST_F(RiskEntryTest, AnEnterSaleCountsAsTheTriesOfItsTier) {
   EXPECT_EQ(RefusalOf(Enter(VisitOf("alice"))), Refusal::kNone);
   const DoorEntry refused = Enter(VisitOf("alice"));
   ASSERT_EQ(RefusalOf(refused), Refusal::kRateLimited) << "two of three are left";
-  clock_.Advance(absl::Minutes(1));
+  clock_.AdvanceBy(absl::Minutes(1));
   EXPECT_EQ(RefusalOf(Enter(VisitOf("alice"))), Refusal::kNone) << "the refused one counted nothing";
   hints_.set_risk_score(0);
   for (int i = 0; i < 5; ++i) EXPECT_EQ(RefusalOf(Enter(VisitOf("bob"))), Refusal::kNone);
@@ -235,17 +236,17 @@ TEST_F(RiskEntryTest, WhoRunsNoScriptsWaitsForADelay) {
   EXPECT_EQ(given.purchase_token, "");
   EXPECT_EQ(given.retry_after, absl::Minutes(1));
   EXPECT_EQ(given.delay.expires_at - given.delay.ready_at, absl::Minutes(5));
-  clock_.Advance(absl::Seconds(59));
+  clock_.AdvanceBy(absl::Seconds(59));
   const DoorEntry early = EnterWithoutScripts("alice", given.delay_ticket);
   EXPECT_EQ(early.delay_ticket, given.delay_ticket);
   EXPECT_EQ(early.retry_after, absl::Seconds(1));
   EXPECT_EQ(early.purchase_token, "");
-  clock_.Advance(early.retry_after);
+  clock_.AdvanceBy(early.retry_after);
   EXPECT_EQ(EnterWithoutScripts("bob", given.delay_ticket).purchase_token, "") << "it is not theirs";
   EXPECT_NE(EnterWithoutScripts("alice", given.delay_ticket).purchase_token, "");
   EXPECT_EQ(counts().delays_given.load(), 2u);
   EXPECT_EQ(counts().delays_waited.load(), 1u);
-  clock_.Advance(absl::Minutes(5));
+  clock_.AdvanceBy(absl::Minutes(5));
   const DoorEntry expired = EnterWithoutScripts("alice", given.delay_ticket);
   EXPECT_EQ(expired.purchase_token, "");
   EXPECT_NE(expired.delay_ticket, given.delay_ticket);
@@ -267,12 +268,12 @@ TEST_F(RiskEntryTest, RefusedTriesOfANetworkBecomeManyAndFade) {
   ClaimWrongly();
   EXPECT_EQ(RefusalOf(Enter(VisitOf("alice"))), Refusal::kDenied);
   DoorVisit elsewhere = VisitOf("alice");
-  elsewhere.address = kElsewhere;
+  elsewhere.address = kAnotherHome;
   EXPECT_EQ(RefusalOf(Enter(elsewhere)), Refusal::kNone);
-  clock_.Advance(absl::Minutes(20));
+  clock_.AdvanceBy(absl::Minutes(20));
   EXPECT_EQ(RefusalOf(Enter(VisitOf("alice"))), Refusal::kNone) << "one of three is forgotten";
   for (int i = 0; i < 100; ++i) ClaimWrongly();
-  clock_.Advance(absl::Hours(2));
+  clock_.AdvanceBy(absl::Hours(2));
   EXPECT_EQ(RefusalOf(Enter(VisitOf("alice"))), Refusal::kNone) << "all of them are";
 }
 
