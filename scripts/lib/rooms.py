@@ -34,11 +34,12 @@ ROOMS = {
         "metrics": ("process",),
         "access": ("(root)",),
         "admission": ("(root)",),  # who may try to buy: knows no call, and nothing of the node
+        "outbound": ("(root)", "process", "admission"),  # calls to servers of others
         "rpc": ("(root)", "process", "metrics", "access"),
         "handlers": ("(root)", "process", "access", "admission", "rpc"),
         "services": ("(root)", "admission", "rpc", "handlers"),
-        "node": ("(root)", "process", "metrics", "access", "admission", "rpc", "handlers", "services"),
-        "worker": ("(root)", "process", "metrics", "admission"),  # it hashes and ranks draws
+        "node": ("(root)", "process", "metrics", "access", "admission", "outbound", "rpc", "handlers", "services"),
+        "worker": ("(root)", "process", "metrics", "admission", "outbound"),  # it hashes and ranks draws
         "balancer": ("process", "metrics", "admission"),  # it paces waiting rooms
         "(main)": ("process", "metrics", "node", "balancer", "worker"),
     },

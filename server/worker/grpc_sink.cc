@@ -7,43 +7,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/grpc_log.h"
+#include "server/outbound/outbound_channel.h"
 #include "server/proto_time.h"
-#include "storage/base/loopback.h"
 
 namespace tranche::server {
 namespace {
-
-// The relay decides itself how long to wait; this only limits how late a sink that is back is noticed.
-constexpr int kFirstReconnectMs = 200;
-constexpr int kMaxReconnectMs = 5000;
-constexpr int kMaxAnswerBytes = 1024 * 1024;
-
-// `certificates`: null with TLS: those of this machine.
-std::shared_ptr<grpc::ChannelCredentials> CredentialsFor(bool tls, const Certificates* certificates) {
-  if (!tls) return grpc::InsecureChannelCredentials();
-  grpc::SslCredentialsOptions options;
-  if (certificates != nullptr) {
-    options.pem_root_certs = certificates->authorities_pem;
-    options.pem_private_key = certificates->key_pem;
-    options.pem_cert_chain = certificates->certificate_pem;
-  }
-  return grpc::SslCredentials(options);
-}
-
-std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address,
-                                         const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
-  gpr_set_log_function(LogGrpcLine);
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
-  arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
-  // A token in plaintext is for this machine alone.
-  if (IsLoopbackEndpoint(address)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(address, credentials, arguments);
-}
 
 void AddMessage(const storage::OutboxMessage& message, v1::DeliverRequest* request) {
   v1::DeliverRequest::Message* added = request->add_messages();
@@ -116,8 +84,9 @@ std::shared_ptr<GrpcSink::Stub> GrpcSink::CurrentStub() {
   if (options_.certificates != nullptr) current = options_.certificates->Refresh();
   if (stub_ == nullptr || current != certificates_) {
     certificates_ = std::move(current);
-    stub_ =
-        v1::OutboxSinkService::NewStub(ChannelTo(options_.address, CredentialsFor(options_.tls, certificates_.get())));
+    // The relay decides itself how long to wait; reconnecting only limits how late a sink that is back is noticed.
+    stub_ = v1::OutboxSinkService::NewStub(
+        OutboundChannel({.address = options_.address, .tls = options_.tls}, certificates_.get()));
   }
   return stub_;
 }

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
-#include "server/worker/http_request.h"
+#include "server/outbound/http_request.h"
 #include "server/worker/signature.h"
 
 namespace tranche::server {
@@ -37,12 +37,12 @@ class Prospects {
 };
 
 Delivery ToDelivery(const HttpRequest::Answer& answer) {
-  if (answer.status == 0) return {DeliveryOutcome::kSinkFailed, Printable(answer.error, kMaxSinkErrorBytes)};
+  if (answer.status == 0) return {DeliveryOutcome::kSinkFailed, Printable(answer.text, kMaxSinkErrorBytes)};
   Delivery delivery;
   delivery.outcome = OutcomeOfHttpStatus(answer.status);
   if (delivery.outcome == DeliveryOutcome::kDelivered) return delivery;
-  delivery.error = absl::StrCat("HTTP ", answer.status, answer.error.empty() ? "" : ": ",
-                                Printable(answer.error, kMaxSinkErrorBytes));
+  delivery.error = absl::StrCat("HTTP ", answer.status, answer.text.empty() ? "" : ": ",
+                                Printable(answer.text, kMaxSinkErrorBytes));
   delivery.retry_after = answer.retry_after;
   return delivery;
 }
@@ -73,7 +73,10 @@ class WebhookSink::Transfers {
     CHECK(multi_ != nullptr);
     curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(options.connections));
     for (int i = 0; i < options.connections; ++i) {
-      requests_.push_back(std::make_unique<HttpRequest>(options.url, options.timeout, options.connect_timeout));
+      requests_.push_back(std::make_unique<HttpRequest>(HttpRequest::Options{.url = options.url,
+                                                                             .timeout = options.timeout,
+                                                                             .connect_timeout = options.connect_timeout,
+                                                                             .user_agent = "tranche-worker"}));
       free_.push_back(requests_.back().get());
     }
   }

@@ -1,4 +1,4 @@
-#include "server/worker/http_request.h"
+#include "server/outbound/http_request.h"
 
 #include <algorithm>
 
@@ -9,10 +9,6 @@
 namespace tranche::server {
 namespace {
 
-// The part of an answer's body that is kept for messages to people. The rest is read so that the connection can be
-// reused.
-constexpr size_t kKeptBytes = 200;
-constexpr size_t kReadBytes = 64 * 1024;
 // Below it, more is to come: "100 Continue".
 constexpr long kFirstFinalStatus = 200;
 
@@ -32,19 +28,20 @@ void SetPem(CURL* curl, CURLoption option, const std::string& pem) {
 
 }  // namespace
 
-HttpRequest::HttpRequest(const std::string& url, absl::Duration timeout, absl::Duration connect_timeout)
-    : handle_(NewHandle(), curl_easy_cleanup) {
+HttpRequest::HttpRequest(const Options& options)
+    : kept_bytes_(options.kept_bytes), most_bytes_(options.most_bytes), handle_(NewHandle(), curl_easy_cleanup) {
   CURL* curl = handle_.get();
-  curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl, CURLOPT_URL, options.url.c_str());
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(timeout)));
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(connect_timeout)));
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(options.timeout)));
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
+                   static_cast<long>(absl::ToInt64Milliseconds(options.connect_timeout)));
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);  // its alarms are for single-threaded programs
   curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
-  curl_easy_setopt(curl, CURLOPT_USERAGENT, "tranche-worker");
+  curl_easy_setopt(curl, CURLOPT_USERAGENT, options.user_agent.c_str());
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error_);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &HttpRequest::TakeBody);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, this);
@@ -79,17 +76,19 @@ void HttpRequest::PreparePost(const std::string& body, const std::vector<std::st
 
 HttpRequest::Answer HttpRequest::TakeAnswer(CURLcode result) {
   Answer answer;
+  answer.timed_out = result == CURLE_OPERATION_TIMEDOUT;
   curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &answer.status);
   // The status is the answer, even if its body was cut off by us or does not end before the timeout.
   if (result != CURLE_OK && answer.status < kFirstFinalStatus) {
     answer.status = 0;
-    answer.error = error_[0] != '\0' ? error_ : curl_easy_strerror(result);
+    answer.text = error_[0] != '\0' ? error_ : curl_easy_strerror(result);
     return answer;
   }
   curl_off_t retry_after_s = 0;
   curl_easy_getinfo(handle_.get(), CURLINFO_RETRY_AFTER, &retry_after_s);
   answer.retry_after = absl::Seconds(std::max<curl_off_t>(retry_after_s, 0));
-  answer.error = body_;
+  answer.text = body_;
+  answer.whole = result == CURLE_OK && body_bytes_ == body_.size();
   return answer;
 }
 
@@ -97,8 +96,8 @@ size_t HttpRequest::TakeBody(char* data, size_t size, size_t count, void* reques
   auto* self = static_cast<HttpRequest*>(request);
   const size_t bytes = size * count;
   self->body_bytes_ += bytes;
-  self->body_.append(data, std::min(bytes, kKeptBytes - self->body_.size()));
-  return self->body_bytes_ > kReadBytes ? 0 : bytes;
+  self->body_.append(data, std::min(bytes, self->kept_bytes_ - self->body_.size()));
+  return self->body_bytes_ > self->most_bytes_ ? 0 : bytes;
 }
 
 }  // namespace tranche::server
