@@ -44,9 +44,9 @@ class ProbeVerdicts {
   static constexpr absl::Duration kMassWindow = absl::Seconds(25);
   // With fewer nodes one cannot tell a rule that holds for all of them from deaths.
   static constexpr size_t kFewestForBrake = 3;
-  // By then the session of a process that has ended is over: its timeout is at most 120 s (server/process/options.cc),
-  // and ZooKeeper rounds. One that is still registered was taken for dead wrongly, and was only not ended because it
-  // holds units of a frozen SKU.
+  // By then the session of a process that has ended is over: its timeout is at most 120 s (options_shared.cc in
+  // server/process), and ZooKeeper rounds. One that is still registered was taken for dead wrongly, and was only not
+  // ended because it holds units of a frozen SKU.
   static constexpr absl::Duration kSessionsEndBy = absl::Seconds(130);
   // A node without a connection for that long is reported.
   static constexpr absl::Duration kUnreachedAfter = absl::Minutes(1);
