@@ -55,6 +55,14 @@ struct ServerOptions {
   int max_waiting = 1000;
   int trusted_proxies = 0;  // of the entries of x-forwarded-for, from the right
   int door_memory_mib = 64;
+  std::string risk_scorer;  // "": nobody is asked
+  bool risk_scorer_tls = false;
+  std::string risk_scorer_ca_file;     // "": the authorities of this machine
+  std::string risk_scorer_token_file;  // "": none
+  std::string captcha_url;             // "": no captchas, and the next two are empty
+  std::string captcha_site_key;
+  std::string captcha_secret_file;
+  std::string captcha_ca_file;  // "": the authorities of this machine
   // Of databases that an operator may add as shards: HOST,HOST. "": those of --postgres.
   std::string shard_hosts;
   int default_deadline_ms = 2000;  // 0: refuse calls without a deadline

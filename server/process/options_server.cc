@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/process/admin_address.h"
 #include "server/process/options.h"
+#include "server/process/options_outside.h"
 #include "server/process/options_parser.h"
 #include "server/process/options_shared.h"
 #include "server/process/shard_hosts.h"
@@ -183,6 +184,7 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
   AddAccess(parser, options);
   AddSelling(parser, options);
   AddFrontDoor(parser, options);
+  AddOutsideChecks(parser, options);
   AddStreams(parser, options);
   AddLimits(parser, options);
   AddLog(parser, options);
@@ -191,6 +193,7 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
                    "SKUs with series of their own: those with the most traffic; the others are summed as \"other\"");
   if (const std::optional<int> done = parser.Parse(argc, argv, out, err)) return done;
   if (const std::string wrong = CheckTls(options->tls); !wrong.empty()) return parser.Refuse(wrong, err);
+  if (const std::string wrong = CheckOutsideFlags(*options); !wrong.empty()) return parser.Refuse(wrong, err);
   const auto admin = FindAdminAddress(*options);
   if (!admin.ok()) return parser.Refuse(admin.status().message(), err);
   if (const std::string wrong = CheckAccess(*options, *admin); !wrong.empty()) return parser.Refuse(wrong, err);

@@ -1,0 +1,114 @@
+#include "server/outbound/grpc_risk_scorer.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/admission/risk_rule.h"
+#include "server/outbound/outbound_channel.h"
+
+namespace tranche::server {
+namespace {
+
+constexpr absl::Duration kRenewEvery = absl::Seconds(1);
+
+}  // namespace
+
+struct GrpcRiskScorer::Call {
+  std::shared_ptr<const Link> link;
+  CircuitBreaker::Permit permit = CircuitBreaker::Permit::kNo;
+  absl::AnyInvocable<void(std::optional<int>)> scored;
+  grpc::ClientContext context;
+  v1::ScoreBuyerRequest request;
+  v1::ScoreBuyerResponse response;
+};
+
+GrpcRiskScorer::GrpcRiskScorer(GrpcRiskScorerOptions options, storage::Clock* clock)
+    : options_(std::move(options)), breaker_(clock) {
+  Renew();
+  renewing_ = std::make_unique<PeriodicTask>(kRenewEvery, [this] { Renew(); });
+}
+
+GrpcRiskScorer::~GrpcRiskScorer() {
+  renewing_.reset();
+  // Their deadlines end them so soon that there is no need to cancel them.
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(
+      +[](int* calls) { return *calls == 0; }, &calls_));
+}
+
+void GrpcRiskScorer::Renew() {
+  std::shared_ptr<const Certificates> certificates;
+  if (options_.certificates != nullptr) certificates = options_.certificates->Refresh();
+  std::string authorization;
+  if (options_.token != nullptr) authorization = absl::StrCat("Bearer ", *options_.token->Current());
+  const std::shared_ptr<const Link> old = CurrentLink();
+  const bool same_channel = old != nullptr && old->certificates == certificates;
+  if (!same_channel || old->authorization != authorization) {
+    auto link = std::make_shared<Link>();
+    link->channel = same_channel ? old->channel
+                                 : OutboundChannel({.address = options_.address, .tls = options_.tls},
+                                                   certificates.get());
+    link->certificates = std::move(certificates);
+    link->stub = v1::RiskScorerService::NewStub(link->channel);
+    link->authorization = std::move(authorization);
+    absl::MutexLock lock(&mutex_);
+    link_ = std::move(link);
+  }
+  // A connection takes longer than a call may, so it must be there before.
+  CurrentLink()->channel->GetState(/*try_to_connect=*/true);
+}
+
+std::shared_ptr<const GrpcRiskScorer::Link> GrpcRiskScorer::CurrentLink() const {
+  absl::MutexLock lock(&mutex_);
+  return link_;
+}
+
+bool GrpcRiskScorer::BeginCall() {
+  absl::MutexLock lock(&mutex_);
+  if (calls_ >= kMostCalls) return false;
+  ++calls_;
+  return true;
+}
+
+void GrpcRiskScorer::Score(const v1::ScoreBuyerRequest& buyer, absl::AnyInvocable<void(std::optional<int>)> scored) {
+  const bool begun = BeginCall();
+  const CircuitBreaker::Permit permit = begun ? breaker_.Ask() : CircuitBreaker::Permit::kNo;
+  if (permit == CircuitBreaker::Permit::kNo) {
+    ++counts_.skipped;
+    scored(std::nullopt);
+    if (!begun) return;
+    absl::MutexLock lock(&mutex_);
+    --calls_;
+    return;
+  }
+  auto* call = new Call;  // End takes it
+  call->link = CurrentLink();
+  call->permit = permit;
+  call->scored = std::move(scored);
+  call->request = buyer;
+  call->context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(options_.timeout));
+  if (!call->link->authorization.empty()) call->context.AddMetadata("authorization", call->link->authorization);
+  // It may end, and be deleted, within this line.
+  call->link->stub->async()->ScoreBuyer(&call->context, &call->request, &call->response,
+                                        [this, call](grpc::Status status) { End(std::unique_ptr<Call>(call), status); });
+}
+
+void GrpcRiskScorer::End(std::unique_ptr<Call> call, const grpc::Status& status) {
+  std::optional<int> score;
+  const int told = call->response.risk_score();
+  if (status.ok() && told >= 0 && told <= kMostRiskScore) score = told;
+  breaker_.Note(call->permit, score.has_value());
+  counts_.open = !breaker_.closed();
+  const bool late = status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+  ++(score.has_value() ? counts_.answered : late ? counts_.late : counts_.failed);
+  call->scored(score);
+  call.reset();
+  // The last thing: the destructor waits for it.
+  absl::MutexLock lock(&mutex_);
+  --calls_;
+}
+
+}  // namespace tranche::server
