@@ -131,6 +131,44 @@ TEST_F(OptionsTest, TheFrontDoorTrustsNoProxyUnlessItIsTold) {
   for (const char* bad : {"0", "4097"}) EXPECT_FALSE(Complaint({"--door-memory-mib", bad}).empty()) << bad;
 }
 
+TEST_F(OptionsTest, TheRiskScorersTokenStaysPrivate) {
+  const std::string token = WriteFile("token\n");
+  std::filesystem::permissions(token, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  ASSERT_EQ(Parse({"--risk-scorer", "127.0.0.1:9100", "--risk-scorer-token-file", token}), std::nullopt) << err_.str();
+  EXPECT_EQ(options_.risk_scorer, "127.0.0.1:9100");
+  EXPECT_EQ(options_.risk_scorer_token_file, token);
+  const std::vector<std::string> beyond = {"--risk-scorer", "risk.example:9100", "--risk-scorer-token-file", token};
+  EXPECT_THAT(Complaint(beyond), HasSubstr("--risk-scorer-tls on"));
+  std::vector<std::string> with_tls = beyond;
+  with_tls.insert(with_tls.end(), {"--risk-scorer-tls", "on"});
+  EXPECT_EQ(Parse(with_tls), std::nullopt) << err_.str();
+}
+
+TEST_F(OptionsTest, TheRiskScorersFlagsNeedOne) {
+  EXPECT_THAT(Complaint({"--risk-scorer-tls", "on"}), HasSubstr("need --risk-scorer"));
+  EXPECT_FALSE(Complaint({"--risk-scorer", "risk.example"}).empty());
+}
+
+TEST_F(OptionsTest, ACaptchaNeedsItsThreeFlagsAndKeepsItsSecret) {
+  const std::string secret = WriteFile("secret\n");
+  std::filesystem::permissions(secret, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  const auto with_url = [&](const std::string& url) {
+    return std::vector<std::string>{"--captcha-url", url, "--captcha-site-key", "k", "--captcha-secret-file", secret};
+  };
+  for (const char* good : {"https://captcha.example/siteverify", "http://127.0.0.1:8080/siteverify",
+                           "http://localhost/siteverify", "http://[::1]:8080"}) {
+    EXPECT_EQ(Parse(with_url(good)), std::nullopt) << good << ": " << err_.str();
+  }
+  for (const char* bad : {"http://captcha.example/siteverify", "http://127.0.0.1@captcha.example/", "https://",
+                          "ftp://127.0.0.1/", "http://127.0.0.1.captcha.example/"}) {
+    EXPECT_FALSE(Complaint(with_url(bad)).empty()) << bad;
+  }
+  options_ = {};
+  EXPECT_THAT(Complaint({"--captcha-url", "https://captcha.example/siteverify"}), HasSubstr("give all three"));
+  options_ = {};
+  EXPECT_THAT(Complaint({"--captcha-site-key", "k"}), HasSubstr("give all three"));
+}
+
 TEST_F(OptionsTest, TlsNeedsACertificateWithItsKey) {
   ASSERT_EQ(Parse({}), std::nullopt);
   EXPECT_FALSE(options_.tls.enabled());
