@@ -35,8 +35,8 @@ GrpcRiskScorer::~GrpcRiskScorer() {
   renewing_.reset();
   // Their deadlines end them so soon that there is no need to cancel them.
   absl::MutexLock lock(&mutex_);
-  mutex_.Await(absl::Condition(
-      +[](int* calls) { return *calls == 0; }, &calls_));
+  const auto none = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return calls_ == 0; };
+  mutex_.Await(absl::Condition(&none));
 }
 
 void GrpcRiskScorer::Renew() {
@@ -48,9 +48,9 @@ void GrpcRiskScorer::Renew() {
   const bool same_channel = old != nullptr && old->certificates == certificates;
   if (!same_channel || old->authorization != authorization) {
     auto link = std::make_shared<Link>();
-    link->channel = same_channel ? old->channel
-                                 : OutboundChannel({.address = options_.address, .tls = options_.tls},
-                                                   certificates.get());
+    link->channel = same_channel
+                        ? old->channel
+                        : OutboundChannel({.address = options_.address, .tls = options_.tls}, certificates.get());
     link->certificates = std::move(certificates);
     link->stub = v1::RiskScorerService::NewStub(link->channel);
     link->authorization = std::move(authorization);
@@ -92,8 +92,9 @@ void GrpcRiskScorer::Score(const v1::ScoreBuyerRequest& buyer, absl::AnyInvocabl
   call->context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(options_.timeout));
   if (!call->link->authorization.empty()) call->context.AddMetadata("authorization", call->link->authorization);
   // It may end, and be deleted, within this line.
-  call->link->stub->async()->ScoreBuyer(&call->context, &call->request, &call->response,
-                                        [this, call](grpc::Status status) { End(std::unique_ptr<Call>(call), status); });
+  call->link->stub->async()->ScoreBuyer(
+      &call->context, &call->request, &call->response,
+      [this, call](grpc::Status status) { End(std::unique_ptr<Call>(call), status); });
 }
 
 void GrpcRiskScorer::End(std::unique_ptr<Call> call, const grpc::Status& status) {

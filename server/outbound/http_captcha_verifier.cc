@@ -21,8 +21,7 @@ std::string OurFaultIn(const google::protobuf::Struct& answer) {
   const auto codes = answer.fields().find("error-codes");
   if (codes == answer.fields().end()) return "";
   for (const google::protobuf::Value& code : codes->second.list_value().values()) {
-    for (const char* const ours :
-         {"missing-input-secret", "invalid-input-secret", "bad-request", "internal-error"}) {
+    for (const char* const ours : {"missing-input-secret", "invalid-input-secret", "bad-request", "internal-error"}) {
       if (code.string_value() == ours) return ours;
     }
   }
@@ -43,8 +42,9 @@ CaptchaReading ReadCaptchaAnswer(absl::string_view json) {
   if (success->second.bool_value()) return {.verdict = CaptchaVerdict::kSolved};
   if (const std::string ours = OurFaultIn(answer); !ours.empty()) {
     return {.verdict = CaptchaVerdict::kUnknown,
-            .fault = absl::StrCat("it answers ", ours, ": see whether --captcha-secret-file belongs to "
-                                                       "--captcha-site-key, and --captcha-url to both")};
+            .fault = absl::StrCat("it answers ", ours,
+                                  ": see whether --captcha-secret-file belongs to "
+                                  "--captcha-site-key, and --captcha-url to both")};
   }
   return {.verdict = CaptchaVerdict::kRefused};
 }

@@ -48,8 +48,7 @@ std::string OptionsParser::UnknownArguments() const {
   std::string named;
   for (const std::string& argument : app_.remaining()) {
     const std::string name = NameIn(argument);
-    absl::StrAppend(&named, named.empty() ? "" : ", ",
-                    absl::StartsWith(name, "--") ? name : "a value without a flag");
+    absl::StrAppend(&named, named.empty() ? "" : ", ", absl::StartsWith(name, "--") ? name : "a value without a flag");
   }
   return absl::StrCat("not expected: ", named);
 }

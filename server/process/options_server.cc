@@ -173,11 +173,12 @@ void AddLimits(OptionsParser& parser, ServerOptions* options) {
 
 std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerOptions* options, std::ostream& out,
                                       std::ostream& err) {
-  OptionsParser parser("tranched",
-                "A front node of Tranche: sells limited stock over gRPC.\n\n"
-                "SIGTERM drains it: it finishes what it has accepted, returns its unsold units and exits 0. Another "
-                "signal, from a second later on, ends it at once.",
-                "max-batch = 256");
+  OptionsParser parser(
+      "tranched",
+      "A front node of Tranche: sells limited stock over gRPC.\n\n"
+      "SIGTERM drains it: it finishes what it has accepted, returns its unsold units and exits 0. Another "
+      "signal, from a second later on, ends it at once.",
+      "max-batch = 256");
   AddBackends(parser, &options->backends);
   AddShardHosts(parser, options);
   AddListening(parser, options);

@@ -96,12 +96,13 @@ void AddRetention(OptionsParser& parser, WorkerProcessOptions* options) {
 
 std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerProcessOptions* options,
                                       std::ostream& out, std::ostream& err) {
-  OptionsParser parser("tranche-worker",
-                "Does what Tranche's reservations need beside the sale: expires unpaid holds, carries draws on, "
-                "delivers the messages about changes, retires old reservations. Run two or more, side by side.\n\n"
-                "SIGTERM ends it: it finishes what it has begun and exits 0. Another signal, from a second later on, "
-                "ends it at once.",
-                "expire-per-s = 5000");
+  OptionsParser parser(
+      "tranche-worker",
+      "Does what Tranche's reservations need beside the sale: expires unpaid holds, carries draws on, "
+      "delivers the messages about changes, retires old reservations. Run two or more, side by side.\n\n"
+      "SIGTERM ends it: it finishes what it has begun and exits 0. Another signal, from a second later on, "
+      "ends it at once.",
+      "expire-per-s = 5000");
   parser.Group("Servers behind");
   AddPostgres(parser, &options->backends.postgres, &options->backends.postgres_password_file);
   AddPatience(parser, &options->backends);

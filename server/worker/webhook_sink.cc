@@ -41,8 +41,8 @@ Delivery ToDelivery(const HttpRequest::Answer& answer) {
   Delivery delivery;
   delivery.outcome = OutcomeOfHttpStatus(answer.status);
   if (delivery.outcome == DeliveryOutcome::kDelivered) return delivery;
-  delivery.error = absl::StrCat("HTTP ", answer.status, answer.text.empty() ? "" : ": ",
-                                Printable(answer.text, kMaxSinkErrorBytes));
+  delivery.error =
+      absl::StrCat("HTTP ", answer.status, answer.text.empty() ? "" : ": ", Printable(answer.text, kMaxSinkErrorBytes));
   delivery.retry_after = answer.retry_after;
   return delivery;
 }

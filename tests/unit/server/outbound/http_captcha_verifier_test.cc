@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <filesystem>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -28,13 +28,7 @@ constexpr char kSecret[] = "s3cret+key";
 
 class HttpCaptchaVerifierTest : public ::testing::Test {
  protected:
-  HttpCaptchaVerifierTest() { WriteSecret(kSecret); }
-
-  void WriteSecret(const std::string& secret) {
-    const auto path = scratch_.path() / "secret";
-    testing::ReplaceFile(path, secret + "\n");
-    std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
-  }
+  HttpCaptchaVerifierTest() { testing::ReplaceFile(scratch_.path() / "secret", std::string(kSecret) + "\n"); }
 
   std::unique_ptr<HttpCaptchaVerifier> VerifierOf(const HttpReceiver& provider,
                                                   absl::Duration timeout = absl::Seconds(30)) {
