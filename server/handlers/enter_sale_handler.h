@@ -1,11 +1,15 @@
 // FrontDoorService.EnterSale, without gRPC: checks a request against the API's limits, asks whether there is anything
 // to buy, then the front door, and translates what it says into the API's messages. In a waiting room buyers also wait
 // before the sale opens, and while it is held.
+//
+// Where the door would judge by a score or a captcha, those who know are asked before the door is: first the scorer,
+// since the captcha depends on the tier that its score gives. Without an answer the door goes by the policy alone.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,13 +21,15 @@
 #include "quota/sale/entry_check.h"
 #include "quota/sale/sale_result.h"
 #include "server/admission/front_door.h"
+#include "server/admission/outside_checks.h"
 #include "storage/clock.h"
 #include "storage/ledger/refusal.h"
 #include "tranche/v1/front_door_service.pb.h"
 
 namespace tranche::server {
 
-// Thread-safe. Outlived by its dependencies.
+// Thread-safe. Outlived by its dependencies. It must not end before every call has its answer: the scorer, the captcha's
+// provider and the door's turns call back into it until then.
 class EnterSaleHandler {
  public:
   // quota::CheckEntry, or a stand-in for it. Of a paused sale it should say when it opens, too; otherwise the sale is
@@ -32,12 +38,14 @@ class EnterSaleHandler {
   // Called exactly once, inline or on another thread; must not block.
   using Done = absl::AnyInvocable<void(absl::StatusOr<v1::EnterSaleResponse>)>;
 
-  EnterSaleHandler(CheckEntry check, FrontDoor* door, storage::Clock* clock)
-      : check_(std::move(check)), door_(door), clock_(clock) {}
+  // `scorer` and `captcha` may be null: then this node asks nobody.
+  EnterSaleHandler(CheckEntry check, FrontDoor* door, storage::Clock* clock, RiskScorer* scorer = nullptr,
+                   CaptchaVerifier* captcha = nullptr)
+      : check_(std::move(check)), door_(door), clock_(clock), scorer_(scorer), captcha_(captcha) {}
 
   // `request` is not used after this returns. `buyer_address`: as for ReservationHandler::Create. Who would have to
-  // wait for their turn until the deadline or longer is told so at once, and who still waits when the node stops
-  // accepting is refused with DRAINING.
+  // wait for their turn until the deadline or longer is told so at once. Who still waits, or is asked about elsewhere,
+  // when the node stops accepting is refused with DRAINING.
   void Enter(const v1::EnterSaleRequest& request, absl::Time deadline, const std::string& buyer_address, Done done);
 
   // Until this is called, callers are sent elsewhere, as those of claims are.
@@ -52,6 +60,13 @@ class EnterSaleHandler {
     std::string address;
     std::string challenge_solution;
     std::string waiting_ticket;
+    std::string delay_ticket;
+    std::string captcha_response;                           // "" once the provider is asked
+    std::unique_ptr<const v1::BuyerHints> hints = nullptr;  // null: none
+    bool without_scripts = false;
+    // What was heard outside.
+    std::optional<int> scored = {};
+    CaptchaVerdict captcha = CaptchaVerdict::kNone;
     // Why the sale lets nobody in now; set only for who may wait in a room all the same.
     std::optional<quota::Refused> held_by = {};
     absl::Time deadline;
@@ -63,12 +78,22 @@ class EnterSaleHandler {
   // none, and needs the token all the same. In a room buyers wait until nobody can be let in any more.
   enum class Way : uint8_t { kRefuse, kAskDoor, kWaitInRoom };
   Way WayOf(const quota::Refused& refused, const std::string& sku_id) const;
+  // Asks outside what the door needs, and then the door.
+  void Judge(Visit visit);
+  void AskScorer(Visit visit);
+  void AskCaptcha(Visit visit);
+  bool MayVerify(const Visit& visit) const { return captcha_ != nullptr && !visit.captcha_response.empty(); }
+  DoorNeeds NeedsOf(const Visit& visit) const;
+  // Points into `visit`.
+  DoorVisit ToDoorVisit(const Visit& visit, absl::Time now) const;
   void AskDoor(Visit visit);
   void AnswerAfterWait(const DoorEntry& entry, Visit visit);
 
   const CheckEntry check_;
   FrontDoor* const door_;
   storage::Clock* const clock_;
+  RiskScorer* const scorer_;        // null: none
+  CaptchaVerifier* const captcha_;  // null: none
   std::atomic<bool> serving_{false};
   std::atomic<bool> accepting_{true};
 };
