@@ -95,7 +95,7 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
                },
                storage::Clock::Real()),
       enter_([sale](const std::string& sku_id, quota::EntryChecked done) { sale->CheckEntry(sku_id, std::move(done)); },
-             &door->door(), storage::Clock::Real()),
+             &door->door(), storage::Clock::Real(), door->outside().scorer.get(), door->outside().captcha.get()),
       rounds_([ledger](const std::string& policy_sku_id,
                        auto done) { ledger->ListLotteryRounds(policy_sku_id, std::move(done)); },
               storage::Clock::Real()),

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "storage/clock.h"
 
 namespace tranche::server {
@@ -52,6 +53,43 @@ void AddTokens(const DoorCounts& counts, MetricSet* metrics) {
   add("refused", counts.challenges_refused);
 }
 
+void AddRisk(const DoorCounts& counts, MetricSet* metrics) {
+  for (size_t i = 0; i < counts.tiers.size(); ++i) {
+    metrics->AddCounter("tranche_door_tier_total", "EnterSale calls by the tier that risk rules gave, from 1.",
+                        Counted(counts.tiers[i]), {{"tier", absl::StrCat(i + 1)}});
+  }
+  const auto captcha = [&](const char* outcome, const std::atomic<uint64_t>& count) {
+    metrics->AddCounter("tranche_door_captchas_total", "Captchas that were asked for, and responses taken, or not.",
+                        Counted(count), {{"outcome", outcome}});
+  };
+  captcha("asked", counts.captchas_asked);
+  captcha("solved", counts.captchas_solved);
+  captcha("refused", counts.captchas_refused);
+  const auto delay = [&](const char* outcome, const std::atomic<uint64_t>& count) {
+    metrics->AddCounter("tranche_door_delays_total",
+                        "Delays that were given out to buyers without scripts, and that were waited for.",
+                        Counted(count), {{"outcome", outcome}});
+  };
+  delay("given", counts.delays_given);
+  delay("waited", counts.delays_waited);
+}
+
+// `hook`: "scorer" or "captcha". `counts` may be null.
+void AddHook(const char* hook, const HookCounts* counts, MetricSet* metrics) {
+  if (counts == nullptr) return;
+  const auto add = [&](const char* outcome, const auto& count) {
+    metrics->AddCounter("tranche_door_hook_total", "Questions to the shop's scorer and the captcha's provider.",
+                        static_cast<double>(count.load(std::memory_order_relaxed)),
+                        {{"hook", hook}, {"outcome", outcome}});
+  };
+  add("answered", counts->answered);
+  add("late", counts->late);
+  add("failed", counts->failed);
+  add("skipped", counts->skipped);
+  metrics->AddGauge("tranche_door_hook_open", "1 while the scorer, or the captcha's provider, is not asked.",
+                    counts->open.load(std::memory_order_relaxed) ? 1 : 0, {{"hook", hook}});
+}
+
 void AddState(const DoorState& state, MetricSet* metrics) {
   const auto unreadable = std::count_if(state.policies.begin(), state.policies.end(),
                                         [](const auto& policy) { return !policy.second->unreadable.empty(); });
@@ -94,21 +132,28 @@ void AddDoorMetrics(const DoorFigures& figures, absl::Time now, MetricSet* metri
                     absl::ToDoubleSeconds(figures.age));
   const std::shared_ptr<const DoorState> state = figures.door->state();
   AddMode(state->mode, metrics);
+  AddHook("scorer", figures.scorer, metrics);
+  AddHook("captcha", figures.captcha, metrics);
   if (state->open() && state->access->unreadable() == 0) return;
   metrics->AddCounter("tranche_door_failed_looks_total", "Looks at the front door's data in the ledger that failed.",
                       static_cast<double>(figures.failed_looks));
   AddState(*state, metrics);
   AddChecks(figures.door->counts(), metrics);
   AddTokens(figures.door->counts(), metrics);
+  AddRisk(figures.door->counts(), metrics);
   metrics->AddGauge("tranche_door_waiting", "Tries that wait for their turn at a rate limit.",
                     static_cast<double>(figures.waiting));
   if (const RateTable* const table = figures.door->table(); table != nullptr) AddTable(*table, now, metrics);
 }
 
 void DoorMetrics::Collect(MetricSet* metrics) {
-  AddDoorMetrics(
-      {.door = &door_->door(), .age = door_->age(), .failed_looks = door_->failed_looks(), .waiting = door_->waiting()},
-      storage::Clock::Real()->Now(), metrics);
+  AddDoorMetrics({.door = &door_->door(),
+                  .age = door_->age(),
+                  .failed_looks = door_->failed_looks(),
+                  .waiting = door_->waiting(),
+                  .scorer = door_->outside().scorer_counts,
+                  .captcha = door_->outside().captcha_counts},
+                 storage::Clock::Real()->Now(), metrics);
 }
 
 }  // namespace tranche::server

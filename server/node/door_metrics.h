@@ -8,6 +8,7 @@
 #include "server/admission/front_door.h"
 #include "server/metrics/metric_set.h"
 #include "server/node/node_door.h"
+#include "server/outbound/hook_counts.h"
 
 namespace tranche::server {
 
@@ -17,6 +18,9 @@ struct DoorFigures {
   absl::Duration age;
   uint64_t failed_looks = 0;
   size_t waiting = 0;
+  // How it went with those who are asked outside; null: nobody is.
+  const HookCounts* scorer = nullptr;
+  const HookCounts* captcha = nullptr;
 };
 
 // While nobody can be kept out, only the age and the service mode are added.

@@ -20,6 +20,7 @@
 #include "server/node/node_metrics.h"
 #include "server/node/node_sale.h"
 #include "server/node/operator_calls.h"
+#include "server/outbound/make_outside_checks.h"
 #include "server/process/admin_address.h"
 #include "server/process/backends.h"
 #include "server/process/descriptor_limit.h"
@@ -82,12 +83,13 @@ AccessFile::Place AccessPlace(const ServerOptions& options) {
 // In the order of their dependencies, so that they are destroyed in the opposite one.
 class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
  public:
-  Parts(const ServerOptions& options, EndRequested end_requested)
+  Parts(const ServerOptions& options, OutsideChecks outside, EndRequested end_requested)
       : end_requested_(std::move(end_requested)),
         ledger_(options, [this](storage::IncarnationId id) { slices_.NoteIncarnationEnded(id); }),
         connector_(ToZookeeperOptions(options.backends)),
         door_(
-            options, &ledger_, this, [this] { return Incarnation(); }, [this] { return sale_.waiting(); }),
+            options, std::move(outside), &ledger_, this, [this] { return Incarnation(); },
+            [this] { return sale_.waiting(); }),
         sale_(options, &slices_, ledger_.books(), door_.gate()),
         access_log_(MakeAccessLog(options)),
         access_(options.access_file.empty()
@@ -421,7 +423,8 @@ FrontNode::~FrontNode() {
 }
 
 absl::Status FrontNode::Start() {
-  parts_ = std::make_unique<Parts>(options_, end_requested_);
+  ASSIGN_OR_RETURN(OutsideChecks outside, MakeOutsideChecks(options_, storage::Clock::Real()));
+  parts_ = std::make_unique<Parts>(options_, std::move(outside), end_requested_);
   RETURN_IF_ERROR(parts_->Start(options_));
   LOG(INFO) << "serving at port " << parts_->port() << ", PostgreSQL at "
             << DescribeDsn(options_.backends.postgres).value_or("(unreadable)") << ", ZooKeeper at "

@@ -18,9 +18,11 @@ size_t DoorTableBytes(const ServerOptions& options) { return static_cast<size_t>
 
 }  // namespace
 
-NodeDoor::NodeDoor(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
-                   std::function<storage::IncarnationId()> self, std::function<size_t()> waiting_for_units)
-    : turns_(storage::Clock::Real(), static_cast<size_t>(options.max_waiting), std::move(waiting_for_units)),
+NodeDoor::NodeDoor(const ServerOptions& options, OutsideChecks outside, NodeLedger* ledger,
+                   quota::SessionSource* sessions, std::function<storage::IncarnationId()> self,
+                   std::function<size_t()> waiting_for_units)
+    : outside_(std::move(outside)),
+      turns_(storage::Clock::Real(), static_cast<size_t>(options.max_waiting), std::move(waiting_for_units)),
       door_(DoorTableBytes(options), &turns_),
       watch_(ledger->shards().home().front, &door_, sessions, self, storage::Clock::Real()),
       room_link_(&door_.rooms(), sessions, std::move(self), storage::Clock::Real()),
@@ -41,6 +43,7 @@ void NodeDoor::StopThreads() {
   turns_.End();
   turns_task_.reset();
   rooms_task_.reset();
+  outside_ = OutsideChecks();
 }
 
 }  // namespace tranche::server

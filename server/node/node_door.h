@@ -1,5 +1,5 @@
 // The front door of a front node: its checks, where tries wait for their turn, and what keeps it and its waiting rooms
-// up to date.
+// up to date; and whom it asks outside of Tranche.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +16,7 @@
 #include "server/node/door_watch.h"
 #include "server/node/node_ledger.h"
 #include "server/node/room_link.h"
+#include "server/outbound/make_outside_checks.h"
 #include "server/process/options.h"
 #include "server/process/periodic_task.h"
 #include "storage/ledger/incarnation_id.h"
@@ -27,8 +28,9 @@ namespace tranche::server {
 class NodeDoor {
  public:
   // `self`: the node's incarnation, kPool while it has none. `waiting_for_units`: how many wait for units; who waits
-  // for their turn has only the places that they leave. Called when somebody is to wait.
-  NodeDoor(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
+  // for their turn has only the places that they leave. Called when somebody is to wait. `outside`: what EnterSale
+  // asks.
+  NodeDoor(const ServerOptions& options, OutsideChecks outside, NodeLedger* ledger, quota::SessionSource* sessions,
            std::function<storage::IncarnationId()> self, std::function<size_t()> waiting_for_units);
 
   // Reads what the door goes by, and keeps it up to date from then on. An error's message is one line for operators: a
@@ -38,6 +40,8 @@ class NodeDoor {
   quota::SaleGate* gate() { return &door_; }
   FrontDoor& door() { return door_; }
   const FrontDoor& door() const { return door_; }
+  // Without pointers once the threads are stopped.
+  const OutsideChecks& outside() const { return outside_; }
 
   // What the tree says (quota::NodeHost::NoteFrontDoor). Does not block.
   void NoteAnnounced(int64_t version) { watch_.NoteAnnounced(version); }
@@ -52,10 +56,12 @@ class NodeDoor {
 
   // When the node ends: nobody waits any more. Those who do go on at once, and are refused since nothing is accepted.
   void EndTurns() { turns_.End(); }
-  // Ends the threads, and the turns. The agent, and the ledger's end, come after this.
+  // Ends the threads, the turns, and what is asked outside. Call it when every EnterSale has its answer, since those
+  // ask; and before their handler ends, which is called back. The agent, and the ledger's end, come after this.
   void StopThreads();
 
  private:
+  OutsideChecks outside_;
   TurnQueue turns_;
   FrontDoor door_;
   DoorWatch watch_;

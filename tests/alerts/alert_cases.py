@@ -29,6 +29,10 @@ def denied(instance, reason, service="ReservationService", method="ConfirmReserv
                   reason=reason)
 
 
+def not_asked(node, hook):
+    return series("tranche_door_hook_total", node, hook=hook, outcome="skipped")
+
+
 def told_to_wait(node):
     return series("tranche_door_checks_total", node, check="room", verdict="refused")
 
@@ -50,6 +54,11 @@ def of_node(node):
         series("tranche_door_state_age_seconds", node): steady(4),
         series("tranche_door_unreadable", node, kind="policy"): steady(0),
         series("tranche_door_unreadable", node, kind="access_entry"): steady(0),
+        series("tranche_door_hook_open", node, hook="scorer"): steady(0),
+        series("tranche_door_hook_open", node, hook="captcha"): steady(0),
+        series("tranche_door_hook_total", node, hook="scorer", outcome="answered"): steady(100),
+        not_asked(node, "scorer"): steady(0),
+        not_asked(node, "captcha"): steady(0),
         series("tranche_service_mode", node, mode="NORMAL"): steady(1),
         series("tranche_service_mode", node, mode="CHANGES_ONLY"): steady(0),
         series("tranche_service_mode", node, mode="READ_ONLY"): steady(0),
@@ -242,6 +251,9 @@ CASES = [
     Case("TrancheDoorUnreadable", "an older node does not know a new part of a policy",
          {series("tranche_door_unreadable", "node3", kind="policy"): during(0, 1)},
          {"instance": "node3", "kind": "policy"}, 90),
+    Case("TrancheDoorHookOpen", "a node does not reach the scorer",
+         {series("tranche_door_hook_open", "node2", hook="scorer"): during(0, 1),
+          not_asked("node2", "scorer"): during(0, 50)}, {"instance": "node2", "hook": "scorer"}, 180),
     Case("TrancheDrawStalled", "its SKU is locked", at_worker("tranche_draw_waiting_seconds", 301, 2), HOME, 60),
     Case("TrancheHealthUnread", "", at_worker("tranche_ledger_health_read_age_seconds", 70, 5), HOME, 90),
 ]
