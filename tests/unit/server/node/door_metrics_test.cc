@@ -27,11 +27,16 @@ class DoorMetricsTest : public ::testing::Test, private MetricSource {
 
   storage::FakeClock clock_;
   DoorOfTest door_{&clock_};
+  const HookCounts* scorer_ = nullptr;
 
  private:
   void Collect(MetricSet* metrics) override {
-    AddDoorMetrics({.door = &door_.door(), .age = absl::Seconds(3), .failed_looks = 2, .waiting = 4}, clock_.Now(),
-                   metrics);
+    AddDoorMetrics({.door = &door_.door(),
+                    .age = absl::Seconds(3),
+                    .failed_looks = 2,
+                    .waiting = 4,
+                    .scorer = scorer_},
+                   clock_.Now(), metrics);
   }
 };
 
@@ -78,6 +83,33 @@ TEST_F(DoorMetricsTest, TokensAndChallengesAreCounted) {
   Enter("alice");
   EXPECT_THAT(Shown().Of("tranche_door_challenges_total", {{"outcome", "issued"}}), Optional(1));
   EXPECT_THAT(Shown().Of("tranche_door_challenges_total", {{"outcome", "solved"}}), Optional(0));
+}
+
+TEST_F(DoorMetricsTest, WhatIsAskedOutsideIsShownAlsoWithoutAPolicy) {
+  HookCounts counts;
+  counts.answered = 7;
+  counts.skipped = 2;
+  counts.open = true;
+  scorer_ = &counts;
+  const MetricValues shown = Shown();
+  const std::string name = "tranche_door_hook_total";
+  EXPECT_THAT(shown.Of(name, {{"hook", "scorer"}, {"outcome", "answered"}}), Optional(7));
+  EXPECT_THAT(shown.Of(name, {{"hook", "scorer"}, {"outcome", "late"}}), Optional(0));
+  EXPECT_THAT(shown.Of(name, {{"hook", "scorer"}, {"outcome", "skipped"}}), Optional(2));
+  EXPECT_EQ(shown.Of(name, {{"hook", "captcha"}, {"outcome", "answered"}}), std::nullopt) << "there is none";
+  EXPECT_THAT(shown.Of("tranche_door_hook_open", {{"hook", "scorer"}}), Optional(1));
+}
+
+TEST_F(DoorMetricsTest, BuyersAreCountedByTier) {
+  v1::FrontPolicy policy;
+  policy.mutable_purchase_token();
+  policy.mutable_risk()->add_tiers();
+  door_.Set("tv", policy);
+  Enter("alice");
+  EXPECT_THAT(Shown().Of("tranche_door_tier_total", {{"tier", "1"}}), Optional(1));
+  EXPECT_THAT(Shown().Of("tranche_door_tier_total", {{"tier", "2"}}), Optional(0));
+  EXPECT_THAT(Shown().Of("tranche_door_captchas_total", {{"outcome", "asked"}}), Optional(0));
+  EXPECT_THAT(Shown().Of("tranche_door_delays_total", {{"outcome", "given"}}), Optional(0));
 }
 
 TEST_F(DoorMetricsTest, WhatCannotBeReadIsShown) {
