@@ -28,8 +28,8 @@
 
 namespace tranche::server {
 
-// Thread-safe. Outlived by its dependencies. It must not end before every call has its answer: the scorer, the captcha's
-// provider and the door's turns call back into it until then.
+// Thread-safe. Outlived by its dependencies. It must not end before every call has its answer: until then the scorer,
+// the captcha's provider and the door's turns call back into it.
 class EnterSaleHandler {
  public:
   // quota::CheckEntry, or a stand-in for it. Of a paused sale it should say when it opens, too; otherwise the sale is

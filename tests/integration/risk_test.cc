@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -99,10 +100,10 @@ class RiskTest : public SaleTest {
     options.nodes = 1;
     options.workers = 0;
     options.metrics = true;
-    options.node_args = {"--risk-scorer",      absl::StrCat("127.0.0.1:", scorer_port_),
-                         "--captcha-url",      provider_->url(),
-                         "--captcha-site-key", kRiskSiteKey,
-                         "--captcha-secret-file", scratch_.path() / "captcha.secret"};
+    options.node_args = {"--risk-scorer",         absl::StrCat("127.0.0.1:", scorer_port_),
+                         "--captcha-url",         provider_->url(),
+                         "--captcha-site-key",    kRiskSiteKey,
+                         "--captcha-secret-file", (scratch_.path() / "captcha.secret").string()};
     StartCluster(options);
     ASSERT_NE(cluster_, nullptr);
     const auto channel = grpc::CreateChannel(cluster_->endpoint(0), grpc::InsecureChannelCredentials());
@@ -139,6 +140,7 @@ class RiskTest : public SaleTest {
       entered.Clear();
       answer = Enter(request, &entered);
       if (answer.ok() && holds(entered)) return entered;
+      absl::SleepFor(absl::Milliseconds(5));
     } while (absl::Now() < give_up);
     ADD_FAILURE() << request.user_id() << ": " << PrintToString(answer) << " " << entered.ShortDebugString();
     return entered;
@@ -162,7 +164,7 @@ class RiskTest : public SaleTest {
     return DoorAnswerOf(reservations_->CreateReservation(Context().get(), request, &response));
   }
   std::map<std::string, double> Samples() {
-    const absl::StatusOr<std::string> address = cluster_->MetricsAddress(cluster_->node(0).process());
+    const absl::StatusOr<std::string> address = cluster_->MetricsAddress(cluster_->node(0));
     EXPECT_TRUE(address.ok()) << address.status();
     int port = 0;
     if (!address.ok() || !absl::SimpleAtoi(address->substr(address->rfind(':') + 1), &port)) return {};
