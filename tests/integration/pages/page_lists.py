@@ -8,7 +8,7 @@ from page_commands import commands
 README, OPERATIONS = "README.md", "docs/operations.md"
 # Run on the cluster of README.md's tour, in this order.
 ON_THE_TOURS_CLUSTER = ("docs/operations/sale-night.md", "docs/quota.md", "docs/reservations.md", "docs/reconciliation.md",
-                        "docs/front-door.md", "docs/draws.md", "docs/waiting-room.md")
+                        "docs/front-door.md", "docs/risk.md", "docs/draws.md", "docs/waiting-room.md")
 # The pages of which pages_test runs each command in a block of `sh`, unless NOT_RUN has it. SQL is run of all pages.
 RUN_BY_COMMAND = (README, OPERATIONS, *ON_THE_TOURS_CLUSTER)
 
@@ -73,6 +73,7 @@ OTHER_BLOCKS = {
         "env -u TRANCHE_TOKEN_FILE ": "needs an access file, which the tour's cluster has not; secured_test runs such",
     },
     "docs/reconciliation.md": {"reference,reservation_id,": "a file; the page's commands read it"},
+    "docs/risk.md": {"import concurrent.futures": "the page says that it is not tested; risk_test has a scorer in C++"},
     "docs/reservations.md": {'{"kind": ': "messages; the tests of SQL and outbox_ledger_contract_test look at such"},
     "proto/README.md": {"build/tools/node_modules/.bin/buf build ": "replaces a file of the repository"},
     "docs/security.md": {
@@ -98,7 +99,10 @@ PRINTS = {
     'zcat psp.jsonl.gz | tranchectl reconcile --statement - ': r'"clean": true',
 }
 # The exit status, by how the command begins; otherwise 0.
-STATUS = {"tranchectl reconcile --statement psp-2026-11-27.csv": 2}
+STATUS = {
+    "tranchectl reconcile --statement psp-2026-11-27.csv": 2,
+    "tranchectl door test --sku tv --user mallory": 1,
+}
 
 # In the pages' SQL. PID and GID are the first column of what the statement before has found.
 SQL_PLACEHOLDERS = {
