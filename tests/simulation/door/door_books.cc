@@ -31,8 +31,6 @@ v1::RateLimit::Key LimitKeyOf(server::RateKeyKind kind) {
   return v1::RateLimit::KEY_UNSPECIFIED;
 }
 
-// Of all challenges here: the least work, because the simulation solves them.
-constexpr int kDoorChallengeBits = 4;
 constexpr int kDoorPollSeconds = 10;
 
 }  // namespace
@@ -55,10 +53,11 @@ uint64_t DoorTerms::RankOf(absl::string_view sku_id, absl::string_view user_id) 
   return rank;
 }
 
-bool DoorTerms::Admits(uint64_t rank) const {
-  // rank < floor(admitted * 2^64 / 1,000,000), in whole numbers.
+bool DoorTerms::Admits(uint64_t rank, int percent) const {
+  // rank < floor(admitted * percent * 2^64 / 100,000,000), in whole numbers.
   const auto next = static_cast<unsigned __int128>(rank) + 1;
-  return next * 1'000'000 <= static_cast<unsigned __int128>(admitted_per_million.value_or(0)) << 64;
+  const auto admitted = static_cast<unsigned __int128>(admitted_per_million.value_or(0));
+  return next * 100'000'000 <= (admitted * static_cast<unsigned int>(percent)) << 64;
 }
 
 v1::FrontPolicy PolicyOf(const DoorTerms& terms) {
@@ -79,7 +78,9 @@ v1::FrontPolicy PolicyOf(const DoorTerms& terms) {
   if (terms.challenge_lifetime.has_value()) {
     policy.mutable_challenge()->set_bits(kDoorChallengeBits);
     *policy.mutable_challenge()->mutable_lifetime() = server::ToDuration(*terms.challenge_lifetime);
+    if (terms.delay.has_value()) *policy.mutable_challenge()->mutable_delay() = server::ToDuration(*terms.delay);
   }
+  if (terms.risk.has_value()) *policy.mutable_risk() = *terms.risk;
   if (terms.room) {
     policy.mutable_room()->set_buyers_per_second(1);
     policy.mutable_room()->mutable_poll_interval()->set_seconds(kDoorPollSeconds);

@@ -13,10 +13,14 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "server/admission/outside_checks.h"
 #include "server/admission/rate_key.h"
 #include "tranche/v1/front_door_service.pb.h"
 
 namespace tranche::simulation {
+
+// Of all challenges here, unless a tier says otherwise: the least work, because the simulation solves them.
+inline constexpr int kDoorChallengeBits = 4;
 
 // One try in `interval`, and `burst` at once.
 struct DoorLimitTerms {
@@ -32,7 +36,9 @@ struct DoorTerms {
   std::vector<DoorLimitTerms> limits = {};
   std::optional<absl::Duration> token_lifetime = {};      // nullopt: claims need no token
   std::optional<absl::Duration> challenge_lifetime = {};  // nullopt: none
+  std::optional<absl::Duration> delay = {};               // instead of it, for who runs no scripts; nullopt: none
   std::optional<int32_t> admitted_per_million = {};       // nullopt: no lottery
+  std::optional<v1::RiskRule> risk = {};
   bool room = false;
   // Of the lottery or the room; the ledger draws the key.
   int64_t round = 0;
@@ -41,8 +47,8 @@ struct DoorTerms {
   bool has_round() const { return room || admitted_per_million.has_value(); }
   // By OpenSSL, as docs/front-door.md says.
   uint64_t RankOf(absl::string_view sku_id, absl::string_view user_id) const;
-  // Lets the lottery in whoever has this rank?
-  bool Admits(uint64_t rank) const;
+  // Lets the lottery in whoever has this rank, if only this part of those whom it admits comes in?
+  bool Admits(uint64_t rank, int percent = 100) const;
 };
 
 // A policy that says the same.
@@ -79,6 +85,14 @@ struct DoorTry {
   std::string token = {};   // for a claim
   std::string ticket = {};  // these two to enter
   std::string solution = {};
+  std::string delay_ticket = {};
+  bool without_scripts = false;
+  std::optional<v1::BuyerHints> hints = {};
+  // What the scorer says, if it is asked; nullopt: it is late, or gone.
+  std::optional<int> scored = {};
+  // What the captcha's provider says of what they show, if it is asked; kNone: they show nothing.
+  server::CaptchaVerdict captcha = server::CaptchaVerdict::kNone;
+  bool captcha_available = true;
   bool sale_open = true;
 };
 

@@ -19,20 +19,25 @@
 #include "tests/simulation/checker.h"
 #include "tests/simulation/door/door_books.h"
 #include "tests/simulation/door/door_limits.h"
+#include "tests/simulation/door/door_risk.h"
 #include "tests/simulation/scheduler.h"
 
 namespace tranche::simulation {
 
-// What a node has sealed for one buyer and SKU: a token, a ticket or a challenge.
+// What a node has sealed for one buyer and SKU: a token, a ticket of a room or a delay, or a challenge.
 struct DoorPaper {
   std::string sku_id = {};
   std::string user_id = {};
   int64_t key = 0;
   absl::Time expires_at = absl::InfiniteFuture();
-  // Of a ticket.
+  // Of a room's ticket.
   int64_t round = 0;
   bool shuffled = false;
   absl::Time joined_at = absl::InfinitePast();
+  // Of a challenge.
+  int bits = 0;
+  // Of a delay.
+  absl::Time ready_at = absl::InfinitePast();
 };
 
 // By their text.
@@ -58,6 +63,7 @@ class DoorChecker {
   const DoorPapers& tokens() const { return tokens_; }
   const DoorPapers& tickets() const { return tickets_; }
   const DoorPapers& solutions() const { return solutions_; }
+  const DoorPapers& delays() const { return delays_; }
   // How often each answer was given, to see that all are; by name.
   const std::map<std::string, int64_t>& answers() const { return answers_; }
   const std::optional<Violation>& violation() const { return violation_; }
@@ -84,7 +90,9 @@ class DoorChecker {
   };
 
   // Judges the access list. nullopt: there is nothing more to judge.
-  std::optional<Case> CaseOf(int node, const DoorTry& asks, const std::optional<quota::Refused>& refused);
+  std::optional<Case> CaseOf(int node, const DoorTry& asks, const std::optional<quota::Refused>& refused,
+                             bool enters);
+  static std::string NameOf(storage::Refusal refusal);
   storage::Refusal RightAnswer(const Case& about) const;
   bool IsGood(const DoorPapers& papers, const std::string& text, const Case& about) const;
   Place PlaceOf(const Case& about) const;
@@ -92,13 +100,30 @@ class DoorChecker {
   // Their turn must come before they are let in.
   static bool Waits(const Case& about);
   // By the lottery or the room.
-  bool IsAdmitted(const Case& about) const;
-  void CheckAdmission(const Case& about, const server::DoorEntry& entry);
-  void CheckGiven(const Case& about, const server::DoorEntry& entry, bool earned);
+  bool IsAdmitted(const Case& about, const v1::RiskTier* tier) const;
+  void CheckAdmission(const Case& about, const v1::RiskTier* tier, const server::DoorEntry& entry);
 
-  // Of a try that a limit has refused. `passes_rest`: nothing else would.
-  void CheckLimited(const Case& about, const quota::Refused& refused, bool good_token, bool passes_rest);
-  void CountTry(const Case& about, bool good_token, bool by_sku);
+  // Those that the risk rules may give, one or two; a null one: they give none.
+  std::vector<const v1::RiskTier*> TiersOf(const Case& about) const;
+  // That which the node has chosen, among those.
+  const v1::RiskTier* ChosenTier(const Case& about, const server::DoorEntry& entry);
+  void CheckRefusedEntry(const Case& about, const quota::Refused& refused);
+  // A challenge of so many bits, or more.
+  bool IsSolved(const Case& about, int bits) const;
+  bool HasEarned(const Case& about, const DoorDues& dues) const;
+  void CheckGiven(const Case& about, const DoorDues& dues, const server::DoorEntry& entry, bool earned);
+  // `asked`: something must be asked of them.
+  void CheckAsked(const Case& about, const DoorDues& dues, const server::DoorEntry& entry, bool asked);
+  void CheckDelay(const Case& about, const server::DoorEntry& entry);
+  void TakeDown(const Case& about, const DoorDues& dues, const server::DoorEntry& entry);
+  // At their network.
+  void CountRefusal(const Case& about, bool certain);
+  void CountWrongPapers(const Case& about, const DoorDues& dues);
+
+  // Of a try that a limit has refused. `passes_rest`: nothing else would. `tries`: of the tier.
+  void CheckLimited(const Case& about, const quota::Refused& refused, bool good_token, bool passes_rest, int tries = 1);
+  void CountTry(const Case& about, bool good_token, bool by_sku, int tries = 1);
+  static int TriesAt(const DoorLimitTerms& limit, int tries);
   std::optional<DoorLimitKey> KeyOf(const Case& about, const DoorLimitTerms& limit, bool good_token) const;
   std::string Told(const Case& about) const;
 
@@ -110,6 +135,8 @@ class DoorChecker {
   DoorPapers tickets_;
   DoorPapers challenges_;
   DoorPapers solutions_;
+  DoorPapers delays_;
+  DoorRefusals refusals_;
   std::map<std::string, int64_t> answers_;
   std::optional<Violation> violation_;
 };

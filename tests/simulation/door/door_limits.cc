@@ -31,25 +31,28 @@ DoorLimitTerms DoorLimits::LargestOf(const DoorLimitKey& key) const {
   return largest;
 }
 
-bool DoorLimits::Count(int node, const DoorLimitTerms& limit, const DoorLimitKey& key, absl::Time now) {
+bool DoorLimits::Count(int node, const DoorLimitTerms& limit, const DoorLimitKey& key, absl::Time now, int tries) {
   absl::Time& idle_at = idle_at_.try_emplace({node, key}, absl::InfinitePast()).first->second;
-  idle_at = std::max(idle_at, now) + limit.interval * std::max(nodes_ - 1, 1);
+  idle_at = std::max(idle_at, now) + tries * limit.interval * std::max(nodes_ - 1, 1);
   const DoorLimitTerms largest = LargestOf(key);
   Meter& meter = meters_.try_emplace(key, Meter{.tries = 0, .at = now}).first->second;
   const double leaked = 2 * absl::FDivDuration(now - meter.at, largest.interval);
-  meter = {.tries = std::max(0.0, meter.tries - leaked) + 1, .at = now};
+  meter = {.tries = std::max(0.0, meter.tries - leaked) + tries, .at = now};
   constexpr double kRounding = 1e-3;
   return meter.tries <= static_cast<double>(largest.burst + (nodes_ - 1) * ShareOf(largest.burst)) + kRounding;
 }
 
-bool DoorLimits::MayRefuse(int node, const DoorLimitTerms& limit, const DoorLimitKey& key, absl::Time now) const {
-  const auto idle_at = idle_at_.find({node, key});
-  if (idle_at == idle_at_.end()) return false;
+bool DoorLimits::MayRefuse(int node, const DoorLimitTerms& limit, const DoorLimitKey& key, absl::Time now,
+                           int tries) const {
+  const auto found = idle_at_.find({node, key});
+  // Each try but the last comes before one more.
+  const absl::Duration own = (tries - 1) * limit.interval * std::max(nodes_ - 1, 1);
+  const absl::Time idle_at = (found == idle_at_.end() ? now : std::max(found->second, now)) + own;
   absl::Duration tolerance = (limit.burst - 1) * limit.interval;
   if (nodes_ > 1) {
     tolerance = std::min(tolerance, (ShareOf(limit.burst) - 1) * (nodes_ - 1) * limit.interval);
   }
-  return idle_at->second - now > tolerance;
+  return idle_at - now > tolerance;
 }
 
 }  // namespace tranche::simulation

@@ -35,10 +35,10 @@ class DoorLimits {
   // From now on the node goes by these limits of the SKU. If they are others than before, tries are counted anew:
   // by the new rule a key may have its burst again.
   void SetRules(int node, const std::string& sku_id, const std::vector<DoorLimitTerms>& limits);
-  // The node has counted a try. False: more were counted than the limit promises.
-  bool Count(int node, const DoorLimitTerms& limit, const DoorLimitKey& key, absl::Time now);
-  // May the node refuse a try now?
-  bool MayRefuse(int node, const DoorLimitTerms& limit, const DoorLimitKey& key, absl::Time now) const;
+  // The node has counted somebody, as so many tries. False: more were counted than the limit promises.
+  bool Count(int node, const DoorLimitTerms& limit, const DoorLimitKey& key, absl::Time now, int tries = 1);
+  // May the node refuse somebody now who counts as so many tries?
+  bool MayRefuse(int node, const DoorLimitTerms& limit, const DoorLimitKey& key, absl::Time now, int tries = 1) const;
 
  private:
   // Leaks at twice the limit's rate, so it never holds more than all bursts.

@@ -33,4 +33,13 @@ std::string SolveDoorChallenge(const std::string& challenge) {
   }
 }
 
+int DoorChallengeBits(const std::string& challenge) {
+  const nlohmann::json parameters = nlohmann::json::parse(challenge)["parameters"];
+  int bits = 4 * static_cast<int>(parameters["keyPrefix"].get<std::string>().size());
+  int cost = parameters["cost"].get<int>();
+  if (cost <= 0) return -1;
+  for (; cost < 320; cost *= 2) --bits;
+  return cost == 320 ? bits : -1;
+}
+
 }  // namespace tranche::simulation
