@@ -77,7 +77,9 @@ INSTANTIATE_TEST_SUITE_P(
         TRANCHE_CASE(LimitNotShared, "door"), TRANCHE_CASE(EntryIgnoresDenials, "door"),
         TRANCHE_CASE(LotteryNotAsked, "door"), TRANCHE_CASE(ChallengeForAnybody, "door"),
         TRANCHE_CASE(TicketOfAnyRound, "door"), TRANCHE_CASE(ThresholdFalls, "door"),
-        TRANCHE_CASE(ThresholdIncludesItsRank, "door")),
+        TRANCHE_CASE(ThresholdIncludesItsRank, "door"), TRANCHE_CASE(RefusedTierEnters, "door"),
+        TRANCHE_CASE(TierAsksForNoMore, "door"), TRANCHE_CASE(DelayNotAwaited, "door"),
+        TRANCHE_CASE(DelayForAnybody, "door"), TRANCHE_CASE(CaptchaNotAsked, "door")),
     [](const testing::TestParamInfo<Case>& info) { return std::string(info.param.name); });
 
 // A fence that is in the enumeration but not in this list would not be tested.

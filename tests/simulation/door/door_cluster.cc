@@ -95,19 +95,37 @@ quota::GateVerdict DoorCluster::Claim(int node, const DoorTry& asks) {
   return verdict;
 }
 
-server::DoorEntry DoorCluster::Enter(int node, const DoorTry& asks) {
+void DoorCluster::AskOutside(const Node& node, absl::Time now, DoorTry* asks, server::DoorVisit* visit) {
+  // As the handler does: the tier that follows from the score says whether there is a captcha.
+  if (!node.door.NeedsOf(*visit, now).score) asks->scored.reset();
+  visit->scored = asks->scored;
+  if (asks->captcha != server::CaptchaVerdict::kNone && !node.door.NeedsOf(*visit, now).captcha) {
+    asks->captcha = server::CaptchaVerdict::kNone;
+  }
+  if (asks->captcha != server::CaptchaVerdict::kNone && !asks->captcha_available) {
+    asks->captcha = server::CaptchaVerdict::kUnknown;
+  }
+  visit->captcha = asks->captcha;
+}
+
+server::DoorEntry DoorCluster::Enter(int node, DoorTry asks) {
   const absl::Time now = scheduler_->Now();
-  const server::DoorVisit visit = {.sku_id = asks.sku_id,
-                                   .user_id = asks.user_id,
-                                   .address = asks.address,
-                                   .challenge_solution = asks.solution,
-                                   .waiting_ticket = asks.ticket,
-                                   .opened = asks.sale_open,
-                                   .may_enter = asks.sale_open,
-                                   .opens_in = asks.sale_open ? absl::ZeroDuration() : absl::InfiniteDuration()};
+  server::DoorVisit visit = {.sku_id = asks.sku_id,
+                             .user_id = asks.user_id,
+                             .address = asks.address,
+                             .challenge_solution = asks.solution,
+                             .waiting_ticket = asks.ticket,
+                             .opened = asks.sale_open,
+                             .may_enter = asks.sale_open,
+                             .opens_in = asks.sale_open ? absl::ZeroDuration() : absl::InfiniteDuration(),
+                             .hints = asks.hints.has_value() ? &*asks.hints : nullptr,
+                             .without_scripts = asks.without_scripts,
+                             .delay_ticket = asks.delay_ticket,
+                             .captcha_available = asks.captcha_available};
+  AskOutside(*nodes_[static_cast<size_t>(node)], now, &asks, &visit);
   server::DoorEntry entry = nodes_[static_cast<size_t>(node)]->door.Enter(visit, now, now + kDoorDeadline);
   trace_->Add(now, actors_[static_cast<size_t>(node)], "enter", TraceNumberOf(entry.refused),
-              static_cast<int64_t>(entry.rank % 1'000'000), entry.purchase_token.empty() ? 0 : 1);
+              static_cast<int64_t>(entry.rank % 1'000'000), 10 * entry.tier + (entry.purchase_token.empty() ? 0 : 1));
   checker_->OnEnter(node, asks, entry);
   return entry;
 }

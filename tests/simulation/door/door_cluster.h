@@ -31,9 +31,9 @@ class DoorCluster {
   // From now on all nodes hear everything within seconds.
   void Heal();
 
-  // A buyer's calls; the checker hears the answers.
+  // A buyer's calls; the checker hears the answers. Scorer and provider are asked where the door needs them.
   quota::GateVerdict Claim(int node, const DoorTry& asks);
-  server::DoorEntry Enter(int node, const DoorTry& asks);
+  server::DoorEntry Enter(int node, DoorTry asks);
   // The room's balancer tells all nodes, and each may hear it late or not at all.
   void Tell(int64_t round, uint64_t threshold);
 
@@ -51,6 +51,8 @@ class DoorCluster {
     absl::Time cut_off_until = absl::InfinitePast();
   };
 
+  // Leaves in `asks` only what the node heard.
+  void AskOutside(const Node& node, absl::Time now, DoorTry* asks, server::DoorVisit* visit);
   bool IsCutOff(int node) const;
   // Looks at the ledger now and then.
   void KeepLooking(int node);

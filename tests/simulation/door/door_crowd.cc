@@ -5,24 +5,17 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "tests/simulation/door/door_people.h"
 #include "tests/simulation/door/door_solver.h"
 
 namespace tranche::simulation {
 namespace {
 
-constexpr int kHonestUsers = 30;
-constexpr int kBots = 5;
-constexpr int kNetworks = 4;
 constexpr int kMostTriesOfBuyer = 12;
 constexpr int kLastBuyersOfEach = 2;
 constexpr int kMostTriesAtLast = 60;
 constexpr double kGoesAway = 0.1;
-constexpr double kMovesOn = 0.3;  // to another network
-
-std::string HonestUser(int64_t number) { return absl::StrCat("buyer-", number); }
-std::string BotUser(int64_t number) { return absl::StrCat("bot-", number); }
-std::string HonestAddress(int64_t number) { return absl::StrCat("10.1.", number % kNetworks, ".", number % 200); }
-constexpr char kBotAddress[] = "10.9.0.7";
+constexpr double kComesEarly = 0.3;  // from a delay
 
 std::string AnySkuOf(const DoorBooks& books, Random& random) {
   return std::next(books.skus.begin(), random.Below(static_cast<int64_t>(books.skus.size())))->first;
@@ -41,7 +34,9 @@ DoorCrowd::DoorCrowd(DoorCluster* cluster, DoorBalancer* balancer, DoorChecker* 
 
 std::vector<std::string> DoorCrowd::KnownSubjects() {
   std::vector<std::string> subjects = {DoorNetworkOf(kBotAddress)};
-  for (int i = 0; i < kNetworks; ++i) subjects.push_back(DoorNetworkOf(HonestAddress(i)));
+  for (int i = 0; i < kDoorNetworks; ++i) {
+    subjects.push_back(DoorNetworkOf(HonestBuyer(i, absl::UnixEpoch()).address));
+  }
   for (int i = 0; i < kHonestUsers; i += 3) subjects.push_back(HonestUser(i));
   for (int i = 0; i < kBots; i += 2) subjects.push_back(BotUser(i));
   return subjects;
@@ -59,11 +54,9 @@ void DoorCrowd::Start() {
 void DoorCrowd::Act() {
   const int64_t kind = random_.Below(20);
   if (kind < 9) {
-    const int64_t number = random_.Below(kHonestUsers);
-    SendBuyer({.sku_id = AnySkuOf(*cluster_->home().books(), random_),
-               .user_id = HonestUser(number),
-               .address = HonestAddress(number)},
-              /*last=*/false);
+    DoorTry asks = HonestBuyer(random_.Below(kHonestUsers), scheduler_->Now());
+    asks.sku_id = AnySkuOf(*cluster_->home().books(), random_);
+    SendBuyer(std::move(asks), /*last=*/false);
   } else if (kind < 10) {
     Spray();
   } else if (kind < 13) {
@@ -104,11 +97,12 @@ void DoorCrowd::SendBuyer(DoorTry asks, bool last) {
 }
 
 void DoorCrowd::SendLastBuyers() {
-  for (const char* const sku : {kLimitedSku, kChallengeSku, kRoomSku}) {
-    for (int i = 0; i < kLastBuyersOfEach; ++i) {
+  for (const char* const sku : {kLimitedSku, kChallengeSku, kRoomSku, kTieredSku}) {
+    // Without scripts nobody gets in but by a delay.
+    const int buyers = kLastBuyersOfEach + (cluster_->home().books()->TermsOf(sku)->delay.has_value() ? 1 : 0);
+    for (int i = 0; i < buyers; ++i) {
       ++still_waiting_;
-      SendBuyer({.sku_id = sku, .user_id = absl::StrCat("last-", sku, i), .address = absl::StrCat("10.3.", i, ".1")},
-                /*last=*/true);
+      SendBuyer(LastBuyer(sku, i, scheduler_->Now()), /*last=*/true);
     }
   }
 }
@@ -137,20 +131,23 @@ absl::Duration DoorCrowd::TryToBuy(Buyer& buyer) {
 }
 
 absl::Duration DoorCrowd::TryToEnter(Buyer& buyer) {
+  if (!buyer.last) LetOthersJudge(random_, &buyer.asks);
   const server::DoorEntry entry = Enter(AnyNode(), buyer.asks);
   if (entry.refused.has_value()) return entry.refused->retry_after;
   if (entry.place.has_value()) buyer.asks.ticket = entry.place->ticket;
   buyer.asks.token = entry.purchase_token;
+  if (!buyer.last) buyer.asks.captcha = entry.captcha ? AnyCaptchaVerdict(random_) : server::CaptchaVerdict::kNone;
+  if (!entry.delay_ticket.empty()) {
+    buyer.asks.delay_ticket = entry.delay_ticket;
+    return !buyer.last && random_.Chance(kComesEarly) ? entry.retry_after / 2 : entry.retry_after;
+  }
   if (!entry.challenge.empty()) buyer.asks.solution = Solve(entry.challenge, buyer.last);
   const bool gives_up = !entry.challenge.empty() && buyer.asks.solution.empty();
   return gives_up ? absl::InfiniteDuration() : entry.retry_after;
 }
 
 DoorTry DoorCrowd::AnyBot() {
-  DoorTry asks = {.sku_id = AnySkuOf(*cluster_->home().books(), random_),
-                  .user_id = BotUser(random_.Below(kBots)),
-                  .address = random_.Chance(kMovesOn) ? "" : kBotAddress};
-  return asks;
+  return SomeBot(AnySkuOf(*cluster_->home().books(), random_), random_);
 }
 
 // One bot, or a few in turn, at all nodes in one moment.
@@ -179,6 +176,7 @@ void DoorCrowd::Invent() {
     if (random_.Chance(0.3)) asks.address = absl::StrCat("10.200.", number % 250, ".", number % 7);
     asks.token = absl::StrCat("v4.local.", number);
     asks.ticket = asks.token;
+    asks.delay_ticket = asks.token;
     asks.solution = absl::StrCat("e30", number);
     if (random_.Chance(0.5)) {
       Claim(AnyNode(), asks);
@@ -189,9 +187,10 @@ void DoorCrowd::Invent() {
 }
 
 void DoorCrowd::Replay() {
-  const int64_t kind = random_.Below(8);
+  const int64_t kind = random_.Below(10);
   if (kind < 4) return ReplayOne(checker_->tokens(), &DoorTry::token, /*claims=*/true);
   if (kind < 6) return ReplayOne(checker_->tickets(), &DoorTry::ticket, /*claims=*/false);
+  if (kind < 8) return ReplayOne(checker_->delays(), &DoorTry::delay_ticket, /*claims=*/false);
   ReplayOne(checker_->solutions(), &DoorTry::solution, /*claims=*/false);
 }
 
@@ -203,6 +202,8 @@ void DoorCrowd::ReplayOne(const DoorPapers& papers, std::string DoorTry::*place,
   if (random_.Chance(0.8)) asks.sku_id = paper.sku_id;
   if (random_.Chance(0.6)) asks.user_id = paper.user_id;
   asks.address = absl::StrCat("10.8.", random_.Below(250), ".1");
+  // Who says that they run no scripts has nothing from a solution, nor have others from a delay.
+  asks.without_scripts = place == &DoorTry::delay_ticket && random_.Chance(0.8);
   asks.*place = text;
   // Of a solution, something could be altered that says nothing.
   if (place != &DoorTry::solution && random_.Chance(0.1)) {

@@ -68,7 +68,7 @@ class DoorCrowd {
   Scheduler* const scheduler_;
   const absl::Time room_opens_at_;
   bool stopped_ = false;
-  int solutions_left_ = 3;
+  int solutions_left_ = 5;
   int64_t still_waiting_ = 0;
   int64_t visits_ = 0;
   int64_t bought_ = 0;

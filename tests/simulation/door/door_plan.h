@@ -24,11 +24,13 @@ struct DoorPlan {
   std::map<std::string, DoorTerms> skus = {};
 };
 
-// One SKU has limits of all kinds, one a lottery, one a challenge, one a waiting room.
+// One SKU has limits of all kinds, one a lottery, one a challenge, one a waiting room, one tiers of buyers; the lottery may
+// have tiers, too.
 inline constexpr char kLimitedSku[] = "limited";
 inline constexpr char kLotterySku[] = "lottery";
 inline constexpr char kChallengeSku[] = "challenge";
 inline constexpr char kRoomSku[] = "room";
+inline constexpr char kTieredSku[] = "tiered";
 
 DoorPlan DoorPlanFor(Random& random);
 // Other limits of the same kinds.
