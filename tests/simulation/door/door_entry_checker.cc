@@ -13,7 +13,7 @@ using Due = DoorDues::Kind;
 
 // Tickets say milliseconds, and waits are rounded up to seconds at most.
 constexpr absl::Duration kDelayRounding = absl::Milliseconds(1);
-constexpr absl::Duration kDelayWaitRounding = absl::Seconds(1) + kDelayRounding;
+const absl::Duration kDelayWaitRounding = absl::Seconds(1) + kDelayRounding;
 
 absl::Time InWholeMillis(absl::Time time) { return absl::FromUnixMillis(absl::ToUnixMillis(time)); }
 
