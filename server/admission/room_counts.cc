@@ -1,7 +1,6 @@
 #include "server/admission/room_counts.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -26,8 +25,6 @@ uint64_t CappedSumOf(const Buckets& buckets) {
   for (const uint64_t buyers : buckets) sum = CappedSum(sum, buyers);
   return sum;
 }
-
-void TakeAway(uint64_t buyers, uint64_t* from) { *from -= std::min(buyers, *from); }
 
 // Where the ranks of a second begin.
 uint64_t RankOfSecond(int64_t second) {
@@ -129,19 +126,6 @@ void RoomCounts::Merge(const RoomCounts& other) {
   }
 }
 
-void RoomCounts::Subtract(const RoomCounts& other) {
-  for (size_t i = 0; i < shuffled_.size(); ++i) TakeAway(other.shuffled_[i], &shuffled_[i]);
-  if (late_.empty() || other.late_.empty()) return;
-  while (width_s_ < other.width_s_) Widen();
-  for (size_t i = 0; i < other.late_.size(); ++i) {
-    const int64_t second = (other.late_first_ + static_cast<int64_t>(i)) * other.width_s_;
-    const int64_t index = second / width_s_ - late_first_;
-    if (index < 0 || index >= static_cast<int64_t>(late_.size())) continue;
-    TakeAway(other.late_[i], &late_[static_cast<size_t>(index)]);
-  }
-  Trim();
-}
-
 void RoomCounts::DropLateOutside(absl::Time from, absl::Time to) {
   const int64_t first = std::clamp<int64_t>(absl::ToUnixSeconds(from), 0, kLastLateSecond);
   const int64_t last = std::clamp<int64_t>(absl::ToUnixSeconds(to), 0, kLastLateSecond);
@@ -201,24 +185,6 @@ double RoomCounts::Between(uint64_t from, uint64_t to) const {
            (static_cast<double>(end - first) / static_cast<double>(bucket.to - bucket.from));
   }
   return sum;
-}
-
-uint64_t RoomCounts::Advance(uint64_t from, double buyers) const {
-  if (!(buyers > 0)) return from;  // also if it is no number
-  uint64_t threshold = from;
-  for (size_t i = 0; i < buckets(); ++i) {
-    const Bucket bucket = At(i);
-    const uint64_t first = std::max(from, bucket.from);
-    if (bucket.buyers == 0 || first >= bucket.to) continue;
-    const double width = static_cast<double>(bucket.to - bucket.from);
-    const double left = static_cast<double>(bucket.to - first);
-    const double step = std::ceil(buyers / static_cast<double>(bucket.buyers) * width);
-    if (step < left) return first + static_cast<uint64_t>(step);
-    buyers -= static_cast<double>(bucket.buyers) * (left / width);
-    threshold = bucket.to;
-    if (!(buyers > 0)) return threshold;
-  }
-  return threshold;
 }
 
 internal::v1::RoomCounts RoomCounts::ToMessage() const {

@@ -26,8 +26,6 @@ class RoomCounts {
   void Add(uint64_t rank, uint64_t buyers = 1);
   // Sums of many nodes. Exact: the wider buckets of the two consist of whole ones of the other.
   void Merge(const RoomCounts& other);
-  // No bucket goes below zero, should `other` not be a part of this.
-  void Subtract(const RoomCounts& other);
   // Forgets the late buckets that have nobody who joined within [from, to]: a clock that was wrong has made them. Where
   // they have made the others wider than that time needs, those are spread evenly over narrower ones, within it.
   void DropLateOutside(absl::Time from, absl::Time to);
@@ -38,9 +36,6 @@ class RoomCounts {
 
   // How many have a rank in [from, to).
   double Between(uint64_t from, uint64_t to) const;
-  // The least threshold >= from such that `buyers` of those who wait have a rank in [from, threshold). If there are
-  // fewer: the end of the last bucket that has somebody, or `from` if nobody waits there.
-  uint64_t Advance(uint64_t from, double buyers) const;
 
   internal::v1::RoomCounts ToMessage() const;
   // nullopt: it is not within the bounds of the message's comments.

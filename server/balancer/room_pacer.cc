@@ -39,8 +39,6 @@ bool IsClosed(RoomBoards::Held held) {
 
 }  // namespace
 
-RoomPacer::RoomPacer(uint64_t threshold) : line_(threshold), sales_(0, 1), leaving_(0) {}
-
 RoomPacer::RoomPacer(const RoomStep& found)
     : line_(found.threshold),
       sales_(static_cast<double>(found.under_way), found.conversion),

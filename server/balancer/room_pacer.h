@@ -44,9 +44,7 @@ struct RoomStep {
 // Of one round of one room. Used by one thread.
 class RoomPacer {
  public:
-  // `threshold`: how far the round was when this process began to lead; 0 for a new round.
-  explicit RoomPacer(uint64_t threshold);
-  // Goes on from what another leader has announced: who is under way there, is it here too, so that a change of leaders
+  // Goes on from what another leader has announced, or from RoomStep() in a new round: who is under way there, is it here too, so that a change of leaders
   // lets in no more than the cap. `held` and `waiting` do not matter. Values that cannot be count as unknown.
   explicit RoomPacer(const RoomStep& found);
 

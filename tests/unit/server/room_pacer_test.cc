@@ -94,7 +94,7 @@ class RoomPacerTest : public ::testing::Test {
   RoomPace pace_ = {
       .buyers_per_s = 100, .ahead = 2, .poll_interval = absl::Seconds(20), .token_lifetime = absl::Minutes(2)};
   std::optional<RoomSale> sale_ = RoomSale{.open = true, .unsold = 1'000'000, .stock = 1'000'000};
-  RoomPacer pacer_{uint64_t{0}};
+  RoomPacer pacer_{RoomStep()};
   std::vector<Waiting> crowd_;
 };
 
@@ -293,7 +293,7 @@ TEST_F(RoomPacerTest, ANewLeaderGoesOnFromWhatWasAnnounced) {
   EXPECT_EQ(step.held, RoomBoards::HELD_ENOUGH);
   EXPECT_LE(LetIn(), 2060) << "the cap is 2000";
   // Only the threshold is known.
-  pacer_ = RoomPacer(step.threshold);
+  pacer_ = RoomPacer(RoomStep{.threshold = step.threshold});
   EXPECT_EQ(Step().threshold, step.threshold);
   EXPECT_GT(StepsFor(absl::Seconds(2)).threshold, step.threshold);
 }
@@ -301,7 +301,8 @@ TEST_F(RoomPacerTest, ANewLeaderGoesOnFromWhatWasAnnounced) {
 TEST_F(RoomPacerTest, WhatCannotHaveBeenAnnouncedIsUnknown) {
   constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
   JoinEarly(1000);
-  pacer_ = RoomPacer({.threshold = 5, .let_in_per_s = kNaN, .leaving_per_s = -1, .conversion = kNaN, .under_way = -7});
+  pacer_ = RoomPacer(RoomStep{
+      .threshold = 5, .let_in_per_s = kNaN, .leaving_per_s = -1, .conversion = kNaN, .under_way = -7});
   const RoomStep step = Step();
   EXPECT_EQ(step.threshold, 5u);
   EXPECT_EQ(step.let_in_per_s, 0);
@@ -337,7 +338,7 @@ TEST(RoomPacerGarbageTest, TheThresholdNeverFallsNorPassesNow) {
     SCOPED_TRACE(seed);
     std::mt19937_64 random(seed);
     const absl::Time began_at = absl::UnixEpoch() + absl::Hours(24 * 365);
-    RoomPacer pacer{uint64_t{0}};
+    RoomPacer pacer{RoomStep()};
     absl::Time now = began_at;
     uint64_t threshold = 0;
     for (int i = 0; i < 500; ++i) {

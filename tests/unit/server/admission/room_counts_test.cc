@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <random>
 #include <vector>
@@ -71,7 +70,6 @@ TEST(RoomCountsTest, NobodyIsNobody) {
   const RoomCounts counts;
   EXPECT_EQ(counts.total(), 0u);
   EXPECT_EQ(counts.Between(0, UINT64_MAX), 0);
-  EXPECT_EQ(counts.Advance(17, 5), 17u);
   EXPECT_EQ(RoomCounts::FromMessage(counts.ToMessage()), counts);
   EXPECT_EQ(RoomCounts::FromMessage(internal::v1::RoomCounts()), counts);
 }
@@ -140,80 +138,6 @@ TEST(RoomCountsTest, SumsOfNodesAreThoseOfAllInWhateverOrder) {
   }
 }
 
-TEST(RoomCountsTest, WithoutAPartTheOthersAreLeft) {
-  for (uint64_t seed = 1; seed <= kCountsSeeds; ++seed) {
-    std::mt19937_64 random(seed);
-    const std::vector<uint64_t> stay = SomeRanks(random);
-    const RoomCounts part = CountsOf(SomeRanks(random));
-    RoomCounts counts = CountsOf(stay);
-    counts.Merge(part);
-    counts.Subtract(part);
-    ASSERT_EQ(counts.total(), stay.size()) << seed;
-    for (const uint64_t edge : BucketEdges(counts)) {
-      ASSERT_NEAR(counts.Between(0, edge), PlainBetween(stay, 0, edge), 1e-6) << seed;
-    }
-    counts.Subtract(CountsOf(stay));
-    ASSERT_EQ(counts, RoomCounts()) << seed;
-  }
-}
-
-TEST(RoomCountsTest, WhoIsNotThereCannotBeTakenAway) {
-  RoomCounts counts = CountsOf({5, LateAt(0), LateAt(10)});
-  RoomCounts other = CountsOf({5, 5, 3 * kShuffledWidth, LateAt(10), LateAt(10), LateAt(11), LateAt(5'000)});
-  counts.Subtract(other);
-  // `other` has wider buckets, so both are of one.
-  EXPECT_EQ(counts.total(), 0u);
-  counts = CountsOf({LateAt(0)});
-  counts.Subtract(CountsOf({LateAt(-100'000), LateAt(100'000)}));
-  EXPECT_EQ(counts.total(), 1u);
-}
-
-TEST(RoomCountsTest, AThresholdAdvancesOverAsManyAsAreAskedFor) {
-  for (uint64_t seed = 1; seed <= kCountsSeeds; ++seed) {
-    std::mt19937_64 random(seed);
-    const RoomCounts counts = CountsOf(SomeRanks(random));
-    for (int i = 0; i < 20; ++i) {
-      const uint64_t from = i == 0 ? 0 : random() >> (random() % 2);
-      const double there = counts.Between(from, UINT64_MAX);
-      const double buyers = there * static_cast<double>(random() % 1'000) / 1'000;
-      const uint64_t threshold = counts.Advance(from, buyers);
-      ASSERT_GE(threshold, from) << seed;
-      // One microsecond may be as much as this.
-      const double grain = 1e-6 * (1 + MostInOneBucket(counts));
-      ASSERT_NEAR(counts.Between(from, threshold), buyers, grain) << seed;
-      if (buyers == 0) continue;
-      ASSERT_LT(counts.Between(from, threshold - 1), buyers + 1e-9) << "not the least; seed " << seed;
-    }
-  }
-}
-
-// One who advances step by step passes as many as one who does it at once.
-TEST(RoomCountsTest, SmallStepsLeadAsFarAsALargeOne) {
-  std::mt19937_64 random(5);
-  RoomCounts counts;
-  for (int i = 0; i < 10'000; ++i) counts.Add(i % 2 == 0 ? random() >> 1 : LateAt(0) + random() % 60'000'000);
-  uint64_t threshold = 0;
-  for (int step = 0; step < 3'000; ++step) threshold = counts.Advance(threshold, 2.5);
-  EXPECT_NEAR(counts.Between(0, threshold), 7'500, 1);
-}
-
-TEST(RoomCountsTest, AThresholdGoesNoFartherThanTheLastWhoWaits) {
-  const RoomCounts counts = CountsOf({3 * kShuffledWidth + 1, LateAt(20)});
-  EXPECT_EQ(counts.Advance(0, 1), 4 * kShuffledWidth) << "the end of their bucket";
-  EXPECT_EQ(counts.Advance(0, 2), LateAt(21));
-  EXPECT_EQ(counts.Advance(0, 1'000), LateAt(21));
-  EXPECT_EQ(counts.Advance(0, std::numeric_limits<double>::infinity()), LateAt(21));
-  EXPECT_EQ(counts.Advance(LateAt(21), 1), LateAt(21)) << "nobody is behind it";
-  EXPECT_EQ(counts.Advance(UINT64_MAX, 1), UINT64_MAX);
-}
-
-TEST(RoomCountsTest, NoBuyersMoveNoThreshold) {
-  const RoomCounts counts = CountsOf({1, 2, LateAt(3)});
-  for (const double nobody : {0.0, -1.0, -std::numeric_limits<double>::infinity(), std::nan("")}) {
-    EXPECT_EQ(counts.Advance(1, nobody), 1u) << nobody;
-  }
-}
-
 TEST(RoomCountsTest, BetweenOfNothingIsNobody) {
   const RoomCounts counts = CountsOf({1, 2, LateAt(3)});
   EXPECT_EQ(counts.Between(5, 5), 0);
@@ -229,7 +153,8 @@ TEST(RoomCountsTest, WhoIsOutOfReachIsStillCountedInOrder) {
     if (!early_first) counts.Add(LateRank(absl::UnixEpoch()));
     EXPECT_EQ(counts.total(), 101u);
     EXPECT_LE(counts.ToMessage().late_size(), RoomCounts::kMostLateBuckets);
-    EXPECT_NEAR(counts.Between(0, counts.Advance(0, 1)), 1, 1e-6);
+    const uint64_t end_of_first_late = BucketEdges(counts)[RoomCounts::kShuffledBuckets + 2];
+    EXPECT_NEAR(counts.Between(0, end_of_first_late), 1, 1e-6);
     EXPECT_EQ(RoomCounts::FromMessage(counts.ToMessage()), counts);
   }
 }
@@ -237,7 +162,7 @@ TEST(RoomCountsTest, WhoIsOutOfReachIsStillCountedInOrder) {
 TEST(RoomCountsTest, TheHighestRankIsInTheLastBucket) {
   const RoomCounts counts = CountsOf({UINT64_MAX, LateRank(absl::InfiniteFuture())});
   EXPECT_EQ(counts.total(), 2u);
-  EXPECT_EQ(counts.Advance(0, 5), UINT64_MAX);
+  EXPECT_GT(counts.Between(LateRank(absl::UnixEpoch()), UINT64_MAX), 0);
   EXPECT_EQ(RoomCounts::FromMessage(counts.ToMessage()), counts);
 }
 
@@ -252,7 +177,6 @@ TEST(RoomCountsTest, TooManyStayTooMany) {
   counts.Add(LateAt(1'000));
   EXPECT_EQ(counts.total(), UINT64_MAX);
   EXPECT_GT(counts.Between(0, UINT64_MAX), 3e19);
-  EXPECT_LE(counts.Advance(0, 1e300), LateAt(2'000));
   const internal::v1::RoomCounts message = counts.ToMessage();
   EXPECT_EQ(message.shuffled(0), UINT32_MAX);
   EXPECT_EQ(message.late(0), UINT32_MAX);
