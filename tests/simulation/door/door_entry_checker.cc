@@ -143,11 +143,12 @@ void DoorChecker::CheckDelay(const Case& about, const server::DoorEntry& entry) 
   } else {
     paper.ready_at = InWholeMillis(entry.delay.ready_at);
     paper.expires_at = InWholeMillis(entry.delay.expires_at);
-    const absl::Time right = about.now + *about.terms.delay;
-    if (!IsAboutThen(paper.ready_at, right) || !IsAboutThen(paper.expires_at, right + *about.terms.challenge_lifetime)) {
-      return Violated("delay", absl::StrCat(Told(about), ": must wait ", absl::FormatDuration(paper.ready_at - about.now),
-                                            " and come within ",
-                                            absl::FormatDuration(paper.expires_at - paper.ready_at)));
+    const absl::Time ready = about.now + *about.terms.delay;
+    const absl::Time expires = ready + *about.terms.challenge_lifetime;
+    if (!IsAboutThen(paper.ready_at, ready) || !IsAboutThen(paper.expires_at, expires)) {
+      const std::string wait = absl::FormatDuration(paper.ready_at - about.now);
+      const std::string lasts = absl::FormatDuration(paper.expires_at - paper.ready_at);
+      return Violated("delay", absl::StrCat(Told(about), ": must wait ", wait, " and come within ", lasts));
     }
     delays_[entry.delay_ticket] = paper;
   }

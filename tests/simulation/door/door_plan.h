@@ -24,8 +24,8 @@ struct DoorPlan {
   std::map<std::string, DoorTerms> skus = {};
 };
 
-// One SKU has limits of all kinds, one a lottery, one a challenge, one a waiting room, one tiers of buyers; the lottery may
-// have tiers, too.
+// One SKU has limits of all kinds, one a lottery, one a challenge, one a waiting room, one tiers of
+// buyers; the lottery may have tiers, too.
 inline constexpr char kLimitedSku[] = "limited";
 inline constexpr char kLotterySku[] = "lottery";
 inline constexpr char kChallengeSku[] = "challenge";
