@@ -75,8 +75,9 @@ std::vector<RoomTallied> DoorRooms::Tallied(absl::Time now) const {
   }
   std::vector<RoomTallied> tallied;
   for (const auto& [sku_id, room] : rooms) {
-    RoomTallied here = {.sku_id = sku_id, .round = room.round, .waiting = room.tally->Living(now)};
-    if (here.waiting.total() != 0) tallied.push_back(std::move(here));
+    RoomTallied here = {.sku_id = sku_id, .round = room.round, .waiting = room.tally->Living(now), .threshold = 0};
+    if (room.board != nullptr) here.threshold = room.board->threshold;
+    if (here.waiting.total() != 0 || here.threshold != 0) tallied.push_back(std::move(here));
   }
   std::sort(tallied.begin(), tallied.end(),
             [](const RoomTallied& one, const RoomTallied& other) { return one.sku_id < other.sku_id; });

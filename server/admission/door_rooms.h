@@ -42,6 +42,7 @@ struct RoomTallied {
   std::string sku_id;
   int64_t round = 0;
   RoomCounts waiting;
+  uint64_t threshold = 0;  // the highest that this node has heard of; 0: none
 };
 
 // Thread-safe.
@@ -58,7 +59,7 @@ class DoorRooms {
   std::shared_ptr<const RoomBoard> Board(absl::string_view sku_id, int64_t round) const;
   // Somebody waits. Ignored if there is no such room.
   void Count(absl::string_view sku_id, int64_t round, uint64_t rank, absl::Time now);
-  // The rooms where somebody waits at this node, by sku_id.
+  // The rooms where somebody waits at this node, or of which it knows a threshold, by sku_id.
   std::vector<RoomTallied> Tallied(absl::Time now) const;
   bool empty() const;
 

@@ -16,6 +16,8 @@ constexpr absl::Duration kSoonestRetry = absl::Seconds(1);
 // So long nobody waits: the rates that say it are no good.
 constexpr double kLongestWaitS = 366.0 * 24 * 3600;
 constexpr double kMostAhead = 1e15;
+// A leader renews its boards every 5 s, so nobody does any more: an older one's rates say nothing of what comes.
+constexpr absl::Duration kRatesLast = absl::Seconds(10);
 
 WaitingTicket TicketOfVisit(const DoorRoom& room, const FrontKeys& keys, const RoomVisit& visit, absl::Time now) {
   std::optional<WaitingTicket> kept = ReadWaitingTicket(keys, visit.ticket, visit.sku_id, visit.user_id);
@@ -52,14 +54,14 @@ absl::Duration UntilCounted(absl::Time counted_at, absl::Duration interval, absl
 }
 
 // What the board says of the place. `may_enter`: otherwise nobody leaves the room, and the rates say nothing.
-void TellPlace(const RoomBoard& board, bool may_enter, RoomPlace* place) {
+void TellPlace(const RoomBoard& board, bool may_enter, absl::Time now, RoomPlace* place) {
   place->computed_at = board.computed_at;
   const double ahead = place->let_in ? 0 : board.waiting.Between(board.threshold, place->rank);
   // Rounded down: the buyer is one of those of their bucket.
   place->ahead = static_cast<int64_t>(std::min(ahead, kMostAhead));
   if (place->let_in) {
     place->expected_wait = absl::ZeroDuration();
-  } else if (may_enter) {
+  } else if (may_enter && now - board.computed_at <= kRatesLast) {
     place->expected_wait = ExpectedWait(ahead, board.let_in_per_s, board.leaving_per_s);
   }
 }
@@ -107,7 +109,7 @@ RoomPlace EnterRoom(const DoorPolicy& policy, const FrontKeys& keys, DoorRooms& 
   const std::shared_ptr<const RoomBoard> board = rooms.Board(policy.sku_id, room.round);
   if (board != nullptr) place.threshold = board->threshold;
   place.let_in = HasTurn(visit, place.rank, place.threshold);
-  if (board != nullptr) TellPlace(*board, visit.may_enter, &place);
+  if (board != nullptr) TellPlace(*board, visit.may_enter, now, &place);
   if (!place.let_in) {
     place.retry_after = CountIfDue(policy, rooms, place.rank, now, wait_to_count, &ticket);
     if (const std::optional<absl::Duration> wait = LikelyWait(room, visit, place)) {

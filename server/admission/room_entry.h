@@ -32,7 +32,7 @@ struct RoomPlace {
   uint64_t rank = 0;
   uint64_t threshold = 0;
   bool shuffled = false;
-  // nullopt: not known. As of computed_at.
+  // nullopt: not known; the wait, neither by a board that is more than 10 s old. As of computed_at.
   std::optional<int64_t> ahead = {};
   std::optional<absl::Duration> expected_wait = {};
   absl::Time computed_at = absl::InfinitePast();

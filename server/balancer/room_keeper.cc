@@ -26,7 +26,11 @@ bool IsWorthTelling(RoomBoards::Held held) {
   return held != RoomBoards::HELD_UNSPECIFIED && held != RoomBoards::HELD_NOBODY_WAITS;
 }
 
-// Where the leader before was, by what is announced. Never past what a leader may announce, whoever has written it.
+// Boards and reports are trusted, as whoever can write to ZooKeeper can let buyers in too soon. But not past what a
+// leader may announce: garbage, such as 2^64 - 1, lets in those who wait now, and nobody who comes later.
+uint64_t AtMostNow(uint64_t threshold, absl::Time now) { return std::min(threshold, LateRank(now)); }
+
+// Where the leader before was, by what is announced.
 RoomStep FoundStep(const RoomBoards& found, const std::string& sku_id, int64_t round, absl::Time now) {
   RoomStep step;
   for (const RoomBoards::Room& room : found.rooms()) {
@@ -37,7 +41,7 @@ RoomStep FoundStep(const RoomBoards& found, const std::string& sku_id, int64_t r
     step.conversion = room.conversion();
     step.under_way = room.under_way();
   }
-  step.threshold = std::min(step.threshold, LateRank(now));
+  step.threshold = AtMostNow(step.threshold, now);
   return step;
 }
 
@@ -118,6 +122,7 @@ absl::Status RoomKeeper::Tick() {
   if (!rules_.known()) return status;
   FollowRounds(*found);
   ASSIGN_OR_RETURN(const Counts waiting, Waiting());
+  FollowReports();
   AskForSales();
   // Meanwhile another may lead.
   if (!leads_()) return status;
@@ -181,8 +186,7 @@ void RoomKeeper::FollowRounds(const RoomBoards& found) {
     // Another has led meanwhile, or still did when this process began to.
     if (const RoomStep before = FoundStep(found, sku_id, rule.round, clock_->Now());
         before.threshold > known->second.pacer.threshold()) {
-      known->second.pacer = RoomPacer(before);
-      known->second.step = before;
+      GoOnFrom(before, known->second);
     }
     // Those who wait come as the interval before said; and nodes have forgotten, or keep, those of another time.
     Room& room = known->second;
@@ -192,6 +196,33 @@ void RoomKeeper::FollowRounds(const RoomBoards& found) {
     room.poll_interval = interval;
   }
   follows_ = true;
+}
+
+// Boards can be lost with the tree, or be older than what nodes have read. Nodes keep what they have read, so less would
+// keep buyers waiting at one node whom another lets in.
+void RoomKeeper::FollowReports() {
+  const absl::Time now = clock_->Now();
+  for (const RoomReport* const report : reports_.All()) {
+    const int count = std::min(report->rooms_size(), kMostRooms);
+    for (int i = 0; i < count; ++i) {
+      const RoomReport::Room& reported = report->rooms(i);
+      const auto room = rooms_.find(reported.sku_id());
+      if (room == rooms_.end() || room->second.round != reported.round()) continue;
+      // 0, as an earlier version reports, is never higher.
+      const uint64_t threshold = AtMostNow(reported.threshold(), now);
+      if (threshold <= room->second.pacer.threshold()) continue;
+      // Rates and who is under way: as this leader knows them.
+      RoomStep before = room->second.step;
+      before.threshold = threshold;
+      GoOnFrom(before, room->second);
+    }
+  }
+}
+
+void RoomKeeper::GoOnFrom(const RoomStep& before, Room& room) {
+  room.pacer = RoomPacer(before);
+  room.step = before;
+  room.anybody_let_in = true;
 }
 
 RoomKeeper::Room RoomKeeper::NewRoom(const RoomBoards& found, const std::string& sku_id, const RoomRound& rule) const {

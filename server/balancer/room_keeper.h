@@ -2,8 +2,8 @@
 // announces the thresholds (quota/coordination/room_announcements.h). Only where home's balancer leads; otherwise it
 // does nothing.
 //
-// What is announced is all that lasts: a leader goes on from the threshold that it finds. If nobody leads, thresholds
-// stand, and who was let in goes on.
+// A leader goes on from the highest threshold that it finds: of the boards, and of the nodes' reports, where these are
+// gone or old. If nobody leads, thresholds stand, and who was let in goes on.
 //
 // A threshold passes empty buckets at no cost. So buyers who wait and are not counted lose their turns to whoever comes
 // first, and a room lets nobody in (HELD_COUNTING) before all have had the time to be counted.
@@ -100,6 +100,9 @@ class RoomKeeper {
   absl::StatusOr<internal::v1::RoomBoards> Find(int64_t* front_version);
   absl::StatusOr<Counts> Waiting();
   void FollowRounds(const internal::v1::RoomBoards& found);
+  // As FollowRounds, by what nodes have heard of.
+  void FollowReports();
+  static void GoOnFrom(const RoomStep& before, Room& room);
   Room NewRoom(const internal::v1::RoomBoards& found, const std::string& sku_id, const RoomRound& rule) const;
   // Nobody of the room is let in for so long; longer if that was so already.
   static void CountAnew(Room& room, absl::Duration count_for, absl::Time now);

@@ -63,4 +63,11 @@ std::vector<const RoomReport*> RoomReports::Living() const {
   return living;
 }
 
+std::vector<const RoomReport*> RoomReports::All() const {
+  std::vector<const RoomReport*> all;
+  all.reserve(heard_.size());
+  for (const auto& [node, heard] : heard_) all.push_back(&heard.report);
+  return all;
+}
+
 }  // namespace tranche::server

@@ -40,6 +40,8 @@ class RoomReports {
   bool complete() const { return clock_->Now() - answers_since_ >= kNodesReport; }
   // Those of nodes that do not hang, by the last look; good until the next one. Not checked.
   std::vector<const internal::v1::RoomReport*> Living() const;
+  // Also those of nodes that hang: how far a round was does not get old. Good until the next look. Not checked.
+  std::vector<const internal::v1::RoomReport*> All() const;
 
  private:
   struct Heard {

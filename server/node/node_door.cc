@@ -13,6 +13,8 @@ namespace {
 constexpr absl::Duration kTurnGranularity = absl::Milliseconds(10);
 // How often waiting rooms are reported and read.
 constexpr absl::Duration kRoomsEvery = absl::Milliseconds(500);
+// Without ZooKeeper a node serves all the same: its buyers wait until it answers.
+constexpr absl::Duration kFirstLookAtMost = absl::Seconds(1);
 
 size_t DoorTableBytes(const ServerOptions& options) { return static_cast<size_t>(options.door_memory_mib) << 20; }
 
@@ -36,6 +38,11 @@ absl::Status NodeDoor::Start() {
   watch_.StartThread();
   rooms_task_ = std::make_unique<PeriodicTask>(kRoomsEvery, [this] { room_link_.Tick(); });
   return absl::OkStatus();
+}
+
+void NodeDoor::FindHomes() {
+  watch_.FindHomes();
+  room_link_.AwaitFirstLook(kFirstLookAtMost);
 }
 
 void NodeDoor::StopThreads() {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "glog/logging.h"
 #include "quota/coordination/room_announcements.h"
 #include "server/admission/room_counts.h"
+#include "server/admission/room_rank.h"
 #include "storage/base/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
@@ -23,11 +25,15 @@ using internal::v1::RoomReport;
 // What nobody writes who means it counts as not known.
 double RateOrNone(double announced) { return std::isfinite(announced) && announced > 0 ? announced : 0; }
 
-RoomBoard BoardOf(const RoomBoards::Room& room) {
+// No balancer announces more than its own time, so more than this is damage or malice. Taken over as it is, it would
+// hold for the whole round: for everybody here, and for all who are told of it by this node's report.
+constexpr absl::Duration kClockAhead = absl::Minutes(1);
+
+RoomBoard BoardOf(const RoomBoards::Room& room, absl::Time now) {
   RoomBoard board;
   board.sku_id = room.sku_id();
   board.round = room.round();
-  board.threshold = room.threshold();
+  board.threshold = std::min<uint64_t>(room.threshold(), LateRank(now + kClockAhead));
   board.waiting = RoomCounts::FromMessage(room.waiting()).value_or(RoomCounts());
   board.let_in_per_s = RateOrNone(room.let_in_per_s());
   board.leaving_per_s = RateOrNone(room.leaving_per_s());
@@ -44,6 +50,7 @@ RoomReport ReportOf(const std::vector<RoomTallied>& tallied, absl::Time now) {
     added->set_sku_id(room.sku_id);
     added->set_round(room.round);
     *added->mutable_waiting() = room.waiting.ToMessage();
+    added->set_threshold(room.threshold);
   }
   return report;
 }
@@ -60,6 +67,10 @@ void RoomLink::Tick() {
   if (answers && !rooms_->empty()) status.Update(ReadBoards(*session));
   if (status.ok()) return;
   LOG_EVERY_T(WARNING, 60) << "waiting rooms are held up: " << status.message();
+}
+
+void RoomLink::AwaitFirstLook(absl::Duration at_most) const {
+  if (!rooms_->empty()) looked_.WaitForNotificationWithTimeout(at_most);
 }
 
 absl::Status RoomLink::Report(quota::Coordination& session) {
@@ -81,8 +92,10 @@ absl::Status RoomLink::ReadBoards(quota::Coordination& session) {
   std::vector<RoomBoard> boards;
   const int count = std::min(announced.rooms_size(), kMostRooms);
   boards.reserve(static_cast<size_t>(count));
-  for (int i = 0; i < count; ++i) boards.push_back(BoardOf(announced.rooms(i)));
+  const absl::Time now = clock_->Now();
+  for (int i = 0; i < count; ++i) boards.push_back(BoardOf(announced.rooms(i), now));
   rooms_->SetBoards(boards);
+  if (!looked_.HasBeenNotified()) looked_.Notify();
   return absl::OkStatus();
 }
 
