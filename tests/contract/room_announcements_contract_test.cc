@@ -135,6 +135,21 @@ TEST_P(RoomAnnouncementsTest, AReportGoesAwayWithItsNode) {
   EXPECT_TRUE(DeleteRoomReport(*session_, 8).ok()) << "there is none any more";
 }
 
+TEST_P(RoomAnnouncementsTest, ReportsAreReadAsTheyWereWritten) {
+  RoomReport report = Report(1);
+  RoomReport::Room* const room = report.add_rooms();
+  room->set_sku_id("tv");
+  room->set_round(3);
+  room->set_threshold(~uint64_t{0});
+  report.add_rooms()->set_sku_id("radio");
+  ASSERT_TRUE(WriteRoomReport(*session_, 7, report).ok());
+  const auto reports = ReadRoomReports(*Connect());
+  ASSERT_TRUE(reports.ok()) << reports.status();
+  ASSERT_THAT(*reports, ElementsAre(Key(7)));
+  EXPECT_EQ(reports->at(7).SerializeAsString(), report.SerializeAsString());
+  EXPECT_EQ(reports->at(7).rooms(1).threshold(), 0u) << "not told";
+}
+
 // It would vanish when that session's time is over, perhaps in the middle of a sale.
 TEST_P(RoomAnnouncementsTest, AReportOfAnEarlierSessionIsReplaced) {
   std::unique_ptr<Coordination> before = Connect();

@@ -73,6 +73,22 @@ TEST_F(DoorRoomsTest, TellsWhoWaitsByRoom) {
   EXPECT_TRUE(rooms_.Tallied(kRoomsNow + 2 * kRoomInterval).empty());
 }
 
+// A leader that finds no board goes on from what nodes know.
+TEST_F(DoorRoomsTest, TellsThresholdsAlsoWhereNobodyWaits) {
+  Set({RoomNamed("tv"), RoomNamed("radio", 3), RoomNamed("car")});
+  rooms_.Count("radio", 3, 7, kRoomsNow);
+  Announce({BoardSaying("tv", 1, 77), BoardSaying("car", 1, 0)});
+  const std::vector<RoomTallied> tallied = rooms_.Tallied(kRoomsNow);
+  ASSERT_EQ(tallied.size(), 2u) << "of the car nothing is to be told";
+  EXPECT_EQ(tallied[0].sku_id, "radio");
+  EXPECT_EQ(tallied[0].threshold, 0u) << "nothing is known";
+  EXPECT_EQ(tallied[1].sku_id, "tv");
+  EXPECT_EQ(tallied[1].threshold, 77u);
+  EXPECT_EQ(tallied[1].waiting.total(), 0u);
+  Announce({BoardSaying("tv", 1, 5)});
+  EXPECT_EQ(rooms_.Tallied(kRoomsNow)[1].threshold, 77u) << "the highest";
+}
+
 TEST_F(DoorRoomsTest, NothingIsKnownBeforeTheFirstBoard) {
   Set({RoomNamed("tv")});
   EXPECT_EQ(rooms_.Board("tv", 1), nullptr);

@@ -389,6 +389,24 @@ TEST_F(RoomEntryTest, TellsHowManyComeBefore) {
   EXPECT_EQ(Visit("alice", place.ticket).expected_wait, std::nullopt) << "nobody else is";
 }
 
+// Nobody renews it any more: perhaps nobody is let in.
+TEST_F(RoomEntryTest, AnOldBoardSaysNothingOfTheWait) {
+  RoomBoard board;
+  board.let_in_per_s = 10;
+  board.waiting.Add(5, 100);
+  Announce(board);
+  now_ += absl::Seconds(10);
+  const RoomPlace place = Visit("alice");
+  EXPECT_EQ(place.expected_wait, absl::Seconds(10));
+  now_ += absl::Milliseconds(1);
+  const RoomPlace later = Visit("alice", place.ticket);
+  EXPECT_EQ(later.expected_wait, std::nullopt);
+  EXPECT_EQ(later.ahead, 100);
+  EXPECT_EQ(later.computed_at, kEntryStart);
+  Announce(board);
+  EXPECT_EQ(Visit("alice", place.ticket).expected_wait, absl::Seconds(10));
+}
+
 TEST_F(RoomEntryTest, WhoWaitsAloneHasNobodyAhead) {
   open_ = false;
   RoomBoard board;

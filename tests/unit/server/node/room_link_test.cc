@@ -9,10 +9,12 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/room_announcements.h"
 #include "quota/fake/fake_coordination.h"
+#include "server/admission/room_rank.h"
 #include "tests/support/sessions.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
@@ -89,6 +91,43 @@ TEST_F(RoomLinkTest, ReportsAreThereWhileSomebodyWaits) {
   clock_.AdvanceBy(absl::Seconds(60));
   link_.Tick();
   EXPECT_THAT(Reports(), IsEmpty()) << "nobody has asked for an interval";
+}
+
+TEST_F(RoomLinkTest, WhatIsKnownIsReportedAlsoWhereNobodyWaits) {
+  Open();
+  Announce(kRound, 100);
+  link_.Tick();
+  link_.Tick();
+  ASSERT_THAT(Reports(), ElementsAre(Key(kSelf)));
+  ASSERT_EQ(Reports().at(kSelf).rooms_size(), 1);
+  EXPECT_EQ(Reports().at(kSelf).rooms(0).round(), kRound);
+  EXPECT_EQ(Reports().at(kSelf).rooms(0).threshold(), 100u);
+  EXPECT_EQ(Reported(), 0u);
+  rooms_.SetRooms({});
+  link_.Tick();
+  EXPECT_THAT(Reports(), IsEmpty());
+}
+
+// It would hold for all of the round, and at all nodes.
+TEST_F(RoomLinkTest, AThresholdThatNobodyCanHaveMeantIsBounded) {
+  Open();
+  Announce(kRound, std::numeric_limits<uint64_t>::max());
+  const absl::Time now = clock_.Now();
+  link_.Tick();
+  EXPECT_GE(rooms_.Board("tv", kRound)->threshold, LateRank(now)) << "clocks differ";
+  EXPECT_LE(rooms_.Board("tv", kRound)->threshold, LateRank(now + absl::Minutes(1)));
+}
+
+TEST_F(RoomLinkTest, TheFirstLookIsAwaitedOnlyWhereThereAreRooms) {
+  link_.AwaitFirstLook(absl::InfiniteDuration());
+  Open();
+  link_.AwaitFirstLook(absl::ZeroDuration());
+  EXPECT_EQ(rooms_.Board("tv", kRound), nullptr) << "it was not waited for";
+  Announce(kRound, 100);
+  std::thread looks([this] { link_.Tick(); });
+  link_.AwaitFirstLook(absl::InfiniteDuration());
+  EXPECT_NE(rooms_.Board("tv", kRound), nullptr);
+  looks.join();
 }
 
 TEST_F(RoomLinkTest, ARoomThatIsGoneIsReportedNoMore) {
