@@ -198,8 +198,8 @@ void RoomKeeper::FollowRounds(const RoomBoards& found) {
   follows_ = true;
 }
 
-// Boards can be lost with the tree, or be older than what nodes have read. Nodes keep what they have read, so less would
-// keep buyers waiting at one node whom another lets in.
+// Boards can be lost with the tree, or be older than what nodes have read. Nodes keep what they have read, so less
+// would keep buyers waiting at one node whom another lets in.
 void RoomKeeper::FollowReports() {
   const absl::Time now = clock_->Now();
   for (const RoomReport* const report : reports_.All()) {

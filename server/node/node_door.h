@@ -45,8 +45,8 @@ class NodeDoor {
 
   // What the tree says (quota::NodeHost::NoteFrontDoor). Does not block.
   void NoteAnnounced(int64_t version) { watch_.NoteAnnounced(version); }
-  // The node has an incarnation now, and a session: finds those whom it shares limits with, and how far the waiting rooms
-  // are; the latter takes a second at most. Blocks. Call it before the node serves, and after Start.
+  // The node has an incarnation now, and a session: finds those whom it shares limits with, and how far the waiting
+  // rooms are; the latter takes a second at most. Blocks. Call it before the node serves, and after Start.
   void FindHomes();
   // Since the door knew all that the ledger had.
   absl::Duration age() const { return watch_.age(); }

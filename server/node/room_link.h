@@ -1,5 +1,5 @@
-// Connects a node's waiting rooms with the balancer that paces them: twice a second it reports who waits here and how far
-// the rooms are as this node knows them, and reads how far they are now. Without a policy that has a room it does
+// Connects a node's waiting rooms with the balancer that paces them: twice a second it reports who waits here and how
+// far the rooms are as this node knows them, and reads how far they are now. Without a policy that has a room it does
 // nothing.
 #pragma once
 

@@ -121,7 +121,8 @@ class RoomTreeDeletedTest : public RoomRecoveryTest, public ::testing::WithParam
  protected:
   struct Node {
     explicit Node(storage::IncarnationId incarnation, storage::Clock* clock)
-        : link(&rooms, &sessions, [incarnation] { return incarnation; }, clock) {
+        : link(
+              &rooms, &sessions, [incarnation] { return incarnation; }, clock) {
       const OpenRoom room{.sku_id = "tv", .round = kRecoveredRound, .poll_interval = absl::Seconds(2)};
       rooms.SetRooms(absl::MakeConstSpan(&room, 1));
     }
@@ -178,8 +179,8 @@ class RoomTreeDeletedTest : public RoomRecoveryTest, public ::testing::WithParam
   std::vector<std::unique_ptr<Node>> all_;
 };
 
-// Who is let in at one node is so at all others soon after somebody leads again: reported in the first step, read by the
-// leader in the second at the latest, and by the nodes in the third.
+// Who is let in at one node is so at all others soon after somebody leads again: reported in the first step, read by
+// the leader in the second at the latest, and by the nodes in the third.
 TEST_P(RoomTreeDeletedTest, AllNodesSoonLetInWhomOneDoes) {
   constexpr int kStepsUntilKnown = 3;
   OpenRoom("tv", 50);
