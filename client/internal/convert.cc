@@ -114,6 +114,32 @@ WaitingPlace ToPlace(const tranche::v1::WaitingPlace& message) {
   return place;
 }
 
+bool SaysAnything(const BuyerHints& hints) {
+  return hints.risk_score.has_value() || hints.account_create_time.has_value() || hints.earlier_orders.has_value() ||
+         !hints.labels.empty();
+}
+
+void SetHints(BuyerHints hints, tranche::v1::BuyerHints& message) {
+  if (hints.risk_score.has_value()) message.set_risk_score(*hints.risk_score);
+  if (hints.account_create_time.has_value()) {
+    // Rounded down, so that the rest is never negative, which a Timestamp could not have.
+    const int64_t seconds = absl::ToUnixSeconds(*hints.account_create_time);
+    const absl::Duration rest = *hints.account_create_time - absl::FromUnixSeconds(seconds);
+    message.mutable_account_create_time()->set_seconds(seconds);
+    message.mutable_account_create_time()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+  }
+  if (hints.earlier_orders.has_value()) message.set_earlier_orders(*hints.earlier_orders);
+  for (std::string& label : hints.labels) message.add_labels(std::move(label));
+}
+
+EntryDelay ToDelay(const tranche::v1::Delay& message) {
+  EntryDelay delay;
+  delay.ticket = message.ticket();
+  if (message.has_ready_time()) delay.ready_time = ToTime(message.ready_time());
+  if (message.has_expire_time()) delay.expire_time = ToTime(message.expire_time());
+  return delay;
+}
+
 }  // namespace
 
 tranche::v1::CreateReservationRequest ToProto(CreateReservation request) {
@@ -199,6 +225,11 @@ tranche::v1::EnterSaleRequest ToProto(EnterSale request) {
   message.set_challenge_solution(std::move(request.challenge_solution));
   message.set_buyer_address(std::move(request.buyer_address));
   message.set_waiting_ticket(std::move(request.waiting_ticket));
+  // Without any, the message stays absent: a rule's no_hints asks for that.
+  if (SaysAnything(request.hints)) SetHints(std::move(request.hints), *message.mutable_hints());
+  message.set_captcha_response(std::move(request.captcha_response));
+  message.set_without_scripts(request.without_scripts);
+  message.set_delay_ticket(std::move(request.delay_ticket));
   return message;
 }
 
@@ -295,6 +326,9 @@ SaleEntry FromProto(const tranche::v1::EnterSaleResponse& message) {
                                   .threshold = message.lottery().threshold()};
   }
   if (message.has_place()) entry.place = ToPlace(message.place());
+  entry.captcha_site_key = message.captcha().site_key();
+  entry.captcha_problem = message.captcha_problem();
+  if (message.has_delay()) entry.delay = ToDelay(message.delay());
   return entry;
 }
 

@@ -55,11 +55,14 @@ void EntryWait::Enter() {
 }
 
 void EntryWait::OnEntry(SaleEntry entry) {
-  // A challenge is the buyer's to solve.
-  if (entry.admitted || !entry.challenge.empty()) return Finish(std::move(entry));
+  // A challenge and a captcha are the buyer's to solve.
+  const bool to_solve = !entry.challenge.empty() || !entry.captcha_site_key.empty();
+  if (to_solve || (entry.admitted && !entry.delay.has_value())) return Finish(std::move(entry));
   if (entry.place.has_value() && !entry.place->ticket.empty()) request_.waiting_ticket = entry.place->ticket;
-  // It was for this try only.
+  if (entry.delay.has_value()) request_.delay_ticket = entry.delay->ticket;
+  // They were for this try only.
   request_.challenge_solution.clear();
+  request_.captcha_response.clear();
   last_ = std::move(entry);
   last_error_ = absl::OkStatus();
   if (on_place_ != nullptr && !on_place_(*last_)) return End();

@@ -104,19 +104,19 @@ class TRANCHE_EXPORT Client {
   void ListSkusAsync(tranche::ListSkus query, SkuPageCallback callback);
 
   // Asks for a buyer to be let in, for SKUs whose front door asks for a purchase token, or has a lottery or a waiting
-  // room. OK also for who is not admitted, or must solve a challenge first: see SaleEntry. Never waits for its turn by
-  // itself. Refusals are those of a sale, and Reason::kDenied and kRateLimited; RetryDelayOf() tells how long the
-  // latter asks to wait.
+  // room. OK also for who is not admitted, or must first solve a challenge or a captcha, or wait: see SaleEntry. Never
+  // waits for its turn by itself. Refusals are those of a sale, and Reason::kDenied and kRateLimited; RetryDelayOf()
+  // tells how long the latter asks to wait.
   absl::StatusOr<SaleEntry> EnterSale(tranche::EnterSale request);
   void EnterSaleAsync(tranche::EnterSale request, EntryCallback callback);
 
-  // Enters again and again, as each answer says and with its ticket, until the buyer is let in or must solve a
-  // challenge (enter again with the solution and the ticket then), or until `deadline`. `on_place`, if given, is called
-  // with each answer before that, on a thread of the library as callbacks are: show SaleEntry::place, keep its ticket,
-  // and return whether to go on. Who is not let in when it ends gets the last answer: OK, not admitted, with the ticket
-  // to go on from. While nobody is let in (WaitingPlace::sale_refusal), the buyer is rate-limited, or no node answers,
-  // it waits, too; every other error ends it, and so does the client's end. The waiting of few buyers can be done like
-  // this; for many, answer their pages, and let those ask again.
+  // Enters again and again, as each answer says and with its tickets, until the buyer is let in or must solve a
+  // challenge or a captcha (enter again with the solution and the tickets then), or until `deadline`. `on_place`, if
+  // given, is called with each answer before that, on a thread of the library as callbacks are: show SaleEntry::place,
+  // keep its ticket, and return whether to go on. Who is not let in when it ends gets the last answer: OK, not admitted
+  // or with a delay, with the tickets to go on from. While nobody is let in (WaitingPlace::sale_refusal), the buyer is
+  // rate-limited, or no node answers, it waits, too; every other error ends it, and so does the client's end. The
+  // waiting of few buyers can be done like this; for many, answer their pages, and let those ask again.
   absl::StatusOr<SaleEntry> AwaitEntry(tranche::EnterSale request, absl::Time deadline,
                                        PlaceCallback on_place = nullptr);
   void AwaitEntryAsync(tranche::EnterSale request, absl::Time deadline, PlaceCallback on_place, EntryCallback callback);

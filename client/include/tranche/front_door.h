@@ -4,10 +4,24 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 
 namespace tranche {
+
+// What a shop knows of one of its buyers, for the risk rules of the SKU's policy; any part may be left out. It is
+// believed as the user is: never take it from a buyer's own program.
+struct BuyerHints {
+  // The shop's own estimate, from 0 (trusted) to 100. Nobody else is asked for one then.
+  std::optional<int32_t> risk_score = {};
+  // When the account was made.
+  std::optional<absl::Time> account_create_time = {};
+  // So many orders were paid before.
+  std::optional<int32_t> earlier_orders = {};
+  // What the policy's rules ask for, such as "vip": at most 8, of 1 to 32 characters of a-z, 0-9, "_" and "-".
+  std::vector<std::string> labels = {};
+};
 
 // A buyer asks to be let in to the sale of a SKU. It changes nothing, but it counts as a try for rate limits.
 struct EnterSale {
@@ -20,6 +34,13 @@ struct EnterSale {
   // WaitingPlace::ticket of the last answer, unchanged; empty at the first try. Without it a buyer who comes after the
   // opening joins the waiting room anew, at its end.
   std::string waiting_ticket = {};
+  BuyerHints hints = {};
+  // What the widget gave for SaleEntry::captcha_site_key of the last answer; for one try.
+  std::string captcha_response = {};
+  // The buyer's browser runs no scripts: where they should solve a challenge and the policy has a delay, they wait.
+  bool without_scripts = false;
+  // EntryDelay::ticket of the last answer, unchanged.
+  std::string delay_ticket = {};
 };
 
 // Where a buyer is in a SKU's lottery.
@@ -52,12 +73,20 @@ struct WaitingPlace {
   std::string sale_refusal_text = {};  // the operator's words for buyers, plain text: escape it in HTML; may be empty
 };
 
-// The answer. Show `challenge` to the buyer if there is one, else wait if they are not admitted, else claim.
+// Instead of a challenge, for a buyer without scripts: time that they have to wait.
+struct EntryDelay {
+  std::string ticket = {};                        // send it with the EnterSale after ready_time; of this buyer and SKU
+  absl::Time ready_time = absl::InfinitePast();   // before it the ticket earns nothing; retry_after leads there
+  absl::Time expire_time = absl::InfinitePast();  // from then on it earns nothing any more
+};
+
+// The answer. Show `challenge` or the captcha to the buyer if there is one, else wait if there is a `delay` or they are
+// not admitted, else claim.
 struct SaleEntry {
   // The lottery, or the waiting room, lets this buyer in, or there is neither.
   bool admitted = false;
   // For CreateReservation::purchase_token, until then, as often as needed. Empty: the SKU asks for none, the buyer is
-  // not admitted, or `challenge` comes first. A secret of this buyer: do not log it.
+  // not admitted, or a challenge, a captcha or a delay comes first. A secret of this buyer: do not log it.
   std::string purchase_token;
   absl::Time token_expire_time = absl::InfinitePast();  // without a token: InfinitePast
   // JSON for the ALTCHA widget (version 2), which must be solved by then: enter again with the solution. Empty: none.
@@ -65,12 +94,19 @@ struct SaleEntry {
   absl::Time challenge_expire_time = absl::InfinitePast();  // without a challenge: InfinitePast
   // Why the solution of the request was not taken, such as "expired"; empty if there was none, or it was.
   std::string challenge_problem;
-  // Of who is not admitted yet: enter again after this time. Otherwise zero.
+  // Of who is not admitted yet, or has a delay: enter again after this time. Otherwise zero.
   absl::Duration retry_after = absl::ZeroDuration();
   // nullopt: the SKU has no lottery.
   std::optional<LotteryTicket> lottery;
   // nullopt: the SKU has no waiting room. Keep its ticket.
   std::optional<WaitingPlace> place = {};
+  // Show the captcha of the nodes' provider with this key: enter again with what it gives. Empty: none is asked for.
+  std::string captcha_site_key = {};
+  // Why the captcha_response of the request was not taken: "refused", or "unknown" if nobody could say, and then there
+  // is a challenge instead. Empty if there was none, or it was taken.
+  std::string captcha_problem = {};
+  // nullopt: none is asked for.
+  std::optional<EntryDelay> delay = {};
 };
 
 }  // namespace tranche

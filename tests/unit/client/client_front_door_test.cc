@@ -71,6 +71,64 @@ TEST_F(ClientFrontDoorTest, AnAdmittedBuyerGetsATokenAndTheirPlace) {
   EXPECT_EQ(script_.enter_sale.requests[0].challenge_solution(), "solved");
 }
 
+TEST_F(ClientFrontDoorTest, WhatTheShopKnowsOfABuyerIsSent) {
+  Open(1);
+  script_.enter_sale.answers = {tranche::v1::EnterSaleResponse(), tranche::v1::EnterSaleResponse()};
+  EnterSale request{.sku = "tv", .user = "alice"};
+  ASSERT_TRUE(Run(&Connection::EnterSale, request).ok());
+  request.hints.risk_score = 0;
+  request.hints.account_create_time = absl::FromUnixSeconds(-3) + absl::Milliseconds(250);
+  request.hints.earlier_orders = 7;
+  request.hints.labels = {"vip", "staff"};
+  request.captcha_response = "clicked";
+  request.without_scripts = true;
+  request.delay_ticket = "a-delay";
+  ASSERT_TRUE(Run(&Connection::EnterSale, request).ok());
+
+  ASSERT_EQ(script_.enter_sale.requests.size(), 2u);
+  EXPECT_FALSE(script_.enter_sale.requests[0].has_hints()) << "the shop said nothing";
+  const tranche::v1::EnterSaleRequest& sent = script_.enter_sale.requests[1];
+  ASSERT_TRUE(sent.has_hints());
+  EXPECT_TRUE(sent.hints().has_risk_score()) << "0 is a score";
+  EXPECT_EQ(sent.hints().risk_score(), 0);
+  EXPECT_EQ(sent.hints().account_create_time().seconds(), -3);
+  EXPECT_EQ(sent.hints().account_create_time().nanos(), 250'000'000);
+  EXPECT_EQ(sent.hints().earlier_orders(), 7);
+  EXPECT_EQ(std::vector<std::string>(sent.hints().labels().begin(), sent.hints().labels().end()),
+            (std::vector<std::string>{"vip", "staff"}));
+  EXPECT_EQ(sent.captcha_response(), "clicked");
+  EXPECT_TRUE(sent.without_scripts());
+  EXPECT_EQ(sent.delay_ticket(), "a-delay");
+}
+
+TEST_F(ClientFrontDoorTest, WhoHasToSolveACaptchaOrToWaitIsToldSo) {
+  Open(1);
+  tranche::v1::EnterSaleResponse captcha;
+  captcha.set_admitted(true);
+  captcha.mutable_captcha()->set_site_key("a-site");
+  captcha.set_captcha_problem("refused");
+  tranche::v1::EnterSaleResponse delay;
+  delay.set_admitted(true);
+  delay.mutable_delay()->set_ticket("a-delay");
+  delay.mutable_delay()->mutable_ready_time()->set_seconds(1'800'000'060);
+  delay.mutable_delay()->mutable_expire_time()->set_seconds(1'800'000'360);
+  delay.mutable_retry_after()->set_seconds(60);
+  script_.enter_sale.answers = {captcha, delay};
+  const auto first = Enter();
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->captcha_site_key, "a-site");
+  EXPECT_EQ(first->captcha_problem, "refused");
+  EXPECT_FALSE(first->delay.has_value());
+  const auto second = Enter();
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->captcha_site_key, "");
+  ASSERT_TRUE(second->delay.has_value());
+  EXPECT_EQ(second->delay->ticket, "a-delay");
+  EXPECT_EQ(second->delay->ready_time, absl::FromUnixSeconds(1'800'000'060));
+  EXPECT_EQ(second->delay->expire_time, absl::FromUnixSeconds(1'800'000'360));
+  EXPECT_EQ(second->retry_after, absl::Seconds(60));
+}
+
 TEST_F(ClientFrontDoorTest, WhoHasToWaitOrToSolveAChallengeIsToldSoAndNotKept) {
   Open(2);
   tranche::v1::EnterSaleResponse response;

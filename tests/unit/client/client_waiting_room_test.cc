@@ -34,6 +34,15 @@ tranche::v1::EnterSaleResponse LetIn() {
   return response;
 }
 
+// The lottery or the room would let them in, but they have to wait first.
+tranche::v1::EnterSaleResponse Delayed(const std::string& ticket, int64_t retry_after_s) {
+  tranche::v1::EnterSaleResponse response;
+  response.set_admitted(true);
+  response.mutable_delay()->set_ticket(ticket);
+  response.mutable_retry_after()->set_seconds(retry_after_s);
+  return response;
+}
+
 class ClientWaitingRoomTest : public ConnectionFixture {
  protected:
   void Begin(absl::Duration timeout, EntryWait::OnPlace on_place = nullptr) {
@@ -143,6 +152,64 @@ TEST_F(ClientWaitingRoomTest, AChallengeIsForTheBuyer) {
   EXPECT_EQ(entry->challenge, "{}");
   EXPECT_EQ(entry->place->ticket, "second");
   EXPECT_EQ(script_.enter_sale.requests.size(), 2u);
+}
+
+TEST_F(ClientWaitingRoomTest, ACaptchaIsForTheBuyer) {
+  Open(1);
+  tranche::v1::EnterSaleResponse asked = LetIn();
+  asked.clear_purchase_token();
+  asked.mutable_place()->set_ticket("second");
+  asked.mutable_captcha()->set_site_key("a-site");
+  script_.enter_sale.answers = {StillWaits("first", 2), asked};
+  const auto entry = Wait(absl::Minutes(10));
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  EXPECT_EQ(entry->captcha_site_key, "a-site");
+  EXPECT_EQ(entry->place->ticket, "second");
+  EXPECT_EQ(script_.enter_sale.requests.size(), 2u);
+}
+
+TEST_F(ClientWaitingRoomTest, WhoRunsNoScriptsWaitsForTheDelayAndGoesOnWithItsTicket) {
+  Open(1);
+  script_.enter_sale.answers = {StillWaits("first", 20), Delayed("a-delay", 60), Delayed("a-delay", 1), LetIn()};
+  std::vector<std::string> shown;
+  const auto entry = Wait(absl::Minutes(10), [&](const SaleEntry& answer) {
+    shown.push_back(answer.delay.has_value() ? answer.delay->ticket : "");
+    return true;
+  });
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  EXPECT_EQ(entry->purchase_token, "v4.local.x");
+  EXPECT_FALSE(entry->delay.has_value());
+  EXPECT_EQ(shown, (std::vector<std::string>{"", "a-delay", "a-delay"}));
+  EXPECT_EQ(scheduler_->waits(),
+            (std::vector<absl::Duration>{absl::Seconds(20), absl::Seconds(60), absl::Seconds(1)}));
+  std::vector<std::string> sent;
+  for (const auto& request : script_.enter_sale.requests) sent.push_back(request.delay_ticket());
+  EXPECT_EQ(sent, (std::vector<std::string>{"", "", "a-delay", "a-delay"}));
+  EXPECT_EQ(TicketsSent(), (std::vector<std::string>{"", "first", "first", "first"}));
+}
+
+TEST_F(ClientWaitingRoomTest, ADelayThatEndsTooLateIsTheCallersToGoOnFrom) {
+  Open(1);
+  script_.enter_sale.answers = {Delayed("a-delay", 60)};
+  const auto entry = Wait(absl::Seconds(30));
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  ASSERT_TRUE(entry->delay.has_value());
+  EXPECT_EQ(entry->delay->ticket, "a-delay");
+  EXPECT_EQ(entry->purchase_token, "");
+  EXPECT_TRUE(scheduler_->waits().empty()) << "it does not wait in vain";
+}
+
+TEST_F(ClientWaitingRoomTest, ACaptchasAnswerIsForOneTry) {
+  Open(1);
+  script_.enter_sale.answers = {StillWaits("first", 20), LetIn()};
+  EntryWait::Start(*connection_, scheduler_->Now() + absl::Minutes(10),
+                   {.sku = "tv", .user = "alice", .captcha_response = "clicked", .without_scripts = true}, nullptr,
+                   [this](absl::StatusOr<SaleEntry> answer) { result_ = std::move(answer); });
+  while (!result_.has_value()) ASSERT_TRUE(scheduler_->RunNext());
+  ASSERT_EQ(script_.enter_sale.requests.size(), 2u);
+  EXPECT_EQ(script_.enter_sale.requests[0].captcha_response(), "clicked");
+  EXPECT_EQ(script_.enter_sale.requests[1].captcha_response(), "");
+  EXPECT_TRUE(script_.enter_sale.requests[1].without_scripts());
 }
 
 TEST_F(ClientWaitingRoomTest, WhoIsNotLetInInTimeKeepsTheirPlace) {
