@@ -29,6 +29,7 @@ void AddDoorListCommands(CLI::App* door, Session& session);
 void AddDoorKeyCommands(CLI::App* door, Session& session);
 void AddDoorRoomCommands(CLI::App* door, Session& session);
 void AddDoorModeCommand(CLI::App* door, Session& session);
+void AddDoorTestCommand(CLI::App* door, Session& session);
 void AddDrawCommands(CLI::App& app, Session& session);
 // To the noun "draw".
 void AddDrawStepCommands(CLI::App* draw, Session& session);

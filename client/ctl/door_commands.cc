@@ -1,5 +1,5 @@
-// tranchectl door show|set|remove|round|rounds|test; lists are in door_list_commands.cc, keys in door_key_commands.cc,
-// waiting rooms in door_room_commands.cc, the service mode in door_mode_command.cc
+// tranchectl door show|set|remove|round|rounds; lists are in door_list_commands.cc, keys in door_key_commands.cc,
+// waiting rooms in door_room_commands.cc, the service mode in door_mode_command.cc, tests in door_test_command.cc
 
 #include <cstdint>
 #include <fstream>
@@ -34,17 +34,11 @@ constexpr size_t kMostBytesOfAPolicy = 64 * 1024;
 struct DoorSetFlags {
   std::string sku_id;
   std::string policy_file;
+  std::string risk_file;  // its text becomes policy.risk
   PolicyFlags policy;
   bool new_round = false;
   int64_t expected_version = -1;  // -1: the one that was read
   bool yes = false;
-};
-
-struct DoorTestFlags {
-  std::string sku_id;
-  std::string user_id;
-  std::string address;
-  std::string token;
 };
 
 absl::StatusOr<tranche::v1::ListFrontPoliciesResponse> ReadPolicies(Session& session, const std::string& sku_id) {
@@ -86,7 +80,7 @@ void ShowPolicy(Session& session, const std::string& sku_id) {
   }
 }
 
-absl::StatusOr<std::string> ReadPolicyFile(const std::string& path) {
+absl::StatusOr<std::string> ReadRuleFile(const std::string& flag, const std::string& path) {
   std::ifstream file;
   if (path != kStandardInput) file.open(path, std::ios::binary);
   std::istream& in = path == kStandardInput ? std::cin : file;
@@ -94,11 +88,11 @@ absl::StatusOr<std::string> ReadPolicyFile(const std::string& path) {
   // Unlike an iterator, it does not throw where `path` is a directory.
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   const bool opened = path == kStandardInput || file.is_open();
-  if (!opened || in.bad()) return absl::NotFoundError(absl::StrCat("--policy: ", path, " cannot be read"));
+  if (!opened || in.bad()) return absl::NotFoundError(absl::StrCat(flag, ": ", path, " cannot be read"));
   text.resize(static_cast<size_t>(in.gcount()));
   if (text.size() <= kMostBytesOfAPolicy) return text;
   return absl::InvalidArgumentError(
-      absl::StrCat("--policy: ", path, " is no policy: it has more than ", kMostBytesOfAPolicy, " bytes"));
+      absl::StrCat(flag, ": ", path, " is no policy: it has more than ", kMostBytesOfAPolicy, " bytes"));
 }
 
 // What cannot be read cannot be kept, either.
@@ -113,11 +107,17 @@ absl::Status CheckReadable(const StoredFrontPolicy& stored, absl::string_view wh
 absl::StatusOr<tranche::v1::FrontPolicy> PolicyMeant(const DoorSetFlags& flags,
                                                      const std::optional<StoredFrontPolicy>& stored) {
   if (!flags.policy_file.empty()) {
-    ASSIGN_OR_RETURN(const std::string text, ReadPolicyFile(flags.policy_file));
+    ASSIGN_OR_RETURN(const std::string text, ReadRuleFile("--policy", flags.policy_file));
     return OfFlag("--policy", ParsePolicyJson(text));
   }
   if (stored.has_value()) RETURN_IF_ERROR(CheckReadable(*stored, ", or replace it with --policy"));
-  return ApplyPolicyFlags(stored.has_value() ? stored->policy() : tranche::v1::FrontPolicy(), flags.policy);
+  PolicyFlags changes = flags.policy;
+  if (!flags.risk_file.empty()) {
+    ASSIGN_OR_RETURN(changes.risk, ReadRuleFile("--risk", flags.risk_file));
+    // An empty text would say nothing, and so be taken for no flag.
+    if (changes.risk.empty()) return absl::InvalidArgumentError("--risk: the file is empty; --no-risk takes rules away");
+  }
+  return ApplyPolicyFlags(stored.has_value() ? stored->policy() : tranche::v1::FrontPolicy(), changes);
 }
 
 // Previewed first, and made only if the policy is still the one that was previewed. True: it was done.
@@ -149,11 +149,12 @@ void TellOfTheOtherPolicy(Session& session, const std::string& sku_id) {
 
 void SetPolicy(Session& session, const DoorSetFlags& flags) {
   const bool from_file = !flags.policy_file.empty();
-  if (!from_file && !flags.policy.Any() && !flags.new_round) {
+  const bool changes_parts = flags.policy.Any() || !flags.risk_file.empty();
+  if (!from_file && !changes_parts && !flags.new_round) {
     return session.FailLocally(
-        "say what to ask of buyers: --limit, --lottery, --room, --token, --challenge, --draw, or --policy FILE");
+        "say what to ask of buyers: --limit, --lottery, --room, --token, --challenge, --draw, --risk, or --policy FILE");
   }
-  if (from_file && flags.policy.Any()) return session.FailLocally("--policy replaces all: it goes with no other flag");
+  if (from_file && changes_parts) return session.FailLocally("--policy replaces all: it goes with no other flag");
   const auto stored = ReadPolicy(session, flags.sku_id);
   if (!stored.ok()) return session.FailRemotely(stored.status());
   auto policy = PolicyMeant(flags, *stored);
@@ -222,22 +223,6 @@ void ShowRounds(Session& session, const std::string& sku_id) {
   if (!session.json() && !session.wide()) session.err() << "-o wide shows the keys, and their hashes.\n";
 }
 
-void TestDoor(Session& session, const DoorTestFlags& flags) {
-  tranche::v1::ExplainAdmissionRequest request;
-  request.set_sku_id(flags.sku_id);
-  request.set_user_id(flags.user_id);
-  request.set_address(flags.address);
-  request.set_purchase_token(flags.token);
-  const auto opinion = session.Admin(&AdminService::Stub::ExplainAdmission, request);
-  if (!opinion.ok()) return session.FailRemotely(opinion.status());
-  PrintAdmission(session, *opinion);
-  if (WantsToken(*opinion))
-    session.err() << "A claim needs a purchase token, which EnterSale gives; --token tests one.\n";
-  if (LetsIn(*opinion)) return;
-  session.err() << flags.user_id << " would not be let in.\n";
-  session.exit_code = kExitNotLetIn;
-}
-
 void AddExpectVersion(CLI::App* command, int64_t& version) {
   command
       ->add_option("--expect-version", version,
@@ -270,7 +255,8 @@ void AddDoorShow(CLI::App* door, Session& session) {
       "Examples:\n"
       "  tranchectl door show\n"
       "  tranchectl door show tv\n"
-      "  tranchectl door show tv -o json | jq '.policies[0].policy' > policy.json   for door set tv --policy");
+      "  tranchectl door show tv -o json | jq '.policies[0].policy' > policy.json   for door set tv --policy\n"
+      "  tranchectl door show tv -o json | jq '.policies[0].policy.risk' > risk.json   for door set tv --risk");
   show->callback(
       [&session, sku_id, all] { *all || sku_id->empty() ? ShowAllPolicies(session) : ShowPolicy(session, *sku_id); });
 }
@@ -293,7 +279,8 @@ void AddPolicyFlags(CLI::App* set, PolicyFlags& flags) {
       ->excludes(no_token);
   CLI::Option* no_challenge = set->add_flag("--no-challenge", flags.no_challenge, "Nobody must solve a challenge");
   set->add_option("--challenge", flags.challenge,
-                  "BITS[,lifetime=TIME]: a token must be earned by a challenge of 2^BITS tries, 4 to 20. Needs a token")
+                  "BITS[,lifetime=TIME][,delay=TIME]: a token must be earned by a challenge of 2^BITS tries, 4 to 20. "
+                  "delay: browsers without scripts wait so long instead, 5s to 10m; none: they do not. Needs a token")
       ->excludes(no_challenge);
   CLI::Option* no_draw = set->add_flag("--no-draw", flags.no_draw, "Whoever is first gets units again");
   set->add_flag("--draw", flags.draw,
@@ -316,28 +303,50 @@ void AddRoomFlags(CLI::App* set, PolicyFlags& flags) {
       ->excludes(no_room);
 }
 
+void AddRiskFlags(CLI::App* set, DoorSetFlags& flags) {
+  CLI::Option* no_risk = set->add_flag("--no-risk", flags.policy.no_risk, "All buyers are asked for the same");
+  set->add_option("--risk", flags.risk_file,
+                  "Ask buyers for more the less they are trusted: replace the risk rules by those of this JSON file, as "
+                  "below; -: standard input. Needs a token")
+      ->excludes(no_risk);
+}
+
+// A file for --risk, to begin with.
+constexpr char kRiskExample[] =
+    "A file for --risk: points are added to a buyer's score, from 0 (trusted) to 100, and the score chooses the tier:\n"
+    "  {\"points\": [{\"points\": 30, \"account_younger_than\": \"604800s\"}, {\"points\": -20, \"label\": \"vip\"},\n"
+    "              {\"points\": 20, \"orders_fewer_than\": 1}, {\"points\": 25, \"address_refusals\": 50},\n"
+    "              {\"points\": 10, \"no_hints\": true}, {\"points\": 10, \"without_scripts\": true}],\n"
+    "   \"tiers\": [{\"from_score\": 0, \"challenge_bits\": 0}, {\"from_score\": 30},\n"
+    "             {\"from_score\": 60, \"captcha\": true, \"tries\": 2}, {\"from_score\": 95, \"refuse\": true}],\n"
+    "   \"unscored\": 20}\n"
+    "  also \"ask_scorer\": true (of nodes with --risk-scorer), and \"lottery_percent\": 50 of a tier, with a lottery\n";
+
 void AddDoorSet(CLI::App* door, Session& session) {
   auto flags = std::make_shared<DoorSetFlags>();
   CLI::App* set = door->add_subcommand("set", "Change what the front door asks: what is named, the rest stays");
   AddDoorSkuArgument(set, flags->sku_id);
   AddPolicyFlags(set, flags->policy);
   AddRoomFlags(set, flags->policy);
+  AddRiskFlags(set, *flags);
   set->add_option("--policy", flags->policy_file,
                   "Replace the whole policy by that of this JSON file; -: standard input");
   set->add_flag("--new-round", flags->new_round,
                 "Draw new ranks for the lottery or the waiting room, and tell the key of the round before");
   AddExpectVersion(set, flags->expected_version);
   AddYesFlag(set, flags->yes);
-  set->footer(
-      "Nodes follow within a moment by ZooKeeper, otherwise within 6 s. It is not necessary that the SKU exists yet.\n"
+  set->footer(absl::StrCat(
+      "Nodes follow within a moment by ZooKeeper, otherwise within 6 s. It is not necessary that the SKU exists yet.\n",
+      kRiskExample,
       "Examples:\n"
       "  tranchectl door set tv --limit user=5/1s,burst=3 --limit address=50/1s,wait=2s   shows what would change\n"
       "  tranchectl door set tv --lottery 10% --yes        one of ten buyers; 20% later admits these and as many more\n"
-      "  tranchectl door set tv --token --challenge 12 --yes\n"
+      "  tranchectl door set tv --token --challenge 12,delay=60s --yes\n"
+      "  tranchectl door set tv --risk risk.json --yes     door test says which tier a buyer is in\n"
       "  tranchectl door set tv --room 200/s --token --limit user=10/10s --yes   a waiting room: see door rooms\n"
       "  tranchectl door set tv --hold-room --yes\n"
       "  tranchectl door set tv --no-lottery --no-limit address --yes\n"
-      "  tranchectl door set '*' --policy policy.json --yes");
+      "  tranchectl door set '*' --policy policy.json --yes"));
   set->callback([&session, flags] { SetPolicy(session, *flags); });
 }
 
@@ -362,24 +371,6 @@ void AddDoorRounds(CLI::App* door, Session& session) {
       "The key of a round is told when it has ended; until then only its hash (SHA-256), which buyers see, too.\n"
       "Example:\n  tranchectl door rounds tv -o wide");
   rounds->callback([&session, sku_id] { ShowRounds(session, *sku_id); });
-}
-
-void AddDoorTest(CLI::App* door, Session& session) {
-  auto flags = std::make_shared<DoorTestFlags>();
-  CLI::App* test = door->add_subcommand("test", "What the front door would say to a buyer, check by check");
-  TakesNameOf(NameKind::kSku, test->add_option("--sku", flags->sku_id, "What they want to buy"))->required();
-  test->add_option("--user", flags->user_id, "The buyer")->required();
-  test->add_option("--address", flags->address, "From where they come; without it, no limit counts it");
-  test->add_option("--token", flags->token, "Their purchase token; without it, the rest is tested");
-  test->footer(
-      "It counts no try and changes nothing. The node that answers says it of itself: limits are counted at each "
-      "node.\n"
-      "A purchase token that is asked for and was not given is shown as such, and does not count as a refusal.\n"
-      "Exit status: 0 the buyer passes, or waits a moment; 1 a check refuses (or wrong usage); 2 no answer.\n"
-      "Examples:\n"
-      "  tranchectl door test --sku tv --user alice --address 203.0.113.7\n"
-      "  tranchectl door test --sku tv --user alice -o json | jq -r '.checks[] | select(.reason != \"\")'");
-  test->callback([&session, flags] { TestDoor(session, *flags); });
 }
 
 }  // namespace
@@ -410,7 +401,7 @@ void AddDoorCommands(CLI::App& app, Session& session) {
   AddDoorListCommands(door, session);
   AddDoorKeyCommands(door, session);
   AddDoorModeCommand(door, session);
-  AddDoorTest(door, session);
+  AddDoorTestCommand(door, session);
 }
 
 }  // namespace tranche::ctl

@@ -15,6 +15,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "client/ctl/parse.h"
+#include "client/ctl/risk_arguments.h"
 #include "client/ctl/room_arguments.h"
 #include "storage/base/status_macros.h"
 
@@ -149,24 +150,43 @@ absl::Status ApplyToken(const PolicyFlags& flags, FrontPolicy& policy) {
   return absl::OkStatus();
 }
 
+// "lifetime=5m", "delay=60s" or "delay=none".
+absl::Status ReadChallengeOption(absl::string_view text, tranche::v1::ChallengeRule& rule) {
+  if (text == "delay=none") {
+    rule.clear_delay();
+    return absl::OkStatus();
+  }
+  absl::string_view time = text;
+  const bool is_delay = absl::ConsumePrefix(&time, "delay=");
+  if (!is_delay && !absl::ConsumePrefix(&time, "lifetime=")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--challenge: \"", text, "\" is none of lifetime=TIME, delay=TIME and delay=none"));
+  }
+  ASSIGN_OR_RETURN(const absl::Duration length, OfFlag("--challenge", ParseDuration(std::string(time))));
+  SetLength(length, is_delay ? rule.mutable_delay() : rule.mutable_lifetime());
+  return absl::OkStatus();
+}
+
 absl::Status ApplyChallenge(const PolicyFlags& flags, FrontPolicy& policy) {
   if (flags.no_challenge) policy.clear_challenge();
   if (flags.challenge.empty()) return absl::OkStatus();
   const std::vector<std::string> parts = absl::StrSplit(flags.challenge, ',');
   int32_t bits = 0;
-  if (parts.size() > 2 || !absl::SimpleAtoi(parts[0], &bits)) {
+  if (!absl::SimpleAtoi(parts[0], &bits)) {
     return absl::InvalidArgumentError(absl::StrCat("--challenge: \"", flags.challenge,
-                                                   "\" is not BITS[,lifetime=TIME], such as 12 or 12,lifetime=5m"));
+                                                   "\" is not BITS[,lifetime=TIME][,delay=TIME], such as 12 or ",
+                                                   "12,lifetime=5m,delay=60s"));
   }
   tranche::v1::ChallengeRule& rule = *policy.mutable_challenge();
   rule.set_bits(bits);
-  if (parts.size() == 1) return absl::OkStatus();
-  if (!absl::StartsWith(parts[1], "lifetime=")) {
-    return absl::InvalidArgumentError(absl::StrCat("--challenge: \"", parts[1], "\" is not lifetime=TIME"));
-  }
-  ASSIGN_OR_RETURN(const absl::Duration lifetime,
-                   OfFlag("--challenge", ParseDuration(parts[1].substr(std::string("lifetime=").size()))));
-  SetLength(lifetime, rule.mutable_lifetime());
+  for (size_t i = 1; i < parts.size(); ++i) RETURN_IF_ERROR(ReadChallengeOption(parts[i], rule));
+  return absl::OkStatus();
+}
+
+absl::Status ApplyRisk(const PolicyFlags& flags, FrontPolicy& policy) {
+  if (flags.no_risk) policy.clear_risk();
+  if (flags.risk.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(*policy.mutable_risk(), OfFlag("--risk", ParseRiskJson(flags.risk)));
   return absl::OkStatus();
 }
 
@@ -250,8 +270,10 @@ std::string FormatTokenRule(const tranche::v1::PurchaseTokenRule& rule) {
 }
 
 std::string FormatChallenge(const tranche::v1::ChallengeRule& rule) {
-  return absl::StrCat(rule.bits(), " bits", rule.has_lifetime() ? ", lifetime " : "",
-                      rule.has_lifetime() ? FormatLength(rule.lifetime()) : "");
+  std::string text = absl::StrCat(rule.bits(), " bits");
+  if (rule.has_lifetime()) absl::StrAppend(&text, ", lifetime ", FormatLength(rule.lifetime()));
+  if (rule.has_delay()) absl::StrAppend(&text, ", delay ", FormatLength(rule.delay()));
+  return text;
 }
 
 std::string RateLimitKeyName(RateLimit::Key key) {
@@ -269,7 +291,8 @@ std::vector<RateLimit::Key> RateLimitKeys() {
 
 bool PolicyFlags::Any() const {
   return !limits.empty() || !no_limits.empty() || !lottery.empty() || no_lottery || !token.empty() || no_token ||
-         !challenge.empty() || no_challenge || draw || no_draw || !room.empty() || no_room || hold_room;
+         !challenge.empty() || no_challenge || draw || no_draw || !room.empty() || no_room || hold_room ||
+         !risk.empty() || no_risk;
 }
 
 absl::StatusOr<FrontPolicy> ApplyPolicyFlags(FrontPolicy policy, const PolicyFlags& flags) {
@@ -284,7 +307,9 @@ absl::StatusOr<FrontPolicy> ApplyPolicyFlags(FrontPolicy policy, const PolicyFla
   RETURN_IF_ERROR(ApplyToken(flags, policy));
   RETURN_IF_ERROR(ApplyChallenge(flags, policy));
   RETURN_IF_ERROR(ApplyRoom(flags, policy));
+  RETURN_IF_ERROR(ApplyRisk(flags, policy));
   RETURN_IF_ERROR(CheckRoomIn(policy));
+  RETURN_IF_ERROR(CheckRiskIn(policy));
   return policy;
 }
 

@@ -27,7 +27,7 @@ std::string FormatShare(int32_t per_million);
 
 // "90s", or "2m (default)" if it has no lifetime of its own.
 std::string FormatTokenRule(const tranche::v1::PurchaseTokenRule& rule);
-// "12 bits", "12 bits, lifetime 5m".
+// "12 bits", "12 bits, lifetime 5m, delay 1m".
 std::string FormatChallenge(const tranche::v1::ChallengeRule& rule);
 
 // "user", "address", "token", "sku"; "?" for a key of a newer version.
@@ -43,13 +43,15 @@ struct PolicyFlags {
   bool no_lottery = false;
   std::string token;  // kTokenOfAnyLifetime, or a lifetime
   bool no_token = false;
-  std::string challenge;  // "12", "12,lifetime=5m"
+  std::string challenge;  // "12", "12,lifetime=5m,delay=60s"; delay=none takes the delay away
   bool no_challenge = false;
   bool draw = false;
   bool no_draw = false;
   std::string room;  // as ParseRoom takes it (room_arguments.h)
   bool no_room = false;
   bool hold_room = false;  // lets nobody in; the rest of the room stays
+  std::string risk;        // as ParseRiskJson takes it (risk_arguments.h)
+  bool no_risk = false;
 
   // Whether they say anything.
   bool Any() const;

@@ -14,6 +14,8 @@
 #include "client/ctl/change_view.h"
 #include "client/ctl/door_policy_arguments.h"
 #include "client/ctl/parse.h"
+#include "client/ctl/risk_arguments.h"
+#include "client/ctl/risk_view.h"
 #include "client/ctl/room_arguments.h"
 
 namespace tranche::ctl {
@@ -69,6 +71,13 @@ std::string TokenOf(const FrontPolicy& policy) {
 std::string ChallengeOf(const FrontPolicy& policy, bool brief) {
   if (!policy.has_challenge()) return kNothingAsked;
   return brief ? absl::StrCat(policy.challenge().bits(), " bits") : FormatChallenge(policy.challenge());
+}
+
+// With a term for each tier, for changes: `door show` has a table of them.
+std::vector<std::pair<std::string, std::string>> TermsAndTiers(const StoredFrontPolicy* stored) {
+  auto terms = PolicyTerms(stored);
+  for (auto& tier : TierTerms(stored == nullptr ? FrontPolicy() : stored->policy())) terms.push_back(std::move(tier));
+  return terms;
 }
 
 // `brief`: the rates alone.
@@ -161,7 +170,7 @@ void PrintPolicies(Session& session, const tranche::v1::ListFrontPoliciesRespons
   for (const StoredFrontPolicy& stored : policies.policies()) WarnOfUnreadable(session, stored);
   if (session.json()) return session.PrintJson(policies);
   std::vector<std::string> headers = {"SKU", "LIMITS", "LOTTERY", "TOKEN", "CHALLENGE", "VERSION"};
-  if (session.wide()) headers.insert(headers.end(), {"ROUND", "CHANGED", "BY"});
+  if (session.wide()) headers.insert(headers.end(), {"RISK", "ROUND", "CHANGED", "BY"});
   Table table(headers);
   for (const StoredFrontPolicy& stored : policies.policies()) {
     const FrontPolicy& policy = stored.policy();
@@ -172,6 +181,7 @@ void PrintPolicies(Session& session, const tranche::v1::ListFrontPoliciesRespons
     row.push_back(readable ? ChallengeOf(policy, !session.wide()) : "?");
     row.push_back(absl::StrCat(stored.version()));
     if (session.wide()) {
+      row.push_back(!readable ? "?" : policy.has_risk() ? DescribeRisk(policy.risk()) : kNothingAsked);
       row.insert(row.end(), {stored.has_round() ? absl::StrCat(stored.round().round()) : kNothingAsked,
                              FormatTime(stored.change_time()), stored.changed_by()});
     }
@@ -197,6 +207,7 @@ std::vector<std::pair<std::string, std::string>> PolicyTerms(const StoredFrontPo
   terms.emplace_back("draw", DrawOf(policy));
   terms.emplace_back("token", TokenOf(policy));
   terms.emplace_back("challenge", ChallengeOf(policy, /*brief=*/false));
+  terms.emplace_back("risk", policy.has_risk() ? DescribeRisk(policy.risk()) : kNothingAsked);
   return terms;
 }
 
@@ -210,13 +221,17 @@ void PrintPolicy(Session& session, const StoredFrontPolicy& stored) {
   table.AddRow({"changed", FormatTime(stored.change_time())});
   table.AddRow({"by", stored.changed_by()});
   session.Print(table);
+  if (!stored.policy().has_risk()) return;
+  session.out() << "\n";
+  PrintRisk(session, stored.policy().risk());
 }
 
 void PrintPolicyChange(Session& session, const std::string& sku_id, const tranche::v1::SetFrontPolicyResponse& change,
                        bool preview) {
   PrintWarnings(session, change);
-  const auto before = PolicyTerms(change.has_before() ? &change.before() : nullptr);
-  const auto after = PolicyTerms(change.has_policy() ? &change.policy() : nullptr);
+  const auto before = TermsAndTiers(change.has_before() ? &change.before() : nullptr);
+  const auto after = TermsAndTiers(change.has_policy() ? &change.policy() : nullptr);
+  const auto points = PointChanges(change.before().policy(), change.policy().policy());
   if (session.json()) {
     nlohmann::ordered_json more = nlohmann::ordered_json::object();
     more["sku_id"] = sku_id;
@@ -231,10 +246,11 @@ void PrintPolicyChange(Session& session, const std::string& sku_id, const tranch
         table.AddRow({after[i].first, Arrow(before[i].second, after[i].second)});
       }
     }
+    for (const auto& [name, text] : points) table.AddRow({name, text});
     session.Print(table);
   }
   if (!preview) return;
-  if (before == after) return SayNothingWouldChange(session);
+  if (before == after && points.empty()) return SayNothingWouldChange(session);
   SayHowToApply(session, absl::StrCat("--expect-version ", change.before().version()));
 }
 
