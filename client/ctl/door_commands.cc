@@ -115,7 +115,7 @@ absl::StatusOr<tranche::v1::FrontPolicy> PolicyMeant(const DoorSetFlags& flags,
   if (!flags.risk_file.empty()) {
     ASSIGN_OR_RETURN(changes.risk, ReadRuleFile("--risk", flags.risk_file));
     // An empty text would say nothing, and so be taken for no flag.
-    if (changes.risk.empty()) return absl::InvalidArgumentError("--risk: the file is empty; --no-risk takes rules away");
+    if (changes.risk.empty()) return absl::InvalidArgumentError("--risk: it is empty; --no-risk takes rules away");
   }
   return ApplyPolicyFlags(stored.has_value() ? stored->policy() : tranche::v1::FrontPolicy(), changes);
 }
@@ -152,7 +152,7 @@ void SetPolicy(Session& session, const DoorSetFlags& flags) {
   const bool changes_parts = flags.policy.Any() || !flags.risk_file.empty();
   if (!from_file && !changes_parts && !flags.new_round) {
     return session.FailLocally(
-        "say what to ask of buyers: --limit, --lottery, --room, --token, --challenge, --draw, --risk, or --policy FILE");
+        "say what to ask of buyers: --limit, --lottery, --room, --token, --challenge, --draw, --risk or --policy FILE");
   }
   if (from_file && changes_parts) return session.FailLocally("--policy replaces all: it goes with no other flag");
   const auto stored = ReadPolicy(session, flags.sku_id);
@@ -280,7 +280,7 @@ void AddPolicyFlags(CLI::App* set, PolicyFlags& flags) {
   CLI::Option* no_challenge = set->add_flag("--no-challenge", flags.no_challenge, "Nobody must solve a challenge");
   set->add_option("--challenge", flags.challenge,
                   "BITS[,lifetime=TIME][,delay=TIME]: a token must be earned by a challenge of 2^BITS tries, 4 to 20. "
-                  "delay: browsers without scripts wait so long instead, 5s to 10m; none: they do not. Needs a token")
+                  "delay: browsers without scripts wait so long instead, 5s to 10m, or none. Needs a token")
       ->excludes(no_challenge);
   CLI::Option* no_draw = set->add_flag("--no-draw", flags.no_draw, "Whoever is first gets units again");
   set->add_flag("--draw", flags.draw,
@@ -314,7 +314,8 @@ void AddRiskFlags(CLI::App* set, DoorSetFlags& flags) {
 // A file for --risk, to begin with.
 constexpr char kRiskExample[] =
     "A file for --risk: points are added to a buyer's score, from 0 (trusted) to 100, and the score chooses the tier:\n"
-    "  {\"points\": [{\"points\": 30, \"account_younger_than\": \"604800s\"}, {\"points\": -20, \"label\": \"vip\"},\n"
+    "  {\"points\": [{\"points\": 30, \"account_younger_than\": \"604800s\"},\n"
+    "              {\"points\": -20, \"label\": \"vip\"},\n"
     "              {\"points\": 20, \"orders_fewer_than\": 1}, {\"points\": 25, \"address_refusals\": 50},\n"
     "              {\"points\": 10, \"no_hints\": true}, {\"points\": 10, \"without_scripts\": true}],\n"
     "   \"tiers\": [{\"from_score\": 0, \"challenge_bits\": 0}, {\"from_score\": 30},\n"

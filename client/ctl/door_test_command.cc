@@ -74,7 +74,7 @@ void AddDoorTestCommand(CLI::App* door, Session& session) {
       "Exit status: 0 the buyer passes, or waits a moment; 1 a check refuses (or wrong usage); 2 no answer.\n"
       "Examples:\n"
       "  tranchectl door test --sku tv --user alice --address 203.0.113.7\n"
-      "  tranchectl door test --sku tv --user alice --account-age 3d --orders 0 --label vip   their tier, by risk rules\n"
+      "  tranchectl door test --sku tv --user alice --account-age 3d --orders 0 --label vip   their tier\n"
       "  tranchectl door test --sku tv --user alice -o json | jq -r '.checks[] | select(.reason != \"\")'");
   test->callback([&session, flags] { TestDoor(session, *flags); });
 }

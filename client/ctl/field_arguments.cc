@@ -23,7 +23,6 @@ constexpr FieldArgument kArguments[] = {
     {"from", "--from"},
     {"hints.account_create_time", "--account-age"},
     {"hints.earlier_orders", "--orders"},
-    {"hints.labels", "--label"},
     {"hints.risk_score", "--risk-score"},
     {"hold", "--hold"},
     {"key.reservation_id", "MESSAGE"},
@@ -74,6 +73,7 @@ absl::Span<const FieldArgument> FieldArguments() { return kArguments; }
 std::string ArgumentOf(absl::string_view field) {
   // Each line of a cart is one argument, but they have one token: "lines[2].quantity", "lines[0].purchase_token".
   if (absl::StartsWith(field, "lines")) return absl::EndsWith(field, ".purchase_token") ? "--purchase-token" : "LINE";
+  if (absl::StartsWith(field, "hints.labels")) return "--label";
   for (const FieldArgument& known : kArguments) {
     if (known.field == field) return std::string(known.argument);
   }

@@ -51,8 +51,8 @@ absl::StatusOr<RiskRule> ParseRiskJson(const std::string& json) {
   const auto parsed = google::protobuf::util::JsonStringToMessage(json, &rule);
   if (parsed.ok()) return rule;
   return absl::InvalidArgumentError(
-      absl::StrCat("no risk rules in JSON, such as {\"tiers\": [{\"from_score\": 0}, {\"from_score\": 80, \"captcha\": ",
-                   "true}]}: ", std::string(parsed.message())));
+      absl::StrCat("no risk rules in JSON, such as {\"tiers\": [{\"from_score\": 0}, {\"from_score\": 80, ",
+                   "\"captcha\": true}]}: ", std::string(parsed.message())));
 }
 
 absl::Status CheckRiskIn(const tranche::v1::FrontPolicy& policy) {
@@ -61,7 +61,9 @@ absl::Status CheckRiskIn(const tranche::v1::FrontPolicy& policy) {
     return absl::InvalidArgumentError(absl::StrCat(why, ", or take the risk rules away: --no-risk"));
   };
   const auto& tiers = policy.risk().tiers();
-  if (!policy.has_purchase_token()) return refuse("risk rules need purchase tokens, which EnterSale gives: add --token");
+  if (!policy.has_purchase_token()) {
+    return refuse("risk rules need purchase tokens, which EnterSale gives: add --token");
+  }
   const auto needs_challenge = [](const RiskTier& tier) { return tier.has_challenge_bits() || tier.captcha(); };
   if (!policy.has_challenge() && absl::c_any_of(tiers, needs_challenge)) {
     return refuse("a tier with challenge_bits or captcha needs a challenge: add --challenge 12");

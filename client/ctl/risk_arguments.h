@@ -1,4 +1,5 @@
-// The risk rules of a policy as people write them: --risk, and how views show them. And what `door test` says of a buyer.
+// The risk rules of a policy as people write them: --risk, and how views show them; and what `door test` says of a
+// buyer.
 #pragma once
 
 #include <map>
@@ -12,8 +13,8 @@
 
 namespace tranche::ctl {
 
-// A RiskRule as protobuf's JSON, such as `door show -o json | jq '.policies[0].policy.risk'` prints it. What this version
-// does not know is an error. Bounds are checked by the cluster.
+// A RiskRule as protobuf's JSON, such as `door show -o json` prints it within a policy. What this version does not know
+// is an error. Bounds are checked by the cluster.
 absl::StatusOr<tranche::v1::RiskRule> ParseRiskJson(const std::string& json);
 
 // Whether the rest of the policy goes with its risk rules. What is wrong comes with the flag that mends it.

@@ -209,6 +209,36 @@ TEST_F(TranchectlDoorTest, AWaitingRoomIsSetHeldAndTakenAway) {
   EXPECT_EQ(Json({"door", "rooms"})["rooms"], json::array());
 }
 
+TEST_F(TranchectlDoorTest, RiskRulesAreSetShownAndTested) {
+  OpenSale("tv", 10);
+  const std::string path = scratch_.path() / "risk.json";
+  std::ofstream(path) << R"({"points": [{"points": 40, "account_younger_than": "604800s"}, {"points": 60, "label": "bot"}],
+                             "tiers": [{"from_score": 0, "challenge_bits": 0}, {"from_score": 40},
+                                       {"from_score": 90, "refuse": true}]})";
+  EXPECT_EQ(Run({"door", "set", "tv", "--risk", path}), 1) << "it needs a token";
+  EXPECT_THAT(err_, HasSubstr("add --token"));
+  const std::vector<std::string> set = {"door", "set", "tv", "--token", "--challenge", "12,delay=60s", "--risk", path};
+  EXPECT_THAT(Table(set), AllOf(ContainsRegex("challenge +none -> 12 bits, delay 1m"),
+                                ContainsRegex("risk tier 3 +none -> from 90: refused"),
+                                ContainsRegex("points: label bot +none -> [+]60")));
+  EXPECT_EQ(Json({"door", "show"})["policies"], json::array()) << "a preview changes nothing";
+  std::vector<std::string> apply = set;
+  apply.push_back("--yes");
+  ASSERT_EQ(Run(apply), 0) << err_;
+  EXPECT_THAT(Table({"door", "show", "tv"}), AllOf(ContainsRegex("3 +90 +refused"), ContainsRegex("[+]60 +label bot")));
+  Table(set);
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+
+  AwaitOpinion({"--user", "alice", "--account-age", "3d", "--label", "bot"}, 1);
+  EXPECT_THAT(out_, AllOf(ContainsRegex("risk +REFUSES"), HasSubstr("DENIED")));
+  AwaitOpinion({"--user", "alice", "--account-age", "3d"}, 0);
+  AwaitOpinion({"--user", "alice", "--risk-score", "95"}, 1);
+  EXPECT_EQ(Run({"door", "test", "--sku", "tv", "--user", "alice", "--label", "NOT OK"}), 1);
+  EXPECT_THAT(err_, HasSubstr("--label"));
+  ASSERT_EQ(Run({"door", "set", "tv", "--no-risk", "--yes"}), 0) << err_;
+  AwaitOpinion({"--user", "alice", "--risk-score", "95"}, 0);
+}
+
 TEST_F(TranchectlDoorTest, AThousandEntriesAreImportedListedAndRemoved) {
   OpenSale("tv", 10);
   const std::string path = scratch_.path() / "bots.csv";

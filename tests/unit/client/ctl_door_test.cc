@@ -131,6 +131,21 @@ TEST(PolicyFlagsTest, ChangeWhatTheyNameAndKeepTheRest) {
   EXPECT_TRUE(third.Any());
 }
 
+TEST(PolicyFlagsTest, ADelayIsSetKeptAndTakenAway) {
+  PolicyFlags flags;
+  flags.token = kTokenOfAnyLifetime;
+  flags.challenge = "12,delay=60s,lifetime=5m";
+  FrontPolicy policy = PolicyOf(flags);
+  EXPECT_EQ(FormatChallenge(policy.challenge()), "12 bits, lifetime 5m, delay 1m");
+  PolicyFlags harder;
+  harder.challenge = "14";
+  policy = *ApplyPolicyFlags(policy, harder);
+  EXPECT_EQ(FormatChallenge(policy.challenge()), "14 bits, lifetime 5m, delay 1m") << "it was not named";
+  PolicyFlags none;
+  none.challenge = "14,delay=none";
+  EXPECT_EQ(FormatChallenge(ApplyPolicyFlags(policy, none)->challenge()), "14 bits, lifetime 5m");
+}
+
 TEST(PolicyFlagsTest, ATokenNeedsNoLifetime) {
   PolicyFlags flags;
   flags.token = kTokenOfAnyLifetime;
@@ -165,7 +180,7 @@ TEST(PolicyFlagsTest, NameTheFlagThatIsWrong) {
   EXPECT_THAT(message([](PolicyFlags& flags) { flags.no_limits = {"buyer"}; }), HasSubstr("--no-limit: "));
   EXPECT_THAT(message([](PolicyFlags& flags) { flags.lottery = "some"; }), HasSubstr("--lottery: "));
   EXPECT_THAT(message([](PolicyFlags& flags) { flags.token = "long"; }), HasSubstr("--token: "));
-  for (const char* text : {"hard", "12,5m", "12,lifetime=soon", "12,lifetime=5m,more"}) {
+  for (const char* text : {"hard", "12,5m", "12,lifetime=soon", "12,lifetime=5m,more", "12,delay=soon", "12,delay"}) {
     EXPECT_THAT(message([&](PolicyFlags& flags) { flags.challenge = text; }), HasSubstr("--challenge: ")) << text;
   }
 }
