@@ -302,6 +302,28 @@ class EnteringASale(unittest.TestCase):
         self.assertEqual(request.challenge_solution, "solved")
 
 
+    def test_a_captcha_goes_to_the_page_and_its_response_comes_back(self):
+        asked = door_pb.EnterSaleResponse(admitted=True, captcha_problem="refused")
+        asked.captcha.site_key = "a-site"
+        asked.place.ticket = "the-next-ticket"
+        told, request = self.enter(asked, "", "the-last-ticket", "clicked")
+        self.assertEqual(told, {"captcha": "a-site", "problem": "refused", "ticket": "the-next-ticket", "in_room": True})
+        self.assertEqual((request.captcha_response, request.waiting_ticket), ("clicked", "the-last-ticket"))
+
+    def test_a_challenge_in_place_of_a_captcha_says_why(self):
+        asked = door_pb.EnterSaleResponse(admitted=True, captcha_problem="unknown")
+        asked.challenge.altcha = "{}"
+        self.assertEqual(self.enter(asked, "", "", "clicked")[0], {"challenge": "{}", "problem": "unknown"})
+
+    def test_who_has_to_wait_for_a_delay_is_not_let_in_yet(self):
+        asked = door_pb.EnterSaleResponse(admitted=True)
+        asked.delay.ticket = "the-delay"
+        asked.retry_after.FromMilliseconds(60000)
+        told, request = self.enter(asked, "", "", "", "the-last-delay")
+        self.assertEqual(told, {"delay": "the-delay", "retry_after_s": 60})
+        self.assertEqual(request.delay_ticket, "the-last-delay")
+
+
 class WaitingInARoom(unittest.TestCase):
     """The page's loop, against a front door that answers as it was told."""
 
@@ -319,6 +341,7 @@ class WaitingInARoom(unittest.TestCase):
         server.start()
         self.addCleanup(server.stop, None)
         told = enter(f"127.0.0.1:{port}", "--wait", "tv", "alice", str(seconds))
+        self.delay_tickets = [request.delay_ticket for request in requests]
         return told, [request.waiting_ticket for request in requests]
 
     @staticmethod
@@ -333,6 +356,15 @@ class WaitingInARoom(unittest.TestCase):
                                    door_pb.EnterSaleResponse(admitted=True)], seconds=60)
         self.assertEqual(tickets, ["", "first", "second"])
         self.assertEqual(told, {"ticket": "second", "token": ""})
+
+    def test_a_delay_is_waited_for_and_its_ticket_is_sent(self):
+        asked = door_pb.EnterSaleResponse(admitted=True)
+        asked.delay.ticket = "the-delay"
+        asked.retry_after.FromMilliseconds(10)
+        told, tickets = self.wait([asked, door_pb.EnterSaleResponse(admitted=True)], seconds=60)
+        self.assertEqual(tickets, ["", ""])
+        self.assertEqual(self.delay_tickets, ["", "the-delay"])
+        self.assertEqual(told, {"ticket": "", "token": ""})
 
     def test_who_is_not_let_in_in_time_keeps_the_ticket(self):
         told, tickets = self.wait([self.place("first", 10), self.place("second", 3_600_000)], seconds=60)
