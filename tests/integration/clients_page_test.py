@@ -307,7 +307,8 @@ class EnteringASale(unittest.TestCase):
         asked.captcha.site_key = "a-site"
         asked.place.ticket = "the-next-ticket"
         told, request = self.enter(asked, "", "the-last-ticket", "clicked")
-        self.assertEqual(told, {"captcha": "a-site", "problem": "refused", "ticket": "the-next-ticket", "in_room": True})
+        self.assertEqual(told, {"captcha": "a-site", "problem": "refused", "ticket": "the-next-ticket",
+                                "in_room": True})
         self.assertEqual((request.captcha_response, request.waiting_ticket), ("clicked", "the-last-ticket"))
 
     def test_a_challenge_in_place_of_a_captcha_says_why(self):
