@@ -8,6 +8,7 @@ import statistics
 import sys
 
 import cluster
+from benchmark_challenge import challenge
 from benchmark_cluster import cpu_ms, load, memory_mib, open_sale, run, running_cluster
 from benchmark_door import door
 from benchmark_draw import draw
@@ -203,6 +204,7 @@ FIGURES = {
     "verify": verify,
     "metrics": metrics,
     "security": security,
+    "challenge": challenge,
     "door": door,
     "overload": overload,
     "draw": draw,
