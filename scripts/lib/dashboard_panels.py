@@ -47,6 +47,7 @@ FRONT_NODES = (
         ("sum by (shard, kind) (tranche_commit_waiting)", "{{shard}} {{kind}}"),
         ("sum by (shard, pipeline) (tranche_commit_locked)", "{{shard}} {{pipeline}}, locked"),
         ("sum(tranche_waiting_claims)", "for units"))),
+    gauge("Queues that stand", "tranche_commit_standing", ("shard", "kind")),
     gauge("Units sold per second, by SKU", "tranche_sku_grants_per_second", ("sku",)),
     gauge("Units asked for in vain per second, by SKU", "tranche_sku_refusals_per_second", ("sku",)),
     gauge("Units that the nodes may still sell, by SKU", "tranche_slice_free", ("sku",)),

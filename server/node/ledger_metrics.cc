@@ -41,11 +41,18 @@ void AddLocked(const std::string& shard, const char* pipeline, int64_t slow, Met
                     static_cast<double>(slow), {{"shard", shard}, {"pipeline", pipeline}});
 }
 
+void AddStanding(const std::string& shard, const char* kind, bool stands, MetricSet* metrics) {
+  metrics->AddGauge("tranche_commit_standing",
+                    "1 while requests have waited for long for a second, and new ones are refused soon.",
+                    stands ? 1 : 0, {{"shard", shard}, {"kind", kind}});
+}
+
 void AddPipelines(const storage::ShardBackend& shard, MetricSet* metrics) {
   const storage::PipelineStats claims = shard.claims->Stats();
   AddTries(shard.name, "claim", shard.claims->metrics(), metrics);
   AddWaiting(shard.name, "claim", claims.queued - claims.slow, metrics);
   AddLocked(shard.name, "claims", claims.slow, metrics);
+  AddStanding(shard.name, "claim", claims.stands, metrics);
   const auto waiting = shard.changes->Waiting();
   for (size_t i = 0; i < waiting.size(); ++i) {
     AddTries(shard.name, storage::ChangeWork::kKinds[i], shard.changes->metrics(i), metrics);
@@ -60,6 +67,7 @@ void AddPipelines(const storage::ShardBackend& shard, MetricSet* metrics) {
   AddTries(shard.name, "entry", shard.entries->metrics(), metrics);
   AddWaiting(shard.name, "entry", entries.queued - entries.slow, metrics);
   AddLocked(shard.name, "entries", entries.slow, metrics);
+  AddStanding(shard.name, "entry", entries.stands, metrics);
 }
 
 void AddConnections(const storage::ShardBackend& shard, MetricSet* metrics) {

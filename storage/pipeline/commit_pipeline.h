@@ -1,6 +1,7 @@
 // Group commit of claims (storage/pipeline/group_commit.h): one incarnation and distinct ids per batch.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "storage/ledger/incarnation_id.h"
 #include "storage/ledger/reservation_ledger.h"
 #include "storage/pipeline/group_commit_lane.h"
+#include "storage/pipeline/standing_queue.h"
 
 namespace tranche::storage {
 
@@ -50,8 +52,11 @@ class ClaimWork {
   static bool GoTogether(const Item& first, const Item& next) { return first.incarnation == next.incarnation; }
   static bool MustGoAgain(const Result& result, Item* item);
   // The first to give way, so that the others still find room: who has no token.
-  static absl::Duration Patience(const Item& item, absl::Duration left) {
-    return item.claim.has_token ? left * 3 / 4 : left / 2;
+  static absl::Duration Patience(const Item& item, absl::Duration left, bool stands) {
+    const bool has_token = item.claim.has_token;
+    const absl::Duration patience = has_token ? left * 3 / 4 : left / 2;
+    if (!stands) return patience;
+    return std::min(patience, has_token ? 2 * StandingQueue::kTarget : StandingQueue::kTarget);
   }
   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);
   bool LedgerAnswers();

@@ -2,6 +2,7 @@
 // batch. They have a pipeline of their own, so that a draw that opens delays no claim and no payment.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "storage/clock.h"
 #include "storage/ledger/draw_ledger.h"
 #include "storage/pipeline/group_commit_lane.h"
+#include "storage/pipeline/standing_queue.h"
 
 namespace tranche::storage {
 
@@ -50,7 +52,9 @@ class EntryWork {
   static const TraceTag& TraceOf(const Item& item) { return item.claim.trace; }
   static bool GoTogether(const Item&, const Item&) { return true; }
   static bool MustGoAgain(const Result& result, Item*) { return result.busy; }
-  static absl::Duration Patience(const Item&, absl::Duration left) { return left / 2; }
+  static absl::Duration Patience(const Item&, absl::Duration left, bool stands) {
+    return stands ? std::min(left / 2, StandingQueue::kTarget) : left / 2;
+  }
   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);
   bool LedgerAnswers();
 

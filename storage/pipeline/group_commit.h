@@ -31,8 +31,8 @@
 //   static <hashable> KeyOf(const Item&);                          // what is likely to be locked for all who have it
 //   static bool GoTogether(const Item& first, const Item& next);   // may be in one batch
 //   static bool MustGoAgain(const Result&, Item*);                 // locked: nothing was decided; may change the item
-//   static absl::Duration Patience(const Item&, absl::Duration left);  // of the time until its deadline, so much may
-//                                                                      // pass in the queue
+//   static absl::Duration Patience(const Item&, absl::Duration left, bool stands);  // of the time until its deadline,
+//                                     // so much may pass in its queue; `stands`: see StandingQueue
 //   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);  // one result per item, in
 //                                                                                           // their order
 //   bool LedgerAnswers();                                          // asks; called while it did not answer
@@ -58,6 +58,7 @@
 #include "storage/ledger/reservation_ledger.h"
 #include "storage/pipeline/commit_metrics.h"
 #include "storage/pipeline/request_queues.h"
+#include "storage/pipeline/standing_queue.h"
 
 namespace tranche::storage {
 
@@ -77,6 +78,7 @@ struct PipelineStats {
   int64_t queued = 0;      // slow ones included
   int64_t slow = 0;        // of these; see RequestQueues
   int64_t unanswered = 0;  // queued and in flight
+  bool stands = false;     // a queue of it does; see StandingQueue
   uint64_t batches = 0;
   uint64_t requests = 0;
   bool ledger_answers = true;
@@ -140,7 +142,9 @@ class GroupCommit {
   // while sells to nobody in time. Counts full batches only: what is less goes with the next one, however long that
   // takes. Rather too few are refused: other kinds take turns. A ledger whose tries take longer than the deadline is
   // asked by those who find nobody waiting, so that it is noticed when it is fast again.
-  bool WaitsTooLong(const Item& item, size_t ahead);
+  bool WaitsTooLong(const Item& item, size_t ahead) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of a batch that has just been taken.
+  void NoteWait(const typename RequestQueues<Work>::Taken& taken, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LedgerAnswers();
   bool Answers() const;
   // `cause`: how it was noticed.
@@ -161,6 +165,7 @@ class GroupCommit {
 
   mutable absl::Mutex mutex_;
   RequestQueues<Work> queues_ ABSL_GUARDED_BY(mutex_);
+  std::array<StandingQueue, Work::kQueues> standing_ ABSL_GUARDED_BY(mutex_);
   int64_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;  // accepted and not yet answered
   bool accepting_ ABSL_GUARDED_BY(mutex_) = true;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
@@ -230,7 +235,17 @@ bool GroupCommit<Work>::WaitsTooLong(const Item& item, size_t ahead) {
   const absl::Duration left = item.deadline - item.queued_at;
   const absl::Duration one_try = MetricsOf(item).recent_try(item.queued_at);
   const int64_t full_batches = static_cast<int64_t>(ahead) / options_.max_batch;
-  return one_try > left || one_try * full_batches / std::max(options_.lanes, 1) > Work::Patience(item, left);
+  const bool stands = standing_[static_cast<size_t>(Work::QueueOf(item))].stands();
+  return one_try > left || one_try * full_batches / std::max(options_.lanes, 1) > Work::Patience(item, left, stands);
+}
+
+// What is sent again has waited before, and the slow wait for something else.
+template <typename Work>
+void GroupCommit<Work>::NoteWait(const typename RequestQueues<Work>::Taken& taken, absl::Time now) {
+  if (taken.slow || taken.batch.empty()) return;
+  const Item& head = taken.batch.front();
+  if (head.queued_at == absl::InfinitePast()) return;
+  standing_[static_cast<size_t>(Work::QueueOf(head))].NoteTaken(now - head.queued_at, now);
 }
 
 // Slow requests wake nobody: their turn comes with time.
@@ -256,6 +271,7 @@ typename RequestQueues<Work>::Taken GroupCommit<Work>::TakeBatch(size_t max_batc
     absl::MutexLock lock(&mutex_);
     if (was_slow) queues_.SlowTried();
     taken = queues_.Take(now, max_batch);
+    NoteWait(taken, now);
     batches_ += taken.batch.empty() ? 0 : 1;
     requests_ += taken.batch.size();
   }
@@ -356,8 +372,9 @@ template <typename Work>
 PipelineStats GroupCommit<Work>::Stats() const {
   absl::MutexLock lock(&mutex_);
   const auto slow = static_cast<int64_t>(queues_.slow());
+  const bool stands = std::any_of(standing_.begin(), standing_.end(), [](const auto& queue) { return queue.stands(); });
   return PipelineStats{
-      static_cast<int64_t>(queues_.ready()) + slow, slow, unanswered_, batches_, requests_, ledger_answers_};
+      static_cast<int64_t>(queues_.ready()) + slow, slow, unanswered_, stands, batches_, requests_, ledger_answers_};
 }
 
 template <typename Work>

@@ -470,6 +470,54 @@ TEST(CommitLaneTest, AClaimThatWouldWaitTooLongIsRefusedAtOnce) {
   EXPECT_EQ(pipeline.metrics().recent_try(clock.Now()), absl::ZeroDuration()) << "what was long ago tells nothing";
 }
 
+// Then those who come are refused soon, and not when they have waited for half of their time.
+TEST(CommitLaneTest, AQueueThatStandsIsKeptShort) {
+  constexpr absl::Duration kTry = absl::Milliseconds(80);
+  ScriptedLedger ledger;
+  Answers accepted, refused;
+  PipelineOptions options = OneLane();
+  options.lanes = 0;
+  options.max_batch = 1;
+  FakeClock clock;
+  CommitPipeline pipeline(&ledger, &clock, options);
+  CommitLane lane(&pipeline);
+  uint8_t id = 0;
+  const auto submit = [&](Answers& answers, bool has_token = false) {
+    ReservationClaim claim = ClaimOf(++id);
+    claim.has_token = has_token;
+    pipeline.Submit(1, claim, clock.Now() + absl::Seconds(4), answers.Expect());
+  };
+  const auto step = [&] {
+    ledger.Then([&clock](auto, auto, absl::Span<const ReservationClaim> claims) -> CommitResults {
+      clock.AdvanceBy(kTry);
+      return AllCreated(claims);
+    });
+    lane.Step();
+  };
+  // As many come as go, and each waits for about 0.4 s.
+  for (int i = 0; i < 5; ++i) submit(accepted);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_FALSE(pipeline.Stats().stands && i < 15) << i;
+    step();
+    if (!pipeline.Stats().stands) submit(accepted);
+  }
+  EXPECT_TRUE(pipeline.Stats().stands);
+  while (pipeline.Stats().queued > 2) step();
+  submit(refused);
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.Wait(1)[0].status()));
+  submit(accepted, /*has_token=*/true);
+  EXPECT_EQ(pipeline.Stats().queued, 3) << "who has a token may wait for twice as long";
+  submit(refused, /*has_token=*/true);
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.Wait(2)[1].status()));
+  // Nobody waits any more.
+  while (pipeline.Stats().queued > 0) step();
+  for (int i = 0; i < 20 && pipeline.Stats().stands; ++i) {
+    submit(accepted);
+    step();
+  }
+  EXPECT_FALSE(pipeline.Stats().stands);
+}
+
 // They would all be answered when nobody listens any more.
 TEST(CommitLaneTest, ASlowLedgerIsAskedByOneAtATime) {
   ScriptedLedger ledger;

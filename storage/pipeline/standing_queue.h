@@ -1,0 +1,48 @@
+// Tells a queue that stands from a burst. A burst is worked off, and all in it are answered in time. A queue that stands
+// helps nobody: as much comes as goes, and each request is answered just as late. Callers that wait for so long hold
+// their place on streams meanwhile, so that others' requests are not even read.
+//
+// A queue stands once its requests have waited for longer than kTarget for a whole kInterval, and until they have waited
+// for less than a quarter of it for as long. As in CoDel (Nichols, Jacobson: Controlling Queue Delay, 2012), which
+// Maurer adapts to servers' requests (Fail at Scale, 2015); the numbers are ours: a transaction of a full batch takes
+// some 50 ms, and two must be able to wait.
+#pragma once
+
+#include <optional>
+
+#include "absl/time/time.h"
+
+namespace tranche::storage {
+
+// Not thread-safe.
+class StandingQueue {
+ public:
+  // While the queue stands, a request should wait for no longer.
+  static constexpr absl::Duration kTarget = absl::Milliseconds(100);
+  static constexpr absl::Duration kInterval = absl::Seconds(1);
+
+  // A request was taken from the queue's head.
+  void NoteTaken(absl::Duration waited, absl::Time now) {
+    // Nobody came for a while, or the clock was set.
+    if (now - noted_at_ > kInterval || now < noted_at_) *this = StandingQueue();
+    noted_at_ = now;
+    const bool as_it_is = stands_ ? waited >= kTarget / 4 : waited <= kTarget;
+    if (as_it_is) {
+      differs_since_.reset();
+    } else if (!differs_since_.has_value()) {
+      differs_since_ = now;
+    } else if (now - *differs_since_ >= kInterval) {
+      stands_ = !stands_;
+      differs_since_.reset();
+    }
+  }
+
+  bool stands() const { return stands_; }
+
+ private:
+  bool stands_ = false;
+  std::optional<absl::Time> differs_since_ = std::nullopt;  // waits have been of the other kind since then
+  absl::Time noted_at_ = absl::InfinitePast();
+};
+
+}  // namespace tranche::storage
