@@ -37,26 +37,8 @@ EarnedEntry EarnByChallenge(const FrontKeys& keys, const DoorPolicy& policy, int
   return result;
 }
 
-// A solved challenge earns nothing here while the provider can be asked: it would be the cheaper way.
-EarnedEntry EarnByCaptcha(const FrontKeys& keys, const DoorPolicy& policy, int bits, const DoorVisit& visit,
-                          absl::Time now, DoorCounts& counts, DoorEntry* entry) {
-  const bool shown = visit.captcha != CaptchaVerdict::kNone;
-  if (visit.captcha == CaptchaVerdict::kSolved || (shown && storage::Mutated(storage::Mutation::kCaptchaNotAsked))) {
-    AddOne(counts.captchas_solved);
-    return {.earned = true};
-  }
-  const bool refused = visit.captcha == CaptchaVerdict::kRefused;
-  const bool unknown = visit.captcha == CaptchaVerdict::kUnknown;
-  if (refused) AddOne(counts.captchas_refused);
-  if (refused || unknown) entry->captcha_problem = refused ? "refused" : "unknown";
-  if (unknown || !visit.captcha_available) {
-    EarnedEntry by_challenge = EarnByChallenge(keys, policy, bits, visit, now, counts, entry);
-    by_challenge.wrong = by_challenge.wrong || refused;
-    return by_challenge;
-  }
-  entry->captcha = true;
-  AddOne(counts.captchas_asked);
-  return {.earned = false, .wrong = refused};
+bool MayWait(const DoorPolicy& policy, bool without_scripts) {
+  return without_scripts && policy.challenge->delay.has_value();
 }
 
 // Tickets tell whole milliseconds: who comes back when they are told must not be too early.
@@ -85,6 +67,30 @@ EarnedEntry EarnByDelay(const FrontKeys& keys, const DoorPolicy& policy, const D
   return {};
 }
 
+// A solved challenge earns nothing here while the provider can be asked: it would be the cheaper way.
+EarnedEntry EarnByCaptcha(const FrontKeys& keys, const DoorPolicy& policy, int bits, const DoorVisit& visit,
+                          absl::Time now, DoorCounts& counts, DoorEntry* entry) {
+  const bool shown = visit.captcha != CaptchaVerdict::kNone;
+  if (visit.captcha == CaptchaVerdict::kSolved || (shown && storage::Mutated(storage::Mutation::kCaptchaNotAsked))) {
+    AddOne(counts.captchas_solved);
+    return {.earned = true};
+  }
+  const bool refused = visit.captcha == CaptchaVerdict::kRefused;
+  const bool unknown = visit.captcha == CaptchaVerdict::kUnknown;
+  if (refused) AddOne(counts.captchas_refused);
+  if (refused || unknown) entry->captcha_problem = refused ? "refused" : "unknown";
+  if (unknown || !visit.captcha_available) {
+    EarnedEntry instead = MayWait(policy, visit.without_scripts)
+                              ? EarnByDelay(keys, policy, visit, now, counts, entry)
+                              : EarnByChallenge(keys, policy, bits, visit, now, counts, entry);
+    instead.wrong = instead.wrong || refused;
+    return instead;
+  }
+  entry->captcha = true;
+  AddOne(counts.captchas_asked);
+  return {.earned = false, .wrong = refused};
+}
+
 }  // namespace
 
 EntryTask TaskOf(const DoorPolicy& policy, const DoorTier* tier, bool without_scripts) {
@@ -95,7 +101,8 @@ EntryTask TaskOf(const DoorPolicy& policy, const DoorTier* tier, bool without_sc
   if (has_own && !storage::Mutated(storage::Mutation::kTierAsksForNoMore)) bits = *tier->challenge_bits;
   const bool captcha = tier != nullptr && tier->captcha;
   if (bits == 0 && !captcha) return {};
-  if (without_scripts && rule.delay.has_value()) return {EntryTask::Kind::kDelay, 0};
+  // A delay replaces no captcha: whoever asks for one wants a person, and a program can say without_scripts.
+  if (!captcha && MayWait(policy, without_scripts)) return {EntryTask::Kind::kDelay, 0};
   if (!captcha) return {EntryTask::Kind::kChallenge, bits};
   // A tier that has its captcha alone must not get in for nothing while the provider fails.
   return {EntryTask::Kind::kCaptcha, bits == 0 ? rule.bits : bits};
