@@ -54,7 +54,7 @@ class ChangeWork {
   static bool GoTogether(const Item& first, const Item& next) { return QueueOf(first) == QueueOf(next); }
   static bool MustGoAgain(const Result& result, Item*) { return result.outcome == ChangeOutcome::kBusy; }
   // Payments before all: they are refused only if they would come too late.
-  static absl::Duration Patience(const Item&, absl::Duration left, bool) { return left; }
+  static absl::Duration Patience(const Item&, absl::Duration left, QueueOutlook) { return left; }
   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);
   bool LedgerAnswers();
 

@@ -51,12 +51,14 @@ class ClaimWork {
   static const TraceTag& TraceOf(const Item& item) { return item.claim.trace; }
   static bool GoTogether(const Item& first, const Item& next) { return first.incarnation == next.incarnation; }
   static bool MustGoAgain(const Result& result, Item* item);
-  // The first to give way, so that the others still find room: who has no token.
-  static absl::Duration Patience(const Item& item, absl::Duration left, bool stands) {
+  // The first to give way, so that the others still find room, also where a batch takes long: who has no token.
+  static absl::Duration Patience(const Item& item, absl::Duration left, QueueOutlook outlook) {
     const bool has_token = item.claim.has_token;
     const absl::Duration patience = has_token ? left * 3 / 4 : left / 2;
-    if (!stands) return patience;
-    return std::min(patience, has_token ? 2 * StandingQueue::kTarget : StandingQueue::kTarget);
+    if (!outlook.stands) return patience;
+    const absl::Duration short_one = has_token ? 2 * std::max(StandingQueue::kTarget, outlook.per_batch)
+                                               : StandingQueue::kTarget;
+    return std::min(patience, short_one);
   }
   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);
   bool LedgerAnswers();

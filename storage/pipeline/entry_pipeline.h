@@ -52,8 +52,8 @@ class EntryWork {
   static const TraceTag& TraceOf(const Item& item) { return item.claim.trace; }
   static bool GoTogether(const Item&, const Item&) { return true; }
   static bool MustGoAgain(const Result& result, Item*) { return result.busy; }
-  static absl::Duration Patience(const Item&, absl::Duration left, bool stands) {
-    return stands ? std::min(left / 2, StandingQueue::kTarget) : left / 2;
+  static absl::Duration Patience(const Item&, absl::Duration left, QueueOutlook outlook) {
+    return outlook.stands ? std::min(left / 2, StandingQueue::kTarget) : left / 2;
   }
   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);
   bool LedgerAnswers();

@@ -31,8 +31,8 @@
 //   static <hashable> KeyOf(const Item&);                          // what is likely to be locked for all who have it
 //   static bool GoTogether(const Item& first, const Item& next);   // may be in one batch
 //   static bool MustGoAgain(const Result&, Item*);                 // locked: nothing was decided; may change the item
-//   static absl::Duration Patience(const Item&, absl::Duration left, bool stands);  // of the time until its deadline,
-//                                     // so much may pass in its queue; `stands`: see StandingQueue
+//   static absl::Duration Patience(const Item&, absl::Duration left, QueueOutlook);  // of the time until its deadline,
+//                                                                                    // so much may pass in its queue
 //   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);  // one result per item, in
 //                                                                                           // their order
 //   bool LedgerAnswers();                                          // asks; called while it did not answer
@@ -235,8 +235,9 @@ bool GroupCommit<Work>::WaitsTooLong(const Item& item, size_t ahead) {
   const absl::Duration left = item.deadline - item.queued_at;
   const absl::Duration one_try = MetricsOf(item).recent_try(item.queued_at);
   const int64_t full_batches = static_cast<int64_t>(ahead) / options_.max_batch;
-  const bool stands = standing_[static_cast<size_t>(Work::QueueOf(item))].stands();
-  return one_try > left || one_try * full_batches / std::max(options_.lanes, 1) > Work::Patience(item, left, stands);
+  const QueueOutlook outlook = {standing_[static_cast<size_t>(Work::QueueOf(item))].stands(),
+                                one_try / std::max(options_.lanes, 1)};
+  return one_try > left || outlook.per_batch * full_batches > Work::Patience(item, left, outlook);
 }
 
 // What is sent again has waited before, and the slow wait for something else.
@@ -245,7 +246,8 @@ void GroupCommit<Work>::NoteWait(const typename RequestQueues<Work>::Taken& take
   if (taken.slow || taken.batch.empty()) return;
   const Item& head = taken.batch.front();
   if (head.queued_at == absl::InfinitePast()) return;
-  standing_[static_cast<size_t>(Work::QueueOf(head))].NoteTaken(now - head.queued_at, now);
+  const auto queue = static_cast<size_t>(Work::QueueOf(head));
+  standing_[queue].NoteTaken(now - head.queued_at, queues_.ready(queue) == 0, now);
 }
 
 // Slow requests wake nobody: their turn comes with time.
@@ -266,9 +268,10 @@ void GroupCommit<Work>::PauseBeforeRetry() {
 template <typename Work>
 typename RequestQueues<Work>::Taken GroupCommit<Work>::TakeBatch(size_t max_batch, bool was_slow) {
   typename RequestQueues<Work>::Taken taken;
-  const absl::Time now = clock_->Now();
+  absl::Time now;
   {
     absl::MutexLock lock(&mutex_);
+    now = clock_->Now();  // in the order in which lanes take
     if (was_slow) queues_.SlowTried();
     taken = queues_.Take(now, max_batch);
     NoteWait(taken, now);

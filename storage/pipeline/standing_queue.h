@@ -3,16 +3,23 @@
 // their place on streams meanwhile, so that others' requests are not even read.
 //
 // A queue stands once its requests have waited for longer than kTarget for a whole kInterval, and until they have waited
-// for less than a quarter of it for as long. As in CoDel (Nichols, Jacobson: Controlling Queue Delay, 2012), which
+// for less than a quarter of it for as long. One that a batch empties does not stand, however slow the ledger is. As in CoDel (Nichols, Jacobson: Controlling Queue Delay, 2012), which
 // Maurer adapts to servers' requests (Fail at Scale, 2015); the numbers are ours: a transaction of a full batch takes
 // some 50 ms, and two must be able to wait.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 
 #include "absl/time/time.h"
 
 namespace tranche::storage {
+
+// What Work::Patience may go by.
+struct QueueOutlook {
+  bool stands = false;
+  absl::Duration per_batch = absl::ZeroDuration();  // how long until the next full batch is taken, as it seems
+};
 
 // Not thread-safe.
 class StandingQueue {
@@ -21,11 +28,12 @@ class StandingQueue {
   static constexpr absl::Duration kTarget = absl::Milliseconds(100);
   static constexpr absl::Duration kInterval = absl::Seconds(1);
 
-  // A request was taken from the queue's head.
-  void NoteTaken(absl::Duration waited, absl::Time now) {
-    // Nobody came for a while, or the clock was set.
-    if (now - noted_at_ > kInterval || now < noted_at_) *this = StandingQueue();
+  // A batch was taken, whose first request has waited for so long. `emptied`: nobody else waits.
+  void NoteTaken(absl::Duration waited, bool emptied, absl::Time now) {
+    // For a while nobody waited, or the clock was set.
+    if (now - noted_at_ > std::max(kInterval, waited) || now < noted_at_) *this = StandingQueue();
     noted_at_ = now;
+    if (emptied) waited = absl::ZeroDuration();
     const bool as_it_is = stands_ ? waited >= kTarget / 4 : waited <= kTarget;
     if (as_it_is) {
       differs_since_.reset();

@@ -472,7 +472,6 @@ TEST(CommitLaneTest, AClaimThatWouldWaitTooLongIsRefusedAtOnce) {
 
 // Then those who come are refused soon, and not when they have waited for half of their time.
 TEST(CommitLaneTest, AQueueThatStandsIsKeptShort) {
-  constexpr absl::Duration kTry = absl::Milliseconds(80);
   ScriptedLedger ledger;
   Answers accepted, refused;
   PipelineOptions options = OneLane();
@@ -489,7 +488,7 @@ TEST(CommitLaneTest, AQueueThatStandsIsKeptShort) {
   };
   const auto step = [&] {
     ledger.Then([&clock](auto, auto, absl::Span<const ReservationClaim> claims) -> CommitResults {
-      clock.AdvanceBy(kTry);
+      clock.AdvanceBy(absl::Milliseconds(80));
       return AllCreated(claims);
     });
     lane.Step();

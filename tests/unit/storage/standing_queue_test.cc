@@ -5,14 +5,14 @@
 namespace tranche::storage {
 namespace {
 
-constexpr absl::Duration kStep = absl::Milliseconds(50);
-constexpr absl::Duration kLong = StandingQueue::kTarget + absl::Milliseconds(1);
-constexpr absl::Duration kShort = StandingQueue::kTarget / 4 - absl::Milliseconds(1);
+const absl::Duration kBatchEvery = absl::Milliseconds(50);
+const absl::Duration kTooLong = StandingQueue::kTarget + absl::Milliseconds(1);
+const absl::Duration kShortWait = StandingQueue::kTarget / 4 - absl::Milliseconds(1);
 
 class StandingQueueTest : public ::testing::Test {
  protected:
-  void Take(absl::Duration waited, absl::Duration for_so_long) {
-    for (const absl::Time end = now_ + for_so_long; now_ < end; now_ += kStep) queue_.NoteTaken(waited, now_);
+  void Take(absl::Duration waited, absl::Duration for_so_long, bool emptied = false, absl::Duration step = kBatchEvery) {
+    for (const absl::Time end = now_ + for_so_long; now_ < end; now_ += step) queue_.NoteTaken(waited, emptied, now_);
   }
 
   StandingQueue queue_;
@@ -20,34 +20,48 @@ class StandingQueueTest : public ::testing::Test {
 };
 
 TEST_F(StandingQueueTest, ABurstIsNone) {
-  Take(kLong, StandingQueue::kInterval - kStep);
-  Take(kShort, kStep);
-  Take(kLong, StandingQueue::kInterval);
+  Take(kTooLong, StandingQueue::kInterval - kBatchEvery);
+  Take(kShortWait, kBatchEvery);
+  Take(kTooLong, StandingQueue::kInterval);
   EXPECT_FALSE(queue_.stands()) << "between the two, somebody did not wait";
 }
 
 TEST_F(StandingQueueTest, StandsUntilTheWaitsAreShortForAsLong) {
-  Take(kLong, StandingQueue::kInterval + kStep);
+  Take(kTooLong, StandingQueue::kInterval + kBatchEvery);
   EXPECT_TRUE(queue_.stands());
   Take(StandingQueue::kTarget / 2, 3 * StandingQueue::kInterval);
   EXPECT_TRUE(queue_.stands()) << "so it looks while it is kept short";
-  Take(kShort, StandingQueue::kInterval - kStep);
+  Take(kShortWait, StandingQueue::kInterval - kBatchEvery);
   EXPECT_TRUE(queue_.stands());
-  Take(kShort, 2 * kStep);
+  Take(kShortWait, 2 * kBatchEvery);
   EXPECT_FALSE(queue_.stands());
 }
 
+TEST_F(StandingQueueTest, AQueueThatABatchEmptiesDoesNotStand) {
+  Take(kTooLong, 3 * StandingQueue::kInterval, /*emptied=*/true);
+  EXPECT_FALSE(queue_.stands()) << "the ledger is slow, that is all";
+  Take(kTooLong, StandingQueue::kInterval + kBatchEvery);
+  ASSERT_TRUE(queue_.stands());
+  Take(kTooLong, StandingQueue::kInterval + kBatchEvery, /*emptied=*/true);
+  EXPECT_FALSE(queue_.stands());
+}
+
+TEST_F(StandingQueueTest, AlsoStandsWhereBatchesAreFarBetween) {
+  Take(absl::Seconds(5), absl::Seconds(9), /*emptied=*/false, absl::Seconds(3));
+  EXPECT_TRUE(queue_.stands());
+}
+
 TEST_F(StandingQueueTest, WhatWasLongAgoIsForgotten) {
-  Take(kLong, StandingQueue::kInterval + kStep);
+  Take(kTooLong, StandingQueue::kInterval + kBatchEvery);
   now_ += StandingQueue::kInterval;
-  Take(kLong, kStep);
+  Take(kTooLong, kBatchEvery);
   EXPECT_FALSE(queue_.stands());
 }
 
 TEST_F(StandingQueueTest, AClockThatWasSetBackBeginsAnew) {
-  Take(kLong, StandingQueue::kInterval + kStep);
+  Take(kTooLong, StandingQueue::kInterval + kBatchEvery);
   now_ -= absl::Hours(1);
-  Take(kLong, kStep);
+  Take(kTooLong, kBatchEvery);
   EXPECT_FALSE(queue_.stands());
 }
 
