@@ -55,7 +55,7 @@ void EntryWait::Enter() {
 }
 
 void EntryWait::OnEntry(SaleEntry entry) {
-  // A challenge and a captcha are the buyer's to solve.
+  // A challenge and a captcha are the buyer's to solve, also if they run no scripts.
   const bool to_solve = !entry.challenge.empty() || !entry.captcha_site_key.empty();
   if (to_solve || (entry.admitted && !entry.delay.has_value())) return Finish(std::move(entry));
   if (entry.place.has_value() && !entry.place->ticket.empty()) request_.waiting_ticket = entry.place->ticket;

@@ -1,5 +1,6 @@
 // What an admitted buyer has to do for their token, and whether they have done it: a challenge, a captcha, or a delay.
-// All of it is asked for only where the policy has a challenge.
+// All of it is asked for only where the policy has a challenge. A delay takes the place of a challenge, never of a
+// captcha that can be asked for.
 #pragma once
 
 #include "absl/time/time.h"
@@ -14,7 +15,8 @@ namespace tranche::server {
 // What is asked of somebody. Pure.
 struct EntryTask {
   enum class Kind { kNothing, kChallenge, kCaptcha, kDelay } kind = Kind::kNothing;
-  int bits = 0;  // of the challenge; kCaptcha: of the one that takes its place while its provider cannot be asked
+  // Of the challenge. kCaptcha: of the one that takes its place while its provider cannot be asked, if no delay does.
+  int bits = 0;
 };
 // `tier`: null without risk rules.
 EntryTask TaskOf(const DoorPolicy& policy, const DoorTier* tier, bool without_scripts);

@@ -248,6 +248,19 @@ TEST_F(RiskTest, ACaptchaEarnsTheTokenAndWithoutItsProviderAChallengeDoes) {
   AwaitEntered(odd, HasToken);
 }
 
+TEST_F(RiskTest, WhoRunsNoScriptsIsAskedForACaptchaAndWaitsWhileItsProviderIsAway) {
+  v1::EnterSaleRequest odd = VisitOf("odd-3");
+  odd.set_without_scripts(true);
+  EXPECT_FALSE(AwaitEntered(odd, HasCaptcha).has_delay());
+  provider_.reset();
+  odd.set_captcha_response("good");
+  const v1::EnterSaleResponse instead = AwaitEntered(odd, [](const v1::EnterSaleResponse& entered) {
+    return entered.captcha_problem() == "unknown" && entered.has_delay();
+  });
+  EXPECT_FALSE(instead.has_captcha());
+  EXPECT_FALSE(instead.has_challenge());
+}
+
 TEST_F(RiskTest, WhoRunsNoScriptsWaitsAndIsLetIn) {
   v1::EnterSaleRequest visit = VisitOf("middle-1");
   visit.set_without_scripts(true);

@@ -111,7 +111,8 @@ class TRANCHE_EXPORT Client {
   void EnterSaleAsync(tranche::EnterSale request, EntryCallback callback);
 
   // Enters again and again, as each answer says and with its tickets, until the buyer is let in or must solve a
-  // challenge or a captcha (enter again with the solution and the tickets then), or until `deadline`. `on_place`, if
+  // challenge or a captcha (enter again with the solution and the tickets then), or until `deadline`. A captcha comes
+  // also to who runs no scripts: a delay, which it waits for, takes the place of a challenge only. `on_place`, if
   // given, is called with each answer before that, on a thread of the library as callbacks are: show SaleEntry::place,
   // keep its ticket, and return whether to go on. Who is not let in when it ends gets the last answer: OK, not admitted
   // or with a delay, with the tickets to go on from. While nobody is let in (WaitingPlace::sale_refusal), the buyer is

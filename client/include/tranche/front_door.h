@@ -37,7 +37,8 @@ struct EnterSale {
   BuyerHints hints = {};
   // What the widget gave for SaleEntry::captcha_site_key of the last answer; for one try.
   std::string captcha_response = {};
-  // The buyer's browser runs no scripts: where they should solve a challenge and the policy has a delay, they wait.
+  // The buyer's browser runs no scripts: where they should solve a challenge and the policy has a delay, they wait. A
+  // captcha is asked for all the same.
   bool without_scripts = false;
   // EntryDelay::ticket of the last answer, unchanged.
   std::string delay_ticket = {};
@@ -103,7 +104,7 @@ struct SaleEntry {
   // Show the captcha of the nodes' provider with this key: enter again with what it gives. Empty: none is asked for.
   std::string captcha_site_key = {};
   // Why the captcha_response of the request was not taken: "refused", or "unknown" if nobody could say, and then there
-  // is a challenge instead. Empty if there was none, or it was taken.
+  // is a challenge or a delay instead. Empty if there was none, or it was taken.
   std::string captcha_problem = {};
   // nullopt: none is asked for.
   std::optional<EntryDelay> delay = {};

@@ -36,7 +36,7 @@ struct DoorTerms {
   std::vector<DoorLimitTerms> limits = {};
   std::optional<absl::Duration> token_lifetime = {};      // nullopt: claims need no token
   std::optional<absl::Duration> challenge_lifetime = {};  // nullopt: none
-  std::optional<absl::Duration> delay = {};               // instead of it, for who runs no scripts; nullopt: none
+  std::optional<absl::Duration> delay = {};               // instead of it, not of a captcha, without scripts
   std::optional<int32_t> admitted_per_million = {};       // nullopt: no lottery
   std::optional<v1::RiskRule> risk = {};
   bool room = false;

@@ -98,7 +98,7 @@ void DoorCrowd::SendBuyer(DoorTry asks, bool last) {
 
 void DoorCrowd::SendLastBuyers() {
   for (const char* const sku : {kLimitedSku, kChallengeSku, kRoomSku, kTieredSku}) {
-    // Without scripts nobody gets in but by a delay.
+    // Without scripts nobody can solve a challenge: one of them comes only where there is a delay.
     const int buyers = kLastBuyersOfEach + (cluster_->home().books()->TermsOf(sku)->delay.has_value() ? 1 : 0);
     for (int i = 0; i < buyers; ++i) {
       ++still_waiting_;

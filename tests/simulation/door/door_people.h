@@ -20,6 +20,7 @@ std::string BotUser(int64_t number);
 // By their number: trusted ones and new ones, some of whom the shop says nothing, and some without scripts.
 DoorTry HonestBuyer(int64_t number, absl::Time now);
 // One of those who must get in at the end, whatever tier that is not refused they are in. The third runs no scripts.
+// If a captcha is asked for, they solve it.
 DoorTry LastBuyer(const std::string& sku_id, int number, absl::Time now);
 // A bot that wants this SKU, with or without scripts, and now and then with an account that the shop knows.
 DoorTry SomeBot(const std::string& sku_id, Random& random);

@@ -96,13 +96,14 @@ DoorDues DoorDuesOf(const DoorTerms& terms, const v1::RiskTier* tier, const Door
   if (!terms.challenge_lifetime.has_value()) return {};
   const int bits = tier != nullptr && tier->has_challenge_bits() ? tier->challenge_bits() : kDoorChallengeBits;
   if (bits == 0) return {};
-  if (asks.without_scripts && terms.delay.has_value()) return {.kind = DoorDues::Kind::kDelay};
-  const DoorDues challenge = {.kind = DoorDues::Kind::kChallenge, .bits = bits};
-  if (tier == nullptr || !tier->captcha()) return challenge;
+  DoorDues alone = {.kind = DoorDues::Kind::kChallenge, .bits = bits};
+  if (asks.without_scripts && terms.delay.has_value()) alone = {.kind = DoorDues::Kind::kDelay};
+  if (tier == nullptr || !tier->captcha()) return alone;
   if (asks.captcha == CaptchaVerdict::kUnknown) {
-    return {.kind = DoorDues::Kind::kChallenge, .bits = bits, .captcha_problem = "unknown"};
+    alone.captcha_problem = "unknown";
+    return alone;
   }
-  if (!asks.captcha_available) return challenge;
+  if (!asks.captcha_available) return alone;
   return {.kind = DoorDues::Kind::kCaptcha,
           .captcha_problem = asks.captcha == CaptchaVerdict::kRefused ? "refused" : ""};
 }

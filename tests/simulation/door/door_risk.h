@@ -43,7 +43,8 @@ int DoorScoreOf(const v1::RiskRule& rule, const DoorTry& asks, bool many_refusal
 // Its index.
 int DoorTierOf(const v1::RiskRule& rule, int score);
 
-// What somebody must do for their token.
+// What somebody must do for their token. Without scripts they wait instead of solving a challenge, where the policy has
+// a delay; a captcha is asked for all the same, and either takes its place while its provider cannot be asked.
 struct DoorDues {
   enum class Kind { kNothing, kChallenge, kCaptcha, kDelay } kind = Kind::kNothing;
   int bits = 0;  // of a challenge

@@ -212,6 +212,22 @@ TEST_F(ClientWaitingRoomTest, ACaptchasAnswerIsForOneTry) {
   EXPECT_TRUE(script_.enter_sale.requests[1].without_scripts());
 }
 
+TEST_F(ClientWaitingRoomTest, ACaptchaAfterADelayIsForTheBuyerAlsoWithoutScripts) {
+  Open(1);
+  tranche::v1::EnterSaleResponse asked = LetIn();
+  asked.clear_purchase_token();
+  asked.mutable_captcha()->set_site_key("a-site");
+  script_.enter_sale.answers = {Delayed("a-delay", 60), asked};
+  EntryWait::Start(*connection_, scheduler_->Now() + absl::Minutes(10),
+                   {.sku = "tv", .user = "alice", .without_scripts = true}, nullptr,
+                   [this](absl::StatusOr<SaleEntry> answer) { result_ = std::move(answer); });
+  while (!result_.has_value()) ASSERT_TRUE(scheduler_->RunNext());
+  ASSERT_TRUE(result_->ok()) << result_->status();
+  EXPECT_EQ((*result_)->captcha_site_key, "a-site");
+  EXPECT_FALSE((*result_)->delay.has_value());
+  EXPECT_EQ(script_.enter_sale.requests.size(), 2u);
+}
+
 TEST_F(ClientWaitingRoomTest, WhoIsNotLetInInTimeKeepsTheirPlace) {
   Open(1);
   script_.enter_sale.answers = {StillWaits("first", 20), StillWaits("second", 20)};

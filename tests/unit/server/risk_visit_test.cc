@@ -270,9 +270,36 @@ TEST_F(RiskVisitTest, WhoIsAskedAboutWhenTheNodeEndsIsSentElsewhere) {
   EXPECT_EQ(ReasonOf((*answer)->status()), "DRAINING");
 }
 
-TEST_F(RiskVisitTest, WhoRunsNoScriptsWaitsInstead) {
+TEST_F(RiskVisitTest, WhoRunsNoScriptsIsAskedForTheCaptchaAllTheSame) {
   v1::FrontPolicy policy = PolicyWithTiers();
   policy.mutable_challenge()->mutable_delay()->set_seconds(30);
+  door_.Set("tv", policy);
+  v1::EnterSaleRequest request = VisitOf();
+  request.set_without_scripts(true);
+  const auto asked = Enter(request);
+  ASSERT_TRUE(asked.ok()) << asked.status();
+  EXPECT_EQ(asked->captcha().site_key(), kSiteKey);
+  EXPECT_FALSE(asked->has_delay());
+  EXPECT_FALSE(asked->has_challenge());
+  request.set_captcha_response("solved");
+  captcha_.verdict = CaptchaVerdict::kUnknown;
+  const auto unknown = Enter(request);
+  ASSERT_TRUE(unknown.ok()) << unknown.status();
+  EXPECT_EQ(unknown->captcha_problem(), "unknown");
+  EXPECT_TRUE(unknown->has_delay()) << "instead of the challenge that stands in for it";
+  EXPECT_FALSE(unknown->has_challenge());
+  EXPECT_FALSE(unknown->has_captcha());
+  captcha_.verdict = CaptchaVerdict::kSolved;
+  const auto solved = Enter(request);
+  ASSERT_TRUE(solved.ok()) << solved.status();
+  EXPECT_NE(solved->purchase_token(), "");
+  EXPECT_THAT(captcha_.asked, ElementsAre("solved from 192.0.2.1", "solved from 192.0.2.1"));
+}
+
+TEST_F(RiskVisitTest, WhoRunsNoScriptsWaitsInsteadOfSolvingAChallenge) {
+  v1::FrontPolicy policy = PolicyWithTiers();
+  policy.mutable_challenge()->mutable_delay()->set_seconds(30);
+  policy.mutable_risk()->mutable_tiers(1)->clear_captcha();
   door_.Set("tv", policy);
   v1::EnterSaleRequest request = VisitOf();
   request.set_without_scripts(true);

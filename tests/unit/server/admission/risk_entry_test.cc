@@ -71,10 +71,13 @@ class RiskEntryTest : public ::testing::Test {
     visit.captcha_available = available;
     return Enter(visit);
   }
-  DoorEntry EnterWithoutScripts(const std::string& user, const std::string& ticket = "") {
+  DoorEntry EnterWithoutScripts(const std::string& user, const std::string& ticket = "",
+                                CaptchaVerdict verdict = CaptchaVerdict::kNone, bool available = true) {
     DoorVisit visit = VisitOf(user);
     visit.without_scripts = true;
     visit.delay_ticket = ticket;
+    visit.captcha = verdict;
+    visit.captcha_available = available;
     return Enter(visit);
   }
   // With a token that nobody has made.
@@ -93,8 +96,12 @@ class RiskEntryTest : public ::testing::Test {
     return entry.refused.has_value() ? entry.refused->refusal : Refusal::kNone;
   }
   const DoorCounts& counts() { return door_.door().counts(); }
-  DoorOpinion Opinion(DoorCheck check) {
-    const DoorQuestion question = {.sku_id = "tv", .user_id = "alice", .address = kRiskyHome, .hints = &hints_};
+  DoorOpinion Opinion(DoorCheck check, bool without_scripts = false) {
+    const DoorQuestion question = {.sku_id = "tv",
+                                   .user_id = "alice",
+                                   .address = kRiskyHome,
+                                   .hints = &hints_,
+                                   .without_scripts = without_scripts};
     for (DoorOpinion& opinion : door_.door().Explain(question, clock_.Now()).opinions) {
       if (opinion.check == check) return opinion;
     }
@@ -257,8 +264,43 @@ TEST_F(RiskEntryTest, OnlyWhoRunsNoScriptsGetsADelay) {
   const DoorEntry entry = Enter(VisitOf("alice"));
   EXPECT_EQ(entry.delay_ticket, "");
   EXPECT_NE(entry.challenge, "");
+}
+
+TEST_F(RiskEntryTest, ADelayReplacesNoCaptcha) {
+  OfferDelay();
+  const DoorEntry given = EnterWithoutScripts("alice");
+  ASSERT_NE(given.delay_ticket, "");
+  clock_.AdvanceBy(absl::Minutes(1));
   AskForCaptcha();
-  EXPECT_NE(EnterWithoutScripts("alice").delay_ticket, "") << "also instead of a captcha";
+  const DoorEntry asked = EnterWithoutScripts("alice", given.delay_ticket);
+  EXPECT_TRUE(asked.captcha) << "a person is wanted, whatever they have waited";
+  EXPECT_EQ(asked.delay_ticket, "");
+  EXPECT_EQ(asked.challenge, "");
+  EXPECT_EQ(asked.purchase_token, "");
+  EXPECT_NE(Opinion(DoorCheck::kRisk, /*without_scripts=*/true).detail.find("captcha"), std::string::npos)
+      << Opinion(DoorCheck::kRisk, /*without_scripts=*/true).detail;
+  const DoorEntry refused = EnterWithoutScripts("alice", given.delay_ticket, CaptchaVerdict::kRefused);
+  EXPECT_TRUE(refused.captcha);
+  EXPECT_EQ(refused.captcha_problem, "refused");
+  EXPECT_EQ(refused.purchase_token, "");
+  EXPECT_NE(EnterWithoutScripts("alice", "", CaptchaVerdict::kSolved).purchase_token, "");
+}
+
+TEST_F(RiskEntryTest, ADelayReplacesTheChallengeThatStandsInForACaptcha) {
+  OfferDelay();
+  AskForCaptcha();
+  const DoorEntry unknown = EnterWithoutScripts("alice", "", CaptchaVerdict::kUnknown);
+  EXPECT_FALSE(unknown.captcha);
+  EXPECT_EQ(unknown.captcha_problem, "unknown");
+  EXPECT_EQ(unknown.challenge, "");
+  ASSERT_NE(unknown.delay_ticket, "");
+  const DoorEntry unavailable = EnterWithoutScripts("bob", "", CaptchaVerdict::kNone, /*available=*/false);
+  EXPECT_EQ(unavailable.captcha_problem, "");
+  EXPECT_NE(unavailable.delay_ticket, "");
+  clock_.AdvanceBy(absl::Minutes(1));
+  EXPECT_TRUE(EnterWithoutScripts("alice", unknown.delay_ticket).captcha) << "the provider is back";
+  const DoorEntry waited = EnterWithoutScripts("alice", unknown.delay_ticket, CaptchaVerdict::kNone, false);
+  EXPECT_NE(waited.purchase_token, "");
 }
 
 TEST_F(RiskEntryTest, RefusedTriesOfANetworkBecomeManyAndFade) {
@@ -327,7 +369,7 @@ TEST_F(RiskEntryTest, TheCaptchasProviderIsAskedForTiersThatNeedIt) {
   EXPECT_TRUE(Needs(VisitOf("alice")).captcha);
   DoorVisit without_scripts = VisitOf("alice");
   without_scripts.without_scripts = true;
-  EXPECT_FALSE(Needs(without_scripts).captcha) << "they get the delay";
+  EXPECT_TRUE(Needs(without_scripts).captcha) << "a delay does not replace it";
   tier().refuse = true;
   Publish();
   EXPECT_FALSE(Needs(VisitOf("alice")).captcha);
