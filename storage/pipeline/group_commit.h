@@ -235,7 +235,7 @@ bool GroupCommit<Work>::WaitsTooLong(const Item& item, size_t ahead) {
   const absl::Duration left = item.deadline - item.queued_at;
   const absl::Duration one_try = MetricsOf(item).recent_try(item.queued_at);
   const int64_t full_batches = static_cast<int64_t>(ahead) / options_.max_batch;
-  const QueueOutlook outlook = {standing_[static_cast<size_t>(Work::QueueOf(item))].stands(),
+  const QueueOutlook outlook = {standing_[static_cast<size_t>(Work::QueueOf(item))].stands(item.queued_at),
                                 one_try / std::max(options_.lanes, 1)};
   return one_try > left || outlook.per_batch * full_batches > Work::Patience(item, left, outlook);
 }
@@ -375,7 +375,8 @@ template <typename Work>
 PipelineStats GroupCommit<Work>::Stats() const {
   absl::MutexLock lock(&mutex_);
   const auto slow = static_cast<int64_t>(queues_.slow());
-  const bool stands = std::any_of(standing_.begin(), standing_.end(), [](const auto& queue) { return queue.stands(); });
+  const absl::Time now = clock_->Now();
+  const bool stands = std::any_of(standing_.begin(), standing_.end(), [now](const auto& queue) { return queue.stands(now); });
   return PipelineStats{
       static_cast<int64_t>(queues_.ready()) + slow, slow, unanswered_, stands, batches_, requests_, ledger_answers_};
 }

@@ -3,7 +3,7 @@
 // their place on streams meanwhile, so that others' requests are not even read.
 //
 // A queue stands once its requests have waited for longer than kTarget for a whole kInterval, and until they have waited
-// for less than a quarter of it for as long. One that a batch empties does not stand, however slow the ledger is. As in CoDel (Nichols, Jacobson: Controlling Queue Delay, 2012), which
+// for less than half of it for as long. One that a batch empties does not stand, however slow the ledger is. As in CoDel (Nichols, Jacobson: Controlling Queue Delay, 2012), which
 // Maurer adapts to servers' requests (Fail at Scale, 2015); the numbers are ours: a transaction of a full batch takes
 // some 50 ms, and two must be able to wait.
 #pragma once
@@ -34,7 +34,8 @@ class StandingQueue {
     if (now - noted_at_ > std::max(kInterval, waited) || now < noted_at_) *this = StandingQueue();
     noted_at_ = now;
     if (emptied) waited = absl::ZeroDuration();
-    const bool as_it_is = stands_ ? waited >= kTarget / 4 : waited <= kTarget;
+    waited_ = waited;
+    const bool as_it_is = stands_ ? waited >= kTarget / 2 : waited <= kTarget;
     if (as_it_is) {
       differs_since_.reset();
     } else if (!differs_since_.has_value()) {
@@ -45,12 +46,14 @@ class StandingQueue {
     }
   }
 
-  bool stands() const { return stands_; }
+  // Not where nobody has come for a while.
+  bool stands(absl::Time now) const { return stands_ && now - noted_at_ <= std::max(kInterval, waited_); }
 
  private:
   bool stands_ = false;
   std::optional<absl::Time> differs_since_ = std::nullopt;  // waits have been of the other kind since then
   absl::Time noted_at_ = absl::InfinitePast();
+  absl::Duration waited_ = absl::ZeroDuration();  // what was noted
 };
 
 }  // namespace tranche::storage

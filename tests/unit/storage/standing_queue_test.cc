@@ -7,7 +7,7 @@ namespace {
 
 const absl::Duration kBatchEvery = absl::Milliseconds(50);
 const absl::Duration kTooLong = StandingQueue::kTarget + absl::Milliseconds(1);
-const absl::Duration kShortWait = StandingQueue::kTarget / 4 - absl::Milliseconds(1);
+const absl::Duration kShortWait = StandingQueue::kTarget / 2 - absl::Milliseconds(1);
 
 class StandingQueueTest : public ::testing::Test {
  protected:
@@ -23,46 +23,48 @@ TEST_F(StandingQueueTest, ABurstIsNone) {
   Take(kTooLong, StandingQueue::kInterval - kBatchEvery);
   Take(kShortWait, kBatchEvery);
   Take(kTooLong, StandingQueue::kInterval);
-  EXPECT_FALSE(queue_.stands()) << "between the two, somebody did not wait";
+  EXPECT_FALSE(queue_.stands(now_)) << "between the two, somebody did not wait";
 }
 
 TEST_F(StandingQueueTest, StandsUntilTheWaitsAreShortForAsLong) {
   Take(kTooLong, StandingQueue::kInterval + kBatchEvery);
-  EXPECT_TRUE(queue_.stands());
+  EXPECT_TRUE(queue_.stands(now_));
   Take(StandingQueue::kTarget / 2, 3 * StandingQueue::kInterval);
-  EXPECT_TRUE(queue_.stands()) << "so it looks while it is kept short";
+  EXPECT_TRUE(queue_.stands(now_)) << "so it looks while it is kept short";
   Take(kShortWait, StandingQueue::kInterval - kBatchEvery);
-  EXPECT_TRUE(queue_.stands());
+  EXPECT_TRUE(queue_.stands(now_));
   Take(kShortWait, 2 * kBatchEvery);
-  EXPECT_FALSE(queue_.stands());
+  EXPECT_FALSE(queue_.stands(now_));
 }
 
 TEST_F(StandingQueueTest, AQueueThatABatchEmptiesDoesNotStand) {
   Take(kTooLong, 3 * StandingQueue::kInterval, /*emptied=*/true);
-  EXPECT_FALSE(queue_.stands()) << "the ledger is slow, that is all";
+  EXPECT_FALSE(queue_.stands(now_)) << "the ledger is slow, that is all";
   Take(kTooLong, StandingQueue::kInterval + kBatchEvery);
-  ASSERT_TRUE(queue_.stands());
+  ASSERT_TRUE(queue_.stands(now_));
   Take(kTooLong, StandingQueue::kInterval + kBatchEvery, /*emptied=*/true);
-  EXPECT_FALSE(queue_.stands());
+  EXPECT_FALSE(queue_.stands(now_));
 }
 
 TEST_F(StandingQueueTest, AlsoStandsWhereBatchesAreFarBetween) {
   Take(absl::Seconds(5), absl::Seconds(9), /*emptied=*/false, absl::Seconds(3));
-  EXPECT_TRUE(queue_.stands());
+  EXPECT_TRUE(queue_.stands(now_));
 }
 
 TEST_F(StandingQueueTest, WhatWasLongAgoIsForgotten) {
   Take(kTooLong, StandingQueue::kInterval + kBatchEvery);
+  EXPECT_TRUE(queue_.stands(now_));
   now_ += StandingQueue::kInterval;
+  EXPECT_FALSE(queue_.stands(now_)) << "nobody has come since then";
   Take(kTooLong, kBatchEvery);
-  EXPECT_FALSE(queue_.stands());
+  EXPECT_FALSE(queue_.stands(now_));
 }
 
 TEST_F(StandingQueueTest, AClockThatWasSetBackBeginsAnew) {
   Take(kTooLong, StandingQueue::kInterval + kBatchEvery);
   now_ -= absl::Hours(1);
   Take(kTooLong, kBatchEvery);
-  EXPECT_FALSE(queue_.stands());
+  EXPECT_FALSE(queue_.stands(now_));
 }
 
 }  // namespace

@@ -123,7 +123,7 @@ class RoomTreeDeletedTest : public RoomRecoveryTest, public ::testing::WithParam
     explicit Node(storage::IncarnationId incarnation, storage::Clock* clock)
         : link(
               &rooms, &sessions, [incarnation] { return incarnation; }, clock) {
-      const OpenRoom room{.sku_id = "tv", .round = kRecoveredRound, .poll_interval = absl::Seconds(2)};
+      const server::OpenRoom room{.sku_id = "tv", .round = kRecoveredRound, .poll_interval = absl::Seconds(2)};
       rooms.SetRooms(absl::MakeConstSpan(&room, 1));
     }
     uint64_t Threshold() const {
