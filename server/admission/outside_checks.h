@@ -17,7 +17,7 @@ class RiskScorer {
  public:
   virtual ~RiskScorer() = default;
   // `scored` is called once, inline or on another thread, within 20 ms but for delays of the machine: 0 to 100, or
-  // nullopt without an answer in time. It must not block.
+  // nullopt without an answer in time, or at once if too many are being asked about. It must not block.
   virtual void Score(const v1::ScoreBuyerRequest& buyer, absl::AnyInvocable<void(std::optional<int>)> scored) = 0;
 };
 
@@ -25,7 +25,9 @@ enum class CaptchaVerdict : uint8_t {
   kNone,     // nothing was shown, or nobody asked the provider about it
   kSolved,   // the provider takes it
   kRefused,  // the provider does not
+  kExpired,  // it was taken before, or is too old: refused, but no sign of anything
   kUnknown,  // the provider could not be asked
+  kBusy,     // too many are being asked about: come again soon
 };
 
 // The captcha's provider. Thread-safe.

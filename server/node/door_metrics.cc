@@ -87,7 +87,7 @@ void AddHook(const char* hook, const HookCounts* counts, MetricSet* metrics) {
   add("failed", counts->failed);
   add("skipped", counts->skipped);
   metrics->AddGauge("tranche_door_hook_open", "1 while the scorer, or the captcha's provider, is not asked.",
-                    counts->open.load(std::memory_order_relaxed) ? 1 : 0, {{"hook", hook}});
+                    counts->open() ? 1 : 0, {{"hook", hook}});
 }
 
 void AddState(const DoorState& state, MetricSet* metrics) {

@@ -34,11 +34,6 @@ bool CircuitBreaker::closed() const {
   return open_for_ == absl::ZeroDuration();
 }
 
-bool CircuitBreaker::may_ask() const {
-  absl::MutexLock lock(&mutex_);
-  return open_for_ == absl::ZeroDuration() || MayProbe();
-}
-
 // A clock that was set back must not keep it open for longer.
 bool CircuitBreaker::MayProbe() const {
   if (probing_) return false;

@@ -32,9 +32,6 @@ class CircuitBreaker {
 
   // False from kFailuresToOpen failures in a row until a probe succeeds.
   bool closed() const;
-  // Whether Ask would now allow a call. Who lets others prepare a call must go by this, not by closed(): otherwise
-  // nobody comes with a probe.
-  bool may_ask() const;
 
  private:
   bool MayProbe() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);

@@ -4,11 +4,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/admission/outside_checks.h"
+#include "server/once_per.h"
 #include "server/outbound/circuit_breaker.h"
 #include "server/outbound/hook_counts.h"
 #include "server/process/periodic_task.h"
@@ -29,9 +31,9 @@ struct GrpcRiskScorerOptions {
   absl::Duration timeout = absl::Milliseconds(20);
 };
 
-// A call is made once: there is no time for a second try. One that fails, is late, or is answered with a score outside
-// of 0 to 100 counts as a failure for the breaker. Certificates and token that have changed are used within about two
-// seconds. Thread-safe.
+// A call is made once: there is no time for a second try. One that fails, is late, or is answered without a score of 0 to
+// 100 counts as a failure for the breaker, and is logged: at most once a minute of each kind. Certificates and token that
+// have changed are used within about two seconds. Thread-safe.
 class GrpcRiskScorer : public RiskScorer {
  public:
   // Of calls under way; more are not made.
@@ -58,16 +60,22 @@ class GrpcRiskScorer : public RiskScorer {
 
   // Looks at the files: not for those who call.
   void Renew();
+  void Replace(std::shared_ptr<const Link> link);
+  void DropRetired();
   std::shared_ptr<const Link> CurrentLink() const;
   // False: there are too many.
   bool BeginCall();
   void End(std::unique_ptr<Call> call, const grpc::Status& status);
+  void TellFault(const grpc::Status& status);
 
   const GrpcRiskScorerOptions options_;
   CircuitBreaker breaker_;
   HookCounts counts_;
+  OncePer faults_;
   mutable absl::Mutex mutex_;
   std::shared_ptr<const Link> link_ ABSL_GUARDED_BY(mutex_);
+  // Replaced ones that calls may still use. The last reference to a channel must not go in one of its callbacks.
+  std::vector<std::shared_ptr<const Link>> retired_ ABSL_GUARDED_BY(mutex_);
   int calls_ ABSL_GUARDED_BY(mutex_) = 0;  // under way
   std::unique_ptr<PeriodicTask> renewing_;
 };

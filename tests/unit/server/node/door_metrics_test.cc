@@ -89,7 +89,7 @@ TEST_F(DoorMetricsTest, WhatIsAskedOutsideIsShownAlsoWithoutAPolicy) {
   HookCounts counts;
   counts.answered = 7;
   counts.skipped = 2;
-  counts.open = true;
+  counts.open = [] { return true; };
   scorer_ = &counts;
   const MetricValues shown = Shown();
   const std::string name = "tranche_door_hook_total";

@@ -30,7 +30,6 @@ TEST_F(CircuitBreakerTest, OpensAfterFailuresInARowOnly) {
   EXPECT_EQ(breaker_.Ask(), Permit::kCall);
   breaker_.Note(Permit::kCall, false);
   EXPECT_FALSE(breaker_.closed());
-  EXPECT_FALSE(breaker_.may_ask());
   EXPECT_EQ(breaker_.Ask(), Permit::kNo);
 }
 
@@ -39,9 +38,7 @@ TEST_F(CircuitBreakerTest, LetsOneProbeThroughAtATimeAndClosesWhenItSucceeds) {
   clock_.AdvanceBy(CircuitBreaker::kFirstOpen - absl::Nanoseconds(1));
   EXPECT_EQ(breaker_.Ask(), Permit::kNo);
   clock_.AdvanceBy(absl::Nanoseconds(1));
-  EXPECT_TRUE(breaker_.may_ask());
   EXPECT_EQ(breaker_.Ask(), Permit::kProbe);
-  EXPECT_FALSE(breaker_.may_ask());
   EXPECT_EQ(breaker_.Ask(), Permit::kNo);
   EXPECT_FALSE(breaker_.closed());
   breaker_.Note(Permit::kProbe, true);
@@ -63,7 +60,7 @@ TEST_F(CircuitBreakerTest, StaysOpenTwiceAsLongAfterEachFailedProbe) {
   // The next time begins anew.
   Fail(CircuitBreaker::kFailuresToOpen);
   clock_.AdvanceBy(CircuitBreaker::kFirstOpen);
-  EXPECT_TRUE(breaker_.may_ask());
+  EXPECT_EQ(breaker_.Ask(), Permit::kProbe);
 }
 
 TEST_F(CircuitBreakerTest, CallsFromBeforeItOpenedChangeNothing) {
