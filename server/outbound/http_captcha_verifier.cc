@@ -1,82 +1,49 @@
 #include "server/outbound/http_captcha_verifier.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "glog/logging.h"
-#include "google/protobuf/struct.pb.h"
-#include "google/protobuf/util/json_util.h"
+#include "server/outbound/captcha_answer.h"
 
 namespace tranche::server {
 namespace {
 
-constexpr int kCaptchaPollMs = 1000;
+constexpr int kCaptchaPollMs = 250;  // also how late a probe may be
+constexpr int kDeafPollMs = 10;
 constexpr absl::Duration kTellFaultEvery = absl::Minutes(1);
 
-// The one of the error-codes that says that we are at fault, or the provider; "": none.
-std::string OurFaultIn(const google::protobuf::Struct& answer) {
-  const auto codes = answer.fields().find("error-codes");
-  if (codes == answer.fields().end()) return "";
-  for (const google::protobuf::Value& code : codes->second.list_value().values()) {
-    for (const char* const ours : {"missing-input-secret", "invalid-input-secret", "bad-request", "internal-error"}) {
-      if (code.string_value() == ours) return ours;
-    }
-  }
-  return "";
+// How long the answer took once the request could be sent, so without connecting.
+absl::Duration AnsweredIn(CURL* handle) {
+  curl_off_t total_us = 0, before_us = 0;
+  curl_easy_getinfo(handle, CURLINFO_TOTAL_TIME_T, &total_us);
+  curl_easy_getinfo(handle, CURLINFO_PRETRANSFER_TIME_T, &before_us);
+  return absl::Microseconds(total_us - before_us);
 }
 
 }  // namespace
 
-CaptchaReading ReadCaptchaAnswer(absl::string_view json) {
-  google::protobuf::Struct answer;
-  if (!google::protobuf::util::JsonStringToMessage(std::string(json), &answer).ok()) {
-    return {.verdict = CaptchaVerdict::kUnknown, .fault = "it does not answer with a JSON object"};
-  }
-  const auto success = answer.fields().find("success");
-  if (success == answer.fields().end() || success->second.kind_case() != google::protobuf::Value::kBoolValue) {
-    return {.verdict = CaptchaVerdict::kUnknown, .fault = "its answer has no \"success\" of true or false"};
-  }
-  if (success->second.bool_value()) return {.verdict = CaptchaVerdict::kSolved};
-  if (const std::string ours = OurFaultIn(answer); !ours.empty()) {
-    return {.verdict = CaptchaVerdict::kUnknown,
-            .fault = absl::StrCat("it answers ", ours,
-                                  ": see whether --captcha-secret-file belongs to "
-                                  "--captcha-site-key, and --captcha-url to both")};
-  }
-  return {.verdict = CaptchaVerdict::kRefused};
-}
-
-std::string FormEncoded(absl::string_view text) {
-  constexpr char kHex[] = "0123456789ABCDEF";
-  std::string encoded;
-  for (const unsigned char c : text) {
-    if (absl::ascii_isalnum(c) || c == '-' || c == '.' || c == '_' || c == '*') {
-      encoded.push_back(static_cast<char>(c));
-    } else {
-      encoded.push_back('%');
-      encoded.push_back(kHex[c >> 4]);
-      encoded.push_back(kHex[c & 0xf]);
-    }
-  }
-  return encoded;
-}
-
 struct HttpCaptchaVerifier::Transfer {
-  CircuitBreaker::Permit permit = CircuitBreaker::Permit::kNo;
-  absl::AnyInvocable<void(CaptchaVerdict)> verified;
-  std::string body = {};  // first without the secret
-  Idle on = {};           // once it runs
+  bool probe = false;
+  CircuitBreaker::Permit permit = CircuitBreaker::Permit::kCall;
+  absl::AnyInvocable<void(CaptchaVerdict)> verified = nullptr;  // null: a probe
+  std::string response = {}, address = {};
+  std::string body = {};  // once it runs, as `on`
+  Idle on = {};
 };
 
 HttpCaptchaVerifier::HttpCaptchaVerifier(HttpCaptchaOptions options, storage::Clock* clock)
     : options_(std::move(options)),
+      clock_(clock),
       breaker_(clock),
       faults_(kTellFaultEvery, /*max_kinds=*/16, clock),
       multi_(curl_multi_init(), &curl_multi_cleanup) {
   CHECK(multi_ != nullptr);
+  counts_.open = [this] { return !breaker_.closed(); };
   curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(kMostRequests));
   thread_ = std::thread([this] { Run(); });
 }
@@ -93,68 +60,116 @@ HttpCaptchaVerifier::~HttpCaptchaVerifier() {
 void HttpCaptchaVerifier::Verify(absl::string_view response, absl::string_view address,
                                  absl::AnyInvocable<void(CaptchaVerdict)> verified) {
   auto transfer = std::make_unique<Transfer>();
-  transfer->body = absl::StrCat("response=", FormEncoded(response));
-  if (!address.empty()) absl::StrAppend(&transfer->body, "&remoteip=", FormEncoded(address));
-  bool begun = false;
+  transfer->response = std::string(response);
+  transfer->address = std::string(address);
+  std::optional<CaptchaVerdict> at_once;
   {
     absl::MutexLock lock(&mutex_);
-    if (!stopping_ && requests_ < kMostRequests) transfer->permit = breaker_.Ask();
-    begun = transfer->permit != CircuitBreaker::Permit::kNo;
-    if (begun) {
+    if (stopping_ || !breaker_.closed()) {
+      at_once = CaptchaVerdict::kUnknown;
+    } else if (requests_ >= kMostRequests) {
+      at_once = CaptchaVerdict::kBusy;
+    } else {
       ++requests_;
       transfer->verified = std::move(verified);
       waiting_.push_back(std::move(transfer));
     }
   }
-  if (begun) {
-    curl_multi_wakeup(multi_.get());
+  if (at_once.has_value()) {
+    ++counts_.skipped;
+    verified(*at_once);
     return;
   }
-  ++counts_.skipped;
-  verified(CaptchaVerdict::kUnknown);
+  if (curl_multi_wakeup(multi_.get()) != CURLM_OK) deaf_ = true;
 }
 
 void HttpCaptchaVerifier::Run() {
   while (true) {
     std::vector<std::unique_ptr<Transfer>> begin;
-    bool stop = false;
     {
       absl::MutexLock lock(&mutex_);
+      if (stopping_) break;
       begin.swap(waiting_);
-      stop = stopping_;
     }
+    ProbeIfDue();
     for (auto& transfer : begin) Begin(std::move(transfer));
-    if (stop) break;
     int running = 0;
-    CHECK_EQ(curl_multi_perform(multi_.get(), &running), CURLM_OK);
+    if (const CURLMcode code = curl_multi_perform(multi_.get(), &running); code != CURLM_OK) {
+      LOG_EVERY_T(ERROR, 60) << "libcurl cannot go on asking the captcha's provider: " << curl_multi_strerror(code);
+      FailAll(std::exchange(running_, {}));
+    }
     TakeEnded();
-    CHECK_EQ(curl_multi_poll(multi_.get(), nullptr, 0, kCaptchaPollMs, nullptr), CURLM_OK);
+    Wait();
   }
-  for (auto& transfer : running_) {
-    curl_multi_remove_handle(multi_.get(), transfer->on.request->handle());
-    ++counts_.failed;
-    End(*transfer, CaptchaVerdict::kUnknown);
+  FailAll(std::exchange(running_, {}));
+  std::vector<std::unique_ptr<Transfer>> waiting;
+  {
+    absl::MutexLock lock(&mutex_);
+    waiting.swap(waiting_);
   }
-  running_.clear();
+  FailAll(std::move(waiting));
 }
 
-void HttpCaptchaVerifier::Begin(std::unique_ptr<Transfer> transfer) {
-  Idle on;
-  if (idle_.empty()) {
-    on.request = std::make_unique<HttpRequest>(HttpRequest::Options{.url = options_.url,
-                                                                    .timeout = options_.timeout,
-                                                                    .connect_timeout = options_.timeout,
+void HttpCaptchaVerifier::Wait() {
+  const int most_ms = deaf_ ? kDeafPollMs : kCaptchaPollMs;
+  const CURLMcode code = curl_multi_poll(multi_.get(), nullptr, 0, most_ms, nullptr);
+  if (code == CURLM_OK) return;
+  LOG_EVERY_T(ERROR, 60) << "libcurl cannot wait for the captcha's provider: " << curl_multi_strerror(code);
+  absl::SleepFor(absl::Milliseconds(kDeafPollMs));  // otherwise this thread would spin
+}
+
+// One at a time: it ends by its timeout.
+void HttpCaptchaVerifier::ProbeIfDue() {
+  if (probing_) return;
+  const absl::Time now = clock_->Now();
+  CircuitBreaker::Permit permit = CircuitBreaker::Permit::kCall;
+  if (!breaker_.closed()) {
+    permit = breaker_.Ask();
+    if (permit == CircuitBreaker::Permit::kNo) return;
+  } else if (now >= probed_at_ && now - probed_at_ < kProbeEvery) {
+    return;
+  }
+  probing_ = true;
+  probed_at_ = now;
+  auto probe = std::make_unique<Transfer>();
+  probe->probe = true;
+  probe->permit = permit;
+  probe->response = kProbeResponse;
+  Begin(std::move(probe));
+}
+
+HttpCaptchaVerifier::Idle HttpCaptchaVerifier::NewRequest(absl::Duration timeout) const {
+  Idle made;
+  made.request = std::make_unique<HttpRequest>(HttpRequest::Options{.url = options_.url,
+                                                                    .timeout = timeout,
+                                                                    .connect_timeout = timeout,
                                                                     .user_agent = "tranched",
                                                                     .kept_bytes = kMostAnswerBytes,
                                                                     .most_bytes = kMostAnswerBytes});
-    // Otherwise the end of one that waits for a name server waits, too, and the others with it.
-    curl_easy_setopt(on.request->handle(), CURLOPT_QUICK_EXIT, 1L);
+  CURL* const handle = made.request->handle();
+  // Otherwise the end of one that waits for a name server waits, too, and the others with it.
+  curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);
+  if (absl::StartsWith(options_.url, "http:")) {
     // In plaintext the secret must not leave this machine.
-    if (absl::StartsWith(options_.url, "http:")) curl_easy_setopt(on.request->handle(), CURLOPT_PROXY, "");
+    curl_easy_setopt(handle, CURLOPT_PROXY, "");
   } else {
-    on = std::move(idle_.back());
-    idle_.pop_back();
+    // Many share one connection, where the provider can do that, rather than that each opens its own. A libcurl without
+    // HTTP/2 refuses the first, and goes on without.
+    curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
+    curl_easy_setopt(handle, CURLOPT_PIPEWAIT, 1L);
   }
+  return made;
+}
+
+void HttpCaptchaVerifier::Begin(std::unique_ptr<Transfer> transfer) {
+  std::vector<Idle>& idle = transfer->probe ? idle_probes_ : idle_;
+  if (idle.empty()) {
+    transfer->on = NewRequest(transfer->probe ? kProbeTimeout : options_.timeout);
+  } else {
+    transfer->on = std::move(idle.back());
+    idle.pop_back();
+  }
+  Idle& on = transfer->on;
   if (options_.certificates != nullptr) {
     std::shared_ptr<const Certificates> current = options_.certificates->Refresh();
     if (current != on.certificates) {
@@ -162,11 +177,16 @@ void HttpCaptchaVerifier::Begin(std::unique_ptr<Transfer> transfer) {
       on.certificates = std::move(current);
     }
   }
-  transfer->body = absl::StrCat("secret=", FormEncoded(*options_.secret->Current()), "&", transfer->body);
+  transfer->body = CaptchaForm(*options_.secret->Current(), transfer->response, transfer->address);
   on.request->PreparePost(transfer->body, {"Content-Type: application/x-www-form-urlencoded", "Expect:"});
-  CHECK_EQ(curl_multi_add_handle(multi_.get(), on.request->handle()), CURLM_OK);
-  transfer->on = std::move(on);
+  const CURLMcode code = curl_multi_add_handle(multi_.get(), on.request->handle());
   running_.push_back(std::move(transfer));
+  if (code == CURLM_OK) return;
+  LOG_EVERY_T(ERROR, 60) << "libcurl cannot ask the captcha's provider: " << curl_multi_strerror(code);
+  std::vector<std::unique_ptr<Transfer>> failed;
+  failed.push_back(std::move(running_.back()));
+  running_.pop_back();
+  FailAll(std::move(failed));
 }
 
 void HttpCaptchaVerifier::TakeEnded() {
@@ -179,45 +199,55 @@ void HttpCaptchaVerifier::TakeEnded() {
     const auto found = std::find_if(running_.begin(), running_.end(), [handle](const auto& transfer) {
       return transfer->on.request->handle() == handle;
     });
-    CHECK(found != running_.end());
+    if (found == running_.end()) continue;
     const std::unique_ptr<Transfer> transfer = std::move(*found);
     running_.erase(found);
-    const CaptchaVerdict verdict = VerdictOf(transfer->on.request->TakeAnswer(result));
-    breaker_.Note(transfer->permit, verdict != CaptchaVerdict::kUnknown);
-    counts_.open = !breaker_.closed();
-    idle_.push_back(std::move(transfer->on));
-    End(*transfer, verdict);
+    TakeAnswer(*transfer, result);
   }
 }
 
-// Counts it, too.
-CaptchaVerdict HttpCaptchaVerifier::VerdictOf(const HttpRequest::Answer& answer) {
-  std::string fault;
+void HttpCaptchaVerifier::TakeAnswer(Transfer& transfer, CURLcode result) {
+  const HttpRequest::Answer answer = transfer.on.request->TakeAnswer(result);
+  const CaptchaVerdict verdict = VerdictOf(result, answer);
+  const bool answered = verdict != CaptchaVerdict::kUnknown;
+  // A probe has longer than buyers only to connect: one that is answered late says that theirs would be, too.
+  const bool late_probe =
+      transfer.probe && answered && AnsweredIn(transfer.on.request->handle()) > options_.timeout;
+  if (late_probe) TellFault("late probe", "it answers later than buyers can wait");
+  breaker_.Note(transfer.permit, answered && !late_probe);
+  if (!transfer.probe) ++(answered ? counts_.answered : answer.timed_out ? counts_.late : counts_.failed);
+  (transfer.probe ? idle_probes_ : idle_).push_back(std::move(transfer.on));
+  End(transfer, verdict);
+}
+
+CaptchaVerdict HttpCaptchaVerifier::VerdictOf(CURLcode result, const HttpRequest::Answer& answer) {
   if (answer.timed_out) {
-    ++counts_.late;
-    TellFault("it does not answer in time");
+    TellFault(curl_easy_strerror(result), "it does not answer in time");
     return CaptchaVerdict::kUnknown;
   }
   if (answer.status == 0) {
-    fault = answer.text;
-  } else if (answer.status < 200 || answer.status > 299) {
-    fault = absl::StrCat("it answers HTTP ", answer.status);
-  } else if (!answer.whole) {
-    fault = absl::StrCat("its answer is cut off, or longer than ", kMostAnswerBytes, " bytes");
-  } else {
-    CaptchaReading reading = ReadCaptchaAnswer(answer.text);
-    if (reading.verdict != CaptchaVerdict::kUnknown) {
-      ++counts_.answered;
-      return reading.verdict;
-    }
-    fault = std::move(reading.fault);
+    TellFault(curl_easy_strerror(result), answer.text);
+    return CaptchaVerdict::kUnknown;
   }
-  ++counts_.failed;
-  TellFault(fault);
-  return CaptchaVerdict::kUnknown;
+  const CaptchaReading reading = ReadCaptchaAnswer(answer.status, answer.whole, answer.text);
+  if (reading.verdict == CaptchaVerdict::kUnknown) TellFault(reading.fault, reading.fault);
+  return reading.verdict;
+}
+
+void HttpCaptchaVerifier::FailAll(std::vector<std::unique_ptr<Transfer>> transfers) {
+  for (const std::unique_ptr<Transfer>& transfer : transfers) {
+    if (transfer->on.request != nullptr) curl_multi_remove_handle(multi_.get(), transfer->on.request->handle());
+    breaker_.Note(transfer->permit, false);
+    if (!transfer->probe) ++counts_.failed;
+    End(*transfer, CaptchaVerdict::kUnknown);
+  }
 }
 
 void HttpCaptchaVerifier::End(Transfer& transfer, CaptchaVerdict verdict) {
+  if (transfer.probe) {
+    probing_ = false;
+    return;
+  }
   {
     absl::MutexLock lock(&mutex_);
     --requests_;
@@ -225,12 +255,13 @@ void HttpCaptchaVerifier::End(Transfer& transfer, CaptchaVerdict verdict) {
   transfer.verified(verdict);
 }
 
-// `what` is ours, libcurl's, or names one of the codes above: nothing that others chose, and never the secret.
-void HttpCaptchaVerifier::TellFault(const std::string& what) {
-  const std::optional<int64_t> left_out = faults_.Take(what);
+// `kind` is ours or libcurl's name of an error, so that there are few. Neither has what buyers sent, nor the secret.
+void HttpCaptchaVerifier::TellFault(const std::string& kind, const std::string& what) {
+  const std::optional<int64_t> left_out = faults_.Take(kind);
   if (!left_out.has_value()) return;
-  LOG(ERROR) << "the captcha's provider cannot be asked: " << what
-             << ". Until it can, challenges are asked for instead (and " << *left_out << " such faults before)";
+  LOG(ERROR) << "the captcha's provider gives no verdict: " << what
+             << ". While that goes on, challenges are asked for instead (and " << *left_out
+             << " such faults before)";
 }
 
 }  // namespace tranche::server

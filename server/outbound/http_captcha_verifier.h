@@ -1,9 +1,9 @@
-// Asks a captcha's provider whether a buyer has solved it, in the form that Turnstile, hCaptcha and reCAPTCHA share: a
-// POST with `secret`, `response` and `remoteip`, answered with JSON that has `success`.
+// Asks a captcha's provider whether a buyer has solved it.
 #pragma once
 
 #include <curl/curl.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -32,12 +32,21 @@ struct HttpCaptchaOptions {
   absl::Duration timeout = absl::Milliseconds(200);  // of a whole request
 };
 
-// All requests run side by side on one thread, on connections that are kept. What says that our secret or our request
-// is wrong is a failure, not a verdict about a buyer: it is logged, at most once a minute. The secret never is.
+// All requests run side by side on one thread, on connections that are kept. A question that fails is logged, at most
+// once a minute of each kind; the secret never is.
+//
+// The node asks questions of its own, too: at the start and every kProbeEvery, so that a connection is there when a buyer
+// comes (a new one takes longer than a question may), and to find out when a provider that has failed is back. Buyers
+// are not used for that: while it fails, nobody is asked about. counts() has buyers' questions only.
 class HttpCaptchaVerifier : public CaptchaVerifier {
  public:
-  // Of requests under way; more are not made.
+  // Of buyers' requests under way; who comes then is told kBusy at once.
   static constexpr size_t kMostRequests = 256;
+  static constexpr absl::Duration kProbeEvery = absl::Seconds(10);
+  // Of a whole probe. Once connected, it must be answered as soon as a buyer's question.
+  static constexpr absl::Duration kProbeTimeout = absl::Seconds(5);
+  // What a probe shows as its response. Providers refuse it.
+  static constexpr char kProbeResponse[] = "tranche-probe";
   // A longer answer is none.
   static constexpr size_t kMostAnswerBytes = 16 * 1024;
 
@@ -47,7 +56,7 @@ class HttpCaptchaVerifier : public CaptchaVerifier {
   ~HttpCaptchaVerifier() override;
 
   const std::string& site_key() const override { return options_.site_key; }
-  bool available() const override { return breaker_.may_ask(); }
+  bool available() const override { return breaker_.closed(); }
   void Verify(absl::string_view response, absl::string_view address,
               absl::AnyInvocable<void(CaptchaVerdict)> verified) override;
 
@@ -55,16 +64,28 @@ class HttpCaptchaVerifier : public CaptchaVerifier {
 
  private:
   struct Transfer;
+  // With the certificates that it was last given.
+  struct Idle {
+    std::unique_ptr<HttpRequest> request;
+    std::shared_ptr<const Certificates> certificates;
+  };
 
   void Run();
   // On the thread of Run.
+  void ProbeIfDue();
   void Begin(std::unique_ptr<Transfer> transfer);
+  Idle NewRequest(absl::Duration timeout) const;
   void TakeEnded();
-  CaptchaVerdict VerdictOf(const HttpRequest::Answer& answer);
+  void TakeAnswer(Transfer& transfer, CURLcode result);
+  CaptchaVerdict VerdictOf(CURLcode result, const HttpRequest::Answer& answer);
+  // Gives them up.
+  void FailAll(std::vector<std::unique_ptr<Transfer>> transfers);
   void End(Transfer& transfer, CaptchaVerdict verdict);
-  void TellFault(const std::string& what);
+  void Wait();
+  void TellFault(const std::string& kind, const std::string& what);
 
   const HttpCaptchaOptions options_;
+  storage::Clock* const clock_;
   CircuitBreaker breaker_;
   HookCounts counts_;
   OncePer faults_;
@@ -75,25 +96,14 @@ class HttpCaptchaVerifier : public CaptchaVerifier {
   size_t requests_ ABSL_GUARDED_BY(mutex_) = 0;  // waiting or running
   std::vector<std::unique_ptr<Transfer>> waiting_ ABSL_GUARDED_BY(mutex_);
 
+  std::atomic<bool> deaf_{false};  // a wakeup has failed, so the thread must look by itself
+
   // Of the thread.
   std::vector<std::unique_ptr<Transfer>> running_;
-  // With the certificates that each was last given.
-  struct Idle {
-    std::unique_ptr<HttpRequest> request;
-    std::shared_ptr<const Certificates> certificates;
-  };
-  std::vector<Idle> idle_;
+  std::vector<Idle> idle_, idle_probes_;
+  bool probing_ = false;
+  absl::Time probed_at_ = absl::InfinitePast();
   std::thread thread_;  // last: it uses the others
 };
-
-// What a provider's answer with a 2xx says of the buyer, and for kUnknown why: "" or a sentence for operators. Pure.
-struct CaptchaReading {
-  CaptchaVerdict verdict = CaptchaVerdict::kUnknown;
-  std::string fault = {};
-};
-CaptchaReading ReadCaptchaAnswer(absl::string_view json);
-
-// `text` as a value of application/x-www-form-urlencoded.
-std::string FormEncoded(absl::string_view text);
 
 }  // namespace tranche::server
