@@ -12,11 +12,15 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "tests/support/logged_lines.h"
 
 namespace tranche::server {
 namespace {
+
+constexpr int kNoScore = -1000;  // the field is left out
 
 // A score, an error, or nullopt: no answer until Release.
 using Answer = std::optional<std::pair<grpc::Status, int>>;
@@ -49,7 +53,7 @@ class ScriptedScorer : public v1::RiskScorerService::CallbackService {
         return reactor;
       }
     }
-    response->set_risk_score(answer.has_value() ? answer->second : 0);
+    if (answer.has_value() && answer->second != kNoScore) response->set_risk_score(answer->second);
     reactor->Finish(answer.has_value() ? answer->first : grpc::Status::OK);
     return reactor;
   }
@@ -98,12 +102,12 @@ TEST(GrpcRiskScorerTest, TellsTheScoreOfTheBuyer) {
   buyer.set_user_id("ada");
   EXPECT_EQ(ScoreNow(scorer, buyer), 0);
   EXPECT_EQ(scorer.counts().answered, 2);
-  EXPECT_FALSE(scorer.counts().open);
+  EXPECT_FALSE(scorer.counts().open());
 }
 
 TEST(GrpcRiskScorerTest, ScoresOutOfRangeAndErrorsAreNoAnswers) {
   for (const Answer& answer :
-       {Told(-1), Told(101), Answer(std::make_pair(grpc::Status(grpc::StatusCode::INTERNAL, "no"), 5))}) {
+       {Told(-1), Told(101), Told(kNoScore), Answer(std::make_pair(grpc::Status(grpc::StatusCode::INTERNAL, "no"), 5))}) {
     ScriptedScorer server([&](const v1::ScoreBuyerRequest&) { return answer; });
     storage::FakeClock clock;
     GrpcRiskScorer scorer({.address = server.address(), .timeout = kPatient}, &clock);
@@ -130,13 +134,30 @@ TEST(GrpcRiskScorerTest, OneThatIsGoneIsNotAskedForAWhileAndThenIsAgain) {
   storage::FakeClock clock;
   GrpcRiskScorer scorer({.address = address, .timeout = kPatient}, &clock);
   for (int i = 0; i < CircuitBreaker::kFailuresToOpen; ++i) EXPECT_EQ(ScoreNow(scorer), std::nullopt);
-  EXPECT_TRUE(scorer.counts().open);
+  EXPECT_TRUE(scorer.counts().open());
   EXPECT_EQ(ScoreNow(scorer), std::nullopt);
   EXPECT_EQ(scorer.counts().skipped, 1);
   EXPECT_EQ(scorer.counts().failed, CircuitBreaker::kFailuresToOpen);
   clock.AdvanceBy(CircuitBreaker::kFirstOpen);
   EXPECT_EQ(ScoreNow(scorer), std::nullopt);
   EXPECT_EQ(scorer.counts().failed, CircuitBreaker::kFailuresToOpen + 1);
+}
+
+TEST(GrpcRiskScorerTest, FaultsAreLoggedOnceAMinuteByCode) {
+  std::atomic<int> calls{0};
+  ScriptedScorer server([&](const v1::ScoreBuyerRequest&) {
+    return std::make_pair(grpc::Status(grpc::StatusCode::INTERNAL, absl::StrCat("broken ", ++calls)), 0);
+  });
+  storage::FakeClock clock;
+  testing::LoggedLines logged;
+  GrpcRiskScorer scorer({.address = server.address(), .timeout = kPatient}, &clock);
+  ScoreNow(scorer);
+  ScoreNow(scorer);
+  clock.AdvanceBy(absl::Minutes(1));
+  ScoreNow(scorer);
+  ASSERT_EQ(logged.lines().size(), 2U) << "another message is no other kind";
+  EXPECT_TRUE(absl::StrContains(logged.lines()[0], "INTERNAL: broken 1")) << logged.lines()[0];
+  EXPECT_TRUE(absl::StrContains(logged.lines()[1], "and 1 such faults before")) << logged.lines()[1];
 }
 
 TEST(GrpcRiskScorerTest, AsksForABoundedNumberAtOnceAndEndsThemAllWhenItIsDestroyed) {
