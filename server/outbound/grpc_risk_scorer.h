@@ -31,9 +31,9 @@ struct GrpcRiskScorerOptions {
   absl::Duration timeout = absl::Milliseconds(20);
 };
 
-// A call is made once: there is no time for a second try. One that fails, is late, or is answered without a score of 0 to
-// 100 counts as a failure for the breaker, and is logged: at most once a minute of each kind. Certificates and token that
-// have changed are used within about two seconds. Thread-safe.
+// A call is made once: there is no time for a second try. One that fails, is late, or is answered without a score of 0
+// to 100 counts as a failure for the breaker, and is logged: at most once a minute of each kind. Certificates and token
+// that have changed are used within about two seconds. Thread-safe.
 class GrpcRiskScorer : public RiskScorer {
  public:
   // Of calls under way; more are not made.

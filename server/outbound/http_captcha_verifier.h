@@ -35,9 +35,9 @@ struct HttpCaptchaOptions {
 // All requests run side by side on one thread, on connections that are kept. A question that fails is logged, at most
 // once a minute of each kind; the secret never is.
 //
-// The node asks questions of its own, too: at the start and every kProbeEvery, so that a connection is there when a buyer
-// comes (a new one takes longer than a question may), and to find out when a provider that has failed is back. Buyers
-// are not used for that: while it fails, nobody is asked about. counts() has buyers' questions only.
+// The node asks questions of its own, too: at the start and every kProbeEvery, so that a connection is there when a
+// buyer comes (a new one takes longer than a question may), and to find out when a provider that has failed is back.
+// Buyers are not used for that: while it fails, nobody is asked about. counts() has buyers' questions only.
 class HttpCaptchaVerifier : public CaptchaVerifier {
  public:
   // Of buyers' requests under way; who comes then is told kBusy at once.
