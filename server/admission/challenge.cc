@@ -68,9 +68,19 @@ std::string SignatureOf(const FrontKeys::Key& key, absl::string_view parameters)
   return absl::BytesToHexString({reinterpret_cast<const char*>(hash.data()), hash.size()});
 }
 
-std::string BindingOf(const FrontKeys::Key& key, absl::string_view sku_id, absl::string_view user_id) {
+std::string BindingOf(const FrontKeys::Key& key, absl::string_view sku_id, absl::string_view user_id,
+                      ChallengeRole role) {
+  const absl::string_view purpose =
+      role == ChallengeRole::kStandsIn ? "tranche-challenge-stands-in-v1" : "tranche-challenge-binding-v1";
   return absl::BytesToHexString(
-      KeyedBlake2b(key.challenge_key, LengthDelimited({"tranche-challenge-binding-v1", sku_id, user_id}), kNonceBytes));
+      KeyedBlake2b(key.challenge_key, LengthDelimited({purpose, sku_id, user_id}), kNonceBytes));
+}
+
+bool IsBoundTo(const FrontKeys::Key& key, absl::string_view binding, absl::string_view sku_id,
+               absl::string_view user_id, ChallengeRole role) {
+  const bool stands_in = SameBytes(BindingOf(key, sku_id, user_id, ChallengeRole::kStandsIn), binding);
+  if (stands_in || role == ChallengeRole::kStandsIn) return stands_in;
+  return SameBytes(BindingOf(key, sku_id, user_id, ChallengeRole::kPlain), binding);
 }
 
 // Null: it is no object, or has no such member.
@@ -143,7 +153,7 @@ bool IsSolved(const ClaimedSolution& claimed) {
 
 std::optional<IssuedChallenge> IssueChallenge(const FrontKeys& keys, absl::string_view sku_id,
                                               absl::string_view user_id, int bits, absl::Duration lifetime,
-                                              absl::Time now) {
+                                              absl::Time now, ChallengeRole role) {
   const FrontKeys::Key* const key = keys.current();
   if (key == nullptr) return std::nullopt;
   const std::string random = absl::BytesToHexString(RandomBytes(2 * kNonceBytes));
@@ -152,7 +162,7 @@ std::optional<IssuedChallenge> IssueChallenge(const FrontKeys& keys, absl::strin
                                 .expires_at_s = absl::ToUnixSeconds(now + lifetime),
                                 .nonce = random.substr(0, 2 * kNonceBytes),
                                 .salt = random.substr(2 * kNonceBytes),
-                                .binding = BindingOf(*key, sku_id, user_id)};
+                                .binding = BindingOf(*key, sku_id, user_id, role)};
   const std::string parameters = ParametersOf(terms);
   return IssuedChallenge{.json = absl::StrCat(R"({"parameters":)", parameters, R"(,"signature":")",
                                               SignatureOf(*key, parameters), R"("})"),
@@ -160,7 +170,7 @@ std::optional<IssuedChallenge> IssueChallenge(const FrontKeys& keys, absl::strin
 }
 
 std::string ChallengeProblem(const FrontKeys& keys, absl::string_view solution, absl::string_view sku_id,
-                             absl::string_view user_id, int bits, absl::Time now) {
+                             absl::string_view user_id, int bits, absl::Time now, ChallengeRole role) {
   const std::optional<ClaimedSolution> claimed = ReadSolution(solution);
   if (!claimed.has_value()) return "unreadable";
   const FrontKeys::Key* const key = keys.Find(claimed->terms.key_id);
@@ -168,7 +178,7 @@ std::string ChallengeProblem(const FrontKeys& keys, absl::string_view solution, 
     return "unreadable";
   }
   if (now >= absl::FromUnixSeconds(claimed->terms.expires_at_s)) return "expired";
-  if (!SameBytes(BindingOf(*key, sku_id, user_id), claimed->terms.binding) &&
+  if (!IsBoundTo(*key, claimed->terms.binding, sku_id, user_id, role) &&
       !storage::Mutated(storage::Mutation::kChallengeForAnybody)) {
     return "not_for_this";
   }

@@ -31,27 +31,23 @@ DoorOpinion Refuses(DoorCheck check, quota::Refused refused, std::string detail)
 
 std::string ChallengeText(int bits) { return absl::StrCat("a challenge of ", bits, " bits"); }
 
-std::string DelayText(absl::Duration delay) { return absl::StrCat("a delay of ", absl::FormatDuration(delay)); }
-
-std::string TaskText(const DoorPolicy& policy, const EntryTask& task, bool without_scripts) {
-  const bool waits = without_scripts && policy.challenge.has_value() && policy.challenge->delay.has_value();
+std::string TaskText(const DoorPolicy& policy, const EntryTask& task) {
   switch (task.kind) {
     case EntryTask::Kind::kNothing:
       break;
     case EntryTask::Kind::kChallenge:
       return ChallengeText(task.bits);
     case EntryTask::Kind::kCaptcha:
-      return absl::StrCat("a captcha, or ", waits ? DelayText(*policy.challenge->delay) : ChallengeText(task.bits),
-                          " while its provider cannot be asked");
+      return absl::StrCat("a captcha, or ", ChallengeText(task.bits), " while its provider cannot be asked");
     case EntryTask::Kind::kDelay:
-      return DelayText(*policy.challenge->delay);
+      return absl::StrCat("a delay of ", absl::FormatDuration(*policy.challenge->delay));
   }
   return "nothing to solve";
 }
 
 // Of a tier that does not refuse.
 std::string EffectsOf(const DoorPolicy& policy, const DoorTier& tier, bool without_scripts) {
-  std::string text = TaskText(policy, TaskOf(policy, &tier, without_scripts), without_scripts);
+  std::string text = TaskText(policy, TaskOf(policy, &tier, without_scripts));
   if (tier.tries > 1) absl::StrAppend(&text, "; an EnterSale counts as ", tier.tries, " tries");
   if (tier.lottery_percent < kWholeLottery) {
     absl::StrAppend(&text, "; ", tier.lottery_percent, " % of those whom the lottery admits");

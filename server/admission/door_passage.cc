@@ -14,9 +14,8 @@ using quota::GateVerdict;
 
 namespace {
 
-bool IsLimitOfBuyer(DoorCheck check) {
-  return check == DoorCheck::kLimitUser || check == DoorCheck::kLimitAddress || check == DoorCheck::kLimitToken;
-}
+// That by address would count what many people at one network do.
+bool IsLimitOfOne(DoorCheck check) { return check == DoorCheck::kLimitUser || check == DoorCheck::kLimitToken; }
 
 }  // namespace
 
@@ -143,11 +142,13 @@ bool DoorPassage::AllHaveTokens() const {
   });
 }
 
-// What buyers' luck or other buyers refuse does not count, nor what this node cannot judge.
+// What buyers' luck or other buyers refuse does not count, nor what this node cannot judge. Old tokens, and those of
+// keys that are gone, are honest buyers', too.
 void DoorPassage::CountAtNetwork(const Stop& stop) const {
   const Line& line = line_states_[stop.line];
-  const bool wrong_token = stop.check == DoorCheck::kPurchaseToken && line.token.has_value();
-  if (!wrong_token && (!IsLimitOfBuyer(stop.check) || stop.no_room)) return;
+  const bool wrong_token = stop.check == DoorCheck::kPurchaseToken && line.token.has_value() &&
+                           line.token->problem == TokenProblem::kNotForThis;
+  if (!wrong_token && (!IsLimitOfOne(stop.check) || stop.no_room)) return;
   if (const DoorPolicy* const policy = PolicyOf(line)) {
     CountNetworkRefusal(view_, *policy, lines_[stop.line].visitor->address, now_);
   }

@@ -13,11 +13,6 @@
 namespace tranche::server {
 namespace {
 
-bool NeedsScore(const DoorRisk& risk, const DoorVisit& visit) {
-  const bool said = visit.hints != nullptr && visit.hints->has_risk_score();
-  return risk.ask_scorer && !said && !visit.scored.has_value();
-}
-
 bool TierAsksForCaptcha(const DoorPolicy& policy, const DoorTier& tier, const DoorVisit& visit) {
   return !tier.refuse && TaskOf(policy, &tier, visit.without_scripts).kind == EntryTask::Kind::kCaptcha;
 }
@@ -56,6 +51,11 @@ JudgedRisk JudgeRisk(const DoorView& view, const DoorPolicy& policy, RiskFacts f
   facts.many_refusals = HasManyRefusals(view, policy, address, now);
   const int score = RiskScore(risk, facts, now);
   return {score, &TierOf(risk, score)};
+}
+
+bool NeedsScore(const DoorRisk& risk, const DoorVisit& visit) {
+  const bool said = visit.hints != nullptr && visit.hints->has_risk_score();
+  return risk.ask_scorer && !said && !visit.scored.has_value();
 }
 
 RiskFacts FactsOf(const DoorVisit& visit) {

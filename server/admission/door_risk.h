@@ -20,6 +20,9 @@ JudgedRisk JudgeRisk(const DoorView& view, const DoorPolicy& policy, RiskFacts f
 
 RiskFacts FactsOf(const DoorVisit& visit);
 
+// The rules ask the scorer, and nobody has said a score yet.
+bool NeedsScore(const DoorRisk& risk, const DoorVisit& visit);
+
 // The room would let them in now, or this part of those whom the lottery admits has them; true without either. Counts
 // nobody. `lottery_percent`: as in DoorTier. Thread-safe.
 bool MayBeAdmitted(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, int lottery_percent,

@@ -87,6 +87,8 @@ struct DoorCounts {
   std::atomic<uint64_t> captchas_asked{0};
   std::atomic<uint64_t> captchas_solved{0};
   std::atomic<uint64_t> captchas_refused{0};
+  std::atomic<uint64_t> captchas_expired{0};
+  std::atomic<uint64_t> captchas_replaced{0};  // a challenge was issued instead
   std::atomic<uint64_t> delays_given{0};
   std::atomic<uint64_t> delays_waited{0};
   // EnterSales by the tier that risk rules gave, from 1: [0] is the first.

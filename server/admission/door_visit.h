@@ -31,6 +31,8 @@ struct DoorVisit {
   // For risk rules, captchas and delays; see EnterSaleRequest and RiskFacts.
   const v1::BuyerHints* hints = nullptr;  // null: none
   std::optional<int> scored = {};
+  bool can_score = false;    // this node has a scorer
+  bool score_asked = false;  // it was asked, whether it has answered or not
   bool without_scripts = false;
   absl::string_view delay_ticket = {};  // "": none
   CaptchaVerdict captcha = CaptchaVerdict::kNone;
@@ -63,7 +65,9 @@ struct DoorEntry {
   absl::Time challenge_expires_at = absl::InfinitePast();
   std::string challenge_problem = {};                 // why the solution that came was not taken
   absl::Duration retry_after = absl::ZeroDuration();  // not admitted: enter again after that
-  std::optional<DoorLottery> lottery = {};            // without its key
+  // Without its key. Its threshold is that of the buyer's tier, a part of the round's: it admits exactly those whom the
+  // answer admits, but buyers who compare can find out that there are tiers.
+  std::optional<DoorLottery> lottery = {};
   uint64_t rank = 0;                                  // in the lottery
   std::optional<DoorRoom> room = {};                  // without its key
   std::optional<RoomPlace> place = {};                // in the room; set if `room` is

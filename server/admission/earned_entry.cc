@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/string_view.h"
 #include "server/admission/challenge.h"
 #include "server/admission/delay_ticket.h"
 #include "storage/mutation.h"
@@ -15,21 +16,22 @@ namespace {
 
 void AddOne(std::atomic<uint64_t>& count) { count.fetch_add(1, std::memory_order_relaxed); }
 
-EarnedEntry EarnByChallenge(const FrontKeys& keys, const DoorPolicy& policy, int bits, const DoorVisit& visit,
-                            absl::Time now, DoorCounts& counts, DoorEntry* entry) {
+EarnedEntry EarnByChallenge(const FrontKeys& keys, const DoorPolicy& policy, int bits, ChallengeRole role,
+                            const DoorVisit& visit, absl::Time now, DoorCounts& counts, DoorEntry* entry) {
   EarnedEntry result;
   if (!visit.challenge_solution.empty()) {
+    // A plain one, too: while a captcha cannot be asked for, it is no cheaper than what is asked.
     entry->challenge_problem = ChallengeProblem(keys, visit.challenge_solution, visit.sku_id, visit.user_id, bits, now);
     if (entry->challenge_problem.empty()) {
       AddOne(counts.challenges_solved);
       return {.earned = true};
     }
     AddOne(counts.challenges_refused);
-    result.wrong = entry->challenge_problem != "expired" && entry->challenge_problem != "too_easy";
+    result.wrong = entry->challenge_problem == "wrong" || entry->challenge_problem == "not_for_this";
   }
   // There is a current key: who calls has looked.
   if (std::optional<IssuedChallenge> issued =
-          IssueChallenge(keys, visit.sku_id, visit.user_id, bits, policy.challenge->lifetime, now)) {
+          IssueChallenge(keys, visit.sku_id, visit.user_id, bits, policy.challenge->lifetime, now, role)) {
     entry->challenge = std::move(issued->json);
     entry->challenge_expires_at = issued->expires_at;
     AddOne(counts.challenges_issued);
@@ -67,7 +69,32 @@ EarnedEntry EarnByDelay(const FrontKeys& keys, const DoorPolicy& policy, const D
   return {};
 }
 
-// A solved challenge earns nothing here while the provider can be asked: it would be the cheaper way.
+absl::string_view CaptchaProblem(CaptchaVerdict verdict) {
+  switch (verdict) {
+    case CaptchaVerdict::kRefused:
+      return "refused";
+    case CaptchaVerdict::kExpired:
+      return "expired";
+    case CaptchaVerdict::kUnknown:
+    case CaptchaVerdict::kBusy:
+      return "unknown";
+    case CaptchaVerdict::kNone:
+    case CaptchaVerdict::kSolved:
+      break;
+  }
+  return "";
+}
+
+// Who was given a challenge in the captcha's place has solved it, though a captcha can be asked for again.
+bool HasSolvedStandIn(const FrontKeys& keys, int bits, const DoorVisit& visit, absl::Time now) {
+  return !visit.challenge_solution.empty() &&
+         ChallengeProblem(keys, visit.challenge_solution, visit.sku_id, visit.user_id, bits, now,
+                          ChallengeRole::kStandsIn)
+             .empty();
+}
+
+// No other solved challenge earns anything here while the provider can be asked: it would be the cheaper way. So one
+// answer that is late leads to another captcha, not to a challenge.
 EarnedEntry EarnByCaptcha(const FrontKeys& keys, const DoorPolicy& policy, int bits, const DoorVisit& visit,
                           absl::Time now, DoorCounts& counts, DoorEntry* entry) {
   const bool shown = visit.captcha != CaptchaVerdict::kNone;
@@ -76,15 +103,18 @@ EarnedEntry EarnByCaptcha(const FrontKeys& keys, const DoorPolicy& policy, int b
     return {.earned = true};
   }
   const bool refused = visit.captcha == CaptchaVerdict::kRefused;
-  const bool unknown = visit.captcha == CaptchaVerdict::kUnknown;
   if (refused) AddOne(counts.captchas_refused);
-  if (refused || unknown) entry->captcha_problem = refused ? "refused" : "unknown";
-  if (unknown || !visit.captcha_available) {
-    EarnedEntry instead = MayWait(policy, visit.without_scripts)
-                              ? EarnByDelay(keys, policy, visit, now, counts, entry)
-                              : EarnByChallenge(keys, policy, bits, visit, now, counts, entry);
+  if (visit.captcha == CaptchaVerdict::kExpired) AddOne(counts.captchas_expired);
+  entry->captcha_problem = std::string(CaptchaProblem(visit.captcha));
+  if (!visit.captcha_available) {
+    EarnedEntry instead = EarnByChallenge(keys, policy, bits, ChallengeRole::kStandsIn, visit, now, counts, entry);
+    if (!entry->challenge.empty()) AddOne(counts.captchas_replaced);
     instead.wrong = instead.wrong || refused;
     return instead;
+  }
+  if (HasSolvedStandIn(keys, bits, visit, now)) {
+    AddOne(counts.challenges_solved);
+    return {.earned = true, .wrong = refused};
   }
   entry->captcha = true;
   AddOne(counts.captchas_asked);
@@ -115,7 +145,7 @@ EarnedEntry EarnEntry(const FrontKeys& keys, const DoorPolicy& policy, const Doo
     case EntryTask::Kind::kNothing:
       break;
     case EntryTask::Kind::kChallenge:
-      return EarnByChallenge(keys, policy, task.bits, visit, now, counts, entry);
+      return EarnByChallenge(keys, policy, task.bits, ChallengeRole::kPlain, visit, now, counts, entry);
     case EntryTask::Kind::kCaptcha:
       return EarnByCaptcha(keys, policy, task.bits, visit, now, counts, entry);
     case EntryTask::Kind::kDelay:

@@ -16,6 +16,9 @@
 namespace tranche::server {
 namespace {
 
+// Who must come again so that the scorer can be asked about them.
+constexpr absl::Duration kScoredNextTime = absl::Milliseconds(250);
+
 // A ticket's times are cut to microseconds: who comes back as it says is not too early.
 constexpr absl::Duration kTicketRounding = absl::Milliseconds(1);
 
@@ -29,8 +32,8 @@ absl::Duration UntilCountable(const DoorView& view, const DoorPolicy& policy, ab
   return verdict.taken || verdict.by_shared ? absl::ZeroDuration() : verdict.wait;
 }
 
-// Tells the buyer's place in the lottery, and the threshold that counts for them. True: there is room for them, or
-// there is no lottery.
+// Tells the buyer's place in the lottery, and the threshold that counts for them: their tier's part, so that the answer
+// is consistent. Who compares thresholds can find out tiers. True: there is room for them, or there is no lottery.
 bool Draw(const DoorPolicy& policy, const DoorTier* tier, absl::string_view user_id, DoorEntry* entry) {
   if (!policy.lottery.has_value()) return true;
   entry->lottery = policy.lottery;
@@ -68,6 +71,10 @@ DoorEntry EntryPassage::Go() {
   if (tier_ != nullptr) entry.tier = tier_->number;
   entry.admitted = Admit(*policy, &entry);
   // Who was to be scored later: their turn has come in this moment.
+  if (entry.admitted && LacksScore(*policy)) {
+    tries_.GiveBack();
+    return RefuseUnscored();
+  }
   if (entry.admitted && TierRefuses()) return Refuse(DoorCheck::kRisk, DeniedAtTheDoor());
   if (entry.admitted && (listed_ || EarnsToken(*policy, &entry))) {
     if (!listed_) {
@@ -82,12 +89,23 @@ DoorEntry EntryPassage::Go() {
   return entry;
 }
 
+bool EntryPassage::LacksScore(const DoorPolicy& policy) const {
+  return !listed_ && policy.risk.has_value() && visit_.can_score && !visit_.score_asked &&
+         NeedsScore(*policy.risk, visit_);
+}
+
+DoorEntry EntryPassage::RefuseUnscored() {
+  return Refuse(DoorCheck::kLimitUser, RateLimited(RateKeyKind::kUser, kScoredNextTime));
+}
+
 bool EntryPassage::TierRefuses() const {
   return tier_ != nullptr && tier_->refuse && !storage::Mutated(storage::Mutation::kRefusedTierEnters);
 }
 
 std::optional<DoorEntry> EntryPassage::JudgeByRisk(const DoorPolicy& policy) {
   if (!policy.risk.has_value()) return std::nullopt;
+  // Whether it was needed has changed since the caller looked: buyers could time their visits so.
+  if (LacksScore(policy) && NeedsOfVisit(view_, visit_, now_).score) return RefuseUnscored();
   tier_ = JudgeRisk(view_, policy, FactsOf(visit_), visit_.address, now_).tier;
   counts_.Judged(tier_->number);
   if (!TierRefuses() || IsScoredLater(view_, policy, visit_, now_)) return std::nullopt;
@@ -102,7 +120,7 @@ std::optional<DoorEntry> EntryPassage::TakeTries(const DoorPolicy& policy, Limit
   if (!refusal.has_value()) return std::nullopt;
   if (refusal->no_room) {
     counts_.parked_full.fetch_add(1, std::memory_order_relaxed);
-  } else if (part == LimitPart::kBuyer) {
+  } else if (refusal->kind == RateKeyKind::kUser || refusal->kind == RateKeyKind::kToken) {
     CountNetworkRefusal(view_, policy, visit_.address, now_);
   }
   return Refuse(CheckOfLimit(refusal->kind), RateLimited(refusal->kind, refusal->retry_after));

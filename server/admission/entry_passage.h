@@ -31,6 +31,9 @@ class EntryPassage {
   // Finds the tier. Its refusal, if it refuses.
   std::optional<DoorEntry> JudgeByRisk(const DoorPolicy& policy);
   bool TierRefuses() const;
+  // The scorer was not asked, and could have been: nobody is judged as unscored for that.
+  bool LacksScore(const DoorPolicy& policy) const;
+  DoorEntry RefuseUnscored();
   std::optional<DoorEntry> TakeTries(const DoorPolicy& policy, LimitPart part);
   // Of an admitted buyer: true if nothing is left to do; otherwise the entry says what is.
   bool EarnsToken(const DoorPolicy& policy, DoorEntry* entry);

@@ -117,6 +117,11 @@ DoorEntry FrontDoor::Enter(const DoorVisit& visit, absl::Time now, absl::Time de
   return entry;
 }
 
+quota::Refused FrontDoor::HoldBack(absl::Duration retry_after) {
+  counts_.Refused(DoorCheck::kLimitUser);
+  return RateLimited(RateKeyKind::kUser, retry_after);
+}
+
 DoorNeeds FrontDoor::NeedsOf(const DoorVisit& visit, absl::Time now) const {
   const std::shared_ptr<const DoorView> view = View();
   // Nobody is let in, also not through a room.

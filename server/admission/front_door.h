@@ -80,13 +80,18 @@ class FrontDoor : public quota::SaleGate {
   // does not go by it, since nobody outside should be asked in vain. Counts no try.
   DoorNeeds NeedsOf(const DoorVisit& visit, absl::Time now) const;
 
+  // The answer to a visit that does not come so far, since too many are asked about outside at once; counted as one
+  // that the limit by user refuses, but for the policy's counts of tries.
+  quota::Refused HoldBack(absl::Duration retry_after);
+
   // One try, like a claim, or as many as the risk rules say; then the lottery or the room, what is to be done for the
   // token, and the token. The limit by SKU counts it only
   // if it would earn what it came for. Does not check terms or units: that nobody may enter, the caller says. Then, and
   // while a service mode limits, nobody is let in through a room, also not who is on the list of those who are let in:
   // they have a place, and are not counted; at other times they have none. A buyer is counted as one who waits once in
   // their interval at this node, whatever tickets they show. A solution is only looked at where the policy asks for
-  // one; verifying it takes about 0.1 ms. `deadline`: as for Check.
+  // one; verifying it takes about 0.1 ms. Where a score is needed by now that the caller could have asked for and did
+  // not, since NeedsOf said otherwise, they are refused for a moment. `deadline`: as for Check.
   DoorEntry Enter(const DoorVisit& visit, absl::Time now, absl::Time deadline);
 
   // What all checks say, in their order, by one state. Counts no try.

@@ -56,6 +56,8 @@ class LimitTries {
   // buyer's next one each time.
   std::optional<Refusal> Take(const DoorPolicy& policy, const LimitSubjects& subjects, LimitPart part);
 
+  // Nothing is counted any more: the try is refused for what is no fault of the buyer's.
+  void GiveBack();
   // Go on after that: the longest of all waits.
   absl::Duration wait() const { return wait_; }
   // Counts the limits that make wait.
@@ -72,7 +74,6 @@ class LimitTries {
   // Why the wait that is known by now cannot be.
   std::optional<Refusal> CheckWait() const;
   std::optional<Refusal> TakeAt(const DoorPolicy& policy, const DoorLimit& limit, const LimitSubjects& subjects);
-  void GiveBack();
 
   const DoorView& view_;
   const absl::Time now_;

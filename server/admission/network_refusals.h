@@ -12,7 +12,9 @@
 
 namespace tranche::server {
 
-// The policy has refused a try from this address. "": not known, so it is not counted. Thread-safe.
+// The policy has refused a try from this address, for what a person does not do: too many tries of a user or with a
+// token, or what is wrong or another's. Refusals by the limit by address do not count: a crowded network would drive
+// itself up. "": not known, so it is not counted. Thread-safe.
 void CountNetworkRefusal(const DoorView& view, const DoorPolicy& policy, absl::string_view address, absl::Time now);
 
 // As many as the rule says. False where none asks, or nothing can be said. Counts nothing. Thread-safe.

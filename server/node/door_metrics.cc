@@ -65,6 +65,8 @@ void AddRisk(const DoorCounts& counts, MetricSet* metrics) {
   captcha("asked", counts.captchas_asked);
   captcha("solved", counts.captchas_solved);
   captcha("refused", counts.captchas_refused);
+  captcha("expired", counts.captchas_expired);
+  captcha("replaced", counts.captchas_replaced);
   const auto delay = [&](const char* outcome, const std::atomic<uint64_t>& count) {
     metrics->AddCounter("tranche_door_delays_total",
                         "Delays that were given out to buyers without scripts, and that were waited for.",
