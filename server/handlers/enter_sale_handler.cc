@@ -13,6 +13,11 @@
 namespace tranche::server {
 namespace {
 
+// What is asked outside takes no longer than this, but for delays of the machine.
+constexpr absl::Duration kAfterTheAnswer = absl::Milliseconds(250);
+// Too many are asked about: who comes again at once makes it no better.
+constexpr absl::Duration kAfterTheRush = absl::Milliseconds(500);
+
 // Buyers may be let in later: the sale opens or goes on, or units that are held come back.
 bool MayGoOn(const quota::Refused& refused) {
   switch (refused.refusal) {
@@ -86,11 +91,28 @@ void EnterSaleHandler::Judge(Visit visit) {
   }
   // Nobody could be asked about it.
   if (captcha_ == nullptr && !visit.captcha_response.empty()) visit.captcha = CaptchaVerdict::kUnknown;
-  if (scorer_ == nullptr && !MayVerify(visit)) return AskDoor(std::move(visit));
-  const DoorNeeds needs = NeedsOf(visit);
-  if (needs.score && scorer_ != nullptr) return AskScorer(std::move(visit));
-  if (needs.captcha && MayVerify(visit)) return AskCaptcha(std::move(visit));
-  AskDoor(std::move(visit));
+  const absl::Time now = clock_->Now();
+  if (scorer_ == nullptr && !MayVerify(visit)) return AskDoor(std::move(visit), now);
+  const DoorNeeds needs = door_->NeedsOf(ToDoorVisit(visit, now), now);
+  const bool score = needs.score && scorer_ != nullptr;
+  if (!score && !(needs.captcha && MayVerify(visit))) return AskDoor(std::move(visit), now);
+  visit.asked_about = asked_about_.Take(visit.user_id);
+  if (visit.asked_about == nullptr) return HoldBack(std::move(visit), kAfterTheAnswer);
+  if (score) return AskScorer(std::move(visit));
+  AskCaptcha(std::move(visit));
+}
+
+void EnterSaleHandler::HoldBack(Visit visit, absl::Duration retry_after) {
+  visit.asked_about.reset();
+  visit.done(RefusalError(door_->HoldBack(retry_after), visit.sku_id));
+}
+
+bool EnterSaleHandler::StillServes(Visit& visit) const {
+  absl::Status may = MayServe(visit.sku_id);
+  if (may.ok()) return true;
+  visit.asked_about.reset();
+  visit.done(std::move(may));
+  return false;
 }
 
 void EnterSaleHandler::AskScorer(Visit visit) {
@@ -101,11 +123,13 @@ void EnterSaleHandler::AskScorer(Visit visit) {
   if (visit.hints != nullptr) *buyer.mutable_hints() = *visit.hints;
   buyer.set_without_scripts(visit.without_scripts);
   scorer_->Score(buyer, [this, visit = std::move(visit)](std::optional<int> scored) mutable {
-    if (absl::Status may = MayServe(visit.sku_id); !may.ok()) return visit.done(std::move(may));
+    if (!StillServes(visit)) return;
+    visit.score_asked = true;
     visit.scored = scored;
+    const absl::Time now = clock_->Now();
     // Which tier it is, the score decides: it may not ask for a captcha.
-    if (MayVerify(visit) && NeedsOf(visit).captcha) return AskCaptcha(std::move(visit));
-    AskDoor(std::move(visit));
+    if (MayVerify(visit) && door_->NeedsOf(ToDoorVisit(visit, now), now).captcha) return AskCaptcha(std::move(visit));
+    AskDoor(std::move(visit), now);
   });
 }
 
@@ -113,15 +137,12 @@ void EnterSaleHandler::AskCaptcha(Visit visit) {
   const std::string response = std::move(visit.captcha_response);
   const std::string address = visit.address;
   captcha_->Verify(response, address, [this, visit = std::move(visit)](CaptchaVerdict verdict) mutable {
-    if (absl::Status may = MayServe(visit.sku_id); !may.ok()) return visit.done(std::move(may));
+    if (!StillServes(visit)) return;
+    // Never a challenge in its place: who sends many at once would have the cheaper way.
+    if (verdict == CaptchaVerdict::kBusy) return HoldBack(std::move(visit), kAfterTheRush);
     visit.captcha = verdict;
-    AskDoor(std::move(visit));
+    AskDoor(std::move(visit), clock_->Now());
   });
-}
-
-DoorNeeds EnterSaleHandler::NeedsOf(const Visit& visit) const {
-  const absl::Time now = clock_->Now();
-  return door_->NeedsOf(ToDoorVisit(visit, now), now);
 }
 
 DoorVisit EnterSaleHandler::ToDoorVisit(const Visit& visit, absl::Time now) const {
@@ -137,15 +158,18 @@ DoorVisit EnterSaleHandler::ToDoorVisit(const Visit& visit, absl::Time now) cons
           .opens_in = opened ? absl::ZeroDuration() : UntilOpening(*visit.held_by, now),
           .hints = visit.hints.get(),
           .scored = visit.scored,
+          .can_score = scorer_ != nullptr,
+          .score_asked = visit.score_asked,
           .without_scripts = visit.without_scripts,
           .delay_ticket = visit.delay_ticket,
           .captcha = visit.captcha,
           .captcha_available = captcha_ != nullptr && captcha_->available()};
 }
 
-void EnterSaleHandler::AskDoor(Visit visit) {
+void EnterSaleHandler::AskDoor(Visit visit, absl::Time now) {
+  // Before the answer: who hears it may come again at once.
+  visit.asked_about.reset();
   const bool held = visit.held_by.has_value();
-  const absl::Time now = clock_->Now();
   DoorEntry entry = door_->Enter(ToDoorVisit(visit, now), now, visit.deadline);
   if (entry.refused.has_value()) return visit.done(RefusalError(*entry.refused, visit.sku_id));
   // The room was taken out of the policy meanwhile: nobody enters a sale that is held.

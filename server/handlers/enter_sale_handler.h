@@ -3,7 +3,8 @@
 // before the sale opens, and while it is held.
 //
 // Where the door would judge by a score or a captcha, those who know are asked before the door is: first the scorer,
-// since the captcha depends on the tier that its score gives. Without an answer the door goes by the policy alone.
+// since the captcha depends on the tier that its score gives. Without an answer the door goes by the policy alone. Only
+// one visit of a user is asked about at a time, and others are refused for a moment: limits count a visit afterwards.
 #pragma once
 
 #include <atomic>
@@ -22,6 +23,7 @@
 #include "quota/sale/sale_result.h"
 #include "server/admission/front_door.h"
 #include "server/admission/outside_checks.h"
+#include "server/handlers/users_asked_about.h"
 #include "storage/clock.h"
 #include "storage/ledger/refusal.h"
 #include "tranche/v1/front_door_service.pb.h"
@@ -65,10 +67,13 @@ class EnterSaleHandler {
     std::unique_ptr<const v1::BuyerHints> hints = nullptr;  // null: none
     bool without_scripts = false;
     // What was heard outside.
+    bool score_asked = false;
     std::optional<int> scored = {};
     CaptchaVerdict captcha = CaptchaVerdict::kNone;
     // Why the sale lets nobody in now; set only for who may wait in a room all the same.
     std::optional<quota::Refused> held_by = {};
+    // While somebody outside is asked about them.
+    std::unique_ptr<const UsersAskedAbout::Place> asked_about = nullptr;
     absl::Time deadline;
     Done done;
   };
@@ -83,10 +88,14 @@ class EnterSaleHandler {
   void AskScorer(Visit visit);
   void AskCaptcha(Visit visit);
   bool MayVerify(const Visit& visit) const { return captcha_ != nullptr && !visit.captcha_response.empty(); }
-  DoorNeeds NeedsOf(const Visit& visit) const;
+  // Of a visit that was asked about. False: it is sent elsewhere, since the node ends.
+  bool StillServes(Visit& visit) const;
+  // They may come again after that.
+  void HoldBack(Visit visit, absl::Duration retry_after);
   // Points into `visit`.
   DoorVisit ToDoorVisit(const Visit& visit, absl::Time now) const;
-  void AskDoor(Visit visit);
+  // `now`: of the last NeedsOf, so that the door does not find other needs.
+  void AskDoor(Visit visit, absl::Time now);
   void AnswerAfterWait(const DoorEntry& entry, Visit visit);
 
   const CheckEntry check_;
@@ -94,6 +103,7 @@ class EnterSaleHandler {
   storage::Clock* const clock_;
   RiskScorer* const scorer_;        // null: none
   CaptchaVerifier* const captcha_;  // null: none
+  UsersAskedAbout asked_about_;
   std::atomic<bool> serving_{false};
   std::atomic<bool> accepting_{true};
 };

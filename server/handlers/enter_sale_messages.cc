@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -24,6 +25,14 @@ constexpr size_t kMaxCaptchaResponseBytes = 4096;
 absl::Status CheckSize(const std::string& text, size_t most, absl::string_view field) {
   if (text.size() <= most) return absl::OkStatus();
   return InvalidField(field, absl::StrCat("must be at most ", most, " bytes"));
+}
+
+// What widgets give. It is sent on, so nothing else may be.
+absl::Status CheckCaptchaResponse(const std::string& response) {
+  RETURN_IF_ERROR(CheckSize(response, kMaxCaptchaResponseBytes, "captcha_response"));
+  const bool printable = absl::c_all_of(response, [](char c) { return c >= 0x21 && c <= 0x7e; });
+  if (printable) return absl::OkStatus();
+  return InvalidField("captcha_response", "must be printable ASCII without spaces");
 }
 
 // Who would wait for longer is told nothing: such a number says only that hardly anybody is let in.
@@ -66,7 +75,7 @@ absl::Status CheckEnterSale(const v1::EnterSaleRequest& request) {
   RETURN_IF_ERROR(CheckBuyerAddress(request.buyer_address()));
   RETURN_IF_ERROR(CheckSize(request.challenge_solution(), kMaxSolutionBytes, "challenge_solution"));
   RETURN_IF_ERROR(CheckSize(request.waiting_ticket(), kMaxWaitingTicketBytes, "waiting_ticket"));
-  RETURN_IF_ERROR(CheckSize(request.captcha_response(), kMaxCaptchaResponseBytes, "captcha_response"));
+  RETURN_IF_ERROR(CheckCaptchaResponse(request.captcha_response()));
   RETURN_IF_ERROR(CheckSize(request.delay_ticket(), kMaxDelayTicketBytes, "delay_ticket"));
   return request.has_hints() ? CheckBuyerHints(request.hints()) : absl::OkStatus();
 }

@@ -94,6 +94,8 @@ struct DoorTry {
   server::CaptchaVerdict captcha = server::CaptchaVerdict::kNone;
   bool captcha_available = true;
   bool sale_open = true;
+  // One of their papers is one that was given, with a letter changed.
+  bool altered = false;
 };
 
 }  // namespace tranche::simulation

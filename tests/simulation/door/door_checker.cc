@@ -85,6 +85,12 @@ bool DoorChecker::IsGood(const DoorPapers& papers, const std::string& text, cons
          about.books.keys.contains(paper->second.key);
 }
 
+bool DoorChecker::IsOfAnother(const DoorPapers& papers, const std::string& text, const Case& about) {
+  const auto paper = papers.find(text);
+  return paper != papers.end() && about.books.keys.contains(paper->second.key) &&
+         (paper->second.sku_id != about.asks.sku_id || paper->second.user_id != about.asks.user_id);
+}
+
 Refusal DoorChecker::RightAnswer(const Case& about) const {
   const DoorTerms& terms = about.terms;
   const bool good_token = terms.token_lifetime.has_value() && IsGood(tokens_, about.asks.token, about);
@@ -104,7 +110,10 @@ void DoorChecker::OnClaim(int node, const DoorTry& asks, const quota::GateVerdic
   if (answer == Refusal::kRateLimited) {
     return CheckLimited(*about, *verdict.refused, good_token, /*passes_rest=*/right == Refusal::kNone);
   }
-  if (answer == Refusal::kPurchaseTokenInvalid) CountRefusal(*about, /*certain=*/!about->listed);
+  // Whether an altered token still looks like one is open.
+  if (answer == Refusal::kPurchaseTokenInvalid && (asks.altered || IsOfAnother(tokens_, asks.token, *about))) {
+    CountRefusal(*about, /*certain=*/!about->listed && !asks.altered);
+  }
   if (answer != right) {
     const char* const rule = answer == Refusal::kNone ? "let in" : right == Refusal::kNone ? "kept out" : "reason";
     return Violated(rule,
@@ -175,7 +184,9 @@ void DoorChecker::CheckLimited(const Case& about, const quota::Refused& refused,
   if (roomy_ && !limits_.MayRefuse(about.node, *limit, *key, about.now, TriesAt(*limit, tries))) {
     Violated("counted", told + ", which has not counted so much");
   }
-  if (limit->kind != server::RateKeyKind::kSku) CountRefusal(about, /*certain=*/true);
+  // That by address would count what others at the network do.
+  const bool of_one = limit->kind == server::RateKeyKind::kUser || limit->kind == server::RateKeyKind::kToken;
+  if (of_one) CountRefusal(about, /*certain=*/true);
 }
 
 }  // namespace tranche::simulation

@@ -36,6 +36,7 @@ struct DoorPaper {
   absl::Time joined_at = absl::InfinitePast();
   // Of a challenge.
   int bits = 0;
+  bool stands_in = false;
   // Of a delay.
   absl::Time ready_at = absl::InfinitePast();
 };
@@ -116,6 +117,9 @@ class DoorChecker {
   void CheckAsked(const Case& about, const DoorDues& dues, const server::DoorEntry& entry, bool asked);
   void CheckDelay(const Case& about, const server::DoorEntry& entry);
   void TakeDown(const Case& about, const DoorDues& dues, const server::DoorEntry& entry);
+  // A paper that was given to another buyer, or for another SKU. An old one of theirs, and what nobody was given, says
+  // nothing of them.
+  static bool IsOfAnother(const DoorPapers& papers, const std::string& text, const Case& about);
   // At their network.
   void CountRefusal(const Case& about, bool certain);
   void CountWrongPapers(const Case& about, const DoorDues& dues);

@@ -97,7 +97,8 @@ quota::GateVerdict DoorCluster::Claim(int node, const DoorTry& asks) {
 
 void DoorCluster::AskOutside(const Node& node, absl::Time now, DoorTry* asks, server::DoorVisit* visit) {
   // As the handler does: the tier that follows from the score says whether there is a captcha.
-  if (!node.door.NeedsOf(*visit, now).score) asks->scored.reset();
+  visit->score_asked = node.door.NeedsOf(*visit, now).score;
+  if (!visit->score_asked) asks->scored.reset();
   visit->scored = asks->scored;
   if (asks->captcha != server::CaptchaVerdict::kNone && !node.door.NeedsOf(*visit, now).captcha) {
     asks->captcha = server::CaptchaVerdict::kNone;
@@ -119,6 +120,7 @@ server::DoorEntry DoorCluster::Enter(int node, DoorTry asks) {
                              .may_enter = asks.sale_open,
                              .opens_in = asks.sale_open ? absl::ZeroDuration() : absl::InfiniteDuration(),
                              .hints = asks.hints.has_value() ? &*asks.hints : nullptr,
+                             .can_score = true,
                              .without_scripts = asks.without_scripts,
                              .delay_ticket = asks.delay_ticket,
                              .captcha_available = asks.captcha_available};

@@ -209,6 +209,7 @@ void DoorCrowd::ReplayOne(const DoorPapers& papers, std::string DoorTry::*place,
   if (place != &DoorTry::solution && random_.Chance(0.1)) {
     char& letter = (asks.*place)[static_cast<size_t>(random_.Below(static_cast<int64_t>(text.size())))];
     letter = letter == 'A' ? 'B' : 'A';
+    asks.altered = true;
   }
   if (claims) {
     Claim(AnyNode(), asks);

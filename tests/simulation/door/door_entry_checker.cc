@@ -93,7 +93,8 @@ bool DoorChecker::HasEarned(const Case& about, const DoorDues& dues) const {
     case Due::kChallenge:
       return IsSolved(about, dues.bits);
     case Due::kCaptcha:
-      return about.asks.captcha == server::CaptchaVerdict::kSolved;
+      return about.asks.captcha == server::CaptchaVerdict::kSolved ||
+             (IsSolved(about, dues.bits) && solutions_.at(about.asks.solution).stands_in);
     case Due::kDelay:
       return IsGood(delays_, about.asks.delay_ticket, about) &&
              about.now >= delays_.at(about.asks.delay_ticket).ready_at;
@@ -105,9 +106,9 @@ bool DoorChecker::HasEarned(const Case& about, const DoorDues& dues) const {
 void DoorChecker::CountWrongPapers(const Case& about, const DoorDues& dues) {
   if (about.listed) return;
   const std::string& solution = about.asks.solution;
-  if (!solution.empty() && !IsSolved(about, dues.bits)) {
-    // Of one that was good once, it is open.
-    CountRefusal(about, /*certain=*/dues.kind == Due::kChallenge && !solutions_.contains(solution));
+  if (dues.kind == Due::kChallenge && IsOfAnother(solutions_, solution, about) &&
+      about.now < solutions_.at(solution).expires_at) {
+    CountRefusal(about, /*certain=*/true);
   }
   if (about.asks.captcha == server::CaptchaVerdict::kRefused) {
     CountRefusal(about, /*certain=*/dues.kind == Due::kCaptcha);
@@ -168,6 +169,7 @@ void DoorChecker::TakeDown(const Case& about, const DoorDues& dues, const server
   if (!entry.challenge.empty()) {
     paper.expires_at = absl::FromUnixSeconds(absl::ToUnixSeconds(about.now + *about.terms.challenge_lifetime));
     paper.bits = dues.bits;
+    paper.stands_in = dues.stands_in;
     challenges_[entry.challenge] = paper;
     ++answers_["challenge"];
   }
@@ -186,7 +188,8 @@ void DoorChecker::CheckGiven(const Case& about, const DoorDues& dues, const serv
   }
   if (gives_token && !about.listed) {
     if (dues.kind == Due::kDelay) ++answers_["waited"];
-    if (dues.kind == Due::kCaptcha) ++answers_["solved captcha"];
+    const bool solved = about.asks.captcha == server::CaptchaVerdict::kSolved;
+    if (dues.kind == Due::kCaptcha) ++answers_[solved ? "solved captcha" : "solved stand-in"];
   }
   CheckAsked(about, dues, entry, /*asked=*/entry.admitted && !earned);
   if (!violation_.has_value()) TakeDown(about, dues, entry);

@@ -88,7 +88,8 @@ void LetOthersJudge(Random& random, DoorTry* asks) {
 
 CaptchaVerdict AnyCaptchaVerdict(Random& random) {
   if (random.Chance(kCaptchaIsSolved)) return CaptchaVerdict::kSolved;
-  return random.Chance(0.5) ? CaptchaVerdict::kRefused : CaptchaVerdict::kUnknown;
+  if (random.Chance(0.5)) return CaptchaVerdict::kRefused;
+  return random.Chance(0.5) ? CaptchaVerdict::kExpired : CaptchaVerdict::kUnknown;
 }
 
 }  // namespace tranche::simulation

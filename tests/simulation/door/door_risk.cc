@@ -41,6 +41,12 @@ bool DoorRuleHolds(const v1::RiskPoints& points, const DoorTry& asks, bool many_
   return false;
 }
 
+std::string ProblemOfCaptcha(CaptchaVerdict verdict) {
+  if (verdict == CaptchaVerdict::kRefused) return "refused";
+  if (verdict == CaptchaVerdict::kExpired) return "expired";
+  return verdict == CaptchaVerdict::kUnknown ? "unknown" : "";
+}
+
 }  // namespace
 
 void DoorRefusals::Add(int node, const std::string& sku_id, const std::string& network, int32_t many, absl::Time now,
@@ -96,16 +102,13 @@ DoorDues DoorDuesOf(const DoorTerms& terms, const v1::RiskTier* tier, const Door
   if (!terms.challenge_lifetime.has_value()) return {};
   const int bits = tier != nullptr && tier->has_challenge_bits() ? tier->challenge_bits() : kDoorChallengeBits;
   if (bits == 0) return {};
-  DoorDues alone = {.kind = DoorDues::Kind::kChallenge, .bits = bits};
-  if (asks.without_scripts && terms.delay.has_value()) alone = {.kind = DoorDues::Kind::kDelay};
-  if (tier == nullptr || !tier->captcha()) return alone;
-  if (asks.captcha == CaptchaVerdict::kUnknown) {
-    alone.captcha_problem = "unknown";
-    return alone;
-  }
-  if (!asks.captcha_available) return alone;
-  return {.kind = DoorDues::Kind::kCaptcha,
-          .captcha_problem = asks.captcha == CaptchaVerdict::kRefused ? "refused" : ""};
+  const bool captcha = tier != nullptr && tier->captcha();
+  if (!captcha && asks.without_scripts && terms.delay.has_value()) return {.kind = DoorDues::Kind::kDelay};
+  if (!captcha) return {.kind = DoorDues::Kind::kChallenge, .bits = bits};
+  return {.kind = asks.captcha_available ? DoorDues::Kind::kCaptcha : DoorDues::Kind::kChallenge,
+          .bits = bits,
+          .stands_in = !asks.captcha_available,
+          .captcha_problem = ProblemOfCaptcha(asks.captcha)};
 }
 
 }  // namespace tranche::simulation

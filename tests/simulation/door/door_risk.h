@@ -44,10 +44,11 @@ int DoorScoreOf(const v1::RiskRule& rule, const DoorTry& asks, bool many_refusal
 int DoorTierOf(const v1::RiskRule& rule, int score);
 
 // What somebody must do for their token. Without scripts they wait instead of solving a challenge, where the policy has
-// a delay; a captcha is asked for all the same, and either takes its place while its provider cannot be asked.
+// a delay; a captcha is asked for all the same, and a challenge stands in for it while its provider cannot be asked.
 struct DoorDues {
   enum class Kind { kNothing, kChallenge, kCaptcha, kDelay } kind = Kind::kNothing;
-  int bits = 0;  // of a challenge
+  int bits = 0;  // of a challenge, or of that which stands in for the captcha
+  bool stands_in = false;
   // What EnterSale must say of the captcha that came.
   std::string captcha_problem = {};
 };
