@@ -130,6 +130,10 @@ TEST_F(RiskVisitTest, WhatIsTooLongOrMalformedIsNamedAndNobodyIsAsked) {
   };
   const Case cases[] = {
       {"captcha_response", [](auto& r) { r.set_captcha_response(std::string(4097, 'c')); }},
+      {"captcha_response", [](auto& r) { r.set_captcha_response("two words"); }},
+      {"captcha_response", [](auto& r) { r.set_captcha_response("line\n"); }},
+      {"captcha_response", [](auto& r) { r.set_captcha_response("\x7f"); }},
+      {"captcha_response", [](auto& r) { r.set_captcha_response("\xc3\xa9"); }},
       {"delay_ticket", [](auto& r) { r.set_delay_ticket(std::string(kMaxDelayTicketBytes + 1, 'd')); }},
       {"hints.risk_score", [](auto& r) { r.mutable_hints()->set_risk_score(101); }},
   };
@@ -144,6 +148,7 @@ TEST_F(RiskVisitTest, WhatIsTooLongOrMalformedIsNamedAndNobodyIsAsked) {
   v1::EnterSaleRequest longest = VisitOf(std::string(4096, 'c'));
   longest.set_delay_ticket(std::string(kMaxDelayTicketBytes, 'd'));
   EXPECT_TRUE(Enter(longest).ok());
+  EXPECT_TRUE(Enter(VisitOf("!~aA0-._")).ok());
 }
 
 TEST_F(RiskVisitTest, TheScorerHearsWhatIsKnownAndItsScoreCounts) {
@@ -252,6 +257,55 @@ TEST_F(RiskVisitTest, AnswersMayComeLaterOnAnotherThread) {
   EXPECT_EQ(scorer_.asked.size(), 1u);
 }
 
+TEST_F(RiskVisitTest, OneVisitOfAUserIsAskedAboutAtATime) {
+  scorer_.keep = captcha_.keep = true;
+  const auto first = Begin(VisitOf("solved"));
+  ASSERT_EQ(scorer_.asked.size(), 1u);
+  const absl::Status second = Enter(VisitOf("solved")).status();
+  EXPECT_EQ(ReasonOf(second), "RATE_LIMITED") << second;
+  EXPECT_EQ(MetadataOf(second, "limit"), "user") << second;
+  EXPECT_EQ(scorer_.asked.size(), 1u);
+  EXPECT_EQ(door_.door().counts().refused[static_cast<size_t>(DoorCheck::kLimitUser)].load(), 1u);
+  scorer_.kept(60);
+  ASSERT_EQ(captcha_.asked.size(), 1u);
+  EXPECT_EQ(ReasonOf(Enter(VisitOf()).status()), "RATE_LIMITED") << "the provider is being asked";
+  v1::EnterSaleRequest bob = VisitOf();
+  bob.set_user_id("bob");
+  const auto other = Begin(bob);
+  EXPECT_EQ(scorer_.asked.size(), 2u) << "others are asked about";
+  scorer_.kept(10);
+  ASSERT_TRUE(other->has_value());
+  captcha_.kept(CaptchaVerdict::kSolved);
+  ASSERT_TRUE(first->has_value());
+  EXPECT_NE((**first)->purchase_token(), "");
+  scorer_.keep = captcha_.keep = false;
+  scorer_.answer = 10;
+  EXPECT_NE(Enter(VisitOf())->purchase_token(), "") << "the answers have come";
+}
+
+TEST_F(RiskVisitTest, WhoHearsAnAnswerMayComeAgainAtOnce) {
+  scorer_.answer = 10;
+  Answer again;
+  handler_.Enter(VisitOf(), clock_.Now() + absl::Seconds(2), "192.0.2.1",
+                 [&](const absl::StatusOr<v1::EnterSaleResponse>&) { again = Enter(VisitOf()); });
+  ASSERT_TRUE(again.has_value());
+  ASSERT_TRUE(again->ok()) << again->status();
+  EXPECT_NE((*again)->purchase_token(), "");
+}
+
+TEST_F(RiskVisitTest, WhereTheProviderIsAskedAboutTooManyNoChallengeStandsIn) {
+  captcha_.verdict = CaptchaVerdict::kBusy;
+  for (const bool available : {true, false}) {
+    captcha_.is_available = available;
+    const absl::Status busy = Enter(VisitOf("solved")).status();
+    EXPECT_EQ(ReasonOf(busy), "RATE_LIMITED") << busy;
+    EXPECT_EQ(MetadataOf(busy, "limit"), "user") << busy;
+  }
+  EXPECT_EQ(door_.door().counts().refused[static_cast<size_t>(DoorCheck::kLimitUser)].load(), 2u);
+  captcha_.verdict = CaptchaVerdict::kSolved;
+  EXPECT_NE(Enter(VisitOf("solved"))->purchase_token(), "") << "they may come again";
+}
+
 TEST_F(RiskVisitTest, WhoIsAskedAboutWhenTheNodeEndsIsSentElsewhere) {
   scorer_.keep = true;
   auto answer = Begin(VisitOf());
@@ -286,9 +340,9 @@ TEST_F(RiskVisitTest, WhoRunsNoScriptsIsAskedForTheCaptchaAllTheSame) {
   const auto unknown = Enter(request);
   ASSERT_TRUE(unknown.ok()) << unknown.status();
   EXPECT_EQ(unknown->captcha_problem(), "unknown");
-  EXPECT_TRUE(unknown->has_delay()) << "instead of the challenge that stands in for it";
+  EXPECT_FALSE(unknown->has_delay());
   EXPECT_FALSE(unknown->has_challenge());
-  EXPECT_FALSE(unknown->has_captcha());
+  EXPECT_TRUE(unknown->has_captcha()) << "one late answer changes nothing";
   captcha_.verdict = CaptchaVerdict::kSolved;
   const auto solved = Enter(request);
   ASSERT_TRUE(solved.ok()) << solved.status();

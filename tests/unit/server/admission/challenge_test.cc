@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
 
 #include <cmath>
 #include <cstdint>
@@ -15,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
+#include "tests/unit/server/admission/solved_challenge.h"
 #include "tests/unit/server/admission/test_keys.h"
 
 namespace tranche::server {
@@ -35,34 +35,6 @@ constexpr char kSolvedByAltchaLib[] =
     R"("signature":"f9d152b67383155fc36b5b4e801fc31a8124411cefa1cabd0221f921f443cc43"},)"
     R"("solution":{"counter":149,"derivedKey":"0035a84b25ed7ab3609680feb02bd58480edfa6e54f4444bd42c7f0d4678835a",)"
     R"("time":26.9}})";
-
-// As a browser does it: from what the challenge says.
-std::string DerivedKeyOf(const nlohmann::json& parameters, uint32_t counter) {
-  std::string password = absl::HexStringToBytes(parameters["nonce"].get<std::string>());
-  for (int shift = 24; shift >= 0; shift -= 8) password.push_back(static_cast<char>(counter >> shift));
-  const std::string salt = absl::HexStringToBytes(parameters["salt"].get<std::string>());
-  std::string key(parameters["keyLength"].get<size_t>(), '\0');
-  EXPECT_EQ(PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()),
-                              reinterpret_cast<const unsigned char*>(salt.data()), static_cast<int>(salt.size()),
-                              parameters["cost"].get<int>(), EVP_sha256(), static_cast<int>(key.size()),
-                              reinterpret_cast<unsigned char*>(key.data())),
-            1);
-  return absl::BytesToHexString(key);
-}
-
-std::string EncodeSolution(const nlohmann::json& solution) { return absl::Base64Escape(solution.dump()); }
-
-nlohmann::json SolveAsBrowser(const std::string& challenge) {
-  nlohmann::json solved;
-  solved["challenge"] = nlohmann::json::parse(challenge);
-  const nlohmann::json& parameters = solved["challenge"]["parameters"];
-  for (uint32_t counter = 0;; ++counter) {
-    const std::string key = DerivedKeyOf(parameters, counter);
-    if (!absl::StartsWith(key, parameters["keyPrefix"].get<std::string>())) continue;
-    solved["solution"] = {{"counter", counter}, {"derivedKey", key}, {"time", 1.5}};
-    return solved;
-  }
-}
 
 class ChallengeTest : public ::testing::Test {
  protected:
@@ -123,6 +95,21 @@ TEST_F(ChallengeTest, ASolutionIsForItsBuyerAndSku) {
   EXPECT_EQ(Problem(solution, 4, "radio", "alice"), "not_for_this");
   EXPECT_EQ(Problem(solution, 4, "alice", "tv"), "not_for_this");
   EXPECT_EQ(Problem(EncodeSolution(SolveAsBrowser(Issue(4, "tv1", "alice"))), 4, "tv", "1alice"), "not_for_this");
+}
+
+TEST_F(ChallengeTest, OnlyOneThatStandsInEarnsWhereItMustStandIn) {
+  const auto problem = [this](const std::string& solution, ChallengeRole role) {
+    return ChallengeProblem(keys_, solution, "tv", "alice", 4, kChallengeMade, role);
+  };
+  const std::string plain = EncodeSolution(SolveAsBrowser(Issue(4)));
+  EXPECT_EQ(problem(plain, ChallengeRole::kPlain), "");
+  EXPECT_EQ(problem(plain, ChallengeRole::kStandsIn), "not_for_this");
+  const std::string stands_in = EncodeSolution(SolveAsBrowser(
+      IssueChallenge(keys_, "tv", "alice", 4, kChallengeLifetime, kChallengeMade, ChallengeRole::kStandsIn)->json));
+  EXPECT_EQ(problem(stands_in, ChallengeRole::kStandsIn), "");
+  EXPECT_EQ(problem(stands_in, ChallengeRole::kPlain), "") << "it was the same work";
+  EXPECT_EQ(Problem(stands_in, 4, "tv", "bob"), "not_for_this");
+  EXPECT_EQ(Problem(stands_in, 4, "radio", "alice"), "not_for_this");
 }
 
 TEST_F(ChallengeTest, TellsNeitherBuyerNorSku) {

@@ -10,7 +10,9 @@
 #include "absl/time/time.h"
 #include "server/admission/front_door.h"
 #include "server/admission/lottery.h"
+#include "server/admission/purchase_token.h"
 #include "server/admission/room_rank.h"
+#include "tests/unit/server/admission/solved_challenge.h"
 #include "tests/unit/server/door_fixture.h"
 
 namespace tranche::server {
@@ -80,16 +82,35 @@ class RiskEntryTest : public ::testing::Test {
     visit.captcha_available = available;
     return Enter(visit);
   }
-  // With a token that nobody has made.
-  void ClaimWrongly(const std::string& address = kRiskyHome) {
+  std::string TokenOf(const std::string& user) {
+    return MakePurchaseToken(door_.keys(), "tv", user, absl::Minutes(2), clock_.Now()).text;
+  }
+  // With a token that is no good for mallory.
+  void ClaimWith(const std::string& token) {
     storage::ReservationClaim claim;
     claim.sku_id = "tv";
     claim.user_id = "mallory";
-    const quota::Visitor visitor = {.address = address, .purchase_token = "nonsense"};
+    const quota::Visitor visitor = {.address = kRiskyHome, .purchase_token = token};
     const std::vector<quota::GateLine> lines = {{&claim, &visitor}};
     const quota::GateVerdict verdict = door_.door().Check(lines, clock_.Now(), clock_.Now() + absl::Seconds(1));
     ASSERT_TRUE(verdict.refused.has_value());
     EXPECT_EQ(verdict.refused->refusal, Refusal::kPurchaseTokenInvalid);
+  }
+  void ClaimWrongly() { ClaimWith(TokenOf("eve")); }
+  DoorEntry EnterWithSolution(absl::string_view user, const std::string& solution, bool captcha_available = true,
+                              CaptchaVerdict verdict = CaptchaVerdict::kNone) {
+    DoorVisit visit = VisitOf(user);
+    visit.challenge_solution = solution;
+    visit.captcha = verdict;
+    visit.captcha_available = captcha_available;
+    return Enter(visit);
+  }
+  // The challenge is theirs, and the work was not done.
+  static std::string Unworked(const std::string& challenge) {
+    nlohmann::json solution;
+    solution["challenge"] = nlohmann::json::parse(challenge);
+    solution["solution"] = {{"counter", 0}, {"derivedKey", std::string(64, '0')}};
+    return EncodeSolution(solution);
   }
   DoorNeeds Needs(const DoorVisit& visit) { return door_.door().NeedsOf(visit, clock_.Now()); }
   static Refusal RefusalOf(const DoorEntry& entry) {
@@ -222,17 +243,58 @@ TEST_F(RiskEntryTest, ACaptchaIsAskedForInsteadOfAChallenge) {
   EXPECT_EQ(counts().captchas_solved.load(), 1u);
 }
 
-TEST_F(RiskEntryTest, WithoutAnAnswerOfTheProviderAChallengeTakesTheCaptchasPlace) {
+TEST_F(RiskEntryTest, WhileTheProviderCannotBeAskedAChallengeStandsIn) {
   tier().challenge_bits = 0;
   AskForCaptcha();
-  const DoorEntry unknown = EnterWith(CaptchaVerdict::kUnknown);
-  EXPECT_FALSE(unknown.captcha);
-  EXPECT_EQ(unknown.captcha_problem, "unknown");
-  EXPECT_NE(unknown.challenge, "") << "nobody gets in for nothing";
   const DoorEntry unavailable = EnterWith(CaptchaVerdict::kNone, /*available=*/false);
   EXPECT_FALSE(unavailable.captcha);
   EXPECT_EQ(unavailable.captcha_problem, "");
-  EXPECT_NE(unavailable.challenge, "");
+  EXPECT_NE(unavailable.challenge, "") << "nobody gets in for nothing";
+  EXPECT_EQ(EnterWith(CaptchaVerdict::kUnknown, /*available=*/false).captcha_problem, "unknown");
+  EXPECT_EQ(counts().captchas_replaced.load(), 2u);
+  EXPECT_EQ(counts().captchas_asked.load(), 0u);
+}
+
+TEST_F(RiskEntryTest, OneLateAnswerLeadsToAnotherCaptchaAndNotToAChallenge) {
+  AskForCaptcha();
+  const DoorEntry unknown = EnterWith(CaptchaVerdict::kUnknown);
+  EXPECT_TRUE(unknown.captcha);
+  EXPECT_EQ(unknown.captcha_problem, "unknown");
+  EXPECT_EQ(unknown.challenge, "");
+  EXPECT_EQ(unknown.purchase_token, "");
+  EXPECT_EQ(counts().captchas_replaced.load(), 0u);
+}
+
+TEST_F(RiskEntryTest, AnOldCaptchaIsAskedForAgainAndSaysNothingOfTheNetwork) {
+  CountRefusals(1);
+  policy_.risk->tiers[0].captcha = true;
+  Publish();
+  const DoorEntry expired = EnterWith(CaptchaVerdict::kExpired);
+  EXPECT_TRUE(expired.captcha);
+  EXPECT_EQ(expired.captcha_problem, "expired");
+  EXPECT_EQ(expired.purchase_token, "");
+  EXPECT_EQ(counts().captchas_expired.load(), 1u);
+  EXPECT_EQ(counts().captchas_refused.load(), 0u);
+  EXPECT_EQ(RefusalOf(EnterWith(CaptchaVerdict::kRefused)), Refusal::kNone) << "nothing counts yet";
+  EXPECT_EQ(RefusalOf(EnterWith(CaptchaVerdict::kNone)), Refusal::kDenied) << "a refused one does";
+}
+
+TEST_F(RiskEntryTest, OnlyTheChallengeThatStoodInEarnsWhenTheProviderIsBack) {
+  tier().challenge_bits = kLeastChallengeBits;
+  Publish();
+  const std::string plain = EncodeSolution(SolveAsBrowser(Enter(VisitOf("alice")).challenge));
+  AskForCaptcha();
+  const DoorEntry cheaper = EnterWithSolution("alice", plain);
+  EXPECT_TRUE(cheaper.captcha);
+  EXPECT_EQ(cheaper.purchase_token, "");
+  const std::string stood_in =
+      EncodeSolution(SolveAsBrowser(EnterWith(CaptchaVerdict::kNone, /*available=*/false).challenge));
+  EXPECT_NE(EnterWithSolution("alice", stood_in, /*captcha_available=*/false).purchase_token, "");
+  EXPECT_NE(EnterWithSolution("alice", stood_in).purchase_token, "") << "they must not go in circles";
+  EXPECT_TRUE(EnterWithSolution("bob", stood_in).captcha) << "it is alice's";
+  tier().challenge_bits = kLeastChallengeBits + 1;
+  Publish();
+  EXPECT_TRUE(EnterWithSolution("alice", stood_in).captcha) << "more is asked by now";
 }
 
 TEST_F(RiskEntryTest, WhoRunsNoScriptsWaitsForADelay) {
@@ -286,21 +348,21 @@ TEST_F(RiskEntryTest, ADelayReplacesNoCaptcha) {
   EXPECT_NE(EnterWithoutScripts("alice", "", CaptchaVerdict::kSolved).purchase_token, "");
 }
 
-TEST_F(RiskEntryTest, ADelayReplacesTheChallengeThatStandsInForACaptcha) {
+TEST_F(RiskEntryTest, ADelayDoesNotReplaceTheChallengeThatStandsInForACaptcha) {
   OfferDelay();
+  const DoorEntry given = EnterWithoutScripts("alice");
+  ASSERT_NE(given.delay_ticket, "");
   AskForCaptcha();
-  const DoorEntry unknown = EnterWithoutScripts("alice", "", CaptchaVerdict::kUnknown);
-  EXPECT_FALSE(unknown.captcha);
-  EXPECT_EQ(unknown.captcha_problem, "unknown");
-  EXPECT_EQ(unknown.challenge, "");
-  ASSERT_NE(unknown.delay_ticket, "");
-  const DoorEntry unavailable = EnterWithoutScripts("bob", "", CaptchaVerdict::kNone, /*available=*/false);
-  EXPECT_EQ(unavailable.captcha_problem, "");
-  EXPECT_NE(unavailable.delay_ticket, "");
   clock_.AdvanceBy(absl::Minutes(1));
-  EXPECT_TRUE(EnterWithoutScripts("alice", unknown.delay_ticket).captcha) << "the provider is back";
-  const DoorEntry waited = EnterWithoutScripts("alice", unknown.delay_ticket, CaptchaVerdict::kNone, false);
-  EXPECT_NE(waited.purchase_token, "");
+  for (const CaptchaVerdict verdict : {CaptchaVerdict::kNone, CaptchaVerdict::kUnknown}) {
+    const DoorEntry entry = EnterWithoutScripts("alice", given.delay_ticket, verdict, /*available=*/false);
+    EXPECT_EQ(entry.purchase_token, "") << "they have waited, and are no person for that";
+    EXPECT_EQ(entry.delay_ticket, "");
+    EXPECT_NE(entry.challenge, "");
+  }
+  const std::string detail = Opinion(DoorCheck::kRisk, /*without_scripts=*/true).detail;
+  EXPECT_NE(detail.find("a captcha, or a challenge of 10 bits while"), std::string::npos) << detail;
+  EXPECT_EQ(detail.find("delay"), std::string::npos) << detail;
 }
 
 TEST_F(RiskEntryTest, RefusedTriesOfANetworkBecomeManyAndFade) {
@@ -319,17 +381,61 @@ TEST_F(RiskEntryTest, RefusedTriesOfANetworkBecomeManyAndFade) {
   EXPECT_EQ(RefusalOf(Enter(VisitOf("alice"))), Refusal::kNone) << "all of them are";
 }
 
-TEST_F(RiskEntryTest, WrongCaptchasSolutionsAndLimitsCountAtTheNetwork) {
-  CountRefusals(3);
+TEST_F(RiskEntryTest, WrongCaptchasSolutionsAndLimitsByUserCountAtTheNetwork) {
+  CountRefusals(4);
   policy_.risk->tiers[0].captcha = true;
-  LimitUsers(2);
+  LimitUsers(4);
   Publish();
   EXPECT_EQ(EnterWith(CaptchaVerdict::kRefused).captcha_problem, "refused");
-  DoorVisit wrong = VisitOf("alice");
-  wrong.challenge_solution = "nonsense";
-  EXPECT_EQ(Enter(wrong).challenge_problem, "unreadable") << "no provider: the challenge takes its place";
+  const DoorEntry instead = EnterWith(CaptchaVerdict::kNone, /*available=*/false);
+  EXPECT_EQ(EnterWithSolution("alice", Unworked(instead.challenge), false).challenge_problem, "wrong");
+  EXPECT_EQ(EnterWithSolution("carol", Unworked(instead.challenge), false).challenge_problem, "not_for_this");
+  EXPECT_EQ(RefusalOf(Enter(VisitOf("alice"))), Refusal::kNone) << "three in all";
   EXPECT_EQ(RefusalOf(Enter(VisitOf("alice"))), Refusal::kRateLimited);
-  EXPECT_EQ(RefusalOf(Enter(VisitOf("bob"))), Refusal::kDenied) << "three in all";
+  EXPECT_EQ(RefusalOf(Enter(VisitOf("bob"))), Refusal::kDenied) << "four";
+}
+
+TEST_F(RiskEntryTest, WhatIsOldOrUnreadableSaysNothingOfTheNetwork) {
+  const std::string old_token = TokenOf("mallory");
+  CountRefusals(1);
+  policy_.risk->tiers[0].challenge_bits = 12;
+  Publish();
+  const std::string old_challenge = Enter(VisitOf("alice")).challenge;
+  ClaimWith("nonsense");
+  EXPECT_EQ(EnterWithSolution("alice", "nonsense").challenge_problem, "unreadable");
+  clock_.AdvanceBy(absl::Minutes(10));
+  ClaimWith(old_token);
+  EXPECT_EQ(EnterWithSolution("alice", Unworked(old_challenge)).challenge_problem, "expired");
+  EXPECT_EQ(RefusalOf(Enter(VisitOf("alice"))), Refusal::kNone) << "after keys are replaced, all buyers have such";
+  ClaimWrongly();
+  EXPECT_EQ(RefusalOf(Enter(VisitOf("alice"))), Refusal::kDenied) << "one that counts is enough";
+}
+
+TEST_F(RiskEntryTest, TheLimitByAddressDoesNotCountAtTheNetwork) {
+  CountRefusals(1);
+  policy_.limits.assign(1, DoorLimit{RateKeyKind::kAddress, {.interval = absl::Minutes(1)}});
+  Publish();
+  EXPECT_EQ(RefusalOf(Enter(VisitOf("alice"))), Refusal::kNone);
+  EXPECT_EQ(RefusalOf(Enter(VisitOf("bob"))), Refusal::kRateLimited);
+  EXPECT_EQ(RefusalOf(Enter(VisitOf("carol"))), Refusal::kRateLimited) << "a crowded network is no sign of anything";
+}
+
+TEST_F(RiskEntryTest, WhoCouldHaveBeenScoredIsNotJudgedAsUnscored) {
+  policy_.risk->ask_scorer = true;
+  LimitUsers(1);
+  Publish();
+  hints_.clear_risk_score();
+  DoorVisit visit = VisitOf("alice");
+  visit.can_score = true;
+  const DoorEntry refused = Enter(visit);
+  ASSERT_EQ(RefusalOf(refused), Refusal::kRateLimited);
+  EXPECT_EQ(refused.refused->about, "user");
+  EXPECT_EQ(refused.refused->retry_after, absl::Milliseconds(250));
+  EXPECT_EQ(counts().tiers[0].load(), 0u) << "nobody has judged them";
+  visit.score_asked = true;
+  EXPECT_EQ(RefusalOf(Enter(visit)), Refusal::kNone) << "the refused one counted nothing, and the scorer is late";
+  DoorVisit elsewhere = VisitOf("bob");
+  EXPECT_EQ(RefusalOf(Enter(elsewhere)), Refusal::kNone) << "this node has no scorer";
 }
 
 TEST_F(RiskEntryTest, TheScorerIsNotAskedInVain) {

@@ -108,7 +108,9 @@ TEST_F(DoorMetricsTest, BuyersAreCountedByTier) {
   Enter("alice");
   EXPECT_THAT(Shown().Of("tranche_door_tier_total", {{"tier", "1"}}), Optional(1));
   EXPECT_THAT(Shown().Of("tranche_door_tier_total", {{"tier", "2"}}), Optional(0));
-  EXPECT_THAT(Shown().Of("tranche_door_captchas_total", {{"outcome", "asked"}}), Optional(0));
+  for (const char* outcome : {"asked", "solved", "refused", "expired", "replaced"}) {
+    EXPECT_THAT(Shown().Of("tranche_door_captchas_total", {{"outcome", outcome}}), Optional(0)) << outcome;
+  }
   EXPECT_THAT(Shown().Of("tranche_door_delays_total", {{"outcome", "given"}}), Optional(0));
 }
 
