@@ -248,17 +248,18 @@ TEST_F(RiskTest, ACaptchaEarnsTheTokenAndWithoutItsProviderAChallengeDoes) {
   AwaitEntered(odd, HasToken);
 }
 
-TEST_F(RiskTest, WhoRunsNoScriptsIsAskedForACaptchaAndWaitsWhileItsProviderIsAway) {
+TEST_F(RiskTest, NoDelayStandsInForACaptchaWhoseProviderIsAway) {
   v1::EnterSaleRequest odd = VisitOf("odd-3");
   odd.set_without_scripts(true);
   EXPECT_FALSE(AwaitEntered(odd, HasCaptcha).has_delay());
   provider_.reset();
   odd.set_captcha_response("good");
   const v1::EnterSaleResponse instead = AwaitEntered(odd, [](const v1::EnterSaleResponse& entered) {
-    return entered.captcha_problem() == "unknown" && entered.has_delay();
+    return entered.captcha_problem() == "unknown" && entered.has_challenge();
   });
   EXPECT_FALSE(instead.has_captcha());
-  EXPECT_FALSE(instead.has_challenge());
+  EXPECT_FALSE(instead.has_delay());
+  EXPECT_GE(Samples().at("tranche_door_captchas_total{outcome=\"replaced\"}"), 1);
 }
 
 TEST_F(RiskTest, WhoRunsNoScriptsWaitsAndIsLetIn) {

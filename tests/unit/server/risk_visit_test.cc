@@ -306,6 +306,37 @@ TEST_F(RiskVisitTest, WhereTheProviderIsAskedAboutTooManyNoChallengeStandsIn) {
   EXPECT_NE(Enter(VisitOf("solved"))->purchase_token(), "") << "they may come again";
 }
 
+// It is later each time that somebody looks.
+class TickingClock : public storage::Clock {
+ public:
+  TickingClock(absl::Time first, absl::Duration tick) : next_(first), tick_(tick) {}
+  absl::Time Now() const override { return std::exchange(next_, next_ + tick_); }
+
+ private:
+  mutable absl::Time next_;
+  const absl::Duration tick_;
+};
+
+TEST_F(RiskVisitTest, WhetherToAskAndWhatToAnswerGoByOneTime) {
+  v1::FrontPolicy policy = PolicyWithTiers();
+  *policy.add_limits() = LimitByUser(1, absl::Minutes(1)).limits(0);
+  door_.Set("tv", policy);
+  scorer_.answer = 10;
+  EXPECT_NE(Enter(VisitOf())->purchase_token(), "");
+  // Their next try is due in 10 ms: too early to be asked about, and so to be judged.
+  TickingClock clock(clock_.Now() + absl::Minutes(1) - absl::Milliseconds(10), absl::Seconds(1));
+  EnterSaleHandler handler([](const std::string&, quota::EntryChecked done) { done(std::nullopt); }, &door_.door(),
+                           &clock, &scorer_, &captcha_);
+  handler.StartServing();
+  const auto answer = BeginAt(handler, VisitOf());
+  ASSERT_TRUE(answer->has_value());
+  EXPECT_EQ(ReasonOf((*answer)->status()), "RATE_LIMITED") << (*answer)->status();
+  EXPECT_EQ(scorer_.asked.size(), 1u);
+  EXPECT_EQ(captcha_.asked.size(), 0u);
+  EXPECT_EQ(clock.Now(), clock_.Now() + absl::Minutes(1) - absl::Milliseconds(10) + absl::Seconds(1))
+      << "it was looked once";
+}
+
 TEST_F(RiskVisitTest, WhoIsAskedAboutWhenTheNodeEndsIsSentElsewhere) {
   scorer_.keep = true;
   auto answer = Begin(VisitOf());
