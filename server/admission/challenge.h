@@ -32,9 +32,9 @@ struct IssuedChallenge {
   absl::Time expires_at;
 };
 
-// Bound to the SKU, the user and the role by a keyed hash, so that it tells none of them. `bits` outside of the limits count as the
-// limit. Expires at a whole second. nullopt: there is no current key. Thread-safe; at most 5 us are
-// the goal (tests/benchmark/admission_crypto_benchmark.cc).
+// Bound to the SKU, the user and the role by a keyed hash, so that it tells none of them. `bits` outside of the limits
+// count as the limit. Expires at a whole second. nullopt: there is no current key. Thread-safe; at most 5 us are the
+// goal (tests/benchmark/admission_crypto_benchmark.cc).
 std::optional<IssuedChallenge> IssueChallenge(const FrontKeys& keys, absl::string_view sku_id,
                                               absl::string_view user_id, int bits, absl::Duration lifetime,
                                               absl::Time now, ChallengeRole role = ChallengeRole::kPlain);
