@@ -114,7 +114,7 @@ EarnedEntry EarnByCaptcha(const FrontKeys& keys, const DoorPolicy& policy, int b
   }
   if (HasSolvedStandIn(keys, bits, visit, now)) {
     AddOne(counts.challenges_solved);
-    return {.earned = true, .wrong = refused};
+    return {.earned = true};
   }
   entry->captcha = true;
   AddOne(counts.captchas_asked);

@@ -208,7 +208,7 @@ void DoorChecker::OnEnter(int node, const DoorTry& asks, const server::DoorEntry
   CheckAdmission(*about, tier, entry);
   if (violation_.has_value()) return;
   CheckGiven(*about, dues, entry, earned);
-  if (entry.admitted) CountWrongPapers(*about, dues);
+  if (entry.admitted && !earned) CountWrongPapers(*about, dues);
   CountTry(*about, /*good_token=*/false, /*by_sku=*/earned, tier == nullptr ? 1 : std::max(1, tier->tries()));
 }
 
