@@ -307,7 +307,7 @@ void AddRiskFlags(CLI::App* set, DoorSetFlags& flags) {
   CLI::Option* no_risk = set->add_flag("--no-risk", flags.policy.no_risk, "All buyers are asked for the same");
   set->add_option("--risk", flags.risk_file,
                   "Ask buyers for more the less they are trusted: replace the risk rules by those of this JSON file, "
-                  "as below; -: standard input. Needs a token")
+                  "as below; -: standard input. Needs a token; tiers with challenge_bits or captcha need a challenge")
       ->excludes(no_risk);
 }
 
@@ -316,7 +316,7 @@ constexpr char kRiskExample[] =
     "A file for --risk: points are added to a buyer's score, from 0 (trusted) to 100, and the score chooses the tier:\n"
     "  {\"points\": [{\"points\": 30, \"account_younger_than\": \"604800s\"},\n"
     "              {\"points\": -20, \"label\": \"vip\"},\n"
-    "              {\"points\": 20, \"orders_fewer_than\": 1}, {\"points\": 25, \"address_refusals\": 50},\n"
+    "              {\"points\": 20, \"orders_fewer_than\": 1}, {\"points\": 10, \"address_refusals\": 200},\n"
     "              {\"points\": 10, \"no_hints\": true}, {\"points\": 10, \"without_scripts\": true}],\n"
     "   \"tiers\": [{\"from_score\": 0, \"challenge_bits\": 0}, {\"from_score\": 30},\n"
     "             {\"from_score\": 60, \"captcha\": true, \"tries\": 2}, {\"from_score\": 95, \"refuse\": true}],\n"

@@ -21,8 +21,8 @@ using tranche::v1::RiskRule;
 using tranche::v1::RiskTier;
 
 constexpr absl::Duration kOneDay = absl::Hours(24);
-// More would not fit a duration of protobuf, and no account is so old.
-constexpr int64_t kMostDays = 1'000'000;
+// A timestamp of protobuf begins in the year 1, some 739,000 days ago, and no account is so old.
+constexpr int64_t kMostDays = 700'000;
 // What counts where a policy does not say: front_door_service.proto.
 constexpr int kUnscoredWithScorer = 50;
 constexpr int kUnscoredWithoutScorer = 0;

@@ -103,8 +103,9 @@ struct SaleEntry {
   std::optional<WaitingPlace> place = {};
   // Show the captcha of the nodes' provider with this key: enter again with what it gives. Empty: none is asked for.
   std::string captcha_site_key = {};
-  // Why the captcha_response of the request was not taken: "refused", or "unknown" if nobody could say, and then there
-  // is a challenge or a delay instead. Empty if there was none, or it was taken.
+  // Why the captcha_response of the request was not taken: "refused", "expired" (taken before, or too old), or
+  // "unknown" if nobody could say. Then there is another captcha, or a challenge while the provider cannot be asked.
+  // Empty if there was none, or it was taken.
   std::string captcha_problem = {};
   // nullopt: none is asked for.
   std::optional<EntryDelay> delay = {};

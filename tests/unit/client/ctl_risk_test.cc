@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <sstream>
 #include <string>
 
@@ -162,6 +163,22 @@ TEST(BuyerFlagsTest, SayWhatAShopWouldSay) {
   flags.account_age = "";
   flags.orders = "many";
   EXPECT_THAT(std::string(HintsOf(flags, now).status().message()), HasSubstr("--orders: "));
+}
+
+TEST(BuyerFlagsTest, TheOldestAccountFitsATimestamp) {
+  constexpr int64_t kYearOne = -62'135'596'800;  // protobuf's earliest second
+  const absl::Time now = absl::FromUnixSeconds(1'800'000'000);
+  for (const char* oldest : {"700000d", "16800000h"}) {
+    BuyerFlags flags;
+    flags.account_age = oldest;
+    const auto hints = HintsOf(flags, now);
+    ASSERT_TRUE(hints.ok()) << oldest << ": " << hints.status();
+    EXPECT_EQ(hints->account_create_time().seconds(), 1'800'000'000 - int64_t{700'000} * 86'400);
+    EXPECT_GE(hints->account_create_time().seconds(), kYearOne);
+  }
+  for (const char* older : {"700001d", "16800001h", "1000000d"}) {
+    EXPECT_THAT(std::string(ParseAge(older).status().message()), HasSubstr("is not an age")) << older;
+  }
 }
 
 TEST(BuyerFlagsTest, AreNamedWhereTheClusterRefusesThem) {
