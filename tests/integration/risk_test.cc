@@ -1,6 +1,7 @@
 // Risk tiers at a real node: the shop's scorer and the captcha's provider are servers within the test.
 #include <grpcpp/grpcpp.h>
 
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -96,6 +97,8 @@ class RiskTest : public SaleTest {
  protected:
   void SetUp() override {
     std::ofstream(scratch_.path() / "captcha.secret") << "secret-of-this-test\n";
+    std::filesystem::permissions(scratch_.path() / "captcha.secret",
+                                 std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
     MiniClusterOptions options;
     options.nodes = 1;
     options.workers = 0;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "server/admission/challenge.h"
 #include "server/admission/front_door.h"
 #include "server/admission/lottery.h"
 #include "server/admission/purchase_token.h"
