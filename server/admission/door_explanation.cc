@@ -174,9 +174,8 @@ class DoorExplanation {
     const int weight = WeightAt(kind);
     const RateVerdict verdict = LookAtLimit(view_, *policy_, *limit, subject, now_, weight);
     const bool home = view_.homes->IsHome(kind, policy_->sku_id, subject);
-    std::string rate =
-        absl::StrCat("one try in ", absl::FormatDuration(view_.homes->Share(limit->rule, home).interval),
-                     home ? " at this node" : " at this node, which has a share of the limit");
+    std::string rate = absl::StrCat("one try in ", absl::FormatDuration(view_.homes->Share(limit->rule, home).interval),
+                                    home ? " at this node" : " at this node, which has a share of the limit");
     if (weight > 1) absl::StrAppend(&rate, "; an EnterSale counts as ", weight);
     if (!verdict.taken) {
       return Refuses(check, RateLimited(kind, verdict.wait),

@@ -36,10 +36,9 @@ bool LimitLetsThrough(const DoorView& view, const DoorPolicy& policy, const Door
 // Whether anything is left to decide for somebody of whom so much is asked before.
 bool GetsSoFar(const DoorView& view, const DoorPolicy& policy, const DoorVisit& visit, int tries, int lottery_percent,
                absl::Time now) {
-  return std::all_of(policy.limits.begin(), policy.limits.end(),
-                     [&](const DoorLimit& limit) {
-                       return LimitLetsThrough(view, policy, visit, limit, tries, now);
-                     }) &&
+  return std::all_of(
+             policy.limits.begin(), policy.limits.end(),
+             [&](const DoorLimit& limit) { return LimitLetsThrough(view, policy, visit, limit, tries, now); }) &&
          MayBeAdmitted(view, policy, visit, lottery_percent, now);
 }
 

@@ -68,13 +68,13 @@ struct DoorEntry {
   // Without its key. Its threshold is that of the buyer's tier, a part of the round's: it admits exactly those whom the
   // answer admits, but buyers who compare can find out that there are tiers.
   std::optional<DoorLottery> lottery = {};
-  uint64_t rank = 0;                                  // in the lottery
-  std::optional<DoorRoom> room = {};                  // without its key
-  std::optional<RoomPlace> place = {};                // in the room; set if `room` is
-  std::optional<quota::Refused> held_by = {};         // nobody is let in through the room, because of this service mode
-  bool captcha = false;                               // to be solved
-  std::string captcha_problem = {};                   // why the response that came was not taken
-  std::string delay_ticket = {};                      // "": no delay to wait for; retry_after is set with it
+  uint64_t rank = 0;                           // in the lottery
+  std::optional<DoorRoom> room = {};           // without its key
+  std::optional<RoomPlace> place = {};         // in the room; set if `room` is
+  std::optional<quota::Refused> held_by = {};  // nobody is let in through the room, because of this service mode
+  bool captcha = false;                        // to be solved
+  std::string captcha_problem = {};            // why the response that came was not taken
+  std::string delay_ticket = {};               // "": no delay to wait for; retry_after is set with it
   DelayTicket delay = {};
   int tier = 0;  // by the risk rules; 0: the policy has none
 };

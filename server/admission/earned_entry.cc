@@ -87,10 +87,9 @@ absl::string_view CaptchaProblem(CaptchaVerdict verdict) {
 
 // Who was given a challenge in the captcha's place has solved it, though a captcha can be asked for again.
 bool HasSolvedStandIn(const FrontKeys& keys, int bits, const DoorVisit& visit, absl::Time now) {
-  return !visit.challenge_solution.empty() &&
-         ChallengeProblem(keys, visit.challenge_solution, visit.sku_id, visit.user_id, bits, now,
-                          ChallengeRole::kStandsIn)
-             .empty();
+  return !visit.challenge_solution.empty() && ChallengeProblem(keys, visit.challenge_solution, visit.sku_id,
+                                                               visit.user_id, bits, now, ChallengeRole::kStandsIn)
+                                                  .empty();
 }
 
 // No other solved challenge earns anything here while the provider can be asked: it would be the cheaper way. So one

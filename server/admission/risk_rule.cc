@@ -106,9 +106,8 @@ absl::Status CheckEffort(const v1::FrontPolicy& policy, const v1::RiskTier& tier
   if (tier.has_challenge_bits()) {
     const int32_t bits = tier.challenge_bits();
     if (bits != 0 && (bits < kLeastChallengeBits || bits > kMostChallengeBits)) {
-      return InvalidField(
-          field + ".challenge_bits",
-          absl::StrCat("must be ", kLeastChallengeBits, " to ", kMostChallengeBits, ", or 0 for no challenge"));
+      return InvalidField(field + ".challenge_bits", absl::StrCat("must be ", kLeastChallengeBits, " to ",
+                                                                  kMostChallengeBits, ", or 0 for no challenge"));
     }
     if (!policy.has_challenge()) return InvalidField(field + ".challenge_bits", "needs challenge");
     if (bits == 0 && tier.captcha()) {

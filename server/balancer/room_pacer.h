@@ -44,8 +44,9 @@ struct RoomStep {
 // Of one round of one room. Used by one thread.
 class RoomPacer {
  public:
-  // Goes on from what another leader has announced, or from RoomStep() in a new round: who is under way there, is it here too, so that a change of leaders
-  // lets in no more than the cap. `held` and `waiting` do not matter. Values that cannot be count as unknown.
+  // Goes on from what another leader has announced, or from RoomStep() in a new round: who is under way there, is it
+  // here too, so that a change of leaders lets in no more than the cap. `held` and `waiting` do not matter. Values that
+  // cannot be count as unknown.
   explicit RoomPacer(const RoomStep& found);
 
   // Call it about twice a second. `living`: who waits, at all nodes. `sale`: nullopt if the ledger does not say.

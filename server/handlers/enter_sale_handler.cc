@@ -183,9 +183,8 @@ void EnterSaleHandler::AskDoor(Visit visit, absl::Time now) {
 void EnterSaleHandler::AnswerAfterWait(const DoorEntry& entry, Visit visit) {
   // Shared, so that it can still be called when the door has ended.
   auto done = std::make_shared<Done>(std::move(visit.done));
-  const bool parked =
-      door_->Park(entry.wait, [this, done, sku_id = visit.sku_id,
-                               response = ToEnterSaleResponse(entry, captcha_)]() mutable {
+  const bool parked = door_->Park(
+      entry.wait, [this, done, sku_id = visit.sku_id, response = ToEnterSaleResponse(entry, captcha_)]() mutable {
         // A node that ends calls those who wait before their time has come.
         if (absl::Status may = MayServe(sku_id); !may.ok()) return (*done)(std::move(may));
         (*done)(std::move(response));

@@ -61,14 +61,14 @@ absl::StatusOr<v1::ExplainAdmissionResponse> ExplainAdmissionHandler::Explain(
   // Before the door's state, which may only get newer: it is never said to be fresher than it is.
   const absl::Duration age = source_.age();
   if (age != absl::InfiniteDuration()) *response.mutable_door_age() = ToDuration(age);
-  const FrontDoor::Explanation explanation = source_.door->Explain(
-      {.sku_id = request.sku_id(),
-       .user_id = request.user_id(),
-       .address = address,
-       .purchase_token = request.purchase_token(),
-       .hints = request.has_hints() ? &request.hints() : nullptr,
-       .without_scripts = request.without_scripts()},
-      clock_->Now());
+  const FrontDoor::Explanation explanation =
+      source_.door->Explain({.sku_id = request.sku_id(),
+                             .user_id = request.user_id(),
+                             .address = address,
+                             .purchase_token = request.purchase_token(),
+                             .hints = request.has_hints() ? &request.hints() : nullptr,
+                             .without_scripts = request.without_scripts()},
+                            clock_->Now());
   if (const DoorPolicy* const policy = explanation.state->PolicyOf(request.sku_id()); policy != nullptr) {
     response.set_policy_sku_id(policy->sku_id);
     response.set_policy_version(policy->version);

@@ -12,7 +12,7 @@ struct HookCounts {
   std::atomic<int64_t> answered{0};
   std::atomic<int64_t> late{0};
   std::atomic<int64_t> failed{0};
-  std::atomic<int64_t> skipped{0};  // not begun: it is open, or too many are under way
+  std::atomic<int64_t> skipped{0};                    // not begun: it is open, or too many are under way
   std::function<bool()> open = [] { return false; };  // whether the breaker is, now: it has failed, and not come back
 };
 

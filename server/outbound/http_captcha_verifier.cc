@@ -211,8 +211,7 @@ void HttpCaptchaVerifier::TakeAnswer(Transfer& transfer, CURLcode result) {
   const CaptchaVerdict verdict = VerdictOf(result, answer);
   const bool answered = verdict != CaptchaVerdict::kUnknown;
   // A probe has longer than buyers only to connect: one that is answered late says that theirs would be, too.
-  const bool late_probe =
-      transfer.probe && answered && AnsweredIn(transfer.on.request->handle()) > options_.timeout;
+  const bool late_probe = transfer.probe && answered && AnsweredIn(transfer.on.request->handle()) > options_.timeout;
   if (late_probe) TellFault("late probe", "it answers later than buyers can wait");
   breaker_.Note(transfer.permit, answered && !late_probe);
   if (!transfer.probe) ++(answered ? counts_.answered : answer.timed_out ? counts_.late : counts_.failed);
@@ -260,8 +259,7 @@ void HttpCaptchaVerifier::TellFault(const std::string& kind, const std::string& 
   const std::optional<int64_t> left_out = faults_.Take(kind);
   if (!left_out.has_value()) return;
   LOG(ERROR) << "the captcha's provider gives no verdict: " << what
-             << ". While that goes on, challenges are asked for instead (and " << *left_out
-             << " such faults before)";
+             << ". While that goes on, challenges are asked for instead (and " << *left_out << " such faults before)";
 }
 
 }  // namespace tranche::server

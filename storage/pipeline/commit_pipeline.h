@@ -56,8 +56,8 @@ class ClaimWork {
     const bool has_token = item.claim.has_token;
     const absl::Duration patience = has_token ? left * 3 / 4 : left / 2;
     if (!outlook.stands) return patience;
-    const absl::Duration short_one = has_token ? 2 * std::max(StandingQueue::kTarget, outlook.per_batch)
-                                               : StandingQueue::kTarget;
+    const absl::Duration short_one =
+        has_token ? 2 * std::max(StandingQueue::kTarget, outlook.per_batch) : StandingQueue::kTarget;
     return std::min(patience, short_one);
   }
   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);

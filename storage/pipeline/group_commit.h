@@ -376,7 +376,8 @@ PipelineStats GroupCommit<Work>::Stats() const {
   absl::MutexLock lock(&mutex_);
   const auto slow = static_cast<int64_t>(queues_.slow());
   const absl::Time now = clock_->Now();
-  const bool stands = std::any_of(standing_.begin(), standing_.end(), [now](const auto& queue) { return queue.stands(now); });
+  const bool stands =
+      std::any_of(standing_.begin(), standing_.end(), [now](const auto& queue) { return queue.stands(now); });
   return PipelineStats{
       static_cast<int64_t>(queues_.ready()) + slow, slow, unanswered_, stands, batches_, requests_, ledger_answers_};
 }

@@ -1,11 +1,11 @@
-// Tells a queue that stands from a burst. A burst is worked off, and all in it are answered in time. A queue that stands
-// helps nobody: as much comes as goes, and each request is answered just as late. Callers that wait for so long hold
-// their place on streams meanwhile, so that others' requests are not even read.
+// Tells a queue that stands from a burst. A burst is worked off, and all in it are answered in time. A queue that
+// stands helps nobody: as much comes as goes, and each request is answered just as late. Callers that wait for so long
+// hold their place on streams meanwhile, so that others' requests are not even read.
 //
-// A queue stands once its requests have waited for longer than kTarget for a whole kInterval, and until they have waited
-// for less than half of it for as long. One that a batch empties does not stand, however slow the ledger is. As in CoDel (Nichols, Jacobson: Controlling Queue Delay, 2012), which
-// Maurer adapts to servers' requests (Fail at Scale, 2015); the numbers are ours: a transaction of a full batch takes
-// some 50 ms, and two must be able to wait.
+// A queue stands once its requests have waited for longer than kTarget for a whole kInterval, and until they have
+// waited for less than half of it for as long. One that a batch empties does not stand, however slow the ledger is. As
+// in CoDel (Nichols, Jacobson: Controlling Queue Delay, 2012), which Maurer adapts to servers' requests (Fail at Scale,
+// 2015); the numbers are ours: a transaction of a full batch takes some 50 ms, and two must be able to wait.
 #pragma once
 
 #include <algorithm>

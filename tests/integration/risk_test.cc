@@ -67,8 +67,8 @@ class ShopsScorer : public v1::RiskScorerService::Service {
 HttpAnswer VerifyCaptcha(const HttpRequestSeen& request) {
   HttpAnswer answer;
   answer.headers = "Content-Type: application/json\r\n";
-  const bool good = absl::StrContains(request.body, "response=good") &&
-                    absl::StrContains(request.body, "secret=secret-of-this-test");
+  const bool good =
+      absl::StrContains(request.body, "response=good") && absl::StrContains(request.body, "secret=secret-of-this-test");
   answer.body = good ? R"({"success": true})" : R"({"success": false, "error-codes": ["invalid-input-response"]})";
   return answer;
 }

@@ -184,9 +184,9 @@ TEST(SimulationTest, FixedSeedsOfTheFrontDoorFindNothingAndReachEveryAnswer) {
     EXPECT_FALSE(result.violation.has_value()) << Describe(result, "of this build");
     for (const auto& [answer, count] : result.door_answers) answers[answer] += count;
   }
-  for (const char* const answer : {"let in", "token", "challenge", "DENIED", "NOT_ADMITTED", "PURCHASE_TOKEN_REQUIRED",
-                                   "PURCHASE_TOKEN_INVALID", "RATE_LIMITED", "scored", "refused tier", "captcha",
-                                   "solved captcha", "delay", "waited"}) {
+  for (const char* const answer :
+       {"let in", "token", "challenge", "DENIED", "NOT_ADMITTED", "PURCHASE_TOKEN_REQUIRED", "PURCHASE_TOKEN_INVALID",
+        "RATE_LIMITED", "scored", "refused tier", "captcha", "solved captcha", "delay", "waited"}) {
     EXPECT_GT(answers[answer], static_cast<int64_t>(kFixedDoorSeeds)) << answer;
   }
 }

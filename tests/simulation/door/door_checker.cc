@@ -71,8 +71,8 @@ std::optional<DoorChecker::Case> DoorChecker::CaseOf(int node, const DoorTry& as
   // By its tier, EnterSale denies more than the list does: CheckRefusedEntry says whom.
   const bool by_tier = enters && !denied && terms != nullptr && terms->risk.has_value();
   if (denied != (answer == Refusal::kDenied) && !by_tier) {
-    Violated("access list", absl::StrCat("node ", node, ", ", asks.user_id, " at '", asks.address, "': ",
-                                         NameOf(answer), denied ? ", who is denied" : ", who is not denied"));
+    Violated("access list", absl::StrCat("node ", node, ", ", asks.user_id, " at '", asks.address,
+                                         "': ", NameOf(answer), denied ? ", who is denied" : ", who is not denied"));
   }
   if (denied || terms == nullptr || violation_.has_value()) return std::nullopt;
   return Case{node, asks, books, *terms, access == DoorAccess::kAllow, now};
@@ -116,8 +116,7 @@ void DoorChecker::OnClaim(int node, const DoorTry& asks, const quota::GateVerdic
   }
   if (answer != right) {
     const char* const rule = answer == Refusal::kNone ? "let in" : right == Refusal::kNone ? "kept out" : "reason";
-    return Violated(rule,
-                    absl::StrCat(Told(*about), ": ", NameOf(answer), " instead of ", NameOf(right)));
+    return Violated(rule, absl::StrCat(Told(*about), ": ", NameOf(answer), " instead of ", NameOf(right)));
   }
   CountTry(*about, good_token, /*by_sku=*/right == Refusal::kNone);
 }

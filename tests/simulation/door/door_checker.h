@@ -91,8 +91,7 @@ class DoorChecker {
   };
 
   // Judges the access list. nullopt: there is nothing more to judge.
-  std::optional<Case> CaseOf(int node, const DoorTry& asks, const std::optional<quota::Refused>& refused,
-                             bool enters);
+  std::optional<Case> CaseOf(int node, const DoorTry& asks, const std::optional<quota::Refused>& refused, bool enters);
   static std::string NameOf(storage::Refusal refusal);
   storage::Refusal RightAnswer(const Case& about) const;
   bool IsGood(const DoorPapers& papers, const std::string& text, const Case& about) const;

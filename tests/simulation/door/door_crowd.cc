@@ -146,9 +146,7 @@ absl::Duration DoorCrowd::TryToEnter(Buyer& buyer) {
   return gives_up ? absl::InfiniteDuration() : entry.retry_after;
 }
 
-DoorTry DoorCrowd::AnyBot() {
-  return SomeBot(AnySkuOf(*cluster_->home().books(), random_), random_);
-}
+DoorTry DoorCrowd::AnyBot() { return SomeBot(AnySkuOf(*cluster_->home().books(), random_), random_); }
 
 // One bot, or a few in turn, at all nodes in one moment.
 void DoorCrowd::Spray() {

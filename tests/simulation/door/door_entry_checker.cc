@@ -125,8 +125,8 @@ void DoorChecker::CheckAsked(const Case& about, const DoorDues& dues, const serv
   check("captcha", entry.captcha, Due::kCaptcha);
   check("delay", !entry.delay_ticket.empty(), Due::kDelay);
   if (asked && entry.captcha_problem != dues.captcha_problem) {
-    Violated("captcha", absl::StrCat(Told(about), ": told '", entry.captcha_problem, "' instead of '",
-                                     dues.captcha_problem, "'"));
+    Violated("captcha",
+             absl::StrCat(Told(about), ": told '", entry.captcha_problem, "' instead of '", dues.captcha_problem, "'"));
   }
   if (entry.challenge.empty()) return;
   const int bits = DoorChallengeBits(entry.challenge);
@@ -155,8 +155,7 @@ void DoorChecker::CheckDelay(const Case& about, const server::DoorEntry& entry) 
   }
   const absl::Duration too_long = entry.retry_after - (paper.ready_at - about.now);
   if (too_long >= -kDelayRounding && too_long <= kDelayWaitRounding) return;
-  Violated("delay",
-           absl::StrCat(Told(about), ": told to come again after ", absl::FormatDuration(entry.retry_after)));
+  Violated("delay", absl::StrCat(Told(about), ": told to come again after ", absl::FormatDuration(entry.retry_after)));
 }
 
 void DoorChecker::TakeDown(const Case& about, const DoorDues& dues, const server::DoorEntry& entry) {

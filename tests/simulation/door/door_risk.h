@@ -22,10 +22,8 @@ struct DoorSuspicion {
 class DoorRefusals {
  public:
   // Counts a refusal. `many`: of address_refusals, positive. Not `certain`: it may count.
-  void Add(int node, const std::string& sku_id, const std::string& network, int32_t many, absl::Time now,
-           bool certain);
-  DoorSuspicion Of(int node, const std::string& sku_id, const std::string& network, int32_t many,
-                   absl::Time now) const;
+  void Add(int node, const std::string& sku_id, const std::string& network, int32_t many, absl::Time now, bool certain);
+  DoorSuspicion Of(int node, const std::string& sku_id, const std::string& network, int32_t many, absl::Time now) const;
 
  private:
   // When nothing would count any more.

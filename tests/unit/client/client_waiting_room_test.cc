@@ -180,8 +180,7 @@ TEST_F(ClientWaitingRoomTest, WhoRunsNoScriptsWaitsForTheDelayAndGoesOnWithItsTi
   EXPECT_EQ(entry->purchase_token, "v4.local.x");
   EXPECT_FALSE(entry->delay.has_value());
   EXPECT_EQ(shown, (std::vector<std::string>{"", "a-delay", "a-delay"}));
-  EXPECT_EQ(scheduler_->waits(),
-            (std::vector<absl::Duration>{absl::Seconds(20), absl::Seconds(60), absl::Seconds(1)}));
+  EXPECT_EQ(scheduler_->waits(), (std::vector<absl::Duration>{absl::Seconds(20), absl::Seconds(60), absl::Seconds(1)}));
   std::vector<std::string> sent;
   for (const auto& request : script_.enter_sale.requests) sent.push_back(request.delay_ticket());
   EXPECT_EQ(sent, (std::vector<std::string>{"", "", "a-delay", "a-delay"}));

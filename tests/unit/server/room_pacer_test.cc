@@ -301,8 +301,8 @@ TEST_F(RoomPacerTest, ANewLeaderGoesOnFromWhatWasAnnounced) {
 TEST_F(RoomPacerTest, WhatCannotHaveBeenAnnouncedIsUnknown) {
   constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
   JoinEarly(1000);
-  pacer_ = RoomPacer(RoomStep{
-      .threshold = 5, .let_in_per_s = kNaN, .leaving_per_s = -1, .conversion = kNaN, .under_way = -7});
+  pacer_ = RoomPacer(
+      RoomStep{.threshold = 5, .let_in_per_s = kNaN, .leaving_per_s = -1, .conversion = kNaN, .under_way = -7});
   const RoomStep step = Step();
   EXPECT_EQ(step.threshold, 5u);
   EXPECT_EQ(step.let_in_per_s, 0);

@@ -11,7 +11,8 @@ const absl::Duration kShortWait = StandingQueue::kTarget / 2 - absl::Millisecond
 
 class StandingQueueTest : public ::testing::Test {
  protected:
-  void Take(absl::Duration waited, absl::Duration for_so_long, bool emptied = false, absl::Duration step = kBatchEvery) {
+  void Take(absl::Duration waited, absl::Duration for_so_long, bool emptied = false,
+            absl::Duration step = kBatchEvery) {
     for (const absl::Time end = now_ + for_so_long; now_ < end; now_ += step) queue_.NoteTaken(waited, emptied, now_);
   }
 

@@ -128,9 +128,9 @@ TEST_F(DelayTicketTest, IsNoWaitingTicketAndNoneIsADelay) {
 
 TEST_F(DelayTicketTest, AMessageOfAnotherPurposeOrFormIsNone) {
   ASSERT_EQ(Read(Seal(Message())), State::kReady);
-  for (const std::string& message : {std::string(), Message("tranche-delay-ticket-v2"), Message().substr(1),
-                                     std::string(Message().size(), '\0'), absl::StrCat(Message(), "x"),
-                                     absl::StrCat(Message(), LengthDelimited({"more"}))}) {
+  for (const std::string& message :
+       {std::string(), Message("tranche-delay-ticket-v2"), Message().substr(1), std::string(Message().size(), '\0'),
+        absl::StrCat(Message(), "x"), absl::StrCat(Message(), LengthDelimited({"more"}))}) {
     EXPECT_EQ(Read(Seal(message)), State::kNone) << message;
   }
 }

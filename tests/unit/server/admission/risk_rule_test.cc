@@ -153,7 +153,12 @@ TEST(RiskRuleTest, EveryFaultOfItsTiersIsToldWithItsField) {
       {".tiers[3].refuse", [](v1::FrontPolicy& p) { TierAt(p, 3).set_tries(1); }},
       {".unscored", [](v1::FrontPolicy& p) { p.mutable_risk()->set_unscored(101); }},
       {".unscored", [](v1::FrontPolicy& p) { p.mutable_risk()->set_unscored(-1); }},
-      {"", [](v1::FrontPolicy& p) { p.mutable_risk()->clear_tiers(); p.clear_purchase_token(); p.clear_challenge(); }},
+      {"",
+       [](v1::FrontPolicy& p) {
+         p.mutable_risk()->clear_tiers();
+         p.clear_purchase_token();
+         p.clear_challenge();
+       }},
   });
 }
 

@@ -31,11 +31,7 @@ class DoorMetricsTest : public ::testing::Test, private MetricSource {
 
  private:
   void Collect(MetricSet* metrics) override {
-    AddDoorMetrics({.door = &door_.door(),
-                    .age = absl::Seconds(3),
-                    .failed_looks = 2,
-                    .waiting = 4,
-                    .scorer = scorer_},
+    AddDoorMetrics({.door = &door_.door(), .age = absl::Seconds(3), .failed_looks = 2, .waiting = 4, .scorer = scorer_},
                    clock_.Now(), metrics);
   }
 };

@@ -106,9 +106,8 @@ TEST(GrpcRiskScorerTest, TellsTheScoreOfTheBuyer) {
 }
 
 TEST(GrpcRiskScorerTest, ScoresOutOfRangeAndErrorsAreNoAnswers) {
-  for (const Answer& answer :
-       {Told(-1), Told(101), Told(kNoScore),
-        Answer(std::make_pair(grpc::Status(grpc::StatusCode::INTERNAL, "no"), 5))}) {
+  for (const Answer& answer : {Told(-1), Told(101), Told(kNoScore),
+                               Answer(std::make_pair(grpc::Status(grpc::StatusCode::INTERNAL, "no"), 5))}) {
     ScriptedScorer server([&](const v1::ScoreBuyerRequest&) { return answer; });
     storage::FakeClock clock;
     GrpcRiskScorer scorer({.address = server.address(), .timeout = kPatient}, &clock);

@@ -81,9 +81,8 @@ class HttpCaptchaVerifierTest : public ::testing::Test {
  protected:
   HttpCaptchaVerifierTest() { testing::ReplaceFile(scratch_.path() / "secret", std::string(kSecret) + "\n"); }
 
-  std::unique_ptr<HttpCaptchaVerifier> VerifierOf(const HttpReceiver& provider,
-                                                  absl::Duration timeout = kAwhile,
-                                                  const std::function<void()>& before = [] {}) {
+  std::unique_ptr<HttpCaptchaVerifier> VerifierOf(
+      const HttpReceiver& provider, absl::Duration timeout = kAwhile, const std::function<void()>& before = [] {}) {
     auto secret = TokenFile::Open((scratch_.path() / "secret").string());
     EXPECT_TRUE(secret.ok()) << secret.status();
     HttpCaptchaOptions options;
