@@ -104,6 +104,8 @@ class DoorChecker {
   void CheckAdmission(const Case& about, const v1::RiskTier* tier, const server::DoorEntry& entry);
 
   // Those that the risk rules may give, one or two; a null one: they give none.
+  // Nobody has said a score: who has no turn yet is not refused for that of `unscored`.
+  static bool MayBeScoredLater(const Case& about);
   std::vector<const v1::RiskTier*> TiersOf(const Case& about) const;
   // That which the node has chosen, among those.
   const v1::RiskTier* ChosenTier(const Case& about, const server::DoorEntry& entry);

@@ -21,6 +21,11 @@ bool IsAboutThen(absl::Time time, absl::Time right) { return absl::AbsDuration(t
 
 }  // namespace
 
+bool DoorChecker::MayBeScoredLater(const Case& about) {
+  const bool said = about.asks.hints.has_value() && about.asks.hints->has_risk_score();
+  return about.terms.risk.has_value() && about.terms.risk->ask_scorer() && !said && !about.asks.scored.has_value();
+}
+
 std::vector<const v1::RiskTier*> DoorChecker::TiersOf(const Case& about) const {
   if (about.listed || !about.terms.risk.has_value()) return {nullptr};
   const v1::RiskRule& rule = *about.terms.risk;
@@ -46,7 +51,8 @@ const v1::RiskTier* DoorChecker::ChosenTier(const Case& about, const server::Doo
   for (const v1::RiskTier* const tier : tiers) {
     const int number = DoorTierOf(*about.terms.risk, tier->from_score()) + 1;
     if (entry.tier != number) continue;
-    if (tier->refuse()) Violated("refused tier", absl::StrCat(Told(about), ": is let in from tier ", number));
+    const bool waits = !entry.admitted && MayBeScoredLater(about);
+    if (tier->refuse() && !waits) Violated("refused tier", absl::StrCat(Told(about), ": is let in from tier ", number));
     return tier;
   }
   Violated("tier", absl::StrCat(Told(about), ": is put in tier ", entry.tier));
@@ -61,6 +67,7 @@ void DoorChecker::CheckRefusedEntry(const Case& about, const quota::Refused& ref
   for (const v1::RiskTier* const tier : TiersOf(about)) {
     if (tier != nullptr && tier->refuse()) {
       may_be_refused = true;
+      may_be_judged = may_be_judged || MayBeScoredLater(about);
       continue;
     }
     may_be_judged = true;
