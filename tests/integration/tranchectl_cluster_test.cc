@@ -262,6 +262,7 @@ TEST_F(TranchectlClusterTest, NodesAreDrainedUndrainedAndEnded) {
 
 TEST_F(TranchectlClusterTest, TheTreeIsShownAndRestored) {
   CreateTv();
+  WaitUntilShared("tv", 100);
   EXPECT_EQ(Json({"zk", "rebuild"})["preview"], true);
   EXPECT_EQ(Missing(), 0);
   EXPECT_THAT(Table({"zk", "dump"}), ContainsRegex("/balancer/leader +[0-9]+ +ephemeral +[a-z]")) << "as text";
