@@ -61,6 +61,7 @@ def parse_options(argv):
     parser.add_argument("--faults", type=fault_names, default=list(FAULTS))
     parser.add_argument("--once", action="store_true")
     parser.add_argument("--secure", action="store_true")
+    parser.add_argument("--patience", type=at_least_one, default=1)
     parser.add_argument("--no-room", dest="room", action="store_false")
     parser.add_argument("--draw", action="store_true")
     parser.add_argument("--keep-logs", type=pathlib.Path)
@@ -237,9 +238,14 @@ def judge(options, servers, watch, ended):
         "stale_sold_out": len(stale),
         "stale_sold_out_max_s": max((behind for _, behind in stale), default=0),
         "violations": violations,
-        "missed_goals": [f"{one.fault} {one.target}: {text}" for one in rounds
-                         for text in chaos_goals.missed(one.goals)],
+        "patience": options.patience,
+        "missed_goals": missed_goals(rounds),
+        "failed_goals": missed_goals(rounds, options.patience),
     }
+
+
+def missed_goals(rounds, patience=1):
+    return [f"{one.fault} {one.target}: {text}" for one in rounds for text in chaos_goals.missed(one.goals, patience)]
 
 
 def run(options, folder):
@@ -267,7 +273,7 @@ def run(options, folder):
 
 
 def exit_status(result):
-    return 1 if result["violations"] or result["missed_goals"] else 0
+    return 1 if result["violations"] or result["failed_goals"] else 0
 
 
 def remove_stale():

@@ -117,6 +117,9 @@ def lines(result):
         yield ""
         yield f"{len(found)} {what}"
         yield from (f"- {one}" for one in found)
+    if result["patience"] > 1:
+        yield ""
+        yield f"{len(result['failed_goals'])} of them took over {result['patience']} times as long as they may"
 
 
 def round_line(since_start_s, one):

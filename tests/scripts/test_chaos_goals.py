@@ -91,6 +91,16 @@ class OneFault(unittest.TestCase):
         outcomes = chaos_goals.judge(perfect("leader-kill", stuck_units=0), TIMES)
         self.assertNotIn(FREED, [one.measure for one in outcomes])
 
+    def test_a_patient_run_fails_for_what_takes_many_times_as_long(self):
+        limit = 3 * (0.5 + MARGIN_S)
+        outcomes = chaos_goals.judge(perfect("node-kill", holders_s=limit, pool_s=limit + 0.5), TIMES)
+        self.assertEqual({one.measure for one in outcomes if not one.met}, {FREED, POOL})
+        self.assertEqual({one.measure for one in outcomes if one.fails(patience=3)}, {POOL})
+
+    def test_a_patient_run_fails_for_what_never_was(self):
+        outcomes = chaos_goals.judge(perfect("node-kill", pool_s=None), TIMES)
+        self.assertEqual(len(chaos_goals.missed(outcomes, patience=100)), 1)
+
     def test_is_said_in_words(self):
         outcomes = chaos_goals.judge(perfect("node-kill", holders_s=9.5, pool_s=None), TIMES)
         self.assertEqual(chaos_goals.missed(outcomes),
@@ -152,9 +162,9 @@ class TwoFaults(unittest.TestCase):
 
 class TheVerdict(unittest.TestCase):
     def test_a_missed_goal_fails_the_run(self):
-        self.assertEqual(chaos.exit_status({"violations": [], "missed_goals": []}), 0)
-        self.assertEqual(chaos.exit_status({"violations": [], "missed_goals": ["late"]}), 1)
-        self.assertEqual(chaos.exit_status({"violations": ["broken"], "missed_goals": []}), 1)
+        self.assertEqual(chaos.exit_status({"violations": [], "failed_goals": []}), 0)
+        self.assertEqual(chaos.exit_status({"violations": [], "failed_goals": ["late"]}), 1)
+        self.assertEqual(chaos.exit_status({"violations": ["broken"], "failed_goals": []}), 1)
 
 
 if __name__ == "__main__":

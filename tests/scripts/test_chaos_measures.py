@@ -212,7 +212,7 @@ class Report(unittest.TestCase):
                 "rounds": [chaos_report.as_dict(one) for one in (kill, slow)], "outcomes": {"created": 12345},
                 "changes": 1234, "changes_failed": 56,
                 "in_doubt": 2, "stock": {"tv": 12345}, "unsold": {"tv": 0}, "stale_sold_out": 1,
-                "stale_sold_out_max_s": 0.25, "violations": [], "missed_goals": []} | changed
+                "stale_sold_out_max_s": 0.25, "violations": [], "missed_goals": [], "failed_goals": [], "patience": 1} | changed
 
     def test_shows_every_figure(self):
         text = "\n".join(chaos_report.lines(self.result()))
@@ -229,6 +229,10 @@ class Report(unittest.TestCase):
     def test_shows_missed_goals(self):
         text = "\n".join(chaos_report.lines(self.result(missed_goals=["node-stop node-2: late"])))
         self.assertIn("1 missed goals\n- node-stop node-2: late", text)
+
+    def test_shows_which_of_them_fail_a_patient_run(self):
+        text = "\n".join(chaos_report.lines(self.result(missed_goals=["a", "b"], failed_goals=["b"], patience=4)))
+        self.assertIn("2 missed goals\n- a\n- b\n\n1 of them took over 4 times as long as they may", text)
 
     def test_shows_what_never_recovered(self):
         never = chaos_report.as_dict(Round("node-stop", stuck_units=1))
