@@ -11,6 +11,7 @@
 
 #include "absl/time/clock.h"
 #include "tests/contract/draw_fixture.h"
+#include "tests/contract/race.h"
 
 namespace tranche::storage {
 namespace {
@@ -20,6 +21,8 @@ using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::Retrying;
+using testing::RunThreads;
 using ::testing::SizeIs;
 
 class DrawAwardContract : public DrawContractTest {

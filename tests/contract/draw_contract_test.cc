@@ -11,7 +11,9 @@
 
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "storage/ledger/ledger_error.h"
 #include "tests/contract/draw_fixture.h"
+#include "tests/contract/race.h"
 
 namespace tranche::storage {
 namespace {
@@ -19,6 +21,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::IsEmpty;
+using testing::Retrying;
+using testing::RunThreads;
 using ::testing::SizeIs;
 
 class DrawContract : public DrawContractTest {

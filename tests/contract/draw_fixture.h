@@ -4,17 +4,14 @@
 #include <openssl/sha.h>
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "storage/ledger/draw_ledger.h"
-#include "storage/ledger/ledger_error.h"
 #include "tests/contract/lifecycle_fixture.h"
 
 namespace tranche::storage {
@@ -175,21 +172,6 @@ class DrawContractTest : public LifecycleContractTest {
     const auto entries = stock().ListAudit({}, 0, 1'000);
     EXPECT_TRUE(entries.ok()) << entries.status();
     return entries.ok() ? entries->size() : 0;
-  }
-
-  // Calls again when the database asks for it.
-  template <typename Call>
-  static auto Retrying(Call call) -> decltype(call()) {
-    for (int attempt = 0; attempt < 1000; ++attempt) {
-      auto result = call();
-      if (result.ok() || !(IsRetryTransaction(result.status()) || FoundLocked(result.status()))) return result;
-    }
-    return absl::InternalError("others have it locked for ever");
-  }
-  static void RunThreads(int threads, const std::function<void(int)>& body) {
-    std::vector<std::thread> running;
-    for (int i = 0; i < threads; ++i) running.emplace_back(body, i);
-    for (std::thread& thread : running) thread.join();
   }
 };
 

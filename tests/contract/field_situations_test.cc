@@ -2,11 +2,10 @@
 // docs/field-situations.md lists all of them, also those that other tests cover or that cannot occur.
 #include <algorithm>
 #include <atomic>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "storage/ledger/ledger_error.h"
 #include "tests/contract/lifecycle_fixture.h"
+#include "tests/contract/race.h"
 
 namespace tranche::storage {
 namespace {
@@ -15,6 +14,8 @@ using testing::Claim;
 using testing::ClaimsOf;
 using ::testing::Each;
 using ::testing::ElementsAre;
+using testing::Retrying;
+using testing::RunThreads;
 
 class FieldSituations : public LifecycleContractTest {
  protected:
@@ -48,21 +49,14 @@ TEST_P(FieldSituations, DirectCallsMeetTheSameLockAsTheWorkflow) {
   Create(SkuOf("tv", 100));
   const IncarnationId node = HolderOf("tv", 100);
   std::atomic<int> created{0};
-  std::vector<std::thread> callers;
-  for (int caller = 0; caller < 4; ++caller) {
-    callers.emplace_back([&, caller] {
-      for (int i = 0; i < 50; ++i) {
-        const auto claim = Claim("tv", absl::StrCat("u", caller, "-", i));
-        absl::StatusOr<std::vector<CommitResult>> results;
-        do {
-          results = reservations().CommitReservations(node, LockMode::kWait, {claim});
-        } while (!results.ok() && IsRetryTransaction(results.status()));
-        ASSERT_TRUE(results.ok()) << results.status();
-        if (results->front().outcome == CommitOutcome::kCreated) ++created;
-      }
-    });
-  }
-  for (std::thread& caller : callers) caller.join();
+  RunThreads(4, [&](int caller) {
+    for (int i = 0; i < 50; ++i) {
+      const auto claim = Claim("tv", absl::StrCat("u", caller, "-", i));
+      const auto results = Retrying([&] { return reservations().CommitReservations(node, LockMode::kWait, {claim}); });
+      ASSERT_TRUE(results.ok()) << results.status();
+      if (results->front().outcome == CommitOutcome::kCreated) ++created;
+    }
+  });
   EXPECT_EQ(created, 100) << "checked and allocated in one transaction; no update was lost";
   EXPECT_EQ(Unsold("tv"), 0);
 }

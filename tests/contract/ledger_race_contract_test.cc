@@ -9,35 +9,23 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "storage/ledger/ledger_error.h"
 #include "tests/contract/ledger_fixture.h"
+#include "tests/contract/race.h"
 
 namespace tranche::storage {
 namespace {
 
 using testing::Claim;
+using testing::Retrying;
+using testing::RunThreads;
 
 class LedgerRaceContract : public LedgerContractTest {
  protected:
-  // Commits, again when the database asks for it.
   std::vector<CommitResult> CommitRetrying(IncarnationId incarnation, LockMode mode,
                                            const std::vector<ReservationClaim>& claims) {
-    for (int attempt = 0; attempt < 1000; ++attempt) {
-      auto results = reservations().CommitReservations(incarnation, mode, claims);
-      if (results.ok()) return *std::move(results);
-      if (!IsRetryTransaction(results.status())) {
-        ADD_FAILURE() << results.status();
-        return {};
-      }
-    }
-    ADD_FAILURE() << "deadlocks for ever";
-    return {};
-  }
-
-  static void RunThreads(int threads, const std::function<void(int)>& body) {
-    std::vector<std::thread> running;
-    for (int i = 0; i < threads; ++i) running.emplace_back(body, i);
-    for (std::thread& thread : running) thread.join();
+    auto results = Retrying([&] { return reservations().CommitReservations(incarnation, mode, claims); });
+    EXPECT_TRUE(results.ok()) << results.status();
+    return results.ok() ? *std::move(results) : std::vector<CommitResult>();
   }
 };
 INSTANTIATE_TEST_SUITE_P(Both, LedgerRaceContract, BothLedgers(), LedgerName);

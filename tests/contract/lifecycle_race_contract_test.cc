@@ -2,40 +2,24 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <functional>
 #include <random>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "storage/ledger/ledger_error.h"
 #include "tests/contract/lifecycle_fixture.h"
+#include "tests/contract/race.h"
 
 namespace tranche::storage {
 namespace {
 
 using testing::Claim;
 using testing::ClaimsOf;
+using testing::Retrying;
+using testing::RunThreads;
 
 class LifecycleRaceContract : public LifecycleContractTest {
  protected:
   using enum ChangeOutcome;
-
-  // Calls again when the database asks for it.
-  template <typename Call>
-  static auto Retrying(Call call) -> decltype(call()) {
-    for (int attempt = 0; attempt < 1000; ++attempt) {
-      auto result = call();
-      if (result.ok() || !IsRetryTransaction(result.status())) return result;
-    }
-    return absl::InternalError("deadlocks for ever");
-  }
-
-  static void RunThreads(int threads, const std::function<void(int)>& body) {
-    std::vector<std::thread> running;
-    for (int i = 0; i < threads; ++i) running.emplace_back(body, i);
-    for (std::thread& thread : running) thread.join();
-  }
 
   std::vector<Reservation> Holds(IncarnationId node, const std::string& sku_id, const std::string& prefix, int n) {
     std::vector<Reservation> holds;
