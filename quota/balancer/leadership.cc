@@ -151,8 +151,8 @@ absl::StatusOr<bool> Leadership::RemoveFalseLeader(Coordination& session) {
 }
 
 bool Leadership::MissedTheLedger(const absl::Status& led, absl::Time began_at) {
-  // `led` may be about ZooKeeper. To ask a ledger that was not reached once more would take as long as that try.
-  if (led.ok() || (!storage::IsNotReached(led) && ledger_->ListLiveIncarnations().ok())) {
+  // `led` may be about ZooKeeper.
+  if (led.ok() || (!storage::LedgerIsAway(led) && ledger_->ListLiveIncarnations().ok())) {
     ledger_failing_since_ = absl::InfiniteFuture();
     return false;
   }

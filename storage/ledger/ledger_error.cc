@@ -81,6 +81,10 @@ absl::Status UnsettledCommitError(absl::string_view detail) {
   return status;
 }
 
+bool LedgerIsAway(const absl::Status& status) {
+  return IsNotReached(status) || (IsUnknownCommit(status) && !LedgerIsUp(status));
+}
+
 bool LedgerIsUp(const absl::Status& status) { return status.GetPayload(kBusyUrl).has_value(); }
 
 bool FoundLocked(const absl::Status& status) {

@@ -37,6 +37,10 @@ bool IsNoConnection(const absl::Status& status);
 // it is lost if one takes over now.
 absl::Status UnsettledCommitError(absl::string_view detail);
 
+// The ledger was not reached, or its answer was lost and no new connection brought it: whoever asks it once more at
+// once waits in vain for as long as this call did.
+bool LedgerIsAway(const absl::Status& status);
+
 // The call failed, but the ledger answered it: it is no sign that the ledger is down.
 bool LedgerIsUp(const absl::Status& status);
 

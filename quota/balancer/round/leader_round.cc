@@ -1,9 +1,11 @@
 #include "quota/balancer/round/leader_round.h"
 
+#include "absl/functional/function_ref.h"
 #include "glog/logging.h"
 #include "quota/coordination/ledger_mark.h"
 #include "storage/base/log_event.h"
 #include "storage/base/status_macros.h"
+#include "storage/ledger/ledger_error.h"
 #include "storage/ledger/shard_name.h"
 
 namespace tranche::quota {
@@ -74,22 +76,37 @@ absl::Status LeaderRound::ReadDemand(Coordination& session, bool everything,
 
 absl::Status LeaderRound::Run(Coordination& session) {
   mover_.BeginRound();
-  // Each step stands alone: a failing one is tried again in the next round and does not stop the others.
   absl::Status status = history_.Run(session);
   if (history_.beginning() || IsAnotherLedgersTree(status)) return status;
   AnnounceToNewNodes();
-  status.Update(ReadFreeze());
   sales_.Tick();
-  status.Update(newcomers_.TakeOver());
-  status.Update(reclaim_.Run(session));
-  if (!mover_.frozen()) status.Update(evacuation_.Run());
-  status.Update(demand_.Run());
-  if (!mover_.frozen()) status.Update(pools_.Run());
-  status.Update(returned_.Run());
-  if (!mover_.frozen()) status.Update(newcomers_.Run());
-  status.Update(repair_.Step(session));
+  RunSteps(session, &status);
   NoteNodes();
   return status;
+}
+
+// Each step stands alone: a failing one is tried again in the next round and does not stop the others. But none begins
+// while the ledger is away: each would find that out by a try to connect, and meanwhile nobody else could lead.
+void LeaderRound::RunSteps(Coordination& session, absl::Status* status) {
+  bool away = storage::LedgerIsAway(*status);
+  const auto run = [&](absl::FunctionRef<absl::Status()> step) {
+    if (away) return;
+    const absl::Status done = step();
+    away = storage::LedgerIsAway(done);
+    status->Update(done);
+  };
+  const auto run_unless_frozen = [&](absl::FunctionRef<absl::Status()> step) {
+    if (!mover_.frozen()) run(step);
+  };
+  run([&] { return ReadFreeze(); });
+  run([&] { return newcomers_.TakeOver(); });
+  run([&] { return reclaim_.Run(session); });
+  run_unless_frozen([&] { return evacuation_.Run(); });
+  run([&] { return demand_.Run(); });
+  run_unless_frozen([&] { return pools_.Run(); });
+  run([&] { return returned_.Run(); });
+  run_unless_frozen([&] { return newcomers_.Run(); });
+  run([&] { return repair_.Step(session); });
 }
 
 absl::Status LeaderRound::ReadFreeze() {

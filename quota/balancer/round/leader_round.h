@@ -61,6 +61,7 @@ class LeaderRound {
   void AnnounceToNewNodes();
   // Has an operator frozen the cluster? If the ledger does not say, as it last was; before it has said so since we
   // began to lead, yes.
+  void RunSteps(Coordination& session, absl::Status* status);
   absl::Status ReadFreeze();
   void TellOfNewNode(storage::IncarnationId id) const;
   void NoteNodes();

@@ -370,6 +370,15 @@ TEST_F(BalancerFaultTest, ALedgerThatWasNotReachedIsNotAskedAgainInTheSameRound)
   EXPECT_FALSE(balancer_.leading()) << "a second call would have found it";
 }
 
+TEST_F(BalancerFaultTest, ARoundEndsWhereTheLedgerIsNotReached) {
+  AddNode();
+  Rounds();
+  ledger_.FailNext(2);
+  EXPECT_FALSE(balancer_.RunOnce().ok());
+  EXPECT_FALSE(balancer_.RunOnce().ok()) << "another step of the first round had tried to connect, too";
+  EXPECT_TRUE(balancer_.RunOnce().ok());
+}
+
 TEST_F(BalancerFaultTest, ALeaderThatDoesNotReachTheLedgerMakesRoomForAnother) {
   const Node a = AddNode();
   Rounds();

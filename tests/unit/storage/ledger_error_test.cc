@@ -80,5 +80,15 @@ TEST(LedgerError, TheCodeAloneMarksNothing) {
   EXPECT_FALSE(IsRetryTransaction(absl::OkStatus()));
 }
 
+TEST(LedgerError, ALedgerIsAwayThatWasNotReachedOrWhoseAnswerWasLost) {
+  EXPECT_TRUE(LedgerIsAway(NotReachedError("no route")));
+  EXPECT_TRUE(LedgerIsAway(UnknownCommitError("connection lost")));
+  EXPECT_FALSE(LedgerIsAway(UnsettledCommitError("no standby")));
+  EXPECT_FALSE(LedgerIsAway(NoConnectionError("others have them")));
+  EXPECT_FALSE(LedgerIsAway(BusyError("locked")));
+  EXPECT_FALSE(LedgerIsAway(absl::UnavailableError("ZooKeeper")));
+  EXPECT_FALSE(LedgerIsAway(absl::OkStatus()));
+}
+
 }  // namespace
 }  // namespace tranche::storage
