@@ -32,6 +32,7 @@ namespace tranche::storage {
 class Books {
  public:
   using CartDone = absl::AnyInvocable<void(absl::StatusOr<CartResult>)>;
+  using RefuseDone = absl::AnyInvocable<void(absl::StatusOr<std::vector<RefuseResult>>)>;
   using FindDone = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
   using ReadDone = absl::AnyInvocable<void(absl::StatusOr<std::vector<Reservation>>)>;
   using PageDone = absl::AnyInvocable<void(absl::StatusOr<ReservationPage>)>;
@@ -46,6 +47,10 @@ class Books {
   // All lines in one transaction of their own; see LifecycleLedger::CommitCart.
   virtual void CommitCart(const std::string& shard, IncarnationId incarnation, std::vector<ReservationClaim> lines,
                           absl::Time deadline, CartDone done) = 0;
+
+  // See LifecycleLedger::RefuseClaims; on the shard, in one call. At most kMaxBatch of them.
+  virtual void RefuseClaims(const std::string& shard, std::vector<ClaimRefusal> batch, absl::Time deadline,
+                            RefuseDone done) = 0;
 
   // In a batch with other changes of the same kind. `shard` is a hint, "" for none: the others are asked as well.
   virtual void Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) = 0;

@@ -43,7 +43,15 @@ struct Refused {
   friend bool operator==(const Refused&, const Refused&) = default;
 };
 
-using SaleResult = std::variant<Sold, Refused>;
+// It is in the queue, and has no units yet: only for who accepts that.
+struct Queued {
+  std::string ticket;         // for GetClaim
+  int64_t ahead_at_most = 0;  // claims that are before it
+  absl::Duration poll_after = {};
+  absl::Time decide_at;  // until then it is decided, or refused with kDeadlinePassed
+};
+
+using SaleResult = std::variant<Sold, Refused, Queued>;
 // Called exactly once: inline for what the node decides itself, otherwise on a thread of the pipeline or the directory.
 // It must not block.
 using SaleDone = absl::AnyInvocable<void(SaleResult)>;
@@ -60,7 +68,7 @@ struct CartRefused {
   std::optional<storage::Uuid> reservation_id = {};  // kReservationIdReused: that of one such line
 };
 
-using CartSale = std::variant<CartSold, CartRefused>;
+using CartSale = std::variant<CartSold, CartRefused, Queued>;
 // Like SaleDone.
 using CartDone = absl::AnyInvocable<void(CartSale)>;
 
@@ -74,6 +82,8 @@ struct SaleRequest {
   Visitor visitor = {};
   // The gate has let it in: it is asked once.
   bool let_in = false;
+  // The answer may be Queued.
+  bool accept_queued = false;
 };
 
 }  // namespace tranche::quota

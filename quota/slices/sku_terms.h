@@ -33,6 +33,7 @@ struct SkuTerms {
   // (storage/shards/older_copies.h).
   bool announced = false;
   int64_t version = 0;  // of the announcement
+  storage::ClaimPath claim_path = storage::ClaimPath::kDirect;
 
   bool sold_out() const { return at_most == 0; }
 };
@@ -46,7 +47,8 @@ inline SkuTerms TermsOf(const storage::Sku& sku) {
                   .pause_reason = sku.pause_reason,
                   .at_most = storage::IsScarce(sku) ? sku.unsold : SkuTerms::kPlenty,
                   .holds_may_lapse = sku.holds_may_lapse,
-                  .shard = sku.shard};
+                  .shard = sku.shard,
+                  .claim_path = sku.claim_path};
 }
 
 }  // namespace tranche::quota

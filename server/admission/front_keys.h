@@ -21,6 +21,7 @@ class FrontKeys {
     std::string challenge_key;  // 32 bytes: keyed BLAKE2b of "tranche-challenge-v1"
     std::string ticket_key;     // 32 bytes: keyed BLAKE2b of "tranche-waiting-ticket-v1"
     std::string delay_key;      // 32 bytes: keyed BLAKE2b of "tranche-delay-ticket-v1"
+    std::string claim_key;      // 32 bytes: keyed BLAKE2b of "tranche-queued-claim-v1"
   };
 
   FrontKeys() = default;

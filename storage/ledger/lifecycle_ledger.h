@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "storage/base/log_trace.h"
+#include "storage/ledger/claim_refusal.h"
 #include "storage/ledger/incarnation_id.h"
 #include "storage/ledger/reservation_ledger.h"
 
@@ -168,6 +169,11 @@ class LifecycleLedger {
   absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) {
     return CommitCart(incarnation, LockMode::kWait, lines);
   }
+
+  // Notes of claims that were decided apart from their callers that they are refused for good, in one transaction:
+  // unless the id exists, a row is born that says so. Ids are distinct; at most kMaxBatch of them. Results are in the
+  // order of the batch.
+  virtual absl::StatusOr<std::vector<RefuseResult>> RefuseClaims(absl::Span<const ClaimRefusal> batch) = 0;
 
   // Those of the ids that exist, unordered. At most kMaxBatch ids.
   virtual absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) = 0;

@@ -42,6 +42,10 @@ enum class Refusal {
   kDrawNotOpen = 141,
   kDrawFull = 144,
   kServiceLimited = 150,
+  kClaimsAreQueued = 160,
+  kQueueUnavailable = 161,
+  kQueueFull = 162,
+  kClaimDiscarded = 164,
 };
 
 struct RefusalWord {
@@ -85,6 +89,10 @@ inline constexpr RefusalWord kRefusalWords[] = {
     {Refusal::kDrawNotOpen, "DRAW_NOT_OPEN", "NO_OPEN_DRAW"},
     {Refusal::kDrawFull, "DRAW_FULL", "FULL"},
     {Refusal::kServiceLimited, "SERVICE_LIMITED", ""},
+    {Refusal::kClaimsAreQueued, "CLAIMS_ARE_QUEUED", ""},
+    {Refusal::kQueueUnavailable, "QUEUE_UNAVAILABLE", ""},
+    {Refusal::kQueueFull, "QUEUE_FULL", ""},
+    {Refusal::kClaimDiscarded, "CLAIM_DISCARDED", ""},
 };
 
 // What a procedure's word means. A word that this version does not know comes from a newer schema: it is logged, and

@@ -16,6 +16,9 @@
 
 namespace tranche::storage {
 
+// How claims come to the ledger (docs/decisions/0021-queue.md).
+enum class ClaimPath { kDirect, kQueue, kAuto };
+
 struct Sku {
   std::string sku_id;
   std::string title;
@@ -34,6 +37,7 @@ struct Sku {
   // Nothing is sold of it until it is resumed; `pause_reason` is told to buyers, "" for none. CreateSku may begin so.
   bool paused = false;
   std::string pause_reason = {};
+  ClaimPath claim_path = ClaimPath::kDirect;
   int32_t slots_per_slice = 1;
   // Split over all live nodes before anybody asks. Otherwise the units wait in the pool until a node's first request
   // makes demand: for a long tail of SKUs, which would otherwise need a slot row and a znode per node and SKU.
@@ -82,7 +86,7 @@ class SkuLedger {
   // `expected_terms_version`, kAborted when the terms have another version and something would change.
   virtual absl::StatusOr<Sku> SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
                                            std::optional<int64_t> expected_terms_version, const Actor& actor) = 0;
-  // Gives the SKU the title, price, limit, hold, extensions, window and presplit of `sku`, for claims that are booked
+  // Gives the SKU the title, price, limit, hold, extensions, window, presplit and claim path of `sku`, for claims that are booked
   // from then on. kAborted if its terms have another version than sku.terms_version, and are not these already: so it
   // can be repeated. Other fields are ignored.
   virtual absl::StatusOr<Sku> UpdateSku(const Sku& sku, const Actor& actor) = 0;

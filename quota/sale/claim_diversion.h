@@ -1,0 +1,38 @@
+// Where claims go that are not decided while their callers wait: a queue (docs/decisions/0021-queue.md).
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/time/time.h"
+#include "quota/sale/sale_result.h"
+#include "quota/slices/sku_terms.h"
+#include "storage/ledger/reservation_ledger.h"
+
+namespace tranche::quota {
+
+// Thread-safe.
+class ClaimDiversion {
+ public:
+  enum class Way {
+    kSell,    // take units, and commit
+    kQueue,   // call Queue
+    kRefuse,  // kClaimsAreQueued: the caller does not accept that
+  };
+  // Called exactly once, inline or on another thread: Queued, or why not (kQueueUnavailable and kQueueFull: nothing was
+  // queued; kCommitUnknown: it may be).
+  using QueueDone = absl::AnyInvocable<void(std::variant<Queued, Refused>)>;
+
+  virtual ~ClaimDiversion() = default;
+
+  // Which way a claim for a SKU with these terms goes now. Some loads; no lock, no I/O.
+  virtual Way WayOf(const std::string& sku_id, const SkuTerms& terms, bool accept_queued) = 0;
+  // Queues a claim that passed the terms of sale and the gate: one line, or all lines of a cart, of one buyer and of
+  // one shard. `terms`: of the first line's SKU. `deadline`: the caller's. Does not block.
+  virtual void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const SkuTerms& terms,
+                     absl::Time deadline, QueueDone done) = 0;
+};
+
+}  // namespace tranche::quota
