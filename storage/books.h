@@ -48,7 +48,8 @@ class Books {
   virtual void CommitCart(const std::string& shard, IncarnationId incarnation, std::vector<ReservationClaim> lines,
                           absl::Time deadline, CartDone done) = 0;
 
-  // See LifecycleLedger::RefuseClaims; on the shard, in one call. At most kMaxBatch of them.
+  // See LifecycleLedger::RefuseClaims; on the shard, in one call. At most kMaxBatch of them. kUnavailable at once while
+  // the shard does not answer.
   virtual void RefuseClaims(const std::string& shard, std::vector<ClaimRefusal> batch, absl::Time deadline,
                             RefuseDone done) = 0;
 

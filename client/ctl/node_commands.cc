@@ -49,11 +49,12 @@ nlohmann::ordered_json NodeJson(const tranche::v1::Node& node) {
   return json;
 }
 
+// Consumers take from queues; all others serve buyers.
 void PrintNodes(Session& session, const tranche::v1::ListNodesResponse& nodes) {
-  Table table({"NODE", "INCARNATION", "ADDRESS", "STARTED", "STATE", "STILL HOLDS"});
+  Table table({"NODE", "INCARNATION", "ADDRESS", "STARTED", "STATE", "STILL HOLDS", "KIND"});
   for (const tranche::v1::Node& node : nodes.nodes()) {
     table.AddRow({node.name(), absl::StrCat(node.incarnation()), node.address(), FormatTime(node.start_time()),
-                  State(node), UnitsText(node)});
+                  State(node), UnitsText(node), node.consumer() ? "consumer" : "node"});
   }
   session.Print(table);
 }

@@ -47,7 +47,8 @@ absl::StatusOr<std::vector<LiveNode>> ListLiveNodes(Coordination& session, Watch
                              .name = registration.name(),
                              .address = registration.address(),
                              .started_at = absl::FromUnixMicros(registration.started_at_us()),
-                             .asked_to_drain = draining.contains(incarnations[i])});
+                             .asked_to_drain = draining.contains(incarnations[i]),
+                             .consumer = registration.consumer()});
   }
   std::sort(nodes.begin(), nodes.end(),
             [](const LiveNode& a, const LiveNode& b) { return a.incarnation < b.incarnation; });

@@ -20,6 +20,8 @@ struct LiveNode {
   bool asked_to_drain = false;
   // It still answers what it has accepted, and is given no more units. Left false by ListLiveNodes.
   bool draining = false;
+  // It sells what is queued, to no buyers of its own: it is given units by demand only.
+  bool consumer = false;
   // Its registration is somebody else's, who keeps it from this session. It has no name, and is given no units; but
   // since it may be a node, it does not count as dead.
   bool unreadable = false;

@@ -19,6 +19,25 @@ SkuAnnouncement::State AnnouncedStateOf(const storage::Sku& sku) {
   return sku.paused ? SkuAnnouncement::STATE_PAUSED : SkuAnnouncement::STATE_OPEN;
 }
 
+SkuAnnouncement::ClaimPath AnnouncedPathOf(const storage::Sku& sku) {
+  switch (sku.claim_path) {
+    case storage::ClaimPath::kQueue:
+      return SkuAnnouncement::CLAIM_PATH_QUEUE;
+    case storage::ClaimPath::kAuto:
+      return SkuAnnouncement::CLAIM_PATH_AUTO;
+    case storage::ClaimPath::kDirect:
+      break;
+  }
+  return SkuAnnouncement::CLAIM_PATH_UNSPECIFIED;
+}
+
+// A path of a later version is none that this one could take.
+storage::ClaimPath PathOf(const SkuAnnouncement& announcement) {
+  if (announcement.claim_path() == SkuAnnouncement::CLAIM_PATH_QUEUE) return storage::ClaimPath::kQueue;
+  if (announcement.claim_path() == SkuAnnouncement::CLAIM_PATH_AUTO) return storage::ClaimPath::kAuto;
+  return storage::ClaimPath::kDirect;
+}
+
 }  // namespace
 
 // Servers of earlier versions announce only whether anything is unsold.
@@ -40,6 +59,7 @@ SkuAnnouncement ToAnnouncement(const storage::Sku& sku) {
   if (storage::IsScarce(sku)) announcement.set_at_most(sku.unsold);
   announcement.set_holds_may_lapse(sku.holds_may_lapse);
   if (sku.shard != storage::kHomeShard) announcement.set_shard(sku.shard);
+  announcement.set_claim_path(AnnouncedPathOf(sku));
   return announcement;
 }
 
@@ -56,6 +76,7 @@ SkuTerms TermsOf(const SkuAnnouncement& announcement) {
   if (!announcement.shard().empty()) terms.shard = announcement.shard();
   terms.announced = true;
   terms.version = announcement.version();
+  terms.claim_path = PathOf(announcement);
   return terms;
 }
 
@@ -64,7 +85,8 @@ bool SameTerms(const SkuAnnouncement& a, const SkuAnnouncement& b) {
   const bool scarce = at_most != SkuTerms::kPlenty;
   return at_most == AtMost(b) && (!scarce || a.holds_may_lapse() == b.holds_may_lapse()) && a.state() == b.state() &&
          a.per_user_limit() == b.per_user_limit() && a.opens_at_us() == b.opens_at_us() &&
-         a.closes_at_us() == b.closes_at_us() && a.shard() == b.shard() && a.pause_reason() == b.pause_reason();
+         a.closes_at_us() == b.closes_at_us() && a.shard() == b.shard() && a.pause_reason() == b.pause_reason() &&
+         a.claim_path() == b.claim_path();
 }
 
 bool Supersedes(const SkuAnnouncement& fresh, const SkuAnnouncement& present, bool always) {

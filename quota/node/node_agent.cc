@@ -311,6 +311,7 @@ absl::Status NodeAgent::Register(Coordination& session, IncarnationId incarnatio
     registration.set_name(options_.node_name);
     registration.set_address(options_.address);
     registration.set_started_at_us(absl::ToUnixMicros(clock_->Now()));
+    registration.set_consumer(options_.consumer);
     registration_ = registration.SerializeAsString();
     registration_of_ = incarnation;
   }

@@ -44,6 +44,8 @@ struct NodeAgentOptions {
   // those.
   absl::Duration drain_patience = absl::Seconds(5);
   DemandReporterOptions demand;
+  // It sells what is queued, to no buyers of its own: it is given units by demand only.
+  bool consumer = false;
 };
 
 class NodeAgent : public CoordinationObserver, public SessionSource {

@@ -42,6 +42,14 @@ std::vector<storage::IncarnationId> Receivers(absl::Span<const quota::LiveNode> 
   return receivers;
 }
 
+std::vector<storage::IncarnationId> Sharers(absl::Span<const quota::LiveNode> nodes) {
+  std::vector<storage::IncarnationId> sharers;
+  for (const quota::LiveNode& node : nodes) {
+    if (!node.draining && !node.consumer) sharers.push_back(node.incarnation);
+  }
+  return sharers;
+}
+
 absl::StatusOr<quota::LiveNode> ResolveNode(absl::Span<const quota::LiveNode> nodes, const std::string& node,
                                             absl::string_view field) {
   if (node.empty()) return InvalidField(field, "is missing: a name or an incarnation");

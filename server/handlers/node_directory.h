@@ -23,6 +23,8 @@ absl::StatusOr<std::vector<quota::LiveNode>> RequireLiveNodes(quota::SessionSour
 
 // Those that may be given units: the nodes that are not draining.
 std::vector<storage::IncarnationId> Receivers(absl::Span<const quota::LiveNode> nodes);
+// Those of them that have buyers of their own, and so get a share before anybody asks: not the consumers of queues.
+std::vector<storage::IncarnationId> Sharers(absl::Span<const quota::LiveNode> nodes);
 
 // The live node that `node` names: by its name, or by its incarnation in decimal digits. NODE_NOT_FOUND if there is
 // none; `field` names the request's field for FIELD_INVALID. Of several incarnations at one address, which is a node

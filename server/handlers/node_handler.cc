@@ -26,7 +26,7 @@ absl::Status NotTold(const quota::LiveNode& node, const char* what, const absl::
 }
 
 bool IsLastServing(absl::Span<const quota::LiveNode> nodes, const quota::LiveNode& node) {
-  const std::vector<storage::IncarnationId> serving = Receivers(nodes);
+  const std::vector<storage::IncarnationId> serving = Sharers(nodes);
   return serving.size() == 1 && serving.front() == node.incarnation;
 }
 
@@ -143,6 +143,7 @@ v1::Node NodeHandler::ToMessage(const quota::LiveNode& node) {
   message.set_address(node.address);
   *message.mutable_start_time() = ToTimestamp(node.started_at);
   message.set_draining(node.draining);
+  message.set_consumer(node.consumer);
   message.set_state(node.draining ? v1::NODE_STATE_DRAINING : v1::NODE_STATE_SERVING);
   if (!node.draining) return message;
   const std::optional<int64_t> held = UnitsHeld(node.incarnation);

@@ -170,11 +170,11 @@ absl::StatusOr<v1::RebalanceQuotaResponse> QuotaHandler::Rebalance(const v1::Reb
     reports = *std::move(read);
   }
   ASSIGN_OR_RETURN(const RebalancePlan plan, PlanRebalance(request, nodes, reports));
-  const std::vector<storage::IncarnationId> receivers = Receivers(nodes);
+  const std::vector<storage::IncarnationId> sharers = Sharers(nodes);
   const absl::StatusOr<Change> change =
       Execute(request.sku_id(), {request.preview(), request.expected_quota_version()}, actor,
               [&](const storage::QuotaSnapshot& quota) -> absl::StatusOr<std::vector<storage::QuotaDelta>> {
-                return SharesOf(plan, quota, receivers);
+                return SharesOf(plan, quota, sharers);
               });
   if (!change.ok()) return change.status();
   v1::RebalanceQuotaResponse response;

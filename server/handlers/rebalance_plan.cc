@@ -90,13 +90,15 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const v1::RebalanceQuotaRequest& req
     default:
       return InvalidField("policy", "must be EQUAL, DEMAND or WEIGHTS");
   }
-  if (plan.ok() && Receivers(nodes).empty()) plan->warnings = {"no node can be given units now: nothing moves"};
+  if (plan.ok() && plan->weights.empty() && Sharers(nodes).empty()) {
+    plan->warnings = {"no node can be given units now: nothing moves"};
+  }
   return plan;
 }
 
 std::vector<storage::QuotaDelta> SharesOf(const RebalancePlan& plan, const storage::QuotaSnapshot& quota,
-                                          absl::Span<const storage::IncarnationId> receivers) {
-  return plan.weights.empty() ? quota::EqualShares(quota, receivers) : quota::WeightedShares(quota, plan.weights);
+                                          absl::Span<const storage::IncarnationId> sharers) {
+  return plan.weights.empty() ? quota::EqualShares(quota, sharers) : quota::WeightedShares(quota, plan.weights);
 }
 
 }  // namespace tranche::server

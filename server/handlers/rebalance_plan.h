@@ -14,7 +14,7 @@
 namespace tranche::server {
 
 struct RebalancePlan {
-  // Empty: all receivers get equal shares.
+  // Empty: all sharers get equal shares.
   std::vector<quota::WeightedReceiver> weights;
   std::vector<std::string> warnings;
 };
@@ -24,8 +24,8 @@ struct RebalancePlan {
 absl::StatusOr<RebalancePlan> PlanRebalance(const v1::RebalanceQuotaRequest& request,
                                             absl::Span<const quota::LiveNode> nodes, const NodeReports& reports);
 
-// Its deltas.
+// Its deltas. `sharers`: see server/handlers/node_directory.h.
 std::vector<storage::QuotaDelta> SharesOf(const RebalancePlan& plan, const storage::QuotaSnapshot& quota,
-                                          absl::Span<const storage::IncarnationId> receivers);
+                                          absl::Span<const storage::IncarnationId> sharers);
 
 }  // namespace tranche::server

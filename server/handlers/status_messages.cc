@@ -83,6 +83,7 @@ v1::NodeStatus ToMessage(const quota::LiveNode& node, const NodeTraffic* report,
   message.set_address(node.address);
   *message.mutable_start_time() = ToTimestamp(node.started_at);
   message.set_draining(node.asked_to_drain);
+  message.set_consumer(node.consumer);
   if (report == nullptr) return message;
   // If the node's clock is ahead of ours, the age is 0, not negative.
   *message.mutable_report_age() = ToDuration(std::max(now - report->reported_at, absl::ZeroDuration()));

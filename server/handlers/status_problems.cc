@@ -473,7 +473,9 @@ class Finder {
 
   void LookAtNodes() {
     if (!found_.coordination().answers() || found_.coordination().tree_gone()) return;
-    const auto serves = [](const v1::NodeStatus& node) { return !node.draining() && node.unhealthy().empty(); };
+    const auto serves = [](const v1::NodeStatus& node) {
+      return !node.draining() && !node.consumer() && node.unhealthy().empty();
+    };
     if (std::none_of(found_.nodes().begin(), found_.nodes().end(), serves)) {
       Add("NO_NODE", kCritical, "", "No node serves: nothing is sold.",
           found_.nodes().empty() ? "start tranched, or let its supervisor start it"

@@ -16,6 +16,7 @@
 #include "quota/coordination/coordination_paths.h"
 #include "storage/base/log_event.h"
 #include "storage/base/status_macros.h"
+#include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::server {
 namespace {
@@ -223,7 +224,40 @@ void DoorWatch::FindHomes() {
     // A node that is drained lets nobody in: its keys would only get the others' shares.
     if (node != storage::kPool && !absl::c_linear_search(*drained, name)) nodes.push_back(node);
   }
-  door_->SetHomes(std::make_shared<const Homes>(self, nodes));
+  door_->SetHomes(std::make_shared<const Homes>(self, WithBuyers(*session, nodes)));
+}
+
+// A consumer lets nobody in, either. What cannot be read counts as a node until it can.
+std::vector<storage::IncarnationId> DoorWatch::WithBuyers(quota::Coordination& session,
+                                                          const std::vector<storage::IncarnationId>& nodes) {
+  std::map<storage::IncarnationId, bool> consumers;
+  std::vector<storage::IncarnationId> unknown;
+  std::vector<std::string> paths;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const storage::IncarnationId node : nodes) {
+      if (const auto known = consumers_.find(node); known != consumers_.end()) {
+        consumers.insert(*known);
+      } else {
+        unknown.push_back(node);
+        paths.push_back(quota::NodePath(node));
+      }
+    }
+  }
+  const auto read = session.GetMany(paths, quota::Watch::kNo);
+  for (size_t i = 0; i < read.size(); ++i) {
+    internal::v1::NodeRegistration registration;
+    if (!read[i].ok() || !registration.ParseFromString(read[i]->data)) continue;
+    consumers.emplace(unknown[i], registration.consumer());
+  }
+  std::vector<storage::IncarnationId> with_buyers;
+  for (const storage::IncarnationId node : nodes) {
+    const auto known = consumers.find(node);
+    if (known == consumers.end() || !known->second) with_buyers.push_back(node);
+  }
+  absl::MutexLock lock(&mutex_);
+  consumers_ = std::move(consumers);
+  return with_buyers;
 }
 
 }  // namespace tranche::server

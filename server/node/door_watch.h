@@ -11,10 +11,12 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -89,6 +91,9 @@ class DoorWatch {
   // kAborted: the pages do not belong together.
   absl::StatusOr<storage::FrontChanges> ReadPages(const storage::FrontVersion& known);
   void Apply(const storage::FrontChanges& changes);
+  // Of these, the nodes that let buyers in: not the consumers of queues.
+  std::vector<storage::IncarnationId> WithBuyers(quota::Coordination& session,
+                                                 const std::vector<storage::IncarnationId>& nodes);
 
   storage::FrontLedger* const ledger_;
   FrontDoor* const door_;
@@ -107,6 +112,8 @@ class DoorWatch {
   bool look_wanted_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Time rest_until_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   std::optional<int64_t> announced_ ABSL_GUARDED_BY(mutex_);
+  // Whether a registered incarnation is a consumer. That does not change, so each registration is read once.
+  std::map<storage::IncarnationId, bool> consumers_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;  // last: it uses the others
 };
 

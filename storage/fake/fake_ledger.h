@@ -93,6 +93,7 @@ class FakeLedger : public ReservationLedger,
   absl::StatusOr<ChangeResult> PreviewChange(const Change& change) override;
   absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, LockMode mode,
                                         absl::Span<const ReservationClaim> lines) override;
+  absl::StatusOr<std::vector<RefuseResult>> RefuseClaims(absl::Span<const ClaimRefusal> batch) override;
   absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) override;
   absl::StatusOr<ReservationPage> ListReservations(const ReservationFilter& filter, const ReservationCursor& after,
                                                    int limit) override;
@@ -256,6 +257,7 @@ class FakeLedger : public ReservationLedger,
   bool MayRebook(const Reservation& old) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Books the same again, already paid. nullopt: there is no unit, or the buyer may not have it.
   std::optional<Reservation> Rebook(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  RefuseResult Refuse(const ClaimRefusal& one) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   StoredReservation* FindStored(const Uuid& reservation_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Moves the reservation out of kPending.
   void Finish(StoredReservation& stored, ReservationState state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

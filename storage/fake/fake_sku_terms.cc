@@ -57,6 +57,7 @@ Sku WithTermsOf(const Sku& sku, Sku present) {
   present.opens_at = sku.opens_at;
   present.closes_at = sku.closes_at;
   present.presplit = sku.presplit;
+  present.claim_path = sku.claim_path;
   return present;
 }
 
@@ -81,6 +82,7 @@ TermsDifference Compare(const Sku& before, const Sku& after) {
   compare("opens_at", TimeOrNull(before.opens_at), TimeOrNull(after.opens_at));
   compare("presplit", TrueOrFalse(before.presplit), TrueOrFalse(after.presplit));
   compare("closes_at", TimeOrNull(before.closes_at), TimeOrNull(after.closes_at));
+  compare("claim_path", TextOrNull(ClaimPathName(before.claim_path)), TextOrNull(ClaimPathName(after.claim_path)));
   compare("price_minor", absl::StrCat(before.price_minor), absl::StrCat(after.price_minor));
   compare("hold_seconds", SecondsOrNull(before.hold), SecondsOrNull(after.hold));
   compare("max_extensions", absl::StrCat(before.max_extensions), absl::StrCat(after.max_extensions));

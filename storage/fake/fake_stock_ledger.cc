@@ -34,6 +34,12 @@ std::string PauseReasonOf(const Sku& sku) {
   return absl::StrCat(", \"pause_reason\": ", text);
 }
 
+// Of a SKU whose claims are not all decided at once.
+std::string PathOf(const Sku& sku) {
+  if (sku.claim_path == ClaimPath::kDirect) return "";
+  return absl::StrCat(", \"claim_path\": \"", ClaimPathName(sku.claim_path), "\"");
+}
+
 const char* BoolText(bool value) { return value ? "true" : "false"; }
 
 }  // namespace
@@ -72,8 +78,9 @@ absl::StatusOr<Sku> FakeLedger::CreateSku(const Sku& sku, const Actor& actor) {
   state.slots[0].Move(sku.stock, 1);
   ListIfPooled(state);
   Audit(actor, "create_sku", sku.sku_id, kPool, "{}",
-        absl::StrCat("{\"stock\": ", sku.stock, sku.paused ? ", \"paused\": true" : "", ", \"presplit\": ",
-                     BoolText(sku.presplit), ", \"price_minor\": ", sku.price_minor, PauseReasonOf(sku), "}"));
+        absl::StrCat("{\"stock\": ", sku.stock, sku.paused ? ", \"paused\": true" : "",
+                     ", \"presplit\": ", BoolText(sku.presplit), PathOf(sku), ", \"price_minor\": ", sku.price_minor,
+                     PauseReasonOf(sku), "}"));
   return Read(state);
 }
 

@@ -30,10 +30,13 @@ struct RefuseResult {
   Reservation reservation = {};  // for kRefused, kReplayed and kSold
 };
 
+// In ErrorInfo.reason; not of kNone.
+absl::string_view NameOfRefusal(Refusal refusal);
 // The cancel_reason of such a row: "REFUSED " and the refusal's name.
 std::string ToCancelReason(Refusal refusal);
 // Why the claim was refused for good; nullopt: it was sold once. kInternal for a name that this version does not know.
-// Born cancelled is what tells it apart: a reservation that was cancelled later has a higher revision.
+// That its hold ends when it begins is what tells it apart, whatever a shop gave as its reason to cancel another one:
+// every hold lasts for a second at least. Its revision does not: a payment for it that is to be refunded raises that.
 std::optional<Refusal> RefusalOf(const Reservation& reservation);
 
 }  // namespace tranche::storage

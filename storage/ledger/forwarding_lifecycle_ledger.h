@@ -46,6 +46,10 @@ class ForwardingLifecycleLedger : public LifecycleLedger {
     return Forward(LedgerCall::ChangeReservations("CommitCart"),
                    [&](LifecycleLedger& target) { return target.CommitCart(incarnation, mode, lines); });
   }
+  absl::StatusOr<std::vector<RefuseResult>> RefuseClaims(absl::Span<const ClaimRefusal> batch) override {
+    return Forward(LedgerCall::ChangeReservations("RefuseClaims"),
+                   [&](LifecycleLedger& target) { return target.RefuseClaims(batch); });
+  }
   absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) override {
     return Forward(LedgerCall::Read("ReadReservations"),
                    [&](LifecycleLedger& target) { return target.ReadReservations(reservation_ids); });

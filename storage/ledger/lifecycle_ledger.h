@@ -172,7 +172,7 @@ class LifecycleLedger {
 
   // Notes of claims that were decided apart from their callers that they are refused for good, in one transaction:
   // unless the id exists, a row is born that says so. Ids are distinct; at most kMaxBatch of them. Results are in the
-  // order of the batch.
+  // order of the batch. What is found is said only once the synchronous standby has it, as by FindReplicated.
   virtual absl::StatusOr<std::vector<RefuseResult>> RefuseClaims(absl::Span<const ClaimRefusal> batch) = 0;
 
   // Those of the ids that exist, unordered. At most kMaxBatch ids.

@@ -16,8 +16,21 @@
 
 namespace tranche::storage {
 
-// How claims come to the ledger (docs/decisions/0021-queue.md).
+// How claims come to the ledger (docs/decisions/0021-queue.md). Nodes go by it; no ledger does.
 enum class ClaimPath { kDirect, kQueue, kAuto };
+
+// As the schema and the audit log have it: "DIRECT", "QUEUE", "AUTO".
+inline const char* ClaimPathName(ClaimPath path) {
+  switch (path) {
+    case ClaimPath::kQueue:
+      return "QUEUE";
+    case ClaimPath::kAuto:
+      return "AUTO";
+    case ClaimPath::kDirect:
+      break;
+  }
+  return "DIRECT";
+}
 
 struct Sku {
   std::string sku_id;
@@ -86,9 +99,9 @@ class SkuLedger {
   // `expected_terms_version`, kAborted when the terms have another version and something would change.
   virtual absl::StatusOr<Sku> SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
                                            std::optional<int64_t> expected_terms_version, const Actor& actor) = 0;
-  // Gives the SKU the title, price, limit, hold, extensions, window, presplit and claim path of `sku`, for claims that are booked
-  // from then on. kAborted if its terms have another version than sku.terms_version, and are not these already: so it
-  // can be repeated. Other fields are ignored.
+  // Gives the SKU the title, price, limit, hold, extensions, window, presplit and claim path of `sku`, for claims that
+  // are booked from then on. kAborted if its terms have another version than sku.terms_version, and are not these
+  // already: so it can be repeated. Other fields are ignored.
   virtual absl::StatusOr<Sku> UpdateSku(const Sku& sku, const Actor& actor) = 0;
   // Adds units to the pool. With `expected_stock`, kAborted when the SKU's stock differs. Only operators change the
   // stock, so this detects a concurrent change, and makes a call whose answer was lost safe to repeat.

@@ -27,6 +27,7 @@ class PostgresLifecycleLedger : public LifecycleLedger {
   absl::StatusOr<ChangeResult> PreviewChange(const Change& change) override;
   absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, LockMode mode,
                                         absl::Span<const ReservationClaim> lines) override;
+  absl::StatusOr<std::vector<RefuseResult>> RefuseClaims(absl::Span<const ClaimRefusal> batch) override;
   absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) override;
   absl::StatusOr<ReservationPage> ListReservations(const ReservationFilter& filter, const ReservationCursor& after,
                                                    int limit) override;

@@ -40,7 +40,7 @@ absl::StatusOr<Sku> PostgresStockLedger::CreateSku(const Sku& sku, const Actor& 
                    Call(*pool_, Repeat::kNever, "create_sku", sku.sku_id, sku.title, sku.price_minor, sku.currency,
                         sku.stock, sku.per_user_limit, absl::ToInt64Seconds(sku.hold), opens.parameter(),
                         closes.parameter(), sku.slots_per_slice, actor.ForLedger(), sku.presplit, sku.max_extensions,
-                        max_hold.parameter(), sku.paused, sku.pause_reason));
+                        max_hold.parameter(), sku.paused, sku.pause_reason, ClaimPathName(sku.claim_path)));
   ASSIGN_OR_RETURN(const bool created, ReadValue<bool>(Repeat::kNever, rows));
   if (!created) return absl::AlreadyExistsError(absl::StrCat("SKU ", sku.sku_id, " exists"));
   return GetSku(sku.sku_id);
@@ -92,10 +92,11 @@ absl::StatusOr<Sku> PostgresStockLedger::UpdateSku(const Sku& sku, const Actor& 
   const NullableNumber opens(FiniteMicros(sku.opens_at));
   const NullableNumber closes(FiniteMicros(sku.closes_at));
   const NullableNumber max_hold(WholeSeconds(sku.max_hold));
-  ASSIGN_OR_RETURN(const auto rows,
-                   Call(*pool_, Repeat::kIfAnswerLost, "update_sku", sku.sku_id, sku.terms_version, sku.title,
-                        sku.price_minor, sku.per_user_limit, absl::ToInt64Seconds(sku.hold), sku.max_extensions,
-                        max_hold.parameter(), opens.parameter(), closes.parameter(), sku.presplit, actor.ForLedger()));
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      Call(*pool_, Repeat::kIfAnswerLost, "update_sku", sku.sku_id, sku.terms_version, sku.title, sku.price_minor,
+           sku.per_user_limit, absl::ToInt64Seconds(sku.hold), sku.max_extensions, max_hold.parameter(),
+           opens.parameter(), closes.parameter(), sku.presplit, actor.ForLedger(), ClaimPathName(sku.claim_path)));
   ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
   if (!known) return NoSuchSku(sku.sku_id);
   return GetSku(sku.sku_id);

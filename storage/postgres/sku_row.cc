@@ -1,9 +1,17 @@
 #include "storage/postgres/sku_row.h"
 
 #include "absl/strings/str_cat.h"
+#include "storage/postgres/answer.h"
 
 namespace tranche::storage {
 namespace {
+
+ClaimPath ToClaimPath(absl::string_view name) {
+  for (const ClaimPath path : {ClaimPath::kDirect, ClaimPath::kQueue, ClaimPath::kAuto}) {
+    if (name == ClaimPathName(path)) return path;
+  }
+  throw UnreadableAnswer(absl::StrCat("unknown path of claims ", name));
+}
 
 constexpr Column<Sku> kSkuTable[] = {
     {"sku_id", [](const pqxx::field& field, Sku* to) { to->sku_id = field.c_str(); }},
@@ -26,6 +34,7 @@ constexpr Column<Sku> kSkuTable[] = {
     {"paused", [](const pqxx::field& field, Sku* to) { to->paused = field.as<bool>(); }},
     {"pause_reason", [](const pqxx::field& field, Sku* to) { to->pause_reason = field.c_str(); }},
     {"terms_version", [](const pqxx::field& field, Sku* to) { to->terms_version = field.as<int64_t>(); }},
+    {"claim_path", [](const pqxx::field& field, Sku* to) { to->claim_path = ToClaimPath(TextOf(field)); }},
     {"holds_may_lapse", [](const pqxx::field& field, Sku* to) { to->holds_may_lapse = field.as<bool>(); }},
 };
 

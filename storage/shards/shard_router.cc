@@ -111,6 +111,21 @@ void ShardRouter::CommitCart(const std::string& shard, IncarnationId incarnation
   backend->carts->Submit(incarnation, std::move(lines), deadline, std::move(done));
 }
 
+// A shard that is silent is not asked: who refuses has the claim still, and comes again.
+void ShardRouter::RefuseClaims(const std::string& shard, std::vector<ClaimRefusal> batch, absl::Time deadline,
+                               RefuseDone done) {
+  const auto backend = shards_->Find(shard);
+  if (backend == nullptr) return done(UnknownShard());
+  if (!backend->Answers()) return done(SilentShard(*backend));
+  RunOn(
+      *backend->executor,
+      [this, backend, batch = std::move(batch), deadline]() -> absl::StatusOr<std::vector<RefuseResult>> {
+        if (clock_->Now() >= deadline) return TooLate();
+        return backend->lifecycle->RefuseClaims(batch);
+      },
+      std::move(done));
+}
+
 void ShardRouter::Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) {
   const ShardList all = shards_->All();
   if (all.size() == 1) return all.front()->changes->Submit(std::move(change), deadline, std::move(done));

@@ -20,8 +20,8 @@ namespace tranche::storage {
 // Thread-safe. Outlived by its dependencies.
 class ShardRouter : public Books {
  public:
-  // The executors run blocking calls that may concern any shard. Carts, reads and questions for units run on their
-  // shard's, each of these on threads that the others leave to it.
+  // The executors run blocking calls that may concern any shard. Carts, refusals, reads and questions for units run on
+  // their shard's, each of these on threads that the others leave to it, but refusals with carts.
   ShardRouter(ShardSet* shards, Executor* late_payments, Executor* lists, Clock* clock)
       : shards_(shards), late_payments_(late_payments), lists_(lists), clock_(clock), locked_skus_(clock) {}
 
@@ -29,6 +29,8 @@ class ShardRouter : public Books {
               CommitDone done) override;
   void CommitCart(const std::string& shard, IncarnationId incarnation, std::vector<ReservationClaim> lines,
                   absl::Time deadline, CartDone done) override;
+  void RefuseClaims(const std::string& shard, std::vector<ClaimRefusal> batch, absl::Time deadline,
+                    RefuseDone done) override;
   void Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) override;
   void EnterDraw(const std::string& shard, DrawEntryClaim claim, absl::Time deadline, EntryDone done) override;
   void ConfirmLate(Payment payment, const std::string& sku_id, absl::Time deadline, ChangeDone done) override;

@@ -1,5 +1,5 @@
 \ir helpers.psql
-SELECT plan(19);
+SELECT plan(23);
 
 SELECT is(tranche.create_sku('tv', 'A "TV"', 19900, 'EUR', 1000, 2, 900, 1700000000123456, NULL, 4, 'alice'), true);
 SELECT results_eq($$ SELECT title, price_minor, currency, stock, per_user_limit, hold_seconds, state, slots_per_slice,
@@ -29,5 +29,12 @@ SELECT is(tranche.create_sku('tail', 't', 1, 'EUR', 0, 1, 60, NULL, NULL, 1, 'te
 SELECT results_eq($$ SELECT presplit FROM tranche.sku WHERE sku_id = 'tail' $$, $$ VALUES (false) $$);
 SELECT is(waiting('tail'), false, 'an empty pool waits for nobody');
 SELECT is(tranche.create_sku('old', 't', 1, 'EUR', 1, 1, 60, NULL, NULL, 1, 'test', p_presplit => true), true);
+-- The path of its claims.
+SELECT is((SELECT claim_path FROM tranche.list_skus('', 9, 'old')), 'DIRECT');
+SELECT is(tranche.create_sku('queued', 't', 1, 'EUR', 1, 1, 60, NULL, NULL, 1, 'test', p_claim_path => 'QUEUE'), true);
+SELECT results_eq($$ SELECT s.claim_path, a.after->>'claim_path' FROM tranche.list_skus('', 9, 'queued') s
+                     JOIN tranche.audit_log a ON a.sku_id = s.sku_id $$, $$ VALUES ('QUEUE', 'QUEUE') $$);
+SELECT throws_ok($$ SELECT tranche.create_sku('x', 't', 1, 'EUR', 1, 1, 60, NULL, NULL, 1, 'test', p_claim_path => 'LATER') $$,
+                 '23514', NULL, 'no such path');
 SELECT conserved();
 SELECT * FROM finish();

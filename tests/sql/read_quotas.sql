@@ -21,7 +21,7 @@ SELECT results_eq($$ SELECT s::text FROM tranche.list_skus('', 9) AS s $$,
                   $$ SELECT row(q.sku_id, q.title, q.price_minor, q.currency, q.stock, q.per_user_limit, q.hold_seconds,
                                 q.opens_us, q.closes_us, q.closed, q.slots_per_slice, q.unsold, q.quota_version,
                                 q.holds_may_lapse, q.presplit, q.quota_frozen, q.max_extensions, q.max_hold_seconds,
-                                q.paused, q.pause_reason, q.terms_version)::text
+                                q.paused, q.pause_reason, q.terms_version, q.claim_path)::text
                      FROM tranche.read_quotas('{a,b}') AS q $$);
 SELECT results_eq($$ SELECT unsold, holds_may_lapse, presplit, quota_frozen FROM tranche.read_quotas('{b}') $$,
                   $$ VALUES (99::bigint, true, true, true) $$);

@@ -73,7 +73,8 @@ SELECT results_eq($$
      FROM (VALUES ('cancel_reservations', 'idx outcome bound ROW'), ('commit_cart', 'committed CLAIM'),
                   ('commit_reservations', 'CLAIM'), ('confirm_late', 'outcome replayed ROW'),
                   ('confirm_reservations', 'idx outcome bound ROW'), ('confirm_retired', 'outcome replayed ROW'),
-                  ('extend_reservations', 'idx outcome bound ROW'), ('list_reservations', 'FIRST ordinal lapsed order_reference')
+                  ('extend_reservations', 'idx outcome bound ROW'), ('list_reservations', 'FIRST ordinal lapsed order_reference'),
+                  ('refuse_claims', 'idx outcome bound ROW')
           ) AS x (name, columns) $$);
 
 -- Keys compare by bytes.

@@ -8,7 +8,7 @@ $$ SELECT outcome FROM tranche.set_front_policy('*', p_document, NULL, false, NU
 CREATE FUNCTION deny(p_user text) RETURNS text LANGUAGE sql AS
 $$ SELECT outcome FROM tranche.add_access_entries('{BUYER}', ARRAY[p_user], '{f}', '{NULL}', '{why}', false, 'alice') $$;
 
-SELECT cmp_ok((SELECT version FROM tranche.schema_range()), '>=', 22);
+SELECT cmp_ok((SELECT version FROM tranche.schema_range()), '>=', 23);
 SELECT is(oldest(), 9, 'everybody may try');
 SELECT is(put('{}'), 'DONE');
 SELECT is(oldest(), 20, 'they would let everybody in');

@@ -57,10 +57,26 @@ SELECT is(outcome(:node, 9, 'tv', 'u9'), 'CREATED');
 SELECT results_eq($$ SELECT title, closed, terms_version FROM tranche.list_skus('', 9) $$,
                   $$ VALUES ('A thing', false, 7::bigint) $$);
 
-SELECT throws_ok($$ SELECT change(7, 700, 0) $$, '23514', NULL, 'what cannot be created cannot be set');
+-- The path of its claims. Servers of before know none, and leave it.
+CREATE FUNCTION path(p_version bigint, p_path text) RETURNS boolean LANGUAGE sql AS
+$$ SELECT tranche.update_sku('tv', p_version, 'A thing', 700, 1, 600, 3, NULL, NULL, NULL, true, 'alice', p_path) $$;
+SELECT is(path(7, 'QUEUE'), true);
+SELECT is(change(8, 700, 1, 600), true, 'nothing changes');
+SELECT results_eq($$ SELECT claim_path, terms_version FROM tranche.list_skus('', 9) $$, $$ VALUES ('QUEUE', 8::bigint) $$);
+SELECT results_eq($$ SELECT before, after FROM tranche.audit_log WHERE action = 'update_sku' ORDER BY audit_id DESC LIMIT 1 $$,
+                  $$ VALUES ('{"claim_path": "DIRECT"}'::jsonb, '{"claim_path": "QUEUE"}'::jsonb) $$);
+SELECT throws_ok($$ SELECT path(8, 'LATER') $$, '23514');
+SELECT is(path(8, 'AUTO'), true);
+SELECT results_eq($$ SELECT claim_path FROM tranche.read_quotas('{tv}')
+                     UNION ALL SELECT claim_path FROM tranche.take_from_pool('tv', 999, 1)
+                     UNION ALL SELECT claim_path FROM tranche.move_units_batch('{tv}', '{NULL}', '{}', '{}', '{}', 'test') $$,
+                  $$ VALUES ('AUTO'), ('AUTO'), ('AUTO') $$);
+SELECT is(path(9, 'DIRECT'), true);
+
+SELECT throws_ok($$ SELECT change(10, 700, 0) $$, '23514', NULL, 'what cannot be created cannot be set');
 SELECT is(tranche.update_sku('none', 1, 't', 1, 1, 60, 3, NULL, NULL, NULL, true, 'alice'), false, 'no such SKU');
 SELECT move_sku('tv', 'LEAVING');
-SELECT throws_ok($$ SELECT change(7, 800) $$, 'TR004');
+SELECT throws_ok($$ SELECT change(10, 800) $$, 'TR004');
 SELECT move_sku('tv', 'HERE');
 SELECT conserved();
 SELECT * FROM finish();

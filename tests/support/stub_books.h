@@ -19,6 +19,9 @@ class StubBooks : public storage::Books {
                   CartDone done) override {
     done(Unexpected());
   }
+  void RefuseClaims(const std::string&, std::vector<storage::ClaimRefusal>, absl::Time, RefuseDone done) override {
+    done(Unexpected());
+  }
   void Apply(const std::string&, storage::Change, absl::Time, storage::ChangeDone done) override { done(Unexpected()); }
   void EnterDraw(const std::string&, storage::DrawEntryClaim, absl::Time, storage::EntryDone done) override {
     done(Unexpected());

@@ -36,6 +36,18 @@ void AddDeaf(const SkuQuota& now, const DemandByNode& demand, std::vector<AheadO
   }
 }
 
+// A consumer that asks for nothing is none: nothing is spread over it, and what it has left is taken first.
+std::vector<storage::IncarnationId> ReceiversFor(const DemandByNode& demand, const KnownNodes& nodes) {
+  std::vector<storage::IncarnationId> receivers = nodes.sharers();
+  for (const storage::IncarnationId consumer : nodes.consumers()) {
+    const auto asks = demand.find(consumer);
+    if (asks == demand.end() || (asks->second.wanted == 0 && asks->second.milli_rate == 0)) continue;
+    receivers.push_back(consumer);
+  }
+  std::sort(receivers.begin(), receivers.end());
+  return receivers;
+}
+
 }  // namespace
 
 absl::Status DemandStep::Run() {
@@ -68,7 +80,7 @@ absl::Status DemandStep::Meet(const std::vector<std::string>& sku_ids) {
     AddUnheard(now, demand, unheard);
     AddDeaf(now, demand, ahead);
     if (now.sku.quota_frozen || context_.mover.frozen()) return {};
-    return PlanForDemand(now.quota, context_.nodes.receivers(), demand, /*pool_feeds=*/!now.sku.presplit,
+    return PlanForDemand(now.quota, ReceiversFor(demand, context_.nodes), demand, /*pool_feeds=*/!now.sku.presplit,
                          context_.options.demand);
   };
   absl::Status status = context_.mover.MoveUnitsOf(sku_ids, MoveReason::kDemand, plan);

@@ -25,11 +25,13 @@ absl::Status KnownNodes::LookAround(Coordination& session, const std::set<Incarn
     if (!at_home_ && node.asked_to_drain) draining.insert(node.incarnation);
   }
   Meet(nodes);
-  receivers_.clear();
+  for (auto* known : {&receivers_, &sharers_, &consumers_}) known->clear();
   for (const LiveNode& node : nodes) {
     // A node that the ledger has ended can be given nothing, even if it is still registered.
     const bool receives = !draining.contains(node.incarnation) && live_.contains(node.incarnation);
-    if (receives && !node.unreadable && !unable.contains(node.incarnation)) receivers_.push_back(node.incarnation);
+    if (!receives || node.unreadable || unable.contains(node.incarnation)) continue;
+    receivers_.push_back(node.incarnation);
+    (node.consumer ? consumers_ : sharers_).push_back(node.incarnation);
   }
   return absl::OkStatus();
 }

@@ -30,6 +30,10 @@ class KnownNodes {
 
   // Live, and neither draining nor unable; ascending.
   const std::vector<storage::IncarnationId>& receivers() const { return receivers_; }
+  // Those of them that get a share before anybody asks, and those that get units by demand only: the consumers of
+  // queues.
+  const std::vector<storage::IncarnationId>& sharers() const { return sharers_; }
+  const std::vector<storage::IncarnationId>& consumers() const { return consumers_; }
   // Live by the ledger.
   const std::map<storage::IncarnationId, storage::Incarnation>& live() const { return live_; }
   // Registered in ZooKeeper.
@@ -49,7 +53,9 @@ class KnownNodes {
     live_.erase(id);
     NoteUnable(id);
   }
-  void NoteUnable(storage::IncarnationId id) { std::erase(receivers_, id); }
+  void NoteUnable(storage::IncarnationId id) {
+    for (auto* nodes : {&receivers_, &sharers_, &consumers_}) std::erase(*nodes, id);
+  }
 
  private:
   void Meet(const std::vector<LiveNode>& nodes);
@@ -57,6 +63,8 @@ class KnownNodes {
   storage::StockLedger* const ledger_;
   const bool at_home_;
   std::vector<storage::IncarnationId> receivers_;
+  std::vector<storage::IncarnationId> sharers_;
+  std::vector<storage::IncarnationId> consumers_;
   std::map<storage::IncarnationId, storage::Incarnation> live_;
   std::set<storage::IncarnationId> registered_;
   std::set<storage::IncarnationId> seen_registered_;

@@ -29,7 +29,7 @@ void NewcomerStep::Forget() {
 absl::Status NewcomerStep::TakeOver() {
   if (!taking_over_after_.has_value()) return absl::OkStatus();
   int asked = 0;
-  for (const IncarnationId incarnation : context_.nodes.receivers()) {
+  for (const IncarnationId incarnation : context_.nodes.sharers()) {
     if (incarnation <= *taking_over_after_) continue;
     if (++asked > kNodesAskedPerRound) {
       context_.inbox.Again();
@@ -45,7 +45,7 @@ absl::Status NewcomerStep::TakeOver() {
 
 absl::Status NewcomerStep::Run() {
   if (taking_over_after_.has_value()) return absl::OkStatus();
-  const std::vector<IncarnationId>& receivers = context_.nodes.receivers();
+  const std::vector<IncarnationId>& receivers = context_.nodes.sharers();
   const std::set<IncarnationId> now(receivers.begin(), receivers.end());
   if (!BeginOrGoOn(now)) return absl::OkStatus();
 

@@ -9,10 +9,10 @@
 namespace tranche::quota {
 
 absl::Status PoolStep::Run() {
-  if (context_.nodes.receivers().empty()) return absl::OkStatus();
+  if (context_.nodes.sharers().empty()) return absl::OkStatus();
   const auto plan = [&](const storage::SkuQuota& now) -> std::vector<storage::QuotaDelta> {
     if (now.sku.closed || now.sku.quota_frozen || !now.sku.presplit) return {};
-    return SharePool(now.quota, context_.nodes.receivers());
+    return SharePool(now.quota, context_.nodes.sharers());
   };
   absl::Status status;
   size_t left = context_.mover.SkusToChange();

@@ -32,7 +32,8 @@ RETURNS TABLE (outcome text, sku_id text, title text, price_minor bigint, curren
                per_user_limit integer, hold_seconds integer, opens_us bigint, closes_us bigint, closed boolean,
                slots_per_slice integer, unsold bigint, quota_version bigint, holds_may_lapse boolean, presplit boolean,
                quota_frozen boolean, holders bigint[], allotted bigint[], remaining bigint[], versions bigint[],
-               max_extensions integer, max_hold_seconds integer, paused boolean, pause_reason text, terms_version bigint)
+               max_extensions integer, max_hold_seconds integer, paused boolean, pause_reason text, terms_version bigint,
+               claim_path text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 AS $$
@@ -68,7 +69,7 @@ BEGIN
   SELECT o.outcome, o.sku_id, q.title, q.price_minor, q.currency, q.stock, q.per_user_limit, q.hold_seconds, q.opens_us,
          q.closes_us, q.closed, q.slots_per_slice, q.unsold, q.quota_version, q.holds_may_lapse, q.presplit,
          q.quota_frozen, q.holders, q.allotted, q.remaining, q.versions, q.max_extensions, q.max_hold_seconds,
-         q.paused, q.pause_reason, q.terms_version
+         q.paused, q.pause_reason, q.terms_version, q.claim_path
   FROM unnest(v_outcomes, v_skus) WITH ORDINALITY AS o (outcome, sku_id, nth)
   LEFT JOIN read_quotas(v_skus) AS q ON q.sku_id = o.sku_id
   ORDER BY o.nth;

@@ -5,7 +5,8 @@ RETURNS TABLE (sku_id text, title text, price_minor bigint, currency text, stock
                hold_seconds integer, opens_us bigint, closes_us bigint, closed boolean, slots_per_slice integer,
                unsold bigint, quota_version bigint, holds_may_lapse boolean, presplit boolean, quota_frozen boolean,
                holders bigint[], allotted bigint[], remaining bigint[], versions bigint[],
-               max_extensions integer, max_hold_seconds integer, paused boolean, pause_reason text, terms_version bigint)
+               max_extensions integer, max_hold_seconds integer, paused boolean, pause_reason text, terms_version bigint,
+               claim_path text)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 -- Never scan all of `reservation`, whatever old statistics say.
@@ -14,7 +15,7 @@ AS $$
   SELECT s.sku_id, s.title, s.price_minor, s.currency, s.stock, s.per_user_limit, s.hold_seconds, s.opens_us, s.closes_us,
          s.closed, s.slots_per_slice, s.unsold, s.quota_version, s.holds_may_lapse, s.presplit, s.quota_frozen,
          q.holders, q.allotted, q.remaining, q.versions, s.max_extensions, s.max_hold_seconds,
-         s.paused, s.pause_reason, s.terms_version
+         s.paused, s.pause_reason, s.terms_version, s.claim_path
   FROM sku_state s
   CROSS JOIN LATERAL (
     SELECT array_agg(h.holder ORDER BY h.holder) AS holders, array_agg(h.allotted ORDER BY h.holder) AS allotted,

@@ -4,7 +4,8 @@
 -- Servers from before schema 20 know no front door and would let everybody in, so they are not served while there is one: a
 -- policy, or an entry of the access list whose time is not over. Those from before schema 21 know no draws and would sell a SKU whose
 -- units go to winners, so they are not served while a policy has a draw, or a draw is not over. Those from before schema 22 know no
--- service mode and would go on selling, so they are not served while one other than NORMAL is set.
+-- service mode and would go on selling, so they are not served while one other than NORMAL is set. Those from before schema 23 know
+-- no queue and decide every claim at once: that sells nothing twice, so they are served.
 CREATE OR REPLACE FUNCTION tranche.schema_range()
 RETURNS TABLE (version integer, oldest_server integer)
 LANGUAGE sql STABLE SECURITY DEFINER

@@ -18,7 +18,7 @@ RETURNS TABLE (sku_id text, title text, price_minor bigint, currency text, stock
                unsold bigint, quota_version bigint, holds_may_lapse boolean, presplit boolean, quota_frozen boolean,
                max_extensions integer, max_hold_seconds integer,
                taken bigint, ended boolean, slice_allotted bigint, slice_remaining bigint, slice_version bigint,
-               paused boolean, pause_reason text, terms_version bigint)
+               paused boolean, pause_reason text, terms_version bigint, claim_path text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -58,7 +58,7 @@ BEGIN
          s.max_extensions, s.max_hold_seconds,
          v_taken, EXISTS (SELECT FROM incarnation i WHERE i.incarnation_id = p_incarnation AND i.reclaimed_at IS NOT NULL),
          coalesce(h.allotted, 0), coalesce(h.remaining, 0), coalesce(h.version, 0),
-         s.paused, s.pause_reason, s.terms_version
+         s.paused, s.pause_reason, s.terms_version, s.claim_path
   FROM sku_state s
   CROSS JOIN LATERAL (
     SELECT sum(sl.allotted)::bigint AS allotted, sum(sl.remaining)::bigint AS remaining, max(sl.version) AS version

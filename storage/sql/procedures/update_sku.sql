@@ -3,11 +3,12 @@
 -- its amount and the end of its hold; extensions go by the present terms.
 --
 -- False if there is no such SKU; error TR001 if the terms have another version, and are not these already; TR004 while it moves
--- to another shard. NULL in p_opens_us or p_closes_us: without that end of the window; in p_max_hold_seconds: no such bound.
+-- to another shard. NULL in p_opens_us or p_closes_us: without that end of the window; in p_max_hold_seconds: no such bound; in
+-- p_claim_path: as it is, which is what servers of before it mean.
 CREATE OR REPLACE FUNCTION tranche.update_sku(
   p_sku_id text, p_terms_version bigint, p_title text, p_price_minor bigint, p_per_user_limit integer,
   p_hold_seconds integer, p_max_extensions integer, p_max_hold_seconds integer, p_opens_us bigint, p_closes_us bigint,
-  p_presplit boolean, p_actor text
+  p_presplit boolean, p_actor text, p_claim_path text DEFAULT NULL
 )
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -33,6 +34,7 @@ BEGIN
   v_after.opens_at := coalesce(to_timestamp(p_opens_us / 1000000.0), '-infinity'::timestamptz);
   v_after.closes_at := coalesce(to_timestamp(p_closes_us / 1000000.0), 'infinity'::timestamptz);
   v_after.presplit := p_presplit;
+  v_after.claim_path := coalesce(p_claim_path, v_before.claim_path);
   SELECT jsonb_object_agg(o.key, o.value), jsonb_object_agg(o.key, n.value) INTO v_old, v_new
   FROM jsonb_each(sku_terms(v_before)) AS o
   JOIN jsonb_each(sku_terms(v_after)) AS n ON n.key = o.key AND n.value <> o.value;
@@ -48,7 +50,8 @@ BEGIN
   SET title = v_after.title, price_minor = v_after.price_minor, per_user_limit = v_after.per_user_limit,
       hold_seconds = v_after.hold_seconds, max_extensions = v_after.max_extensions,
       max_hold_seconds = v_after.max_hold_seconds, opens_at = v_after.opens_at, closes_at = v_after.closes_at,
-      presplit = v_after.presplit, highest_limit = greatest(highest_limit, per_user_limit, v_after.per_user_limit),
+      presplit = v_after.presplit, claim_path = v_after.claim_path,
+      highest_limit = greatest(highest_limit, per_user_limit, v_after.per_user_limit),
       quota_version = quota_version + 1, terms_version = terms_version + 1
   WHERE sku_id = p_sku_id;
   -- As close_sku: a sale reads the terms more than once, always with its slots locked. So it sees one version of them.

@@ -44,6 +44,17 @@ TEST(SkuAnnouncementTest, APauseSurvivesItsAnnouncement) {
   EXPECT_TRUE(TermsOf(ToAnnouncement(sku)).closed) << "the more lasting reason";
 }
 
+TEST(SkuAnnouncementTest, ThePathOfClaimsSurvivesItsAnnouncement) {
+  using storage::ClaimPath;
+  for (const ClaimPath path : {ClaimPath::kDirect, ClaimPath::kQueue, ClaimPath::kAuto}) {
+    Sku sku = SkuOf(7, 10);
+    sku.claim_path = path;
+    EXPECT_EQ(TermsOf(ToAnnouncement(sku)).claim_path, path);
+    EXPECT_EQ(TermsOf(sku).claim_path, path);
+    EXPECT_EQ(Supersedes(ToAnnouncement(sku), At(6, 10), false), path != ClaimPath::kDirect);
+  }
+}
+
 TEST(SupersedesTest, AnOlderOneNeverReplacesANewerOne) {
   EXPECT_FALSE(Supersedes(At(4, 0), At(5, 10), false));
   EXPECT_FALSE(Supersedes(At(4, 10), At(5, 0), true));

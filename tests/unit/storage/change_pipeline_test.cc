@@ -34,6 +34,9 @@ class NotingLedger : public LifecycleLedger {
   absl::StatusOr<CartResult> CommitCart(IncarnationId, LockMode, absl::Span<const ReservationClaim>) override {
     return absl::UnimplementedError("");
   }
+  absl::StatusOr<std::vector<RefuseResult>> RefuseClaims(absl::Span<const ClaimRefusal>) override {
+    return absl::UnimplementedError("");
+  }
   absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid>) override {
     if (down_) return absl::UnavailableError("down");
     return std::vector<Reservation>();

@@ -344,6 +344,9 @@ class LockedReservations : public LifecycleLedger {
   absl::StatusOr<CartResult> CommitCart(IncarnationId, LockMode, absl::Span<const ReservationClaim>) override {
     return absl::UnimplementedError("");
   }
+  absl::StatusOr<std::vector<RefuseResult>> RefuseClaims(absl::Span<const ClaimRefusal>) override {
+    return absl::UnimplementedError("");
+  }
   absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid>) override {
     return std::vector<Reservation>();
   }
