@@ -178,6 +178,39 @@ TEST_P(ChangingSaleContract, NewTermsAreThoseOfLaterClaims) {
   EXPECT_EQ(Extend(later, 1, absl::Minutes(1)).refusal, kTooManyExtensions);
 }
 
+TEST_P(ChangingSaleContract, ThePathOfClaimsIsAPartOfTheTerms) {
+  Create(SkuOf("tv", 10));
+  Sku queued = SkuOf("radio", 10);
+  queued.claim_path = ClaimPath::kQueue;
+  Create(queued);
+  EXPECT_EQ(Get("radio").claim_path, ClaimPath::kQueue);
+  Sku sku = Get("tv");
+  EXPECT_EQ(sku.claim_path, ClaimPath::kDirect);
+  sku.claim_path = ClaimPath::kAuto;
+  const Sku updated = Update(sku);
+  EXPECT_EQ(updated.claim_path, ClaimPath::kAuto);
+  EXPECT_EQ(updated.terms_version, 2);
+  EXPECT_EQ(updated.quota_version, sku.quota_version + 1) << "nodes hear of it";
+  EXPECT_EQ(Update(sku).terms_version, 2) << "it is so already";
+  const auto listed = *stock().ListSkus("", 9);
+  ASSERT_EQ(listed.size(), 2u);
+  EXPECT_EQ(listed[0].claim_path, ClaimPath::kQueue);
+  EXPECT_EQ(listed[1].claim_path, ClaimPath::kAuto);
+  const auto quotas = *stock().ReadQuotas({"tv"});
+  ASSERT_EQ(quotas.size(), 1u);
+  EXPECT_EQ(quotas[0].sku.claim_path, ClaimPath::kAuto);
+  const auto take = stock().TakeFromPool({"tv", Register(), 1});
+  ASSERT_TRUE(take.ok()) << take.status();
+  EXPECT_EQ(take->sku.claim_path, ClaimPath::kAuto);
+  const auto audit = *stock().ListAudit({}, 0, 9);
+  EXPECT_THAT(audit,
+              ::testing::Contains(::testing::AllOf(::testing::Field(&AuditEntry::before, R"({"claim_path": "DIRECT"})"),
+                                                   ::testing::Field(&AuditEntry::after, R"({"claim_path": "AUTO"})"))));
+  EXPECT_THAT(audit, ::testing::Contains(::testing::Field(
+                         &AuditEntry::after,
+                         R"({"stock": 10, "presplit": true, "claim_path": "QUEUE", "price_minor": 1999})")));
+}
+
 TEST_P(ChangingSaleContract, AnUpdateIsOptimisticAndMayBeRepeated) {
   Create(SkuOf("tv", 10));
   Sku mine = Get("tv"), theirs = mine;

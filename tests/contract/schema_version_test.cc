@@ -235,6 +235,10 @@ std::vector<NamedCall> SalesChanges() {
        }},
       {"ConfirmLate", [](Ledgers& l) { return l.lifecycle.ConfirmLate(kPayment).status(); }},
       {"CommitCart", [](Ledgers& l) { return l.lifecycle.CommitCart(1, {Claim("tv", "a")}).status(); }},
+      {"RefuseClaims",
+       [](Ledgers& l) {
+         return l.lifecycle.RefuseClaims({ClaimRefusal{Claim("tv", "a"), Refusal::kSoldOut}}).status();
+       }},
       {"CreateSku", [](Ledgers& l) { return l.stock.CreateSku(Sku{}, "test").status(); }},
       {"CloseSku", [](Ledgers& l) { return l.stock.CloseSku("tv", "test").status(); }},
       {"AddStock", [](Ledgers& l) { return l.stock.AddStock("tv", 1, std::nullopt, "test").status(); }},

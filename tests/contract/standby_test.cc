@@ -271,6 +271,16 @@ TEST_F(StandbyTest, ARepeatedCartIsKnownOnlyWhenTheStandbyHasIt) {
   }
 }
 
+TEST_F(StandbyTest, ARefusedClaimIsKnownOnlyWhenTheStandbyHasIt) {
+  CommitWithoutStandby();
+  const std::vector<ClaimRefusal> batch = {{.claim = Claim("tv", NewId().ToString()), .refusal = Refusal::kSoldOut}};
+  ExpectLeftInDoubt([&] { return lifecycle_->RefuseClaims(batch).status(); });
+  absl::StatusOr<std::vector<RefuseResult>> repeated;
+  ExpectItWaits([&] { repeated = lifecycle_->RefuseClaims(batch); });
+  ASSERT_TRUE(repeated.ok()) << repeated.status();
+  EXPECT_EQ(repeated->front().outcome, RefuseOutcome::kReplayed);
+}
+
 TEST_F(StandbyTest, ARepeatedStepOfADrawIsKnownOnlyWhenTheStandbyHasIt) {
   PostgresDrawLedger draws(waiting_pool_.get());
   const DrawKey key{"tv", 1};

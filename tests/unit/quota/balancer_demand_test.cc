@@ -31,6 +31,29 @@ TEST_F(BalancerDemandTest, ADryNodesDemandMovesUnitsFromAnIdleOne) {
   EXPECT_EQ(QuotaVersion(), version);
 }
 
+TEST_F(BalancerDemandTest, AConsumersDemandBringsItUnits) {
+  CreateSku(100);
+  const Node a = AddNode(), consumer = AddConsumer(), idle = AddConsumer();
+  Round();
+  ASSERT_EQ((Units{Left(a.id), Left(consumer.id)}), (Units{100, 0}));
+  ReportDemand(consumer, /*wanted=*/1, /*grants_per_s=*/50);
+  Round();
+  EXPECT_GT(Left(consumer.id), 50) << "where the claims are";
+  EXPECT_EQ(Left(idle.id), 0);
+  ExpectAnnounced(consumer);
+  EXPECT_TRUE(ledger_.Verify("")->violations.empty());
+}
+
+TEST_F(BalancerDemandTest, WhatAnIdleConsumerHasLeftIsTakenFirst) {
+  CreateSku(20, "tv", /*presplit=*/false);
+  const Node a = AddNode(), idle = AddNode(), consumer = AddConsumer();
+  ASSERT_TRUE(ledger_.MoveUnits("tv", {{idle.id, 10}, {consumer.id, 10}}, std::nullopt, "test").ok());
+  Round();
+  ReportDemand(a, /*wanted=*/1);
+  Round();
+  EXPECT_EQ((Units{Left(a.id), Left(idle.id), Left(consumer.id)}), (Units{8, 10, 2}));
+}
+
 TEST_F(BalancerDemandTest, BuyersOfTwoAreServedByGatheringLots) {
   CreateSku(4);
   const Node a = AddNode(), b = AddNode(), c = AddNode(), d = AddNode();

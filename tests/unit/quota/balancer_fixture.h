@@ -113,15 +113,18 @@ class BalancerTest : public ::testing::Test {
                     .ok());
   }
 
-  Node AddNode() {
+  Node AddNode(bool consumer = false) {
     Node node{*connector_.Connect(&operator_), *ledger_.RegisterIncarnation("node", "host:1")};
-    Register(node);
+    Register(node, consumer);
     return node;
   }
-  void Register(const Node& node) {
+  // It sells what is queued.
+  Node AddConsumer() { return AddNode(/*consumer=*/true); }
+  void Register(const Node& node, bool consumer = false) {
     internal::v1::NodeRegistration registration;
     registration.set_name("node");
     registration.set_address("host:1");
+    registration.set_consumer(consumer);
     EXPECT_TRUE(node.session->Create(SlicesPath(node.id), "", CreateMode::kPersistent).ok());
     EXPECT_TRUE(node.session->Create(NodePath(node.id), registration.SerializeAsString(), CreateMode::kEphemeral).ok());
   }

@@ -42,6 +42,32 @@ TEST_F(BalancerTest, ANodeThatJoinsGetsItsShareInMidSale) {
   EXPECT_TRUE(ledger_.Verify("")->violations.empty());
 }
 
+TEST_F(BalancerTest, AConsumerOfQueuesGetsNoShareBeforeItAsks) {
+  const Node consumer = AddConsumer();
+  CreateSku(12);
+  Rounds();
+  EXPECT_EQ((Units{Left(consumer.id), Left(kPool)}), (Units{0, 12})) << "they wait in the pool";
+  const Node a = AddNode(), b = AddNode();
+  Rounds();
+  EXPECT_EQ((Units{Left(a.id), Left(b.id), Left(consumer.id), Left(kPool)}), (Units{6, 6, 0, 0}));
+  const Node late = AddConsumer();
+  ASSERT_TRUE(ledger_.AddStock("tv", 4, std::nullopt, "test").ok());
+  Rounds();
+  EXPECT_EQ((Units{Left(a.id), Left(b.id), Left(consumer.id), Left(late.id)}), (Units{8, 8, 0, 0}));
+}
+
+TEST_F(BalancerTest, WhatADeadConsumerHeldGoesToTheNodes) {
+  CreateSku(12);
+  const Node a = AddNode(), consumer = AddConsumer();
+  ASSERT_TRUE(ledger_.MoveUnits("tv", {{consumer.id, 5}}, std::nullopt, "test").ok());
+  Rounds();
+  EXPECT_EQ((Units{Left(a.id), Left(consumer.id)}), (Units{7, 5})) << "what it has, it keeps";
+  zookeeper_.ExpireSession(consumer.session->SessionId());
+  Rounds();
+  EXPECT_FALSE(IsLive(consumer.id));
+  EXPECT_EQ((Units{Left(a.id), Left(consumer.id)}), (Units{12, 0}));
+}
+
 TEST_F(BalancerTest, WhatADeadNodeHeldIsSharedAmongTheOthers) {
   CreateSku(12);
   const Node a = AddNode(), b = AddNode(), c = AddNode();

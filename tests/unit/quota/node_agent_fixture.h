@@ -67,6 +67,7 @@ class NodeAgentTest : public ::testing::Test, public NodeHost {
     ASSERT_TRUE(registration.ParseFromString(znode->data));
     EXPECT_EQ(registration.name(), "n1");
     EXPECT_EQ(registration.address(), "host:7");
+    EXPECT_EQ(registration.consumer(), options_.consumer);
   }
   std::optional<internal::v1::DemandReport> Demand() {
     const auto znode = tree().Get(DemandPath(agent_.incarnation()), Watch::kNo);

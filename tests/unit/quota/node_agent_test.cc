@@ -7,6 +7,7 @@
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "quota/coordination/front_door_announcement.h"
+#include "quota/coordination/live_nodes.h"
 #include "tests/unit/quota/node_agent_fixture.h"
 
 namespace tranche::quota {
@@ -251,6 +252,18 @@ TEST_F(BegunNodeAgentTest, WhileTheLedgerIsAwayALostRegistrationEndsNothing) {
   Turns();
   EXPECT_EQ(agent_.incarnation(), id);
   ExpectRegisteredByItself();
+}
+
+TEST_F(NodeAgentTest, AConsumerRegistersAsSuch) {
+  NodeAgentOptions options = options_;
+  options.consumer = true;
+  NodeAgent consumer(
+      &connector_, &ledger_, &slices_, this, &clock_, [](const std::string&) { return 0; }, options);
+  ASSERT_TRUE(consumer.Begin().ok());
+  const auto nodes = ListLiveNodes(tree());
+  ASSERT_TRUE(nodes.ok()) << nodes.status();
+  ASSERT_EQ(nodes->size(), 1u);
+  EXPECT_TRUE(nodes->front().consumer);
 }
 
 TEST_F(BegunNodeAgentTest, ARegistrationOfAnotherSessionIsNotBelievedIn) {

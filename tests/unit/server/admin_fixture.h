@@ -105,12 +105,13 @@ class AdminHandlersTest : public ::testing::Test {
   }
 
   storage::IncarnationId Register(const std::string& name) { return Register(name, name + ":1"); }
-  storage::IncarnationId Register(const std::string& name, const std::string& address) {
+  storage::IncarnationId Register(const std::string& name, const std::string& address, bool consumer = false) {
     const auto incarnation = ledger_.RegisterIncarnation(name, address);
     EXPECT_TRUE(incarnation.ok());
     internal::v1::NodeRegistration registration;
     registration.set_name(name);
     registration.set_address(address);
+    registration.set_consumer(consumer);
     quota::Coordination& session = *sessions_.session;
     EXPECT_TRUE(session.Create(quota::SlicesPath(*incarnation), "", quota::CreateMode::kPersistent).ok());
     EXPECT_TRUE(

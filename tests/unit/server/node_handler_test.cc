@@ -207,6 +207,15 @@ TEST_F(NodeHandlerTest, ADrainTellsTheUnitsAndWhetherItIsTheLastThatServes) {
   EXPECT_EQ(node_.Drain(DrainRequest("b", /*preview=*/true), kActor)->warnings_size(), 0) << "it does not serve";
 }
 
+TEST_F(NodeHandlerTest, AConsumerIsListedAsSuchAndServesNobody) {
+  const storage::IncarnationId consumer = Register("c", "c:1", /*consumer=*/true);
+  EXPECT_TRUE(Listed(consumer).consumer());
+  EXPECT_FALSE(Listed(a_).consumer());
+  ASSERT_TRUE(node_.Drain(DrainRequest("b"), kActor).ok());
+  EXPECT_EQ(node_.Drain(DrainRequest("a", /*preview=*/true), kActor)->warnings_size(), 1) << "the last one that serves";
+  EXPECT_EQ(node_.Drain(DrainRequest("c", /*preview=*/true), kActor)->warnings_size(), 0);
+}
+
 TEST_F(NodeHandlerTest, WhatTheLedgerHasEndedIsNoNode) {
   ASSERT_TRUE(ledger_.ReclaimIncarnation(a_).ok());
   const auto nodes = RequireLiveNodes(sessions_, ledger_);

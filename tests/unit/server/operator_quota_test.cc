@@ -275,6 +275,25 @@ TEST_F(OperatorQuotaTest, NobodyReportsDemandMeansEqualSharesAndIsSaid) {
   EXPECT_THAT(shared->warnings(0), HasSubstr("equally"));
 }
 
+TEST_F(OperatorQuotaTest, EqualSharesLeaveConsumersOut) {
+  const storage::IncarnationId consumer = Register("c", "c:1", /*consumer=*/true);
+  const auto equal = quota_.Rebalance(RebalanceRequest(v1::REBALANCE_POLICY_EQUAL), kActor);
+  ASSERT_TRUE(equal.ok());
+  EXPECT_EQ(Remaining(equal->after(), a_), 50);
+  EXPECT_EQ(Remaining(equal->after(), b_), 50);
+  Report(consumer, /*grants_per_s=*/3, /*denials_per_s=*/0);
+  Report(a_, /*grants_per_s=*/1, /*denials_per_s=*/0);
+  const auto by_demand = quota_.Rebalance(RebalanceRequest(v1::REBALANCE_POLICY_DEMAND), kActor);
+  ASSERT_TRUE(by_demand.ok());
+  EXPECT_EQ(Remaining(by_demand->after(), consumer), 75) << "they get what is asked of them";
+  Drain("a");
+  Drain("b");
+  const auto nobody = quota_.Rebalance(RebalanceRequest(v1::REBALANCE_POLICY_EQUAL), kActor);
+  ASSERT_TRUE(nobody.ok());
+  ASSERT_EQ(nobody->warnings_size(), 1);
+  EXPECT_THAT(nobody->warnings(0), HasSubstr("nothing moves"));
+}
+
 TEST_F(OperatorQuotaTest, WithNobodyToReceiveNothingMovesAndItIsSaid) {
   Drain("a");
   Drain("b");

@@ -473,6 +473,11 @@ TEST_F(StatusProblemsTest, NoNodeServes) {
   EXPECT_THAT(Expect("NO_NODE", "", kCritical).next_step(), HasSubstr("tranched"));
 }
 
+TEST_F(StatusProblemsTest, AConsumerOfQueuesServesNobody) {
+  node_->set_consumer(true);
+  EXPECT_EQ(Expect("NO_NODE", "", kCritical).text(), "No node serves: nothing is sold.");
+}
+
 TEST_F(StatusProblemsTest, ANodeWhoseHealthSaysNotServing) {
   node_->set_unhealthy("calls are overdue");
   EXPECT_THAT(Codes(), ElementsAre("NO_NODE", "NODE_NOT_SERVING"));

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -242,6 +243,41 @@ TEST_F(ShardRouterTest, ACartGoesToTheShardThatItsTermsName) {
   });
   ASSERT_EQ(read->size(), 1u);
   EXPECT_EQ(read->front().sku_id, "radio");
+}
+
+TEST_F(ShardRouterTest, RefusalsGoToTheShardThatIsNamed) {
+  AddEast();
+  const auto refuse = [&](const std::string& shard, absl::Time deadline) {
+    const std::vector<ClaimRefusal> batch = {{.claim = {IdOf(2), "radio", "alice", 1}, .refusal = Refusal::kSoldOut}};
+    return Ask<std::vector<RefuseResult>>(
+        [&](auto done) { router_.RefuseClaims(shard, batch, deadline, std::move(done)); });
+  };
+  EXPECT_TRUE(absl::IsUnavailable(refuse("west", Soon()).status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(refuse("east", clock_.Now()).status()));
+  EXPECT_EQ(refuse(kHomeShard, Soon())->front().outcome, RefuseOutcome::kSkuNotFound);
+  const auto refused = refuse("east", Soon());
+  ASSERT_TRUE(refused.ok()) << refused.status();
+  EXPECT_EQ(refused->front().outcome, RefuseOutcome::kRefused);
+  EXPECT_EQ(RefusalOf(east_.FindReservation(IdOf(2)).value()), Refusal::kSoldOut);
+  executor_.full = true;
+  EXPECT_TRUE(absl::IsResourceExhausted(refuse("east", Soon()).status()));
+  executor_.full = false;
+}
+
+TEST_F(ShardRouterTest, ASilentShardIsAskedForNoRefusals) {
+  AddEast();
+  east_.FailNext(1'000'000);
+  const auto claim = Ask<CommitResult>([&](auto done) {
+    router_.Commit("east", east_node_, {IdOf(1), "radio", "alice", 1}, Soon(), std::move(done));
+  });
+  EXPECT_TRUE(absl::IsUnavailable(claim.status())) << claim.status();
+  while (shards_.Find("east")->Answers()) std::this_thread::yield();
+  executor_.full = true;  // nor does it need a thread to say so
+  const std::vector<ClaimRefusal> batch = {{.claim = {IdOf(2), "radio", "alice", 1}, .refusal = Refusal::kSoldOut}};
+  const auto refused =
+      Ask<std::vector<RefuseResult>>([&](auto done) { router_.RefuseClaims("east", batch, Soon(), std::move(done)); });
+  EXPECT_TRUE(absl::IsUnavailable(refused.status())) << refused.status();
+  executor_.full = false;
 }
 
 TEST_F(ShardRouterTest, APoolIsAskedOnTheShardThatIsNamed) {

@@ -21,6 +21,7 @@
 #include "tests/support/logged_lines.h"
 #include "tests/support/sessions.h"
 #include "tests/unit/server/door_fixture.h"
+#include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::server {
 namespace {
@@ -425,6 +426,25 @@ TEST_F(DoorWatchTest, NodesThatAreDrainedKeepNoKeys) {
   }
   watch_.Look();
   EXPECT_LT(ServedThrice(), 64);
+}
+
+TEST_F(DoorWatchTest, ConsumersOfQueuesKeepNoKeys) {
+  SetLimitOfThree();
+  Begin();
+  RegisterFourNodes();
+  internal::v1::NodeRegistration registration;
+  registration.set_consumer(true);
+  for (const storage::IncarnationId node : {2, 3, 4}) {
+    ASSERT_TRUE(
+        sessions_.session->Set(quota::NodePath(node), registration.SerializeAsString(), quota::kAnyVersion).ok());
+  }
+  watch_.Look();
+  EXPECT_EQ(ServedThrice(), 64) << "they let nobody in";
+  for (const storage::IncarnationId node : {5, 6}) {
+    ASSERT_TRUE(sessions_.session->Create(quota::NodePath(node), "", quota::CreateMode::kEphemeral).ok());
+  }
+  watch_.Look();
+  EXPECT_LT(ServedThrice(), 64) << "those do";
 }
 
 TEST_F(DoorWatchTest, TheNodesAreFoundWithoutALook) {
