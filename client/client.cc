@@ -50,6 +50,15 @@ absl::StatusOr<Reservation> Client::Get(std::string reservation_id) {
       [&](Callback callback) { connection_->Get(std::move(reservation_id), std::move(callback)); });
 }
 
+absl::StatusOr<ClaimOutcome> Client::GetClaim(std::string ticket) {
+  return Await<ClaimOutcome>(
+      [&](ClaimCallback callback) { connection_->GetClaim(std::move(ticket), std::move(callback)); });
+}
+
+void Client::GetClaimAsync(std::string ticket, ClaimCallback callback) {
+  connection_->GetClaim(std::move(ticket), std::move(callback));
+}
+
 void Client::GetAsync(std::string reservation_id, Callback callback) {
   connection_->Get(std::move(reservation_id), std::move(callback));
 }

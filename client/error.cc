@@ -70,4 +70,8 @@ bool IsSoldOutForNow(const absl::Status& status) {
 
 bool IsOutcomeUnknown(const absl::Status& status) { return ReasonOf(status) == Reason::kCommitUnknown; }
 
+std::optional<std::string> ClaimTicketOf(const absl::Status& status) {
+  return ErrorMetadata(status, internal::kTicketKey);
+}
+
 }  // namespace tranche

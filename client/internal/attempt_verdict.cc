@@ -71,8 +71,10 @@ AttemptVerdict Judge(const absl::Status& status) {
       verdict.load = LoadSign::kOverload;
       return verdict;
     // No sign of overload: the ledger of one shard is away, or fails over, and a node refuses that from memory. Callers
-    // who hold back would miss its return, and sell nothing of other shards meanwhile.
+    // who hold back would miss its return, and sell nothing of other shards meanwhile. The same with a broker, which
+    // the next node may reach.
     case Reason::kLedgerUnavailable:
+    case Reason::kQueueUnavailable:
     case Reason::kSkuMoving:
       verdict.next = Next::kAnotherLater;
       verdict.costs_budget = true;

@@ -1,6 +1,7 @@
 #include "client/internal/cart_call.h"
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "client/internal/convert.h"
@@ -8,7 +9,8 @@
 namespace tranche::internal {
 
 CartCall::CartCall(CallEnvironment& environment, absl::Time deadline, CreateCart cart, Callback callback)
-    : ClaimCall(environment, deadline, cart.retry_of_unknown),
+    : ClaimCall(environment, deadline, cart.retry_of_unknown, cart.accept_queued),
+      terms_{cart.decide_within, std::move(cart.on_queued)},
       request_(ToProto(std::move(cart))),
       callback_(std::move(callback)) {}
 
@@ -18,7 +20,12 @@ void CartCall::Send(Stub& stub, absl::Time deadline) {
   stub.CreateReservations(context(), deadline, request_, &response_, observer());
 }
 
-void CartCall::Granted() { End(FromProto(response_)); }
+void CartCall::Granted() {
+  if (!response_.has_queued()) return End(FromProto(response_));
+  const std::unique_ptr<CartCall> self(this);
+  AwaitDecision(environment(), reservation_id(), FromProto(response_.queued()), std::move(terms_),
+                std::move(callback_));
+}
 
 bool CartCall::IsNextLine(const Reservation& found) const {
   const tranche::v1::CartLine& line = request_.lines(static_cast<int>(found_.reservations.size()));
@@ -34,6 +41,8 @@ void CartCall::Found(Reservation found, const absl::Status& refusal) {
     Believe(refusal);
     return;
   }
+  // It is refused with all its lines.
+  if (const std::optional<absl::Status> refused = RefusalIn(found)) return End(*refused);
   found.replayed = true;
   found_.reservations.push_back(std::move(found));
   const int next = static_cast<int>(found_.reservations.size());

@@ -6,6 +6,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "client/internal/claim_call.h"
+#include "client/internal/claim_wait.h"
 #include "tranche/reservation.h"
 
 namespace tranche::internal {
@@ -26,6 +27,7 @@ class CartCall final : public ClaimCall {
   bool IsNextLine(const Reservation& found) const;
   void End(absl::StatusOr<Cart> answer);
 
+  DecisionTerms terms_;
   tranche::v1::CreateReservationsRequest request_;
   tranche::v1::CreateReservationsResponse response_;
   Callback callback_;

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "client/internal/get_call.h"
 #include "client/internal/status_translation.h"
 #include "tranche/error.h"
@@ -11,11 +13,13 @@ namespace {
 
 // "Not found" counts only when it is repeated after kSettlingTime.
 constexpr int kLookUpsToBelieve = 2;
+// What the cancel_reason of a refused claim begins with; its reason follows.
+constexpr char kRefusedPrefix[] = "REFUSED ";
 
 }  // namespace
 
-ClaimCall::ClaimCall(CallEnvironment& environment, absl::Time deadline, bool retry_of_unknown)
-    : RetryingCall(environment, deadline, environment.claim_throttle.get()) {
+ClaimCall::ClaimCall(CallEnvironment& environment, absl::Time deadline, bool retry_of_unknown, bool may_be_queued)
+    : RetryingCall(environment, deadline, environment.claim_throttle.get()), may_be_queued_(may_be_queued) {
   if (retry_of_unknown) set_outcome_unknown();
 }
 
@@ -49,7 +53,7 @@ void ClaimCall::OnLookedUp(const absl::Status& refusal, absl::StatusOr<Reservati
     Found(*std::move(found), refusal);
     return;
   }
-  if (ReasonOf(found.status()) != Reason::kReservationNotFound) {
+  if (may_be_queued_ || ReasonOf(found.status()) != Reason::kReservationNotFound) {
     StayInDoubt(refusal);
     return;
   }
@@ -72,6 +76,16 @@ void ClaimCall::Believe(const absl::Status& refusal) {
   } else {
     EndWith(refusal);
   }
+}
+
+std::optional<absl::Status> ClaimCall::RefusalIn(const Reservation& found) {
+  absl::string_view reason = found.cancel_reason;
+  const bool born_cancelled = found.state == ReservationState::kCancelled && found.revision == 1;
+  if (!born_cancelled || !absl::ConsumePrefix(&reason, kRefusedPrefix)) return std::nullopt;
+  absl::Status refused = absl::FailedPreconditionError("the claim was queued, and was refused for good");
+  SetReason(refused, reason);
+  SetMetadata(refused, "sku_id", found.sku_id);
+  return refused;
 }
 
 void ClaimCall::StayInDoubt(const absl::Status& last) { EndWith(OutcomeUnknown(reservation_id(), last)); }

@@ -56,6 +56,14 @@ void Connection::Get(std::string reservation_id, Callback callback) {
   (new GetCall(environment_, DeadlineFromNow(), std::move(reservation_id), std::move(callback)))->Start();
 }
 
+void Connection::GetClaim(std::string ticket, CallbackOf<ClaimOutcome> callback) {
+  using Call = RepeatableCall<tranche::v1::GetClaimRequest, tranche::v1::GetClaimResponse, ClaimOutcome>;
+  tranche::v1::GetClaimRequest request;
+  request.set_ticket(std::move(ticket));
+  (new Call(environment_, DeadlineFromNow(), &Stub::GetClaim, std::move(request), /*changes=*/"", std::move(callback)))
+      ->Start();
+}
+
 void Connection::CreateCart(tranche::CreateCart cart, CallbackOf<Cart> callback) {
   CreateCartBefore(DeadlineFromNow(), std::move(cart), std::move(callback));
 }

@@ -53,6 +53,7 @@ class Connection {
                      const CallStart& start = {});
   void CancelBefore(absl::Time deadline, CancelReservation change, Callback callback, const CallStart& start = {});
   void Get(std::string reservation_id, Callback callback);
+  void GetClaim(std::string ticket, CallbackOf<ClaimOutcome> callback);
 
   // INVALID_ARGUMENT at once for a cart without lines.
   void CreateCart(tranche::CreateCart cart, CallbackOf<Cart> callback);

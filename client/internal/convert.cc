@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "client/internal/status_translation.h"
+
 namespace tranche {
 
 const char* ReservationStateName(ReservationState state) {
@@ -151,6 +153,7 @@ tranche::v1::CreateReservationRequest ToProto(CreateReservation request) {
   message.set_order_reference(std::move(request.order_reference));
   message.set_purchase_token(std::move(request.purchase_token));
   message.set_buyer_address(std::move(request.buyer_address));
+  message.set_accept_queued(request.accept_queued);
   return message;
 }
 
@@ -159,6 +162,7 @@ tranche::v1::CreateReservationsRequest ToProto(CreateCart cart) {
   message.set_user_id(std::move(cart.user));
   message.set_order_reference(std::move(cart.order_reference));
   message.set_buyer_address(std::move(cart.buyer_address));
+  message.set_accept_queued(cart.accept_queued);
   for (CartLine& line : cart.lines) {
     tranche::v1::CartLine* added = message.add_lines();
     added->set_reservation_id(std::move(line.reservation_id));
@@ -263,6 +267,33 @@ Cart FromProto(const tranche::v1::CreateReservationsResponse& message) {
   }
   cart.replayed = message.replayed();
   return cart;
+}
+
+QueuedClaim FromProto(const tranche::v1::QueuedClaim& message) {
+  QueuedClaim queued;
+  queued.ticket = message.ticket();
+  queued.ahead_at_most = message.ahead_at_most();
+  queued.poll_after = ToDuration(message.poll_after());
+  if (message.has_decide_time()) queued.decide_time = ToTime(message.decide_time());
+  return queued;
+}
+
+absl::StatusOr<ClaimOutcome> FromProto(const tranche::v1::GetClaimResponse& message) {
+  using Response = tranche::v1::GetClaimResponse;
+  switch (message.outcome_case()) {
+    case Response::kQueued:
+      return ClaimOutcome{.queued = FromProto(message.queued())};
+    case Response::kCreated:
+      return ClaimOutcome{.created = FromProto(message.created().reservation(), message.created().replayed())};
+    case Response::kCartCreated:
+      return ClaimOutcome{.cart_created = FromProto(message.cart_created())};
+    case Response::kRefused:
+      if (message.refused().code() != 0) return ClaimOutcome{.refused = ToAbslStatus(message.refused())};
+      break;
+    case Response::OUTCOME_NOT_SET:
+      break;
+  }
+  return absl::InternalError("the node said nothing about the claim that could be understood");
 }
 
 Confirmation FromProto(const tranche::v1::ConfirmReservationResponse& message) {

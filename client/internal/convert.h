@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "tranche/draw.h"
 #include "tranche/front_door.h"
 #include "tranche/reservation.h"
@@ -28,6 +29,9 @@ tranche::v1::GetDrawEntryRequest ToProto(GetDrawEntry query);
 
 Reservation FromProto(const tranche::v1::Reservation& message, bool replayed);
 Cart FromProto(const tranche::v1::CreateReservationsResponse& message);
+QueuedClaim FromProto(const tranche::v1::QueuedClaim& message);
+// INTERNAL for an outcome that this version does not know.
+absl::StatusOr<ClaimOutcome> FromProto(const tranche::v1::GetClaimResponse& message);
 Confirmation FromProto(const tranche::v1::ConfirmReservationResponse& message);
 Reservation FromProto(const tranche::v1::CancelReservationResponse& message);
 Reservation FromProto(const tranche::v1::ExtendReservationResponse& message);

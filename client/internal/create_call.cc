@@ -1,6 +1,7 @@
 #include "client/internal/create_call.h"
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "client/internal/convert.h"
@@ -18,7 +19,8 @@ bool SamePayload(const Reservation& found, const tranche::v1::CreateReservationR
 }  // namespace
 
 CreateCall::CreateCall(CallEnvironment& environment, absl::Time deadline, CreateReservation request, Callback callback)
-    : ClaimCall(environment, deadline, request.retry_of_unknown),
+    : ClaimCall(environment, deadline, request.retry_of_unknown, request.accept_queued),
+      terms_{request.decide_within, std::move(request.on_queued)},
       request_(ToProto(std::move(request))),
       callback_(std::move(callback)) {
   request_.set_refusal_in_response(true);
@@ -30,7 +32,12 @@ void CreateCall::Send(Stub& stub, absl::Time deadline) {
   stub.CreateReservation(context(), deadline, request_, &response_, observer());
 }
 
-void CreateCall::Granted() { End(FromProto(response_.reservation(), response_.replayed())); }
+void CreateCall::Granted() {
+  if (!response_.has_queued()) return End(FromProto(response_.reservation(), response_.replayed()));
+  const std::unique_ptr<CreateCall> self(this);
+  AwaitDecision(environment(), reservation_id(), FromProto(response_.queued()), std::move(terms_),
+                std::move(callback_));
+}
 
 void CreateCall::Found(Reservation found, const absl::Status& refusal) {
   if (!SamePayload(found, request_)) {
@@ -38,6 +45,7 @@ void CreateCall::Found(Reservation found, const absl::Status& refusal) {
     Believe(refusal);
     return;
   }
+  if (const std::optional<absl::Status> refused = RefusalIn(found)) return End(*refused);
   found.replayed = true;
   End(std::move(found));
 }

@@ -6,6 +6,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "client/internal/claim_call.h"
+#include "client/internal/claim_wait.h"
 #include "tranche/reservation.h"
 
 namespace tranche::internal {
@@ -25,6 +26,7 @@ class CreateCall final : public ClaimCall {
 
   void End(absl::StatusOr<Reservation> answer);
 
+  DecisionTerms terms_;
   tranche::v1::CreateReservationRequest request_;
   tranche::v1::CreateReservationResponse response_;
   Callback callback_;

@@ -123,6 +123,12 @@ void GrpcStub::GetReservation(Context& context, absl::Time deadline, const tranc
   NextChannel().reservations()->GetReservation(&*context, &request, response, Reporting(observer));
 }
 
+void GrpcStub::GetClaim(Context& context, absl::Time deadline, const tranche::v1::GetClaimRequest& request,
+                        tranche::v1::GetClaimResponse* response, AttemptObserver* observer) {
+  Prepare(context, deadline);
+  NextChannel().reservations()->GetClaim(&*context, &request, response, Reporting(observer));
+}
+
 void GrpcStub::CreateReservations(Context& context, absl::Time deadline,
                                   const tranche::v1::CreateReservationsRequest& request,
                                   tranche::v1::CreateReservationsResponse* response, AttemptObserver* observer) {
@@ -200,6 +206,11 @@ void GrpcStub::WatchReservation(Context& context, const tranche::v1::WatchReserv
                                 WatchReactor* reactor) {
   Prepare(context);
   NextChannel().reservations()->WatchReservation(&*context, &request, reactor);
+}
+
+void GrpcStub::WatchClaim(Context& context, const tranche::v1::WatchClaimRequest& request, ClaimWatchReactor* reactor) {
+  Prepare(context);
+  NextChannel().reservations()->WatchClaim(&*context, &request, reactor);
 }
 
 void GrpcStub::StreamReservations(Context& context, StreamReactor* reactor) {

@@ -29,6 +29,8 @@ class GrpcStub : public Stub {
                          tranche::v1::CreateReservationResponse* response, AttemptObserver* observer) override;
   void GetReservation(Context& context, absl::Time deadline, const tranche::v1::GetReservationRequest& request,
                       tranche::v1::GetReservationResponse* response, AttemptObserver* observer) override;
+  void GetClaim(Context& context, absl::Time deadline, const tranche::v1::GetClaimRequest& request,
+                tranche::v1::GetClaimResponse* response, AttemptObserver* observer) override;
   void CreateReservations(Context& context, absl::Time deadline, const tranche::v1::CreateReservationsRequest& request,
                           tranche::v1::CreateReservationsResponse* response, AttemptObserver* observer) override;
   void ConfirmReservation(Context& context, absl::Time deadline, const tranche::v1::ConfirmReservationRequest& request,
@@ -54,6 +56,7 @@ class GrpcStub : public Stub {
                     tranche::v1::GetDrawEntryResponse* response, AttemptObserver* observer) override;
   void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                         WatchReactor* reactor) override;
+  void WatchClaim(Context& context, const tranche::v1::WatchClaimRequest& request, ClaimWatchReactor* reactor) override;
   void StreamReservations(Context& context, StreamReactor* reactor) override;
 
  private:

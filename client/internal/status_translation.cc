@@ -79,4 +79,14 @@ absl::Status OutcomeUnknown(const std::string& reservation_id, const absl::Statu
   return status;
 }
 
+absl::Status Undecided(const std::string& reservation_id, const std::string& ticket, const absl::Status& last) {
+  const std::string why = last.ok() ? "" : absl::StrCat(". Last answer: ", last.message());
+  absl::Status status = absl::DeadlineExceededError(
+      absl::StrCat("claim ", reservation_id, " is queued and was not decided yet: ask with its ticket", why));
+  SetReason(status, "COMMIT_UNKNOWN");
+  SetMetadata(status, "reservation_id", reservation_id);
+  SetMetadata(status, kTicketKey, ticket);
+  return status;
+}
+
 }  // namespace tranche::internal

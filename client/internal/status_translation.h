@@ -21,6 +21,8 @@ inline constexpr char kRetryDelayPayload[] = "tranche/retry_delay";
 // Followed by the key of the ErrorInfo's metadata; and by the name of a field that BadRequest complains about.
 inline constexpr char kMetadataPayload[] = "tranche.metadata/";
 inline constexpr char kBadFieldPayload[] = "tranche.field/";
+// In the metadata of Undecided().
+inline constexpr char kTicketKey[] = "ticket";
 
 // Details of other origin or kind keep their type URLs and bytes.
 absl::Status ToAbslStatus(const grpc::Status& status);
@@ -33,5 +35,9 @@ void SetRetryDelay(absl::Status& status, absl::Duration delay);
 
 // COMMIT_UNKNOWN for `reservation_id`, with the code of `last`: the result when no attempt had a definite outcome.
 absl::Status OutcomeUnknown(const std::string& reservation_id, const absl::Status& last);
+
+// The same for a claim that is queued and was not decided while somebody waited. `last`: the last error of that wait;
+// OK: there was none.
+absl::Status Undecided(const std::string& reservation_id, const std::string& ticket, const absl::Status& last);
 
 }  // namespace tranche::internal

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "client/internal/claim_wait.h"
 #include "client/internal/convert.h"
 
 namespace tranche::internal {
@@ -21,8 +22,16 @@ void CreateOnStream::Deliver(const tranche::v1::StreamReservationsResult& result
   callback_(FromProto(result.created().reservation(), result.created().replayed()));
 }
 
+void CreateOnStream::AwaitDecision(CallEnvironment& environment, const tranche::v1::StreamReservationsResult& result,
+                                   StreamWindow* window) {
+  internal::AwaitDecision(environment, request_.reservation_id, FromProto(result.created().queued()),
+                          {request_.decide_within, std::move(request_.on_queued)},
+                          TellingOfDecision(window, std::move(callback_)));
+}
+
 void CreateOnStream::ContinueAsCall(Connection& connection, const CallStart& start, StreamWindow* window) {
-  connection.CreateBefore(deadline(), std::move(request_), Telling(window, std::move(callback_)), start);
+  Callback callback = TellingOf(request_, window, std::move(callback_));
+  connection.CreateBefore(deadline(), std::move(request_), std::move(callback), start);
 }
 
 void CartOnStream::Write(tranche::v1::StreamReservationsItem* item) const {
@@ -33,8 +42,16 @@ void CartOnStream::Deliver(const tranche::v1::StreamReservationsResult& result) 
   callback_(FromProto(result.cart_created()));
 }
 
+void CartOnStream::AwaitDecision(CallEnvironment& environment, const tranche::v1::StreamReservationsResult& result,
+                                 StreamWindow* window) {
+  internal::AwaitDecision(environment, cart_.lines.front().reservation_id, FromProto(result.cart_created().queued()),
+                          {cart_.decide_within, std::move(cart_.on_queued)},
+                          TellingOfDecision(window, std::move(callback_)));
+}
+
 void CartOnStream::ContinueAsCall(Connection& connection, const CallStart& start, StreamWindow* window) {
-  connection.CreateCartBefore(deadline(), std::move(cart_), Telling(window, std::move(callback_)), start);
+  Callback callback = TellingOf(cart_, window, std::move(callback_));
+  connection.CreateCartBefore(deadline(), std::move(cart_), std::move(callback), start);
 }
 
 void ConfirmOnStream::Write(tranche::v1::StreamReservationsItem* item) const {

@@ -63,6 +63,13 @@ class StreamRequest {
   // Whether `result` is an answer to such a request.
   virtual bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const = 0;
 
+  // Whether `result`, an answer, says that it is queued and will be decided later.
+  virtual bool IsQueued(const tranche::v1::StreamReservationsResult& result) const { return false; }
+  // For an answer that says so: waits for the decision, and tells the window then. The environment and the window live
+  // until then.
+  virtual void AwaitDecision(CallEnvironment& environment, const tranche::v1::StreamReservationsResult& result,
+                             StreamWindow* window) {}
+
   // These run the callback, which ends the request.
   virtual void Deliver(const tranche::v1::StreamReservationsResult& result) = 0;
   virtual void Refuse(const absl::Status& error) = 0;
@@ -77,6 +84,32 @@ class StreamRequest {
       StreamWindow* window, absl::AnyInvocable<void(absl::StatusOr<Answer>)> callback) const {
     return [window, room = room_, callback = std::move(callback)](absl::StatusOr<Answer> answer) mutable {
       window->OnAnswered(room);
+      callback(std::move(answer));
+      window->OnDelivered(1);
+    };
+  }
+  // The same for a request that may be queued: that is its answer for the window, and its callback runs later.
+  template <typename Answer, typename Request>
+  absl::AnyInvocable<void(absl::StatusOr<Answer>)> TellingOf(
+      Request& request, StreamWindow* window, absl::AnyInvocable<void(absl::StatusOr<Answer>)> callback) const {
+    if (!request.accept_queued) return Telling<Answer>(window, std::move(callback));
+    // What is still taken of the window. One thread at a time: it is queued before it is decided.
+    const auto taken = std::make_shared<int>(room_);
+    request.on_queued = [window, taken, told = std::move(request.on_queued)](const QueuedClaim& queued) {
+      window->OnAnswered(std::exchange(*taken, 0));
+      if (told != nullptr) told(queued);
+    };
+    return [window, taken, callback = std::move(callback)](absl::StatusOr<Answer> answer) mutable {
+      window->OnAnswered(std::exchange(*taken, 0));
+      callback(std::move(answer));
+      window->OnDelivered(1);
+    };
+  }
+  // The callback of what is queued, and so no longer takes room.
+  template <typename Answer>
+  static absl::AnyInvocable<void(absl::StatusOr<Answer>)> TellingOfDecision(
+      StreamWindow* window, absl::AnyInvocable<void(absl::StatusOr<Answer>)> callback) {
+    return [window, callback = std::move(callback)](absl::StatusOr<Answer> answer) mutable {
       callback(std::move(answer));
       window->OnDelivered(1);
     };
@@ -105,6 +138,11 @@ class CreateOnStream final : public StreamRequest {
   bool NeedsCall() const override { return request_.retry_of_unknown; }
   void Write(tranche::v1::StreamReservationsItem* item) const override;
   bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override { return result.has_created(); }
+  bool IsQueued(const tranche::v1::StreamReservationsResult& result) const override {
+    return result.created().has_queued();
+  }
+  void AwaitDecision(CallEnvironment& environment, const tranche::v1::StreamReservationsResult& result,
+                     StreamWindow* window) override;
   void Deliver(const tranche::v1::StreamReservationsResult& result) override;
   void Refuse(const absl::Status& error) override { callback_(error); }
   void ContinueAsCall(Connection& connection, const CallStart& start, StreamWindow* window) override;
@@ -131,6 +169,11 @@ class CartOnStream final : public StreamRequest {
   bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override {
     return result.has_cart_created();
   }
+  bool IsQueued(const tranche::v1::StreamReservationsResult& result) const override {
+    return result.cart_created().has_queued();
+  }
+  void AwaitDecision(CallEnvironment& environment, const tranche::v1::StreamReservationsResult& result,
+                     StreamWindow* window) override;
   void Deliver(const tranche::v1::StreamReservationsResult& result) override;
   void Refuse(const absl::Status& error) override { callback_(error); }
   void ContinueAsCall(Connection& connection, const CallStart& start, StreamWindow* window) override;

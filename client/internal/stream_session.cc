@@ -178,8 +178,16 @@ void StreamSession::OnDone(std::vector<NodeStream::Done> done) {
   CountClaims(LoadSign::kAccepted, claims);
   RefillBudget(done.size());
   OnAnswered(room);
-  for (const NodeStream::Done& one : done) one.first->Deliver(*one.second);
-  OnDelivered(static_cast<int>(done.size()));
+  int delivered = 0;
+  for (const NodeStream::Done& one : done) {
+    if (one.first->IsQueued(*one.second)) {
+      one.first->AwaitDecision(connection_.environment(), *one.second, this);
+    } else {
+      one.first->Deliver(*one.second);
+      ++delivered;
+    }
+  }
+  OnDelivered(delivered);
 }
 
 void StreamSession::OnRefused(int node, NodeStream::Requests requests, const absl::Status& error) {

@@ -17,6 +17,8 @@ namespace tranche::internal {
 using StreamReactor =
     grpc::ClientBidiReactor<tranche::v1::StreamReservationsRequest, tranche::v1::StreamReservationsResponse>;
 
+using ClaimWatchReactor = grpc::ClientReadReactor<tranche::v1::WatchClaimResponse>;
+
 using WatchReactor = grpc::ClientReadReactor<tranche::v1::WatchReservationResponse>;
 
 // Learns how an attempt ended.
@@ -41,6 +43,8 @@ class Stub {
                                  tranche::v1::CreateReservationResponse* response, AttemptObserver* observer) = 0;
   virtual void GetReservation(Context& context, absl::Time deadline, const tranche::v1::GetReservationRequest& request,
                               tranche::v1::GetReservationResponse* response, AttemptObserver* observer) = 0;
+  virtual void GetClaim(Context& context, absl::Time deadline, const tranche::v1::GetClaimRequest& request,
+                        tranche::v1::GetClaimResponse* response, AttemptObserver* observer) = 0;
   virtual void CreateReservations(Context& context, absl::Time deadline,
                                   const tranche::v1::CreateReservationsRequest& request,
                                   tranche::v1::CreateReservationsResponse* response, AttemptObserver* observer) = 0;
@@ -73,6 +77,8 @@ class Stub {
   // Like StreamReservations.
   virtual void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                                 WatchReactor* reactor) = 0;
+  virtual void WatchClaim(Context& context, const tranche::v1::WatchClaimRequest& request,
+                          ClaimWatchReactor* reactor) = 0;
   // Binds `reactor`; its owner starts it. No deadline: the owner checks those of the single requests.
   virtual void StreamReservations(Context& context, StreamReactor* reactor) = 0;
 };

@@ -40,6 +40,7 @@ class TRANCHE_EXPORT Client {
   // Callbacks run once, on a thread of the library: they must not block and must not destroy the client.
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
   using CartCallback = absl::AnyInvocable<void(absl::StatusOr<Cart>)>;
+  using ClaimCallback = absl::AnyInvocable<void(absl::StatusOr<ClaimOutcome>)>;
   using ConfirmCallback = absl::AnyInvocable<void(absl::StatusOr<Confirmation>)>;
   using BatchCallback = absl::AnyInvocable<void(absl::StatusOr<std::vector<Reservation>>)>;
   using PageCallback = absl::AnyInvocable<void(absl::StatusOr<ReservationPage>)>;
@@ -58,15 +59,27 @@ class TRANCHE_EXPORT Client {
   explicit Client(std::shared_ptr<internal::Connection> connection);
 
   // Waits for outstanding calls: calls in flight get their answers or reach their deadlines, calls that wait to retry
-  // end at once. Must not run in a callback.
+  // or for the decision of a queued claim end at once. Must not run in a callback.
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
   // OK means that the ledger has committed the claim. Refusals are definite (see Reason). When IsOutcomeUnknown(), the
   // claim may exist; the error's metadata holds its reservation_id.
+  //
+  // With `accept_queued` the claim may be queued. Then this waits for the decision, at any node and longer than
+  // `request_timeout`: by a watch, and where that ends too early, by asking after QueuedClaim::poll_after. OK and
+  // refusals mean the same as without a queue, but a new try after a refusal needs a new reservation id. If the wait
+  // ends first, the outcome is unknown, and ClaimTicketOf() the error has the ticket: ask with GetClaim, or send the
+  // claim again with the same id and retry_of_unknown.
   absl::StatusOr<Reservation> Create(CreateReservation request);
   void CreateAsync(CreateReservation request, Callback callback);
+
+  // What became of a claim or cart that was queued, from the ledger: what it says of a decided one stays true. Does not
+  // wait for the decision. INVALID_ARGUMENT (Reason::kClaimTicketInvalid) when it is no ticket, or older than a day; an
+  // error says nothing about the claim.
+  absl::StatusOr<ClaimOutcome> GetClaim(std::string ticket);
+  void GetClaimAsync(std::string ticket, ClaimCallback callback);
 
   // NOT_FOUND (Reason::kReservationNotFound) when no such claim was committed.
   absl::StatusOr<Reservation> Get(std::string reservation_id);

@@ -94,6 +94,12 @@ enum class Reason {
   kDrawFull = 144,
 
   kServiceLimited = 150,
+
+  kClaimsAreQueued = 160,
+  kQueueUnavailable = 161,
+  kQueueFull = 162,
+  kClaimTicketInvalid = 163,
+  kClaimDiscarded = 164,
 };
 
 // kUnspecified for OK, for errors of other origin and for reasons newer than this library.
@@ -118,5 +124,8 @@ TRANCHE_EXPORT bool IsSoldOutForNow(const absl::Status& status);
 // The claim, or the change of a reservation, may or may not have been committed. Metadata "reservation_id" names it
 // (for a cart, its first line): send it again, a claim with retry_of_unknown, or ask with Get.
 TRANCHE_EXPORT bool IsOutcomeUnknown(const absl::Status& status);
+// The ticket of a claim that is in a queue and was not decided before the wait for it ended, which is also an unknown
+// outcome: ask with Client::GetClaim. nullopt for every other error.
+TRANCHE_EXPORT std::optional<std::string> ClaimTicketOf(const absl::Status& status);
 
 }  // namespace tranche

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "tranche/export.h"
 
@@ -46,6 +48,16 @@ struct Reservation {
   bool replayed = false;
 };
 
+// A claim, or a cart, that waits in a queue: it is kept safely, and has no units yet.
+struct QueuedClaim {
+  // For Client::GetClaim, at any node and from any process: at most 2048 bytes. Whoever has it can read what became of
+  // the claim.
+  std::string ticket;
+  int64_t ahead_at_most = 0;                        // no more claims than this are before it, as of a moment ago
+  absl::Duration poll_after;                        // ask again after this
+  absl::Time decide_time = absl::InfiniteFuture();  // until then it is decided, if the ledger answers
+};
+
 // A request for a reservation.
 struct CreateReservation {
   std::string sku = {};
@@ -65,6 +77,15 @@ struct CreateReservation {
   // Where the buyer is, for limits and lists by address: an IP address without a port. Empty: not known, and the front
   // door sees where this process is. Counts only at nodes that believe their callers (see reservation_service.proto).
   std::string buyer_address = {};
+  // The claim may be queued, where a SKU's claims are; it is refused with Reason::kClaimsAreQueued otherwise. Create
+  // then waits until the claim is decided, and its result is that decision. See Client::Create.
+  bool accept_queued = false;
+  // How long to wait for the decision, from when the claim is queued. nullopt: until QueuedClaim::decide_time.
+  std::optional<absl::Duration> decide_within = std::nullopt;
+  // Called when the claim is queued, and again when fewer are ahead of it, one call at a time; not after the result. On
+  // a thread of the library, as callbacks are: it must not block. Keep the ticket if your process may end before the
+  // decision.
+  std::function<void(const QueuedClaim&)> on_queued = nullptr;
 };
 
 // Several SKUs for one buyer: all of them or none.
@@ -86,10 +107,24 @@ struct CreateCart {
   std::string order_reference = {};
   // As in CreateReservation.
   std::string buyer_address = {};
+  // As in CreateReservation, for the cart as a whole.
+  bool accept_queued = false;
+  std::optional<absl::Duration> decide_within = std::nullopt;
+  std::function<void(const QueuedClaim&)> on_queued = nullptr;
 };
 struct Cart {
   std::vector<Reservation> reservations;  // in the order of the lines
   bool replayed = false;
+};
+
+// What became of a claim, or a cart, that was queued. Exactly one of the four is set.
+struct ClaimOutcome {
+  std::optional<QueuedClaim> queued = std::nullopt;   // it is not decided yet
+  std::optional<Reservation> created = std::nullopt;  // a claim was sold: the reservation as it is now
+  std::optional<Cart> cart_created = std::nullopt;    // the same of a cart
+  // Refused for good, with the error that Create would have had; OK: not refused. Nothing is sold under its reservation
+  // id any more: a new try needs a new one.
+  absl::Status refused = absl::OkStatus();
 };
 
 // The changes below may be sent again with the same values: each is done once and answered the same again.

@@ -31,6 +31,9 @@ struct StreamOptions {
 // A node with an access file takes streams from callers with the role `service` only. The requests of others go as
 // single calls, and a stream is tried again after a minute: with the role `storefront`, use Client instead.
 //
+// A claim or cart that was queued (see CreateReservation::accept_queued) leaves the window then. Its callback runs when
+// it is decided, for which it no longer needs the stream.
+//
 // What the callbacks of one answer send to their own stream goes out together, when all of them have run.
 class TRANCHE_EXPORT ReservationStream {
  public:
@@ -59,7 +62,8 @@ class TRANCHE_EXPORT ReservationStream {
   void Confirm(ConfirmReservation change, ConfirmCallback callback);
   void Cancel(CancelReservation change, Callback callback);
 
-  // Sends no more requests and waits for outstanding answers, at most until their deadlines.
+  // Sends no more requests and waits for outstanding answers, at most until their deadlines; of queued claims, until
+  // the end of their waits.
   void Close();
 
  private:
