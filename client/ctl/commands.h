@@ -42,6 +42,7 @@ void AddAccessCommands(CLI::App& app, Session& session);
 void AddReservationCommands(CLI::App& app, Session& session);
 // To the noun "reservation".
 void AddReservationChangeCommands(CLI::App* reservation, Session& session);
+void AddClaimCommand(CLI::App* reservation, Session& session);
 // Completes the commands that were added before it.
 void AddCompletionCommand(CLI::App& app, Session& session);
 

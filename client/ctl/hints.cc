@@ -245,6 +245,23 @@ std::string NextStepForOutage(const absl::Status& status, bool changed_nothing) 
   }
 }
 
+// A claim is queued, or would be.
+std::string NextStepForQueue(const absl::Status& status) {
+  switch (ReasonOf(status)) {
+    case Reason::kClaimsAreQueued:
+      return "`tranchectl reservation create --accept-queued` waits for the decision";
+    case Reason::kQueueUnavailable:
+      return "look at the broker; `tranchectl queue list` shows the queues when it answers again";
+    case Reason::kQueueFull:
+      return "`tranchectl queue list` shows how full the queues are";
+    case Reason::kClaimTicketInvalid:
+      return "copy the whole ticket; those older than a day, or made with a key that was replaced, are worthless: "
+             "`tranchectl reservation get` takes the id";
+    default:
+      return "";
+  }
+}
+
 // The caller is not known, or may not.
 std::string NextStepForAccess(const absl::Status& status) {
   switch (ReasonOf(status)) {
@@ -347,9 +364,9 @@ std::string NextStepFor(const absl::Status& status, bool changed_nothing) {
   if (const std::string argument = ArgumentOf(Known(status, "field")); !argument.empty()) {
     return absl::StrCat("correct ", argument);
   }
-  for (const std::string& step :
-       {NextStepForMissing(reason), NextStepForChange(status), NextStepForOperation(status), NextStepForDoor(status),
-        NextStepForDraw(status), NextStepForOutage(status, changed_nothing), NextStepForAccess(status)}) {
+  for (const std::string& step : {NextStepForMissing(reason), NextStepForChange(status), NextStepForOperation(status),
+                                  NextStepForDoor(status), NextStepForDraw(status), NextStepForQueue(status),
+                                  NextStepForOutage(status, changed_nothing), NextStepForAccess(status)}) {
     if (!step.empty()) return step;
   }
   return "";

@@ -1,10 +1,12 @@
-// tranchectl reservation create|get|list|watch; changes are in reservation_change_commands.cc
+// tranchectl reservation create|get|list|watch; changes are in reservation_change_commands.cc, claims that are queued
+// in claim_commands.cc
 
 #include <algorithm>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "client/ctl/change_view.h"
+#include "client/ctl/claim_wait.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/reservation_view.h"
@@ -66,6 +68,7 @@ struct ReservationFlags {
   std::string order_reference;
   std::string purchase_token;
   std::string buyer_address;
+  bool accept_queued = false;
 };
 
 void CreateReservation(Session& session, const ReservationFlags& flags) {
@@ -74,6 +77,7 @@ void CreateReservation(Session& session, const ReservationFlags& flags) {
   request.set_user_id(flags.user);
   request.set_order_reference(flags.order_reference);
   request.set_buyer_address(flags.buyer_address);
+  request.set_accept_queued(flags.accept_queued);
   for (const std::string& text : flags.lines) {
     const absl::StatusOr<SkuQuantity> parsed = ParseSkuQuantity(text);
     if (!parsed.ok()) return session.FailLocally(parsed.status().message());
@@ -86,6 +90,7 @@ void CreateReservation(Session& session, const ReservationFlags& flags) {
   const auto response = session.Admin(&AdminService::Stub::ChangeReservation, change);
   if (!response.ok()) return session.FailRemotely(response.status());
   const tranche::v1::CreateReservationsResponse& created = response->create();
+  if (created.has_queued()) return AwaitQueuedClaim(session, created.queued());
   if (session.json()) return session.PrintJson(created);
   PrintReservations(session, {created.reservations().begin(), created.reservations().end()});
 }
@@ -103,11 +108,15 @@ void AddCreateReservation(CLI::App* reservation, Session& session) {
                      "From EnterSale, if the front door asks for one; for all lines");
   create->add_option("--buyer-address", flags->buyer_address,
                      "The buyer's IP address, for limits and lists by address. Without it, those do not count");
+  create->add_flag("--accept-queued", flags->accept_queued,
+                   "If claims for the SKU are queued: wait until it is decided, --timeout at most. Progress goes to "
+                   "stderr");
   create->footer(
       "Examples:\n"
       "  tranchectl reservation create --user alice tv\n"
       "  tranchectl reservation create --user alice --order-reference A-1017 tv\n"
       "  tranchectl reservation create --user alice --purchase-token \"$TOKEN\" --buyer-address 203.0.113.7 tv\n"
+      "  tranchectl reservation create --user alice --accept-queued tv\n"
       "  tranchectl reservation create --user alice tv=1 cable=2 -o json | jq -r .reservations[].reservation_id");
   create->callback([&session, flags] { CreateReservation(session, *flags); });
 }
@@ -217,6 +226,7 @@ void AddReservationCommands(CLI::App& app, Session& session) {
   watch->callback([&session, watched] { Watch(session, *watched); });
 
   AddReservationChangeCommands(reservation, session);
+  AddClaimCommand(reservation, session);
 }
 
 }  // namespace tranche::ctl

@@ -17,7 +17,7 @@ namespace {
 constexpr absl::Duration kLookInterval = absl::Seconds(1);
 
 // A node of an older version does not know the call; another one may.
-bool MayPassLater(const absl::Status& error) { return !IsRefusal(error) || absl::IsUnimplemented(error); }
+bool ALaterLookMayTell(const absl::Status& error) { return !IsRefusal(error) || absl::IsUnimplemented(error); }
 
 absl::Time EndOf(const QueuedClaim& queued, const DecisionTerms& terms, absl::Time now) {
   return terms.decide_within.has_value() ? now + *terms.decide_within : queued.decide_time + ClaimWait::kLastWord;
@@ -163,7 +163,7 @@ void ClaimWait::Poll() {
 void ClaimWait::OnPolled(absl::StatusOr<ClaimOutcome> outcome) {
   if (!outcome.ok()) {
     last_error_ = outcome.status();
-    if (!MayPassLater(last_error_)) return EndUndecided();
+    if (!ALaterLookMayTell(last_error_)) return EndUndecided();
     return PollAfter(std::max(queued_.poll_after, Judge(last_error_).retry_delay));
   }
   last_error_ = absl::OkStatus();

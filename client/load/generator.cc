@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -11,6 +13,13 @@
 #include "absl/time/clock.h"
 
 namespace tranche::load {
+namespace {
+
+uint64_t MicrosecondsSince(absl::Time start) {
+  return static_cast<uint64_t>(std::max<int64_t>(0, absl::ToInt64Microseconds(absl::Now() - start)));
+}
+
+}  // namespace
 
 Generator::Generator(const LoadOptions& options, Client& client, Outcomes& outcomes, Changer* changer)
     : options_(options), client_(client), outcomes_(outcomes), changer_(changer), started_(absl::Now()) {
@@ -32,6 +41,7 @@ void Generator::Run() {
     RunClosedLoop();
   }
   AwaitFewerThan(1);
+  AwaitDecisions();
   ended_ = absl::Now();
 }
 
@@ -98,14 +108,43 @@ void Generator::Send(int64_t number, size_t stream, absl::Time intended_start) {
                             .user = absl::StrCat(options_.user_prefix, "-", number),
                             .quantity = options_.quantity,
                             .reservation_id = MakeUuidV7()};
+  // What the record has of it, so that it can be sent again.
+  request.accept_queued = options_.accept_queued;
+  request.decide_within = options_.decide_within;
   Client::Callback record = [this, sku, stream, request, intended_start](absl::StatusOr<Reservation> answer) {
-    const int64_t latency_us = absl::ToInt64Microseconds(absl::Now() - intended_start);
-    outcomes_.Record(sku, request, answer, static_cast<uint64_t>(std::max<int64_t>(0, latency_us)));
+    outcomes_.Record(sku, request, answer, MicrosecondsSince(intended_start));
     if (changer_ != nullptr && answer.ok()) changer_->Offer(*std::move(answer));
-    OnAnswer(stream);
+    // The answer of a queued one was that it is queued.
+    if (!request.accept_queued) OnAnswer(stream);
   };
+  if (options_.accept_queued) AcceptQueued(sku, stream, intended_start, &request, &record);
   if (!streams_.empty() && streams_[stream]->TryCreate(request, record)) return;
   client_.CreateAsync(std::move(request), std::move(record));
+}
+
+void Generator::AcceptQueued(int sku, size_t stream, absl::Time intended_start, CreateReservation* request,
+                             Client::Callback* record) {
+  // Whether it was queued. The decision comes after that, if at all.
+  const auto queued = std::make_shared<bool>(false);
+  request->on_queued = [this, queued, sku, stream, intended_start](const QueuedClaim&) {
+    if (std::exchange(*queued, true)) return;
+    outcomes_.RecordQueued(sku, MicrosecondsSince(intended_start));
+    {
+      absl::MutexLock lock(&mutex_);
+      ++undecided_;
+    }
+    OnAnswer(stream);
+  };
+  *record = [this, queued, stream, intended_start,
+             inner = std::move(*record)](absl::StatusOr<Reservation> answer) mutable {
+    if (*queued && (answer.ok() || !MayExist(answer.status()))) {
+      outcomes_.RecordDecided(MicrosecondsSince(intended_start));
+    }
+    inner(std::move(answer));
+    if (!*queued) return OnAnswer(stream);
+    absl::MutexLock lock(&mutex_);
+    --undecided_;
+  };
 }
 
 void Generator::OnAnswer(size_t stream) {
@@ -122,6 +161,12 @@ void Generator::AwaitFewerThan(int64_t limit) {
   auto fewer = [this, limit]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return in_flight_ < limit; };
   absl::MutexLock lock(&mutex_);
   mutex_.Await(absl::Condition(&fewer));
+}
+
+void Generator::AwaitDecisions() {
+  auto decided = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return undecided_ == 0; };
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(&decided));
 }
 
 void ResolveUnknown(Client& client, Outcomes& outcomes, int rounds, const StopFlag& stop) {

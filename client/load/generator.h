@@ -24,7 +24,8 @@ class Generator {
   // `changer`, unless null, gets every reservation.
   Generator(const LoadOptions& options, Client& client, Outcomes& outcomes, Changer* changer = nullptr);
 
-  // Returns when every request is answered or, after Stop() or the duration, when those in flight are.
+  // Returns when every request is answered or, after Stop() or the duration, when those in flight are. What is queued
+  // is waited for, too.
   void Run();
   void Stop() { stop_.Set(); }
 
@@ -55,9 +56,14 @@ class Generator {
   }
   // `stream`: the index of the one to send on, if there are any.
   void Send(int64_t number, size_t stream, absl::Time intended_start);
+  // A request that is queued may send the next one, as one that is answered.
+  void AcceptQueued(int sku, size_t stream, absl::Time intended_start, CreateReservation* request,
+                    Client::Callback* record);
   void OnAnswer(size_t stream);
   // Waits until fewer than `limit` requests are in flight.
   void AwaitFewerThan(int64_t limit);
+  // Waits until what is queued is decided.
+  void AwaitDecisions();
 
   const LoadOptions& options_;
   Client& client_;
@@ -73,6 +79,7 @@ class Generator {
 
   absl::Mutex mutex_;
   int64_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t undecided_ ABSL_GUARDED_BY(mutex_) = 0;  // queued, and not in flight any more
 };
 
 // Sends requests of unknown outcome again, with their ids, until each has an answer, `rounds` are over or `stop` is

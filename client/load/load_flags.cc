@@ -65,6 +65,17 @@ void AddRateFlags(CLI::App& app, LoadOptions& options) {
       ->needs(rate);
 }
 
+void AddQueueFlags(CLI::App& app, LoadOptions& options, LoadFlags& flags) {
+  CLI::Option* accept =
+      app.add_flag("--accept-queued", options.accept_queued,
+                   "Accept that claims are queued, and wait for their decisions: at the end, too. A queued claim no "
+                   "longer counts as in flight. Times until they were queued and until they were decided are reported");
+  app.add_option("--decide-within", flags.decide_within,
+                 "How long to wait for the decision of a queued claim, such as 30s; default: as long as the node says. "
+                 "Then its outcome is unknown")
+      ->needs(accept);
+}
+
 std::vector<ChangeKind> KindsOf(const std::vector<std::string>& names) {
   std::vector<ChangeKind> kinds;
   for (const ChangeKind kind : {ChangeKind::kConfirm, ChangeKind::kCancel, ChangeKind::kExtend}) {
@@ -128,6 +139,7 @@ void AddLoadFlags(CLI::App& app, LoadOptions& options, LoadFlags& flags) {
   app.add_option("--answers", options.answers_file,
                  "Write a line for every answer to this file: \"reservation_id sku user quantity outcome amount_minor "
                  "began_us ended_us\" separated by tabs; the last line of an id counts");
+  AddQueueFlags(app, options, flags);
   AddChangeFlags(app, options, flags);
   AddEarlierRunFlags(app, options);
   app.add_flag("--progress,!--no-progress", flags.progress, "A live line on stderr; default: on a terminal");
@@ -143,6 +155,14 @@ absl::Status CompleteOptions(const CLI::App& app, const LoadFlags& flags, LoadOp
   if (!flags.duration.empty() &&
       (!absl::ParseDuration(flags.duration, &options.duration) || options.duration <= absl::ZeroDuration())) {
     return absl::InvalidArgumentError(absl::StrCat("--duration: \"", flags.duration, "\" is not a time such as 30s"));
+  }
+  if (!flags.decide_within.empty()) {
+    absl::Duration within;
+    if (!absl::ParseDuration(flags.decide_within, &within) || within <= absl::ZeroDuration()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--decide-within: \"", flags.decide_within, "\" is not a time such as 30s"));
+    }
+    options.decide_within = within;
   }
   RETURN_IF_ERROR(CheckWork(flags, options));
   if (options.requests == 0 && flags.duration.empty()) {

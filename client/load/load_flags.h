@@ -17,6 +17,7 @@ struct LoadFlags {
   std::string endpoints;
   SecurityFlags security;
   std::string duration;
+  std::string decide_within;
   std::vector<std::string> change_kinds;
   int64_t timeout_ms = 2000;
   int64_t change_timeout_ms = 1000;

@@ -28,6 +28,8 @@ struct LoadOptions {
   int quantity = 1;
   absl::Duration timeout = absl::Seconds(2);
   int channels_per_endpoint = 1;
+  bool accept_queued = false;
+  std::optional<absl::Duration> decide_within = std::nullopt;  // of what is queued; nullopt: until its decide_time
   bool throttle = false;    // the SDK's: it would hide from a measurement what the nodes refuse
   int streams = 0;          // 0: one call per request
   std::string user_prefix;  // distinct per run

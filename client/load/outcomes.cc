@@ -25,6 +25,7 @@ SkuTotals& SkuTotals::operator+=(const SkuTotals& other) {
   created += other.created;
   replayed += other.replayed;
   units += other.units;
+  queued += other.queued;
   unknown += other.unknown;
   for (const auto& [reason, count] : other.refused) refused[reason] += count;
   return *this;
@@ -107,6 +108,11 @@ void Outcomes::Record(int sku, const CreateReservation& request, const absl::Sta
   done_.fetch_add(1, std::memory_order_relaxed);
 }
 
+void Outcomes::RecordQueued(int sku, uint64_t latency_us) {
+  skus_[sku].queued.fetch_add(1, std::memory_order_relaxed);
+  latency_queued_.Record(latency_us);
+}
+
 void Outcomes::Resolve(const UnknownRequest& unknown, const absl::StatusOr<Reservation>& answer,
                        absl::Duration latency) {
   Log(unknown.request, answer, latency);
@@ -137,6 +143,7 @@ SkuTotals Outcomes::TotalsOf(int sku) const {
   totals.created = counts.created.load(std::memory_order_relaxed);
   totals.replayed = counts.replayed.load(std::memory_order_relaxed);
   totals.units = counts.units.load(std::memory_order_relaxed);
+  totals.queued = counts.queued.load(std::memory_order_relaxed);
   totals.unknown = counts.unknown.load(std::memory_order_relaxed);
   for (int outcome = 0; outcome < kOutcomes; ++outcome) {
     const uint64_t count = counts.refused[outcome].load(std::memory_order_relaxed);

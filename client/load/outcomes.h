@@ -33,7 +33,8 @@ struct SkuTotals {
   uint64_t attempts = 0;  // requests answered, with any outcome
   uint64_t created = 0;
   uint64_t replayed = 0;
-  uint64_t units = 0;  // of created and replayed
+  uint64_t units = 0;   // of created and replayed
+  uint64_t queued = 0;  // before their outcomes
   uint64_t unknown = 0;
   std::map<std::string, uint64_t> refused;  // by reason; by status code when there is none
 
@@ -59,6 +60,10 @@ class Outcomes {
   // The first answer to `request`.
   void Record(int sku, const CreateReservation& request, const absl::StatusOr<Reservation>& answer,
               uint64_t latency_us);
+  // A request was queued, and will be decided; Record() follows.
+  void RecordQueued(int sku, uint64_t latency_us);
+  // It was decided, in so long a time from its beginning.
+  void RecordDecided(uint64_t latency_us) { latency_decided_.Record(latency_us); }
   // The answer to an unknown request that was sent again; replaces the count of "unknown".
   void Resolve(const UnknownRequest& unknown, const absl::StatusOr<Reservation>& answer, absl::Duration latency);
 
@@ -80,6 +85,10 @@ class Outcomes {
   // Created and replayed: all that their callers were told to have.
   const Histogram& latency_acknowledged() const { return latency_acknowledged_; }
 
+  // Of requests that were queued: until they were, and until they were decided.
+  const Histogram& latency_queued() const { return latency_queued_; }
+  const Histogram& latency_decided() const { return latency_decided_; }
+
   // "UNKNOWN", or the reason of a refusal, or its status code when there is none.
   static std::string NameOf(const absl::Status& error);
 
@@ -91,6 +100,7 @@ class Outcomes {
     std::atomic<uint64_t> created{0};
     std::atomic<uint64_t> replayed{0};
     std::atomic<uint64_t> units{0};
+    std::atomic<uint64_t> queued{0};
     std::atomic<uint64_t> unknown{0};
     std::array<std::atomic<uint64_t>, kOutcomes> refused{};
   };
@@ -106,6 +116,8 @@ class Outcomes {
   Histogram latency_all_;
   Histogram latency_created_;
   Histogram latency_acknowledged_;
+  Histogram latency_queued_;
+  Histogram latency_decided_;
   std::atomic<uint64_t> done_{0};
   std::atomic<uint64_t> acknowledged_count_{0};
   std::atomic<uint64_t> sold_out_{0};

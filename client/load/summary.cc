@@ -13,7 +13,7 @@ using nlohmann::json;
 json ToJson(const SkuTotals& totals) {
   return {{"attempts", totals.attempts}, {"created", totals.created}, {"replayed", totals.replayed},
           {"units", totals.units},       {"refused", totals.refused}, {"refused_total", totals.Refused()},
-          {"unknown", totals.unknown}};
+          {"queued", totals.queued},     {"unknown", totals.unknown}};
 }
 
 double Ms(uint64_t us) { return static_cast<double>(us) / 1000; }
@@ -61,6 +61,10 @@ void AppendSkus(const Run& run, std::string* out) {
   for (const auto& [reason, count] : run.outcomes.Totals().refused) {
     absl::StrAppendFormat(out, "refused %-26s %12d\n", reason, count);
   }
+  if (run.options.accept_queued) {
+    absl::StrAppendFormat(out, "%-34s %12d\n", "queued", run.outcomes.Totals().queued);
+    absl::StrAppendFormat(out, "%-34s %12d\n", "queued and decided", run.outcomes.latency_decided().count());
+  }
   if (run.options.skip_late) absl::StrAppendFormat(out, "%-34s %12d\n", "not sent", run.open_loop.not_sent);
 }
 
@@ -98,7 +102,9 @@ std::string SummaryJson(const Run& run) {
       {"latency_ms",
        {{"all", ToJson(outcomes.latency_all())},
         {"created", ToJson(outcomes.latency_created())},
-        {"acknowledged", ToJson(outcomes.latency_acknowledged())}}},
+        {"acknowledged", ToJson(outcomes.latency_acknowledged())},
+        {"queued", ToJson(outcomes.latency_queued())},
+        {"decided", ToJson(outcomes.latency_decided())}}},
   };
   if (open_loop) summary["open_loop"] = ToJson(run.open_loop);
   if (run.changer != nullptr) summary["changes"] = run.changer->totals();
@@ -121,6 +127,10 @@ std::string SummaryTable(const Run& run) {
   if (run.reader != nullptr) AppendReads(*run.reader, &out);
   AppendLatency("all", outcomes.latency_all(), &out);
   AppendLatency("created", outcomes.latency_created(), &out);
+  if (run.options.accept_queued) {
+    AppendLatency("queued", outcomes.latency_queued(), &out);
+    AppendLatency("decided", outcomes.latency_decided(), &out);
+  }
   return out;
 }
 

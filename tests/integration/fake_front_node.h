@@ -5,10 +5,14 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
@@ -62,6 +66,15 @@ inline void Grant(const tranche::v1::CancelReservationRequest& change,
   response->mutable_reservation()->set_state(tranche::v1::RESERVATION_STATE_CANCELLED);
 }
 
+inline tranche::v1::QueuedClaim QueuedWith(const std::string& ticket) {
+  tranche::v1::QueuedClaim queued;
+  queued.set_ticket(ticket);
+  queued.set_ahead_at_most(5);
+  queued.mutable_poll_after()->set_nanos(20'000'000);
+  queued.mutable_decide_time()->set_seconds(absl::ToUnixSeconds(absl::Now() + absl::Minutes(1)));
+  return queued;
+}
+
 // Sells without limit, or answers every call with `refusal`.
 class FakeFrontNode final : public tranche::v1::ReservationService::Service {
  public:
@@ -89,6 +102,9 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   int stream_messages() const { return stream_messages_; }
   int largest_frame() const { return largest_frame_; }
   int watches() const { return watches_; }
+  // Of queued claims.
+  int claim_watches() const { return claim_watches_; }
+  int claim_reads() const { return claim_reads_; }
 
   // Told of every claim, stream and watch: who calls. Set it before the first.
   std::function<void(const grpc::ServerContext&)> on_caller;
@@ -101,6 +117,14 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   std::string frame_kinds = "create,create_cart,confirm,cancel";
   // The stream handler that the test gave reads frames, too.
   bool handler_takes_frames = false;
+  // Queues claims and carts that accept it; the ticket is the reservation id, of a cart's first line. Set it before the
+  // first call.
+  bool queues = false;
+  // Whether queued claims, also those of other nodes, are sold by now, or are still queued.
+  std::atomic<bool> decides = true;
+  // Set these before the first claim. `on_queued` is told of each that is queued.
+  bool knows_claim_watches = true;
+  std::function<void()> on_queued;
   // Told of every CreateReservation. Set it before the first.
   std::function<void(const tranche::v1::CreateReservationRequest&)> on_create;
   // Told of every cart and change that comes as a call. Set it before the first.
@@ -114,6 +138,10 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
     ++unary_calls_;
     if (on_caller) on_caller(*context);
     if (on_create) on_create(*request);
+    if (MayQueue(*request)) {
+      *response = Queue(*request);
+      return grpc::Status::OK;
+    }
     if (refusal_.code() != 0) {
       if (!request->refusal_in_response() || knows_statuses_only) return ToGrpc(refusal_);
       *response->mutable_refusal() = refusal_;
@@ -125,6 +153,11 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
 
   grpc::Status CreateReservations(grpc::ServerContext* context, const tranche::v1::CreateReservationsRequest* request,
                                   tranche::v1::CreateReservationsResponse* response) override {
+    if (MayQueue(*request)) {
+      ++unary_calls_;
+      *response = Queue(*request);
+      return grpc::Status::OK;
+    }
     return Answer(*request, response);
   }
   grpc::Status ConfirmReservation(grpc::ServerContext* context, const tranche::v1::ConfirmReservationRequest* request,
@@ -139,6 +172,27 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   grpc::Status GetReservation(grpc::ServerContext* context, const tranche::v1::GetReservationRequest* request,
                               tranche::v1::GetReservationResponse* response) override {
     return ToGrpc(ErrorDetails(grpc::StatusCode::NOT_FOUND, "RESERVATION_NOT_FOUND"));
+  }
+
+  grpc::Status GetClaim(grpc::ServerContext* context, const tranche::v1::GetClaimRequest* request,
+                        tranche::v1::GetClaimResponse* response) override {
+    ++claim_reads_;
+    *response = ClaimOf(request->ticket());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status WatchClaim(grpc::ServerContext* context, const tranche::v1::WatchClaimRequest* request,
+                          grpc::ServerWriter<tranche::v1::WatchClaimResponse>* writer) override {
+    if (!knows_claim_watches) return {grpc::StatusCode::UNIMPLEMENTED, ""};
+    ++claim_watches_;
+    while (!context->IsCancelled()) {
+      tranche::v1::WatchClaimResponse response;
+      *response.mutable_claim() = ClaimOf(request->ticket());
+      writer->Write(response);
+      if (!response.claim().has_queued()) return grpc::Status::OK;
+      while (!decides && !context->IsCancelled()) absl::SleepFor(absl::Milliseconds(5));
+    }
+    return grpc::Status::CANCELLED;
   }
 
   grpc::Status WatchReservation(grpc::ServerContext* context, const tranche::v1::WatchReservationRequest* request,
@@ -172,6 +226,45 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   }
 
  private:
+  template <typename Request>
+  bool MayQueue(const Request& request) const {
+    return queues && request.accept_queued();
+  }
+  tranche::v1::CreateReservationResponse Queue(const tranche::v1::CreateReservationRequest& request) {
+    tranche::v1::GetClaimResponse sold;
+    Grant(request, sold.mutable_created());
+    tranche::v1::CreateReservationResponse response;
+    *response.mutable_queued() = Remember(request.reservation_id(), sold);
+    return response;
+  }
+  tranche::v1::CreateReservationsResponse Queue(const tranche::v1::CreateReservationsRequest& cart) {
+    tranche::v1::GetClaimResponse sold;
+    Grant(cart, sold.mutable_cart_created());
+    tranche::v1::CreateReservationsResponse response;
+    *response.mutable_queued() = Remember(cart.lines(0).reservation_id(), sold);
+    return response;
+  }
+  tranche::v1::QueuedClaim Remember(const std::string& ticket, const tranche::v1::GetClaimResponse& sold) {
+    {
+      absl::MutexLock lock(&mutex_);
+      sold_[ticket] = sold;
+    }
+    if (on_queued) on_queued();
+    return QueuedWith(ticket);
+  }
+  tranche::v1::GetClaimResponse ClaimOf(const std::string& ticket) {
+    tranche::v1::GetClaimResponse claim;
+    absl::MutexLock lock(&mutex_);
+    if (!decides) {
+      *claim.mutable_queued() = QueuedWith(ticket);
+    } else if (const auto found = sold_.find(ticket); found != sold_.end()) {
+      claim = found->second;
+    } else {
+      claim.mutable_created()->mutable_reservation()->set_reservation_id(ticket);
+    }
+    return claim;
+  }
+
   template <typename Request, typename Response>
   grpc::Status Answer(const Request& request, Response* response) {
     ++unary_calls_;
@@ -181,11 +274,13 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
     return grpc::Status::OK;
   }
 
-  tranche::v1::StreamReservationsResponse AnswerTo(const tranche::v1::StreamReservationsRequest& request) const {
+  tranche::v1::StreamReservationsResponse AnswerTo(const tranche::v1::StreamReservationsRequest& request) {
     tranche::v1::StreamReservationsResponse response;
     response.set_sequence(request.sequence());
     if (refusal_.code() != 0) {
       *response.mutable_error() = refusal_;
+    } else if (MayQueue(request.create())) {
+      *response.mutable_created() = Queue(request.create());
     } else {
       Grant(request.create(), response.mutable_created());
     }
@@ -203,8 +298,16 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
       }
       tranche::v1::StreamReservationsResult* const result = response.add_results();
       result->set_sequence(item.sequence());
-      if (item.has_create()) Grant(item.create(), result->mutable_created());
-      if (item.has_create_cart()) Grant(item.create_cart(), result->mutable_cart_created());
+      if (item.has_create() && MayQueue(item.create())) {
+        *result->mutable_created() = Queue(item.create());
+      } else if (item.has_create()) {
+        Grant(item.create(), result->mutable_created());
+      }
+      if (item.has_create_cart() && MayQueue(item.create_cart())) {
+        *result->mutable_cart_created() = Queue(item.create_cart());
+      } else if (item.has_create_cart()) {
+        Grant(item.create_cart(), result->mutable_cart_created());
+      }
       if (item.has_confirm()) Grant(item.confirm(), result->mutable_confirmed());
       if (item.has_cancel()) Grant(item.cancel(), result->mutable_cancelled());
     }
@@ -218,6 +321,10 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   std::atomic<int> stream_messages_{0};
   std::atomic<int> largest_frame_{0};
   std::atomic<int> watches_{0};
+  std::atomic<int> claim_watches_{0};
+  std::atomic<int> claim_reads_{0};
+  absl::Mutex mutex_;
+  std::map<std::string, tranche::v1::GetClaimResponse> sold_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
 };

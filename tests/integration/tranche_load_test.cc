@@ -7,6 +7,7 @@
 #include <csignal>
 #include <fstream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -58,6 +59,7 @@ TEST(TrancheLoadTest, AWrongFlagIsNamedAndNothingIsSent) {
       {"--streams", {"-1"}},
       {"--change-rate", {"0", "1000001"}},
       {"--change-timeout-ms", {"5"}},  // without --change-rate
+      {"--decide-within", {"30s"}},    // without --accept-queued
       {"--duration", {"soon", "-5s"}},
   };
   for (const auto& [flag, values] : wrong) {
@@ -97,6 +99,47 @@ TEST(TrancheLoadTest, StreamsCarryManyRequestsInAMessage) {
   EXPECT_GT(node.largest_frame(), 1);
   EXPECT_LT(node.stream_messages(), kRequests);
   EXPECT_EQ(node.unary_calls(), 0) << "an answer leaves room for the next request";
+}
+
+// With one request in flight, and none of them decided before all are queued.
+TEST(TrancheLoadTest, QueuedClaimsAreCountedAndTheirDecisionsWaitedFor) {
+  constexpr int kRequests = 20;
+  for (const char* streams : {"0", "1"}) {
+    FakeFrontNode node;
+    node.queues = true;
+    node.decides = false;
+    std::atomic<int> seen = 0;
+    node.on_queued = [&] {
+      if (++seen == kRequests) node.decides = true;
+    };
+    const testing::ScratchDir scratch("load");
+    const std::string summary = scratch.path() / "summary";
+    const LoadRun run =
+        RunLoadAt(node.address(), {"--requests", absl::StrCat(kRequests), "--in-flight", "1", "--streams", streams,
+                                   "--accept-queued", "--timeout-ms", "60000", "--summary", summary});
+    EXPECT_EQ(run.exit_status, 0) << run.printed;
+    EXPECT_THAT(run.printed, AllOf(ContainsRegex("tv +20 +20 "), ContainsRegex("queued +20\n"),
+                                   ContainsRegex("queued and decided +20\n"), ContainsRegex("decided +p50 ")));
+    const auto json = nlohmann::json::parse(testing::FileContents(summary), nullptr, /*allow_exceptions=*/false);
+    EXPECT_EQ(json["totals"]["queued"], kRequests);
+    EXPECT_EQ(json["latency_ms"]["queued"]["count"], kRequests);
+    EXPECT_EQ(json["latency_ms"]["decided"]["count"], kRequests);
+  }
+}
+
+TEST(TrancheLoadTest, WithoutTheFlagNothingIsQueued) {
+  FakeFrontNode node;
+  node.queues = true;
+  const LoadRun run = RunLoadAt(node.address(), {"--requests", "3", "--timeout-ms", "60000"});
+  EXPECT_EQ(run.exit_status, 0) << run.printed;
+  EXPECT_THAT(run.printed, Not(HasSubstr("queued")));
+  EXPECT_EQ(node.claim_watches() + node.claim_reads(), 0);
+}
+
+TEST(TrancheLoadTest, AWrongTimeForDecisionsIsNamed) {
+  const LoadRun run = RunLoadAt("127.0.0.1:1", {"--requests", "1", "--accept-queued", "--decide-within", "soon"});
+  EXPECT_EQ(run.exit_status, 1);
+  EXPECT_THAT(run.printed, HasSubstr("--decide-within: \"soon\" is not a time"));
 }
 
 // With one request in flight, most of a million arrivals a second find no room.

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "tests/integration/fake_front_node.h"
 #include "tests/support/tranchectl_runner.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
@@ -106,6 +107,10 @@ class FakeReservations final : public tranche::v1::ReservationService::Service {
       --refuse_creates;
       return ToGrpc(ErrorDetails(grpc::StatusCode::UNAVAILABLE, "EXHAUSTED_HERE"));
     }
+    if (request->accept_queued()) {
+      *response->mutable_queued() = Queued(5);
+      return grpc::Status::OK;
+    }
     for (const auto& line : request->lines()) {
       tranche::v1::Reservation* reservation = response->add_reservations();
       *reservation = one;
@@ -113,6 +118,31 @@ class FakeReservations final : public tranche::v1::ReservationService::Service {
       reservation->set_sku_id(line.sku_id());
     }
     return grpc::Status::OK;
+  }
+  // Tells what it was given, one after the other; the last one again and again.
+  grpc::Status GetClaim(grpc::ServerContext*, const tranche::v1::GetClaimRequest* request,
+                        tranche::v1::GetClaimResponse* response) override {
+    tickets.push_back(request->ticket());
+    *response = claims.at(std::min(tickets.size(), claims.size()) - 1);
+    return grpc::Status::OK;
+  }
+  static tranche::v1::QueuedClaim Queued(int64_t ahead) {
+    tranche::v1::QueuedClaim queued;
+    queued.set_ticket("a-ticket");
+    queued.set_ahead_at_most(ahead);
+    queued.mutable_poll_after()->set_nanos(1'000'000);
+    queued.mutable_decide_time()->set_seconds(absl::ToUnixSeconds(absl::Now() + absl::Minutes(1)));
+    return queued;
+  }
+  static tranche::v1::GetClaimResponse StillQueued(int64_t ahead) {
+    tranche::v1::GetClaimResponse response;
+    *response.mutable_queued() = Queued(ahead);
+    return response;
+  }
+  tranche::v1::GetClaimResponse Sold() const {
+    tranche::v1::GetClaimResponse response;
+    *response.mutable_cart_created()->add_reservations() = one;
+    return response;
   }
   grpc::Status ConfirmReservation(grpc::ServerContext*, const tranche::v1::ConfirmReservationRequest* request,
                                   tranche::v1::ConfirmReservationResponse* response) override {
@@ -196,6 +226,8 @@ class FakeReservations final : public tranche::v1::ReservationService::Service {
   bool breaks_off = false;  // the first watch, after one state
   std::vector<tranche::v1::GetReservationRequest> got;
   std::vector<tranche::v1::CreateReservationsRequest> created;
+  std::vector<std::string> tickets;
+  std::vector<tranche::v1::GetClaimResponse> claims;
   std::vector<tranche::v1::ConfirmReservationRequest> confirmed;
   std::vector<tranche::v1::CancelReservationRequest> cancelled;
   std::vector<tranche::v1::ExtendReservationRequest> extended;
@@ -257,6 +289,47 @@ TEST_F(TranchectlReservationTest, CreateSendsACart) {
   EXPECT_EQ(Ctl({"create", "--user", "alice", "tv=0"}), 1);
   EXPECT_EQ(Ctl({"create", "tv"}), 1) << "for whom?";
   EXPECT_EQ(node_.created.size(), 2u);
+}
+
+TEST_F(TranchectlReservationTest, CreateWaitsForTheDecisionOfAQueuedClaim) {
+  node_.claims = {FakeReservations::StillQueued(5), FakeReservations::StillQueued(2), node_.Sold()};
+  ASSERT_EQ(Ctl({"create", "--user", "alice", "--accept-queued", "tv"}), 0) << err_;
+  EXPECT_TRUE(node_.created.at(0).accept_queued());
+  EXPECT_THAT(out_, HasSubstr(kId));
+  EXPECT_THAT(err_, HasSubstr("claim --wait 'a-ticket'"));
+  EXPECT_THAT(err_, ::testing::ContainsRegex("At most 5 before it.\nAt most 2 before it.\n"));
+  EXPECT_THAT(node_.tickets, ::testing::ElementsAre("a-ticket", "a-ticket", "a-ticket"));
+  node_.claims = {node_.Sold()};
+  ASSERT_EQ(Ctl({"create", "--user", "alice", "--accept-queued", "tv", "-o", "json"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["reservations"][0]["reservation_id"], kId) << "only data goes to stdout";
+}
+
+TEST_F(TranchectlReservationTest, CreateEndsWithoutADecisionInTime) {
+  node_.claims = {FakeReservations::StillQueued(5)};
+  EXPECT_EQ(RunCtlAt(node_.address,
+                     {"--timeout", "500ms", "reservation", "create", "--user", "alice", "--accept-queued", "tv"}),
+            2);
+  EXPECT_THAT(err_, HasSubstr("not decided yet"));
+  EXPECT_EQ(out_, "");
+}
+
+TEST_F(TranchectlReservationTest, ATicketTellsWhatBecameOfAClaim) {
+  node_.claims = {FakeReservations::StillQueued(5)};
+  ASSERT_EQ(Ctl({"claim", "a-ticket"}), 0) << err_;
+  EXPECT_THAT(out_, ::testing::ContainsRegex("state +QUEUED"));
+  EXPECT_THAT(out_, ::testing::ContainsRegex("ahead, at most +5"));
+  EXPECT_EQ(node_.tickets.size(), 1u) << "it does not wait";
+  ASSERT_EQ(Ctl({"claim", "a-ticket", "-o", "json"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["queued"]["ahead_at_most"], "5");
+  node_.tickets.clear();
+  node_.claims.push_back(node_.Sold());
+  ASSERT_EQ(Ctl({"claim", "--wait", "a-ticket"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr(kId));
+  node_.claims.resize(1);
+  *node_.claims[0].mutable_refused() = ErrorDetails(grpc::StatusCode::RESOURCE_EXHAUSTED, "SOLD_OUT");
+  EXPECT_EQ(Ctl({"claim", "a-ticket"}), 2);
+  EXPECT_THAT(err_, HasSubstr("SOLD_OUT"));
+  EXPECT_EQ(Ctl({"claim"}), 1) << "of what?";
 }
 
 TEST_F(TranchectlReservationTest, AChangeSaysWhy) {

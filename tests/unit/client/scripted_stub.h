@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -88,14 +90,48 @@ struct ScriptedMethod {
   }
 };
 
+// Tells these outcomes and then ends.
+class ScriptedClaimWatch final : public grpc::ClientCallbackReader<tranche::v1::WatchClaimResponse> {
+ public:
+  ScriptedClaimWatch(ClaimWatchReactor* reactor, std::vector<tranche::v1::GetClaimResponse> told, grpc::Status end)
+      : reactor_(reactor), told_(std::move(told)), end_(std::move(end)) {
+    BindReactor(reactor);
+  }
+  void StartCall() override {
+    for (const tranche::v1::GetClaimResponse& outcome : told_) {
+      *read_->mutable_claim() = outcome;
+      reactor_->OnReadDone(true);
+    }
+    reactor_->OnReadDone(false);
+  }
+  void Read(tranche::v1::WatchClaimResponse* response) override { read_ = response; }
+  void AddHold(int holds) override { holds_ += holds; }
+  void RemoveHold() override {
+    if (--holds_ == 0) reactor_->OnDone(end_);
+  }
+
+ private:
+  ClaimWatchReactor* const reactor_;
+  const std::vector<tranche::v1::GetClaimResponse> told_;
+  const grpc::Status end_;
+  tranche::v1::WatchClaimResponse* read_ = nullptr;
+  int holds_ = 0;
+};
+
 // Shared by the stubs of one test: answers are given in the order of the calls, whichever node is called.
 struct Script {
-  std::deque<absl::Status> create;  // empty: OK
+  std::deque<absl::Status> create;                     // empty: OK
+  std::optional<tranche::v1::QueuedClaim> queued;      // then OK means this
+  std::vector<tranche::v1::GetClaimResponse> watched;  // what each watch of a claim tells
+  grpc::Status watch_end = grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "");
+  std::vector<std::string> watched_tickets;
+  std::vector<std::unique_ptr<ScriptedClaimWatch>> watches;
   std::deque<absl::StatusOr<tranche::v1::Reservation>> get;
   std::function<void()> during_create = [] {};
   std::vector<SeenCreate> creates;
   std::vector<std::string> gets;
   size_t gets_after_lost_answer = 0;
+  ScriptedMethod<tranche::v1::GetClaimRequest, tranche::v1::GetClaimResponse> get_claim;
   ScriptedMethod<tranche::v1::CreateReservationsRequest, tranche::v1::CreateReservationsResponse> cart;
   ScriptedMethod<tranche::v1::ConfirmReservationRequest, tranche::v1::ConfirmReservationResponse> confirm;
   ScriptedMethod<tranche::v1::CancelReservationRequest, tranche::v1::CancelReservationResponse> cancel;
@@ -122,7 +158,11 @@ class ScriptedStub : public Stub {
       status = std::move(script_.create.front());
       script_.create.pop_front();
     }
-    if (status.ok()) *response->mutable_reservation() = Claim(request);
+    if (status.ok() && script_.queued.has_value()) {
+      *response->mutable_queued() = *script_.queued;
+    } else if (status.ok()) {
+      *response->mutable_reservation() = Claim(request);
+    }
     observer->OnAttemptDone(status);
   }
 
@@ -137,6 +177,11 @@ class ScriptedStub : public Stub {
     }
     if (answer.ok()) *response->mutable_reservation() = *answer;
     observer->OnAttemptDone(answer.status());
+  }
+
+  void GetClaim(Context& context, absl::Time deadline, const tranche::v1::GetClaimRequest& request,
+                tranche::v1::GetClaimResponse* response, AttemptObserver* observer) override {
+    script_.get_claim.Call(node_, request, response, observer);
   }
 
   void CreateReservations(Context& context, absl::Time deadline, const tranche::v1::CreateReservationsRequest& request,
@@ -197,6 +242,11 @@ class ScriptedStub : public Stub {
 
   void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                         WatchReactor* reactor) override {}
+  void WatchClaim(Context& context, const tranche::v1::WatchClaimRequest& request,
+                  ClaimWatchReactor* reactor) override {
+    script_.watched_tickets.push_back(request.ticket());
+    script_.watches.push_back(std::make_unique<ScriptedClaimWatch>(reactor, script_.watched, script_.watch_end));
+  }
   void StreamReservations(Context& context, StreamReactor* reactor) override {}
 
   static tranche::v1::Reservation Claim(const tranche::v1::CreateReservationRequest& request) {
