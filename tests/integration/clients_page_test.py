@@ -83,6 +83,39 @@ const client = connect(nodes, ReservationService);
 """
 
 
+def queueing_program():
+    """The page's program, with what it says of claims that are queued: prints what became of one."""
+    (program,) = blocks(PAGE, ("python",))
+    (decision,) = (block for block in blocks(PAGE, ("py",)) if "def decision(" in block)
+    definitions, main, _ = program.partition(BEGIN_OF_MAIN)
+    assert main, "the page's program has another form"
+    return f"""{definitions}
+{decision}
+stub = rpc.ReservationServiceStub(connect(sys.argv[1]))
+answer = reserve(stub, "tv", "alice", str(uuid.uuid4()), accept_queued=True)
+reservation, reason = decision(stub, answer, time.time() + float(sys.argv[2]), lambda ticket: print("kept", ticket))
+print(reservation.reservation_id if reservation else reason)
+"""
+
+
+def nodes_queueing_program():
+    """The same in Node."""
+    (program,) = blocks(PAGE, ("js",))
+    (decision,) = (block for block in blocks(PAGE, ("javascript",)) if "function decision(" in block)
+    definitions, main, _ = program.partition(BEGIN_OF_NODES_MAIN)
+    assert main, "the page's program has another form"
+    return f"""{definitions}
+{decision}
+const client = connect(process.argv[2], ReservationService);
+(async () => {{
+  const answer = await reserve(client, 'tv', 'alice', randomUUID(), {{accept_queued: true}});
+  const until = Date.now() + 1000 * Number(process.argv[3]);
+  const told = await decision(client, answer, until, ticket => console.log('kept', ticket));
+  console.log(told.reservation?.reservation_id ?? told.reason ?? 'None');
+}})().finally(() => client.close());
+"""
+
+
 def prepare():
     """Runs the page's commands up to those that start its programs, and returns these: Python's and Node's."""
     for language, file in (("python", "reserve.py"), ("js", "reserve.js")):
@@ -92,6 +125,8 @@ def prepare():
     (FOLDER / "operate.py").write_text(operate)
     (FOLDER / "enter.py").write_text(entering_program())
     (FOLDER / "enter.js").write_text(nodes_entering_program())
+    (FOLDER / "decide.py").write_text(queueing_program())
+    (FOLDER / "decide.js").write_text(nodes_queueing_program())
     (FOLDER / "proto").symlink_to(ROOT / "proto")
     for_python, _for_go = blocks(PAGE)
     *stubs, python = commands(for_python)
@@ -183,6 +218,72 @@ class WhenAnswersAreLost(unittest.TestCase):
 
 class WhenAnswersToNodeAreLost(WhenAnswersAreLost):
     program = NODE
+
+
+def refused_with(reason):
+    """The decision of a queued claim that was refused."""
+    return pb.GetClaimResponse(refused=status_pb2.Status(
+        code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0],
+        details=[packed(error_details_pb2.ErrorInfo(domain="tranche", reason=reason))]))
+
+
+QUEUED = pb.QueuedClaim(ticket="the-ticket")
+QUEUED.poll_after.FromMilliseconds(1)
+
+
+class Queueing(rpc.ReservationServiceServicer):
+    """Queues each claim that accepts it, and tells what became of it as it was told; None: an error of gRPC."""
+
+    def __init__(self, outcomes):
+        self.outcomes = list(outcomes)
+        self.tickets = []
+
+    def CreateReservation(self, request, context):  # noqa: N802 (gRPC's name)
+        if not request.accept_queued:
+            return pb.CreateReservationResponse(reservation=pb.Reservation(reservation_id="at once"))
+        return pb.CreateReservationResponse(queued=QUEUED)
+
+    def GetClaim(self, request, context):  # noqa: N802 (gRPC's name)
+        self.tickets.append(request.ticket)
+        outcome = self.outcomes.pop(0)
+        if outcome is None:
+            context.abort(grpc.StatusCode.INTERNAL, "as scripted")
+        return outcome
+
+
+class WhenClaimsAreQueued(unittest.TestCase):
+    program = (sys.executable, "decide.py")
+    queued = pb.GetClaimResponse(queued=QUEUED)
+
+    def buy(self, *outcomes, until_s=60):
+        service = Queueing(outcomes)
+        server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=1))
+        rpc.add_ReservationServiceServicer_to_server(service, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        self.addCleanup(server.stop, None)
+        done = subprocess.run([*self.program, f"127.0.0.1:{port}", str(until_s)], cwd=FOLDER, capture_output=True,
+                              text=True, timeout=60, check=False, env={**ENVIRONMENT, "PYTHONPATH": "gen"})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(set(service.tickets) - {"the-ticket"}, set())
+        return done.stdout.splitlines(), len(service.tickets)
+
+    def test_the_decision_is_waited_for(self):
+        sold = pb.GetClaimResponse(created=pb.CreateReservationResponse(
+            reservation=pb.Reservation(reservation_id="mine")))
+        self.assertEqual(self.buy(self.queued, None, sold), (["kept the-ticket", "mine"], 3))
+
+    def test_a_refusal_is_told_with_its_reason(self):
+        self.assertEqual(self.buy(self.queued, refused_with("SOLD_OUT")), (["kept the-ticket", "SOLD_OUT"], 2))
+
+    def test_the_wait_has_an_end(self):
+        told, asked = self.buy(*[self.queued] * 10, until_s=0.2)
+        self.assertEqual(told, ["kept the-ticket", "None"])
+        self.assertGreater(asked, 0)
+
+
+class WhenNodesClaimsAreQueued(WhenClaimsAreQueued):
+    program = ("node", "decide.js")
 
 
 WITH_PYTHON, WITH_NODE = (sys.executable, "enter.py"), ("node", "enter.js")

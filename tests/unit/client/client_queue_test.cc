@@ -22,11 +22,11 @@ namespace {
 using absl::StatusCode;
 using tranche::v1::GetClaimResponse;
 
-constexpr char kClaimId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
+constexpr char kQueuedId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 GetClaimResponse Sold() {
   GetClaimResponse response;
-  response.mutable_created()->mutable_reservation()->set_reservation_id(kClaimId);
+  response.mutable_created()->mutable_reservation()->set_reservation_id(kQueuedId);
   response.mutable_created()->mutable_reservation()->set_state(tranche::v1::RESERVATION_STATE_PENDING);
   return response;
 }
@@ -58,7 +58,7 @@ class ClientQueueTest : public ConnectionFixture {
     return response;
   }
   CreateReservation Request() {
-    CreateReservation request{.sku = "tv", .user = "alice", .reservation_id = kClaimId};
+    CreateReservation request{.sku = "tv", .user = "alice", .reservation_id = kQueuedId};
     request.accept_queued = true;
     request.on_queued = [this](const QueuedClaim& queued) { ahead_.push_back(queued.ahead_at_most); };
     return request;
@@ -67,7 +67,7 @@ class ClientQueueTest : public ConnectionFixture {
   // What the ledger has of it, as refused or as sold.
   tranche::v1::Reservation Row(const std::string& cancel_reason, int32_t revision) const {
     tranche::v1::Reservation row;
-    row.set_reservation_id(kClaimId);
+    row.set_reservation_id(kQueuedId);
     row.set_sku_id("tv");
     row.set_user_id("alice");
     row.set_quantity(1);
@@ -88,7 +88,7 @@ TEST_F(ClientQueueTest, AWatchTellsTheDecisionAtOnce) {
   script_.watched = {StillQueued(7), StillQueued(3), Sold()};
   const auto reservation = Claim(Request());
   ASSERT_TRUE(reservation.ok()) << reservation.status();
-  EXPECT_EQ(reservation->reservation_id, kClaimId);
+  EXPECT_EQ(reservation->reservation_id, kQueuedId);
   EXPECT_EQ(reservation->state, ReservationState::kPending);
   EXPECT_TRUE(script_.creates.at(0).request.accept_queued());
   EXPECT_EQ(script_.watched_tickets, std::vector<std::string>{"a-ticket"});
@@ -158,7 +158,7 @@ TEST_F(ClientQueueTest, WhatIsNotDecidedInTimeSaysSoWithItsTicket) {
   const absl::Status status = Claim(std::move(request)).status();
   EXPECT_TRUE(IsOutcomeUnknown(status)) << status;
   EXPECT_EQ(ClaimTicketOf(status), "a-ticket");
-  EXPECT_EQ(ErrorMetadata(status, "reservation_id"), kClaimId);
+  EXPECT_EQ(ErrorMetadata(status, "reservation_id"), kQueuedId);
   EXPECT_EQ(elapsed(), absl::Seconds(5));
 }
 
@@ -218,7 +218,7 @@ TEST_F(ClientQueueTest, AnUnknownPublishIsRepeatedWithTheSameId) {
   script_.create = {NodeError(StatusCode::kUnavailable, "COMMIT_UNKNOWN")};
   ASSERT_TRUE(Claim(Request()).ok());
   ASSERT_EQ(script_.creates.size(), 2u);
-  EXPECT_EQ(script_.creates[1].request.reservation_id(), kClaimId);
+  EXPECT_EQ(script_.creates[1].request.reservation_id(), kQueuedId);
   EXPECT_TRUE(script_.creates[1].request.may_exist());
 }
 
@@ -278,7 +278,7 @@ TEST_F(ClientQueueTest, ATicketTellsWhatBecameOfTheClaim) {
   EXPECT_EQ(queued->queued->decide_time, begin_ + absl::Seconds(20));
   const auto sold = ask();
   ASSERT_TRUE(sold.ok() && sold->created.has_value());
-  EXPECT_EQ(sold->created->reservation_id, kClaimId);
+  EXPECT_EQ(sold->created->reservation_id, kQueuedId);
   const auto refused = ask();
   ASSERT_TRUE(refused.ok()) << "that it was refused is what was asked for";
   EXPECT_TRUE(IsSoldOut(refused->refused));
