@@ -19,17 +19,21 @@ constexpr char kWorkerFooter[] =
     "A webhook gets a POST for each message, with the headers Tranche-Message-Id, Tranche-Kind and\n"
     "Tranche-Signature: t=SECONDS,v1=HEX, where HEX is the HMAC-SHA256 of \"SECONDS.BODY\". 2xx means delivered. The "
     "secret file has one secret a line (openssl rand -hex 32); with several, each makes a v1, so that the receiver can "
-    "change over. A grpc sink implements tranche.v1.OutboxSinkService; grpcs is the same over TLS.\n"
+    "change over. A grpc sink implements tranche.v1.OutboxSinkService; grpcs is the same over TLS. An amqp sink is a "
+    "topic exchange of a broker such as RabbitMQ, which you declare; routing keys are KIND.SKU, such as "
+    "reservation.confirmed.tv. Bind a queue to it: what no queue takes is tried again, and dead after a day.\n"
     "TLS: a sink's certificate must be of an authority of --sink-ca, or of this machine's. --sink-certificate and "
-    "--sink-key show who calls, and so does --sink-token-file to a gRPC sink (authorization: Bearer). Files may be "
-    "renewed while the worker runs.\n\n"
+    "--sink-key show who calls, and so does --sink-token-file to a gRPC sink (authorization: Bearer) and --sink-user "
+    "to a broker. Files may be renewed while the worker runs.\n\n"
     "Examples:\n"
     "  tranche-worker --postgres postgresql://tranche@db/tranche\n"
     "  tranche-worker --postgres postgresql://tranche@db/tranche \\\n"
     "    --sink default=webhook:https://shop.example/hooks/tranche --sink-secret-file default=/etc/tranche/hook.key "
     "\\\n"
     "    --sink books=grpcs:ledger.example:9000 --sink-ca books=/etc/tranche/books-ca.pem \\\n"
-    "    --sink-token-file books=/etc/tranche/books.token";
+    "    --sink-token-file books=/etc/tranche/books.token\n"
+    "  tranche-worker --postgres postgresql://tranche@db/tranche \\\n"
+    "    --sink events=amqps:rabbit.example:5671/tranche?vhost=shop --sink-user events=/etc/tranche/events.user";
 
 void AddExpiry(OptionsParser& parser, WorkerProcessOptions* options) {
   parser.Group("Expiry of unpaid holds");
@@ -51,20 +55,25 @@ void AddSinkFiles(OptionsParser& parser, SinkFlags* flags) {
                  "Secrets that a webhook's messages are signed with; not readable by others; repeatable");
   parser.AddList(
       "sink-ca", &flags->authorities, "NAME=FILE",
-      "PEM file of the authorities that may vouch for a sink's certificate (grpcs: and https://), instead of "
+      "PEM file of the authorities that may vouch for a sink's certificate (grpcs:, amqps: and https://), instead of "
       "those that this machine trusts; repeatable");
   parser.AddList("sink-certificate", &flags->certificates, "NAME=FILE",
                  "PEM file with the certificate to show to a sink, and its chain; with --sink-key; repeatable");
   parser.AddList("sink-key", &flags->keys, "NAME=FILE", "PEM file with the key of --sink-certificate; repeatable");
   parser.AddList("sink-token-file", &flags->token_files, "NAME=FILE",
                  "Token that says to a gRPC sink who calls; one line, not readable by others; repeatable");
+  parser.AddList("sink-user", &flags->user_files, "NAME=FILE",
+                 "USER:PASSWORD for an AMQP sink's broker; one line, not readable by others. Without it: guest:guest, "
+                 "which brokers take from their own machine only; repeatable");
 }
 
 void AddSinks(OptionsParser& parser, WorkerProcessOptions* options, SinkFlags* flags) {
   parser.Group("Messages about changes");
-  parser.AddList("sink", &flags->sinks, "NAME=KIND:TARGET",
-                 "A sink to deliver to: NAME=webhook:URL, NAME=grpc:HOST:PORT or, over TLS, NAME=grpcs:HOST:PORT; "
-                 "repeatable");
+  parser.AddList(
+      "sink", &flags->sinks, "NAME=KIND:TARGET",
+      "A sink to deliver to: NAME=webhook:URL, NAME=grpc:HOST:PORT, NAME=amqp:HOST:PORT/EXCHANGE (?vhost=VHOST if "
+      "it is not /; HOST:PORT,HOST:PORT for several brokers of a cluster) or, over TLS, grpcs: and amqps:; "
+      "repeatable");
   AddSinkFiles(parser, flags);
   parser.AddNumber("sink-timeout-ms", &options->sink_timeout_ms, 100, 60000, "MS", "Longest time for one delivery");
   parser.AddNumber("sink-connections", &options->sink_connections, 1, 256, "N",

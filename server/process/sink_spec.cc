@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "server/process/sink_name.h"
 #include "storage/base/address.h"
@@ -13,10 +15,51 @@
 namespace tranche::server {
 namespace {
 
+constexpr char kAmqpTarget[] = "must have HOST:PORT/EXCHANGE or HOST:PORT/EXCHANGE?vhost=VHOST";
+// AMQP's own bound on names.
+constexpr size_t kMaxAmqpName = 255;
+
+std::vector<std::string> AddressesOf(absl::string_view target) { return absl::StrSplit(target, ','); }
+
+// The characters that AMQP allows in the name of an exchange.
+bool IsExchangeName(absl::string_view text) {
+  return !text.empty() && text.size() <= kMaxAmqpName && std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.' || c == ':';
+  });
+}
+
+// `text` is what follows "amqp:" or "amqps:".
+absl::Status ParseAmqpTarget(absl::string_view text, SinkSpec* spec) {
+  const size_t slash = text.find('/');
+  if (slash == absl::string_view::npos) return absl::InvalidArgumentError(kAmqpTarget);
+  for (const std::string& address : AddressesOf(text.substr(0, slash))) {
+    if (!IsAddressWithPort(address)) return absl::InvalidArgumentError(kAmqpTarget);
+  }
+  spec->target = std::string(text.substr(0, slash));
+  absl::string_view exchange = text.substr(slash + 1);
+  const size_t question = exchange.find('?');
+  if (question != absl::string_view::npos) {
+    absl::string_view vhost = exchange.substr(question + 1);
+    exchange = exchange.substr(0, question);
+    if (!absl::ConsumePrefix(&vhost, "vhost=") || vhost.empty() || vhost.size() > kMaxAmqpName) {
+      return absl::InvalidArgumentError(kAmqpTarget);
+    }
+    spec->vhost = std::string(vhost);
+  }
+  if (!IsExchangeName(exchange)) {
+    return absl::InvalidArgumentError(
+        "must have the name of an exchange after HOST:PORT/, of letters, digits and -_.:");
+  }
+  spec->exchange = std::string(exchange);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<SinkSpec> ParseSink(absl::string_view text) {
   const size_t equals = text.find('=');
   if (equals == absl::string_view::npos) {
-    return absl::InvalidArgumentError("must be NAME=webhook:URL, NAME=grpc:HOST:PORT or NAME=grpcs:HOST:PORT");
+    return absl::InvalidArgumentError(
+        "must be NAME=webhook:URL, NAME=grpc:HOST:PORT, NAME=grpcs:HOST:PORT, NAME=amqp:HOST:PORT/EXCHANGE or "
+        "NAME=amqps:HOST:PORT/EXCHANGE");
   }
   SinkSpec spec;
   spec.name = std::string(text.substr(0, equals));
@@ -29,15 +72,21 @@ absl::StatusOr<SinkSpec> ParseSink(absl::string_view text) {
       return absl::InvalidArgumentError("must have a URL that begins with https:// or http://");
     }
     spec.kind = SinkSpec::Kind::kWebhook;
+    spec.target = std::string(target);
   } else if (absl::StartsWith(target, "grpc:") || absl::StartsWith(target, "grpcs:")) {
     spec.tls = absl::StartsWith(target, "grpcs:");
     target.remove_prefix(target.find(':') + 1);
     if (!IsAddressWithPort(target)) return absl::InvalidArgumentError("must have a HOST:PORT");
     spec.kind = SinkSpec::Kind::kGrpc;
+    spec.target = std::string(target);
+  } else if (absl::StartsWith(target, "amqp:") || absl::StartsWith(target, "amqps:")) {
+    spec.tls = absl::StartsWith(target, "amqps:");
+    target.remove_prefix(target.find(':') + 1);
+    RETURN_IF_ERROR(ParseAmqpTarget(target, &spec));
+    spec.kind = SinkSpec::Kind::kAmqp;
   } else {
-    return absl::InvalidArgumentError("must be of the kind webhook:, grpc: or grpcs:");
+    return absl::InvalidArgumentError("must be of the kind webhook:, grpc:, grpcs:, amqp: or amqps:");
   }
-  spec.target = std::string(target);
   return spec;
 }
 
@@ -52,6 +101,7 @@ bool UsesTls(const SinkSpec& spec) { return spec.tls || absl::StartsWith(spec.ta
 using IsFor = bool (*)(const SinkSpec&);
 bool IsWebhook(const SinkSpec& spec) { return spec.kind == SinkSpec::Kind::kWebhook; }
 bool IsGrpc(const SinkSpec& spec) { return spec.kind == SinkSpec::Kind::kGrpc; }
+bool IsAmqp(const SinkSpec& spec) { return spec.kind == SinkSpec::Kind::kAmqp; }
 
 // Puts each NAME=FILE of `flag` where `place_in` says.
 template <typename PlaceIn>
@@ -88,6 +138,11 @@ absl::Status CheckFiles(const SinkSpec& spec) {
                                                    "here and ",
                                                    spec.target, " could read the token; use grpcs:"));
   }
+  if (!spec.user_file.empty() && !spec.tls && FirstBeyondLoopback(AddressesOf(spec.target)).has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat("--sink-user ", spec.name,
+                                                   ": in plaintext, everybody between here and ", spec.target,
+                                                   " could read the password; use amqps:"));
+  }
   return absl::OkStatus();
 }
 
@@ -112,7 +167,7 @@ absl::StatusOr<std::vector<SinkSpec>> ParseSinks(const SinkFlags& flags) {
   ASSIGN_OR_RETURN(std::vector<SinkSpec> specs, ParseEach(flags.sinks));
   RETURN_IF_ERROR(AddFiles("--sink-secret-file", flags.secret_files, "webhook", &IsWebhook, specs,
                            [](SinkSpec& spec) -> std::string& { return spec.secret_file; }));
-  constexpr char kWithTls[] = "sink with TLS (grpcs: or https://)";
+  constexpr char kWithTls[] = "sink with TLS (grpcs:, amqps: or https://)";
   RETURN_IF_ERROR(AddFiles("--sink-ca", flags.authorities, kWithTls, &UsesTls, specs,
                            [](SinkSpec& spec) -> std::string& { return spec.certificates.authorities; }));
   RETURN_IF_ERROR(AddFiles("--sink-certificate", flags.certificates, kWithTls, &UsesTls, specs,
@@ -121,6 +176,8 @@ absl::StatusOr<std::vector<SinkSpec>> ParseSinks(const SinkFlags& flags) {
                            [](SinkSpec& spec) -> std::string& { return spec.certificates.key; }));
   RETURN_IF_ERROR(AddFiles("--sink-token-file", flags.token_files, "gRPC sink", &IsGrpc, specs,
                            [](SinkSpec& spec) -> std::string& { return spec.token_file; }));
+  RETURN_IF_ERROR(AddFiles("--sink-user", flags.user_files, "AMQP sink", &IsAmqp, specs,
+                           [](SinkSpec& spec) -> std::string& { return spec.user_file; }));
   for (const SinkSpec& spec : specs) RETURN_IF_ERROR(CheckFiles(spec));
   return specs;
 }

@@ -3,11 +3,15 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "server/queue/broker_options.h"
+#include "server/worker/amqp_message_publisher.h"
+#include "server/worker/amqp_sink.h"
 #include "server/worker/grpc_sink.h"
 #include "server/worker/signature.h"
 #include "server/worker/webhook_sink.h"
 #include "storage/base/certificate_files.h"
 #include "storage/base/certificate_log.h"
+#include "storage/base/secret_file.h"
 #include "storage/base/status_macros.h"
 #include "storage/base/token_file.h"
 
@@ -60,14 +64,56 @@ absl::StatusOr<std::unique_ptr<Sink>> MakeGrpc(const SinkSpec& spec, const Worke
   return std::make_unique<GrpcSink>(std::move(grpc));
 }
 
+// The connection reads the files itself, each time anew; here they are only checked, so that a wrong one is told at the
+// start.
+absl::Status CheckAmqpFiles(const SinkSpec& spec) {
+  RETURN_IF_ERROR(OpenCertificates(spec).status());
+  if (spec.user_file.empty()) return absl::OkStatus();
+  const absl::StatusOr<std::string> user = ReadSecretLine(spec.user_file);
+  if (!user.ok()) return About(spec, user.status());
+  if (user->find(':') == std::string::npos) {
+    return About(spec, absl::InvalidArgumentError(absl::StrCat(spec.user_file, " must be one line, USER:PASSWORD")));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Sink>> MakeAmqp(const SinkSpec& spec, const WorkerProcessOptions& options) {
+  RETURN_IF_ERROR(CheckAmqpFiles(spec));
+  BrokerOptions broker;
+  broker.brokers = spec.target;
+  broker.user_file = spec.user_file;
+  broker.vhost = spec.vhost;
+  broker.tls = spec.tls;
+  broker.ca_file = spec.certificates.authorities;
+  broker.certificate_file = spec.certificates.certificate;
+  broker.key_file = spec.certificates.key;
+  AmqpSinkOptions amqp;
+  amqp.name = spec.name;
+  amqp.exchange = spec.exchange;
+  amqp.timeout = absl::Milliseconds(options.sink_timeout_ms);
+  return std::make_unique<AmqpSink>(std::move(amqp), std::make_unique<AmqpMessagePublisher>(broker, spec.exchange));
+}
+
+absl::StatusOr<std::unique_ptr<Sink>> MakeSink(const SinkSpec& spec, const WorkerProcessOptions& options,
+                                               storage::Clock* clock) {
+  switch (spec.kind) {
+    case SinkSpec::Kind::kGrpc:
+      return MakeGrpc(spec, options);
+    case SinkSpec::Kind::kAmqp:
+      return MakeAmqp(spec, options);
+    case SinkSpec::Kind::kWebhook:
+      break;
+  }
+  return MakeWebhook(spec, options, clock);
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<std::unique_ptr<Sink>>> MakeSinks(const WorkerProcessOptions& options,
                                                              storage::Clock* clock) {
   std::vector<std::unique_ptr<Sink>> sinks;
   for (const SinkSpec& spec : options.sinks) {
-    const bool is_grpc = spec.kind == SinkSpec::Kind::kGrpc;
-    ASSIGN_OR_RETURN(std::unique_ptr<Sink> sink, is_grpc ? MakeGrpc(spec, options) : MakeWebhook(spec, options, clock));
+    ASSIGN_OR_RETURN(std::unique_ptr<Sink> sink, MakeSink(spec, options, clock));
     sinks.push_back(std::move(sink));
   }
   return sinks;

@@ -69,7 +69,7 @@ TEST_F(WorkerOptionsTest, SinksComeFromTheEnvironmentToo) {
 TEST_F(WorkerOptionsTest, WhatIsWrongWithASinkIsSaidInALine) {
   EXPECT_THAT(Complaint({"--sink", "books"}), HasSubstr("NAME=webhook:URL"));
   EXPECT_THAT(Complaint({"--sink", "Books=grpc:h:1"}), HasSubstr("name of 1 to 32"));
-  EXPECT_THAT(Complaint({"--sink", "books=smtp:h:1"}), HasSubstr("webhook:, grpc: or grpcs:"));
+  EXPECT_THAT(Complaint({"--sink", "books=smtp:h:1"}), HasSubstr("grpcs:, amqp: or amqps:"));
   EXPECT_THAT(Complaint({"--sink", "books=grpc:h"}), HasSubstr("HOST:PORT"));
   EXPECT_THAT(Complaint({"--sink", "books=webhook:ftp://h"}), HasSubstr("https://"));
   EXPECT_THAT(Complaint({"--sink", "a=grpc:h:1", "--sink", "a=grpc:h:2"}), HasSubstr("twice"));
@@ -115,6 +115,39 @@ TEST_F(WorkerOptionsTest, SinksOverTlsHaveTheirFiles) {
   EXPECT_EQ(options_.sinks[1].certificates.authorities, "/hook-ca.pem");
   EXPECT_FALSE(options_.sinks[2].tls);
   EXPECT_EQ(options_.sinks[2].token_file, "/near-token");
+}
+
+TEST_F(WorkerOptionsTest, ABrokersExchangeIsASink) {
+  ASSERT_EQ(Parse({"--sink", "events=amqps:rabbit-1:5671,rabbit-2:5671/tranche.events?vhost=shop/eu", "--sink-ca",
+                   "events=/ca.pem", "--sink-user", "events=/user", "--sink", "near=amqp:[::1]:5672/all", "--sink-user",
+                   "near=/near-user"}),
+            std::nullopt)
+      << err_.str();
+  ASSERT_THAT(options_.sinks, SizeIs(2));
+  const SinkSpec& events = options_.sinks[0];
+  EXPECT_EQ(events.kind, SinkSpec::Kind::kAmqp);
+  EXPECT_TRUE(events.tls);
+  EXPECT_EQ(events.target, "rabbit-1:5671,rabbit-2:5671");
+  EXPECT_EQ(events.exchange, "tranche.events");
+  EXPECT_EQ(events.vhost, "shop/eu");
+  EXPECT_EQ(events.certificates.authorities, "/ca.pem");
+  EXPECT_EQ(events.user_file, "/user");
+  EXPECT_FALSE(options_.sinks[1].tls);
+  EXPECT_EQ(options_.sinks[1].target, "[::1]:5672");
+  EXPECT_EQ(options_.sinks[1].vhost, "/");
+}
+
+TEST_F(WorkerOptionsTest, WhatIsWrongWithABrokerIsSaidInALine) {
+  EXPECT_THAT(Complaint({"--sink", "a=amqp:h:1"}), HasSubstr("HOST:PORT/EXCHANGE"));
+  EXPECT_THAT(Complaint({"--sink", "a=amqp:h/x"}), HasSubstr("HOST:PORT/EXCHANGE"));
+  EXPECT_THAT(Complaint({"--sink", "a=amqp:h:1,/x"}), HasSubstr("HOST:PORT/EXCHANGE"));
+  EXPECT_THAT(Complaint({"--sink", "a=amqp:h:1/"}), HasSubstr("name of an exchange"));
+  EXPECT_THAT(Complaint({"--sink", "a=amqp:h:1/a+b"}), HasSubstr("name of an exchange"));
+  EXPECT_THAT(Complaint({"--sink", "a=amqp:h:1/x?host=shop"}), HasSubstr("?vhost=VHOST"));
+  EXPECT_THAT(Complaint({"--sink", "a=amqp://user:secret@h:1/x"}), Not(HasSubstr("secret@")));
+  EXPECT_THAT(Complaint({"--sink", "a=amqp:h:1/x", "--sink-user", "a=/user"}), HasSubstr("use amqps:"));
+  EXPECT_THAT(Complaint({"--sink", "a=amqp:h:1/x", "--sink-ca", "a=/ca.pem"}), HasSubstr("names no sink with TLS"));
+  EXPECT_THAT(Complaint({"--sink", "a=grpc:h:1", "--sink-user", "a=/user"}), HasSubstr("names no AMQP sink"));
 }
 
 TEST_F(WorkerOptionsTest, FilesThatDoNotFitTheirSinkAreRefused) {
