@@ -1,5 +1,5 @@
-// tranche-worker: expires unpaid holds, carries draws on, delivers the messages about changes, retires old reservations
-// and old entries of the audit log.
+// tranche-worker: expires unpaid holds and tells of those that lapse soon, carries draws on, delivers the messages about
+// changes, retires old reservations and old entries of the audit log.
 #include <unistd.h>
 
 #include <algorithm>
@@ -58,6 +58,9 @@ server::ShardWorkerOptions ToWorkerOptions(const server::WorkerProcessOptions& o
   worker.expire = options.expire;
   worker.expirer.batch = options.expire_batch;
   worker.expirer.holds_per_s = options.expire_per_s;
+  worker.remind = options.remind_before_s > 0;
+  if (worker.remind) worker.reminder.within = absl::Seconds(options.remind_before_s);
+  worker.reminder.holds_per_s = options.expire_per_s;
   worker.retire = options.retire;
   worker.retirer.age = absl::Hours(24) * options.retain_days;
   worker.retirer.retired = options.archive ? storage::Retired::kArchive : storage::Retired::kDrop;
@@ -127,6 +130,7 @@ struct ServedShard {
       if (home) pause->LookIfDue();
       return pause->paused();
     };
+    options.reminder.paused = [pause = shared.expiry_pause] { return pause->paused(); };
     worker.emplace(&upkeep, &outbox, &draws, shared.sinks, storage::Clock::Real(), options);
     worker_runs.emplace(shared.workers, &*worker);
     heartbeats.emplace(&health, shared.process, [this] { return worker->Describe(); });

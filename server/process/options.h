@@ -112,6 +112,7 @@ struct WorkerProcessOptions {
   bool expire = true;
   int expire_batch = 100;
   int expire_per_s = 12500;
+  int remind_before_s = 0;  // a hold lapses; 0: nobody is told
 
   bool draw = true;
 

@@ -18,6 +18,10 @@ ShardWorker::ShardWorker(storage::UpkeepLedger* upkeep, storage::OutboxLedger* o
     expirer_ = std::make_unique<Expirer>(upkeep, clock, RealRandom(), options.expirer);
     loops_.push_back(std::make_unique<Loop>([this] { return expirer_->Step(); }));
   }
+  if (options.remind) {
+    reminder_ = std::make_unique<Reminder>(upkeep, clock, RealRandom(), options.reminder);
+    loops_.push_back(std::make_unique<Loop>([this] { return reminder_->Step(); }));
+  }
   if (options.retire) {
     retirer_ = std::make_unique<Retirer>(upkeep, clock, RealRandom(), options.retirer);
     loops_.push_back(std::make_unique<Loop>([this] { return retirer_->Step(); }));
@@ -66,6 +70,6 @@ storage::Heartbeat ShardWorker::Describe() const {
   return heartbeat;
 }
 
-int ShardWorker::ConnectionsFor(int sinks) { return 6 + sinks * kRelayThreads; }
+int ShardWorker::ConnectionsFor(int sinks) { return 7 + sinks * kRelayThreads; }
 
 }  // namespace tranche::server

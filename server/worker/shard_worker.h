@@ -9,6 +9,7 @@
 #include "server/worker/drawer.h"
 #include "server/worker/expirer.h"
 #include "server/worker/loop.h"
+#include "server/worker/reminder.h"
 #include "server/worker/retirer.h"
 #include "server/worker/sink.h"
 #include "server/worker/sink_relay.h"
@@ -23,6 +24,8 @@ namespace tranche::server {
 struct ShardWorkerOptions {
   bool expire = true;
   ExpirerOptions expirer;
+  bool remind = false;
+  ReminderOptions reminder;
   bool retire = true;
   RetirerOptions retirer;
   bool retire_audit = true;
@@ -63,6 +66,7 @@ class ShardWorker {
   const ShardWorkerOptions options_;
   std::vector<std::string> sink_names_;
   std::unique_ptr<Expirer> expirer_;
+  std::unique_ptr<Reminder> reminder_;
   std::unique_ptr<Retirer> retirer_;
   std::unique_ptr<AuditRetirer> audit_retirer_;
   std::unique_ptr<Drawer> drawer_;

@@ -99,6 +99,7 @@ class FakeLedger : public ReservationLedger,
                                                    int limit) override;
 
   absl::StatusOr<ExpiredHolds> ExpireDue(int limit) override;
+  absl::StatusOr<RemindedHolds> RemindHolds(absl::Duration within, int limit) override;
   absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, Retired retired) override;
   absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit, absl::Time now) override;
 
@@ -325,6 +326,8 @@ class FakeLedger : public ReservationLedger,
   std::map<std::tuple<std::string, std::string, int32_t>, Uuid> live_ ABSL_GUARDED_BY(mutex_);
   std::set<std::tuple<std::string, std::string, Uuid>> lapsed_ ABSL_GUARDED_BY(mutex_);
   std::set<std::pair<absl::Time, Uuid>> due_ ABSL_GUARDED_BY(mutex_);
+  // The entry of due_ that RemindHolds looked at last.
+  std::pair<absl::Time, Uuid> reminded_ ABSL_GUARDED_BY(mutex_) = {absl::InfinitePast(), Uuid{}};
   std::map<std::pair<Uuid, std::string>, LateDecision> late_payments_ ABSL_GUARDED_BY(mutex_);  // by payment reference
   absl::flat_hash_map<Uuid, Reservation> archive_ ABSL_GUARDED_BY(mutex_);
   std::map<std::pair<std::string, IncarnationId>, RetiredUnits> retired_ ABSL_GUARDED_BY(mutex_);

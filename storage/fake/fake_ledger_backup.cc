@@ -12,6 +12,7 @@ struct FakeLedger::Backup {
   std::map<std::tuple<std::string, std::string, int32_t>, Uuid> live;
   std::set<std::tuple<std::string, std::string, Uuid>> lapsed;
   std::set<std::pair<absl::Time, Uuid>> due;
+  std::pair<absl::Time, Uuid> reminded;
   std::map<std::pair<Uuid, std::string>, LateDecision> late_payments;
   absl::flat_hash_map<Uuid, Reservation> archive;
   std::map<std::pair<std::string, IncarnationId>, RetiredUnits> retired;
@@ -47,6 +48,7 @@ std::shared_ptr<const FakeLedger::Backup> FakeLedger::Save() const {
                 .live = live_,
                 .lapsed = lapsed_,
                 .due = due_,
+                .reminded = reminded_,
                 .late_payments = late_payments_,
                 .archive = archive_,
                 .retired = retired_,
@@ -73,6 +75,7 @@ void FakeLedger::Restore(const Backup& backup, Line line) {
   live_ = backup.live;
   lapsed_ = backup.lapsed;
   due_ = backup.due;
+  reminded_ = backup.reminded;
   late_payments_ = backup.late_payments;
   archive_ = backup.archive;
   retired_ = backup.retired;

@@ -31,6 +31,29 @@ absl::StatusOr<ExpiredHolds> FakeLedger::ExpireDue(int limit) {
   return holds;
 }
 
+absl::StatusOr<RemindedHolds> FakeLedger::RemindHolds(absl::Duration within, int limit) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Enter());
+  const absl::Time now = DatabaseNow();
+  // What is over is the expirer's.
+  if (reminded_.first < now) reminded_ = {now, Uuid{}};
+  RemindedHolds holds;
+  int looked_at = 0;
+  for (auto it = due_.upper_bound(reminded_); it != due_.end() && it->first <= now + within && looked_at < limit;
+       ++it) {
+    ++looked_at;
+    reminded_ = *it;
+    Reservation& row = FindStored(it->second)->reservation;
+    if (row.state != ReservationState::kPending || row.expires_at <= now) continue;
+    if (row.expires_at - row.created_at <= within) continue;
+    ++row.revision;
+    Tell("reservation.lapses_soon", row);
+    ++holds.reminded;
+  }
+  holds.more = looked_at == limit;
+  return holds;
+}
+
 bool FakeLedger::MayRetire(const Reservation& reservation, absl::Duration age) const {
   const absl::Time now = DatabaseNow();
   if (!reservation.finished_at.has_value() || *reservation.finished_at >= now - age) return false;

@@ -16,6 +16,10 @@ class ForwardingUpkeepLedger : public UpkeepLedger {
     return Forward(LedgerCall::ChangeReservations("ExpireDue"),
                    [&](UpkeepLedger& target) { return target.ExpireDue(limit); });
   }
+  absl::StatusOr<RemindedHolds> RemindHolds(absl::Duration within, int limit) override {
+    return Forward(LedgerCall::ChangeReservations("RemindHolds"),
+                   [&](UpkeepLedger& target) { return target.RemindHolds(within, limit); });
+  }
   absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, Retired retired) override {
     return Forward(LedgerCall::ChangeReservations("RetireReservations"),
                    [&](UpkeepLedger& target) { return target.RetireReservations(age, limit, retired); });

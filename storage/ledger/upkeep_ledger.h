@@ -24,6 +24,12 @@ struct ExpiredHolds {
   bool waited_in_vain = false;
 };
 
+struct RemindedHolds {
+  int64_t reminded = 0;
+  // There may be more, beyond `limit`: call again.
+  bool more = false;
+};
+
 enum class Retired { kArchive, kDrop };
 
 class UpkeepLedger {
@@ -33,6 +39,12 @@ class UpkeepLedger {
   // Expires up to `limit` unpaid holds whose time is over by the database's clock; their units go to the pools. A SKU
   // that is locked holds up its own holds only: they are passed over, and later calls come back to them.
   virtual absl::StatusOr<ExpiredHolds> ExpireDue(int limit) = 0;
+
+  // Writes a message reservation.lapses_soon about unpaid holds that lapse within `within`, by the database's clock;
+  // goes through `limit` of them, the next to lapse first. Each end of a hold is told of once, whoever asks: an
+  // extended hold is told of again before its new end. Not told of are holds that last no longer than `within` in all,
+  // and those that another transaction has locked just then. `within`: at least a microsecond.
+  virtual absl::StatusOr<RemindedHolds> RemindHolds(absl::Duration within, int limit) = 0;
 
   // Takes up to `limit` reservations out of the live tables: cancelled and expired ones that ended longer than `age`
   // ago, and equally old confirmed ones of SKUs whose sale is over. `age` is at least kLeastRetention, because a

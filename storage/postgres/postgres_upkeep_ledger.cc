@@ -55,6 +55,15 @@ void PostgresUpkeepLedger::GoOn(const ExpiredHolds& holds, std::string at_due, s
   *pass = {.at_due = "", .at_id = "", .expired = 0, .wait_for = still ? std::move(pass->wait_for) : ""};
 }
 
+absl::StatusOr<RemindedHolds> PostgresUpkeepLedger::RemindHolds(absl::Duration within, int limit) {
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kNever, "remind_holds", absl::ToInt64Microseconds(within), limit));
+  return ReadAnswer(Repeat::kNever, [&] {
+    const pqxx::row row = rows.at(0);
+    return RemindedHolds{.reminded = row.at(0).as<int64_t>(), .more = row.at(1).as<bool>()};
+  });
+}
+
 absl::StatusOr<int64_t> PostgresUpkeepLedger::RetireReservations(absl::Duration age, int limit, Retired retired) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kNever, "retire_reservations", absl::ToInt64Seconds(age),
                                          limit, retired == Retired::kArchive));

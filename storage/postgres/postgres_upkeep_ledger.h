@@ -16,6 +16,7 @@ class PostgresUpkeepLedger : public UpkeepLedger {
   explicit PostgresUpkeepLedger(ConnectionPool* pool) : pool_(pool) {}
 
   absl::StatusOr<ExpiredHolds> ExpireDue(int limit) override;
+  absl::StatusOr<RemindedHolds> RemindHolds(absl::Duration within, int limit) override;
   absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, Retired retired) override;
   absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit, absl::Time now) override;
 

@@ -95,6 +95,7 @@ class PostgresBackend : public LedgerBackend {
         "UPDATE tranche.sku SET opens_at = opens_at - $1 * interval '1 us', "
         "closes_at = closes_at - $1 * interval '1 us'",
         us);
+    transaction.exec_params("UPDATE tranche.hold_reminder SET at_due = at_due - $1 * interval '1 us'", us);
     transaction.exec_params("UPDATE tranche.audit_log SET at = at - $1 * interval '1 us'", us);
     transaction.exec_params("UPDATE tranche.late_payment SET received_at = received_at - $1 * interval '1 us'", us);
     transaction.exec_params(

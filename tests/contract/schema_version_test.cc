@@ -284,6 +284,7 @@ std::vector<NamedCall> OtherChanges() {
       {"CancelArrival", [](Ledgers& l) { return l.moves.CancelArrival("tv").status(); }},
       {"Purge", [](Ledgers& l) { return l.moves.Purge("tv", 1).status(); }},
       {"ExpireDue", [](Ledgers& l) { return l.upkeep.ExpireDue(1).status(); }},
+      {"RemindHolds", [](Ledgers& l) { return l.upkeep.RemindHolds(absl::Hours(1), 1).status(); }},
       {"RetireReservations",
        [](Ledgers& l) { return l.upkeep.RetireReservations(absl::Hours(1), 1, Retired::kDrop).status(); }},
   };

@@ -21,6 +21,11 @@ class UpkeepLedgerContract : public LifecycleContractTest {
     EXPECT_TRUE(count.ok()) << count.status();
     return count.value_or(-1);
   }
+  RemindedHolds Remind(absl::Duration within, int limit = 1000) {
+    const auto holds = upkeep().RemindHolds(within, limit);
+    EXPECT_TRUE(holds.ok()) << holds.status();
+    return holds.value_or(RemindedHolds{});
+  }
   void DeliverAll() {
     const auto claimed = outbox().ListMessages("default", OutboxState::kPending, {}, 10'000);
     ASSERT_TRUE(claimed.ok()) << claimed.status();
@@ -96,6 +101,55 @@ TEST_P(UpkeepLedgerContract, ExpiresNeitherPaidNorCancelledOnes) {
   EXPECT_EQ(Expire().expired, 0);
   EXPECT_EQ(Read(paid.reservation_id).state, ReservationState::kConfirmed);
   EXPECT_EQ(Remaining("tv")[kPool], 1);
+}
+
+TEST_P(UpkeepLedgerContract, TellsOnceOfEachEndOfAHold) {
+  Create(WithHold(SkuOf("tv", 10), absl::Hours(1)));
+  const IncarnationId node = HolderOf("tv", 10);
+  const Reservation told = Hold(node, "tv", "alice"), extended = Hold(node, "tv", "bob"),
+                    paid = Hold(node, "tv", "carol");
+  constexpr absl::Duration kSoon = absl::Minutes(10);
+  EXPECT_EQ(Remind(kSoon).reminded, 0) << "none lapses soon";
+  Confirm(PaymentOf(paid));
+  LetPass(absl::Minutes(55));
+  EXPECT_EQ(Remind(kSoon).reminded, 2);
+  EXPECT_EQ(Remind(kSoon).reminded, 0) << "once";
+  EXPECT_EQ(Read(told.reservation_id).revision, 2);
+  EXPECT_EQ(Read(told.reservation_id).state, ReservationState::kPending);
+  Extend(Read(extended.reservation_id), 1, absl::Hours(1));
+  EXPECT_EQ(Remind(kSoon).reminded, 0);
+  LetPass(absl::Hours(1));
+  EXPECT_EQ(Remind(kSoon).reminded, 1) << "its new end; the other one's time is over";
+  EXPECT_THAT(Kinds(told.reservation_id), ElementsAre("reservation.lapses_soon"));
+  EXPECT_THAT(Kinds(extended.reservation_id),
+              ElementsAre("reservation.lapses_soon", "reservation.extended", "reservation.lapses_soon"));
+  EXPECT_THAT(Kinds(paid.reservation_id), ElementsAre("reservation.confirmed"));
+}
+
+TEST_P(UpkeepLedgerContract, TellsOfNoHoldThatIsShortAnyway) {
+  Create(WithHold(SkuOf("short", 10), absl::Minutes(2)));
+  Create(WithHold(SkuOf("long", 10), absl::Minutes(20)));
+  const IncarnationId node = HolderOf("short", 10);
+  Move("long", {{node, 10}});
+  const Reservation held_long = Hold(node, "long", "alice");
+  LetPass(absl::Minutes(15));
+  const Reservation held_short = Hold(node, "short", "bob");
+  EXPECT_EQ(Remind(absl::Minutes(10)).reminded, 1);
+  EXPECT_THAT(Kinds(held_long.reservation_id), ElementsAre("reservation.lapses_soon"));
+  EXPECT_THAT(Kinds(held_short.reservation_id), ElementsAre());
+}
+
+TEST_P(UpkeepLedgerContract, TellsOfNoMoreHoldsThanItIsAllowed) {
+  Create(WithHold(SkuOf("tv", 10), absl::Minutes(10)));
+  const IncarnationId node = HolderOf("tv", 10);
+  Commit(node, ClaimsOf("tv", "u", 7));
+  LetPass(absl::Minutes(9));
+  for (const bool more : {true, true, false}) {
+    const RemindedHolds holds = Remind(absl::Minutes(2), /*limit=*/3);
+    EXPECT_EQ(holds.reminded, more ? 3 : 1);
+    EXPECT_EQ(holds.more, more);
+  }
+  EXPECT_EQ(Remind(absl::Minutes(2)).reminded, 0);
 }
 
 TEST_P(UpkeepLedgerContract, KeepsReservationsForADayAtLeast) {

@@ -12,9 +12,7 @@
 #include "absl/time/clock.h"
 #include "server/worker/amqp_message_publisher.h"
 #include "storage/base/log_trace.h"
-#include "storage/uuid.h"
 #include "tests/support/amqp_caller.h"
-#include "tests/support/claims.h"
 #include "tests/support/scratch_dir.h"
 #include "tests/support/test_certificates.h"
 #include "tests/support/test_rabbitmq.h"
@@ -44,7 +42,7 @@ class AmqpSinkTest : public ::testing::Test {
     ASSERT_TRUE(caller.ok()) << caller.status();
     shop_ = *std::move(caller);
     // The broker may be one that others use, too.
-    exchange_ = absl::StrCat("sink-test.", tranche::testing::NewId().ToString());
+    exchange_ = absl::StrCat("sink-test.", absl::ToUnixMicros(absl::Now()));
     ASSERT_TRUE(shop_->DeclareTopicExchange(exchange_).ok());
     WriteUser(url_.user, url_.password);
   }

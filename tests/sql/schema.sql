@@ -6,7 +6,7 @@ SELECT has_table('tranche', t, 'table ' || t)
 FROM unnest(ARRAY['sku', 'incarnation', 'stock_slot', 'reservation', 'audit_log', 'late_payment', 'outbox', 'outbox_sink',
                   'retired_units', 'reservation_archive', 'retire_cursor', 'ledger_mark', 'heartbeat', 'front_door', 'front_change',
                   'front_policy', 'front_round', 'front_key', 'access_entry', 'draw', 'draw_entry', 'draw_tally', 'draw_chunk',
-                  'draw_rank', 'draw_award', 'service_mode']::name[]) AS t;
+                  'draw_rank', 'draw_award', 'service_mode', 'hold_reminder']::name[]) AS t;
 
 -- The role of the servers.
 SELECT schema_privs_are('tranche', 'tranche_app', ARRAY['USAGE']);

@@ -7,6 +7,7 @@
 #include "server/worker/audit_retirer.h"
 #include "server/worker/expirer.h"
 #include "server/worker/expiry_pause.h"
+#include "server/worker/reminder.h"
 #include "server/worker/retirer.h"
 #include "storage/fake/fake_front_ledger.h"
 
@@ -14,6 +15,7 @@ namespace tranche::server {
 namespace {
 
 using storage::ExpiredHolds;
+using storage::RemindedHolds;
 
 class ScriptedUpkeep : public storage::UpkeepLedger {
  public:
@@ -24,6 +26,14 @@ class ScriptedUpkeep : public storage::UpkeepLedger {
     clock_->AdvanceBy(takes);
     auto answer = expired.front();
     expired.pop_front();
+    return answer;
+  }
+  absl::StatusOr<RemindedHolds> RemindHolds(absl::Duration within, int limit) override {
+    ages.push_back(within);
+    limits.push_back(limit);
+    clock_->AdvanceBy(takes);
+    auto answer = reminded.front();
+    reminded.pop_front();
     return answer;
   }
   absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, storage::Retired retired) override {
@@ -44,6 +54,7 @@ class ScriptedUpkeep : public storage::UpkeepLedger {
 
   absl::Duration takes;  // each call
   std::deque<absl::StatusOr<ExpiredHolds>> expired;
+  std::deque<absl::StatusOr<RemindedHolds>> reminded;
   std::deque<absl::StatusOr<int64_t>> taken;
   std::vector<int> limits;
   std::vector<absl::Duration> ages;
@@ -108,6 +119,44 @@ TEST_F(UpkeepTest, WhileItIsPausedTheExpirerAsksNothingAndIsWell) {
   ledger_.expired.push_back(ExpiredHolds{.until_next = absl::InfiniteDuration()});
   expirer.Step();
   EXPECT_THAT(ledger_.limits, ::testing::SizeIs(1));
+}
+
+class ReminderTest : public ::testing::Test {
+ protected:
+  // What the reminder waits after this answer.
+  absl::Duration After(absl::StatusOr<RemindedHolds> answer) {
+    ledger_.reminded.push_back(std::move(answer));
+    return reminder_.Step();
+  }
+
+  bool paused_ = false;
+  storage::FakeClock clock_;
+  ScriptedUpkeep ledger_{&clock_};
+  Reminder reminder_{
+      &ledger_, &clock_, NoJitter, {.within = absl::Minutes(2), .batch = 100, .holds_per_s = 1000, .paused = [this] {
+                                      return paused_;
+                                    }}};
+};
+
+TEST_F(ReminderTest, TellsOfHoldsThatLapseSoonAtABoundedRate) {
+  EXPECT_EQ(After(RemindedHolds{.reminded = 3, .more = false}), absl::Seconds(1)) << "the poll";
+  EXPECT_EQ(After(RemindedHolds{.reminded = 100, .more = true}), absl::Milliseconds(100));
+  EXPECT_EQ(After(RemindedHolds{.reminded = 0, .more = true}), absl::Milliseconds(100)) << "it went through as many";
+  ledger_.takes = absl::Milliseconds(70);
+  EXPECT_EQ(After(RemindedHolds{.reminded = 100, .more = true}), absl::Milliseconds(30));
+  EXPECT_THAT(ledger_.ages, ::testing::Each(absl::Minutes(2)));
+  EXPECT_THAT(ledger_.limits, ::testing::Each(100));
+}
+
+TEST_F(ReminderTest, WaitsForALedgerThatDoesNotAnswer) {
+  EXPECT_GT(After(absl::UnavailableError("down")), absl::ZeroDuration());
+  EXPECT_EQ(After(RemindedHolds{}), absl::Seconds(1));
+}
+
+TEST_F(ReminderTest, WhileNothingExpiresNobodyIsTold) {
+  paused_ = true;
+  EXPECT_EQ(reminder_.Step(), absl::Seconds(1));
+  EXPECT_THAT(ledger_.limits, ::testing::IsEmpty());
 }
 
 class ExpiryPauseTest : public ::testing::Test {

@@ -25,6 +25,9 @@ using ::testing::StartsWith;
 class ToldUpkeep : public storage::UpkeepLedger {
  public:
   absl::StatusOr<storage::ExpiredHolds> ExpireDue(int limit) override { return holds; }
+  absl::StatusOr<storage::RemindedHolds> RemindHolds(absl::Duration within, int limit) override {
+    return storage::RemindedHolds{};
+  }
   absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, storage::Retired retired) override {
     return old;
   }

@@ -43,7 +43,7 @@ class WorkerOptionsTest : public ::testing::Test {
 TEST_F(WorkerOptionsTest, SinksAreRepeatable) {
   ASSERT_EQ(Parse({"--sink", "default=webhook:https://shop.example/hook?a=b", "--sink", "books=grpc:[::1]:9000",
                    "--sink-secret-file", "default=/etc/key", "--expire=off", "--draw=off", "--retain-days", "2",
-                   "--audit-retain-days", "0"}),
+                   "--audit-retain-days", "0", "--remind-before-s", "120"}),
             std::nullopt)
       << err_.str();
   ASSERT_THAT(options_.sinks, SizeIs(2));
@@ -54,6 +54,7 @@ TEST_F(WorkerOptionsTest, SinksAreRepeatable) {
   EXPECT_EQ(options_.sinks[1].target, "[::1]:9000");
   EXPECT_FALSE(options_.expire);
   EXPECT_FALSE(options_.draw);
+  EXPECT_EQ(options_.remind_before_s, 120);
   EXPECT_TRUE(options_.archive);
   EXPECT_EQ(options_.retain_days, 2);
   EXPECT_EQ(options_.audit_retain_days, 0) << "for ever";
