@@ -1,5 +1,5 @@
-// tranche-worker: expires unpaid holds and tells of those that lapse soon, carries draws on, delivers the messages about
-// changes, retires old reservations and old entries of the audit log.
+// tranche-worker: expires unpaid holds and tells of those that lapse soon, carries draws on, delivers the messages
+// about changes, retires old reservations and old entries of the audit log.
 #include <unistd.h>
 
 #include <algorithm>

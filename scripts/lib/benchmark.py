@@ -186,6 +186,17 @@ def reservation_figure(name, *flags):
     return measure
 
 
+def delayed_expiry(options):
+    """Holds that end by the ledger's index, beside holds that end by messages which wait in a broker."""
+    folder = cluster.make_scratch_folder("benchmark")
+    try:
+        report = folder / "figures.json"
+        run("delayed_expiry_benchmark", "--json", report, "--rounds", min(options.rounds, 3))
+        return json.loads(report.read_text())
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 FIGURES = {
     "sold-out": sold_out,
     "scarce": scarce,
@@ -200,6 +211,7 @@ FIGURES = {
     "create": create,
     "changes": reservation_figure("changes"),
     "expiry": reservation_figure("expiry"),
+    "delayed-expiry": delayed_expiry,
     "old-rows": reservation_figure("old-rows", "rows"),
     "verify": verify,
     "metrics": metrics,

@@ -39,7 +39,8 @@ ROOMS = {
         "handlers": ("(root)", "process", "access", "admission", "rpc"),
         "services": ("(root)", "admission", "rpc", "handlers"),
         "node": ("(root)", "process", "metrics", "access", "admission", "outbound", "rpc", "handlers", "services"),
-        "worker": ("(root)", "process", "metrics", "admission", "outbound"),  # it hashes and ranks draws
+        # It hashes and ranks draws, and a broker may be a sink.
+        "worker": ("(root)", "process", "metrics", "admission", "outbound", "queue"),
         "balancer": ("process", "metrics", "admission"),  # it paces waiting rooms
         "(main)": ("process", "metrics", "node", "balancer", "worker"),
     },

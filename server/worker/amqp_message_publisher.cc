@@ -2,10 +2,21 @@
 
 #include <utility>
 
-namespace tranche::server {
+#include "absl/time/clock.h"
 
-AmqpMessagePublisher::AmqpMessagePublisher(const BrokerOptions& broker, std::string exchange)
-    : exchange_(std::move(exchange)), publisher_(broker) {}
+namespace tranche::server {
+namespace {
+
+constexpr absl::Duration kFirstConnection = absl::Seconds(1);
+constexpr absl::Duration kLookEvery = absl::Milliseconds(10);
+
+}  // namespace
+
+AmqpMessagePublisher::AmqpMessagePublisher(const BrokerOptions& broker, std::string name, std::string exchange)
+    : exchange_(std::move(exchange)), publisher_(broker, std::move(name)) {
+  const absl::Time until = absl::Now() + kFirstConnection;
+  while (!publisher_.Up() && absl::Now() < until) absl::SleepFor(kLookEvery);
+}
 
 void AmqpMessagePublisher::Publish(PublishedMessage message, absl::Time deadline, Done done) {
   AmqpMessage sent;
@@ -13,7 +24,7 @@ void AmqpMessagePublisher::Publish(PublishedMessage message, absl::Time deadline
   sent.routing_key = std::move(message.routing_key);
   sent.message_id = std::move(message.message_id);
   sent.content_type = std::move(message.content_type);
-  sent.headers = std::move(message.headers);
+  for (auto& [name, text] : message.headers) sent.headers.emplace_back(name, std::move(text));
   sent.body = std::move(message.body);
   // Otherwise the broker confirms what no queue has.
   sent.mandatory = true;

@@ -12,8 +12,9 @@ namespace tranche::server {
 
 class AmqpMessagePublisher : public MessagePublisher {
  public:
-  // Connects, and connects again, by itself. The exchange must be there: it is its owner's to declare.
-  AmqpMessagePublisher(const BrokerOptions& broker, std::string exchange);
+  // Connects, and connects again, by itself. The exchange must be there: it is its owner's to declare. Waits a moment
+  // for the first connection, so that the first messages do not fail for want of it. `name` is for the log.
+  AmqpMessagePublisher(const BrokerOptions& broker, std::string name, std::string exchange);
 
   void Publish(PublishedMessage message, absl::Time deadline, Done done) override;
 

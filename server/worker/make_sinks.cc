@@ -91,7 +91,8 @@ absl::StatusOr<std::unique_ptr<Sink>> MakeAmqp(const SinkSpec& spec, const Worke
   amqp.name = spec.name;
   amqp.exchange = spec.exchange;
   amqp.timeout = absl::Milliseconds(options.sink_timeout_ms);
-  return std::make_unique<AmqpSink>(std::move(amqp), std::make_unique<AmqpMessagePublisher>(broker, spec.exchange));
+  return std::make_unique<AmqpSink>(
+      std::move(amqp), std::make_unique<AmqpMessagePublisher>(broker, absl::StrCat("sink ", spec.name), spec.exchange));
 }
 
 absl::StatusOr<std::unique_ptr<Sink>> MakeSink(const SinkSpec& spec, const WorkerProcessOptions& options,

@@ -22,135 +22,21 @@
 #include "glog/logging.h"
 #include "storage/pipeline/change_pipeline.h"
 #include "storage/pipeline/commit_pipeline.h"
-#include "storage/postgres/connection_pool.h"
-#include "storage/postgres/migrator.h"
-#include "storage/postgres/postgres_ledger.h"
-#include "storage/postgres/postgres_lifecycle_ledger.h"
-#include "storage/postgres/postgres_upkeep_ledger.h"
+#include "tests/benchmark/bench_shard.h"
 #include "tests/support/child_process.h"
 #include "tests/support/mini_postgres.h"
 
 namespace tranche::storage {
 namespace {
 
+using benchmark::Check;
+using benchmark::CreateMany;
+using benchmark::kWindow;
+using benchmark::NextId;
+using benchmark::PerSecond;
+using benchmark::Shard;
+using benchmark::Window;
 using testing::MiniPostgres;
-
-// In flight at once: as in a busy front node.
-constexpr int kWindow = 4096;
-
-void Check(const absl::Status& status) { CHECK(status.ok()) << status; }
-
-// Version 7: the time comes first, as in the SDK's ids, so that the index grows at its end.
-Uuid NextId() {
-  static std::atomic<uint64_t> next{0};
-  Uuid id{};
-  const uint64_t milliseconds = static_cast<uint64_t>(absl::ToUnixMillis(absl::Now()));
-  const uint64_t number = next.fetch_add(1);
-  for (int i = 0; i < 6; ++i) id.bytes[i] = static_cast<uint8_t>(milliseconds >> (40 - 8 * i));
-  id.bytes[6] = 0x70;
-  id.bytes[8] = 0x80;
-  for (int i = 0; i < 7; ++i) id.bytes[9 + i] = static_cast<uint8_t>(number >> (48 - 8 * i));
-  return id;
-}
-
-// One shard with one node that holds all units of the SKUs that are opened.
-class Shard {
- public:
-  Shard(const std::string& owner_dsn, const std::string& node_dsn)
-      : pool_(PoolOptions{.dsn = node_dsn, .max_connections = 16, .statement_timeout = absl::Minutes(10)}) {
-    const auto migrated = Migrate(owner_dsn);
-    Check(migrated.status());
-    const auto incarnation = stock_.RegisterIncarnation("benchmark", "127.0.0.1:1");
-    Check(incarnation.status());
-    incarnation_ = *incarnation;
-  }
-
-  void Open(const std::string& sku_id, int64_t units, absl::Duration hold) {
-    Sku sku;
-    sku.sku_id = sku_id;
-    sku.title = "A thing";
-    sku.price_minor = 1999;
-    sku.currency = "EUR";
-    sku.stock = units;
-    sku.hold = hold;
-    Check(stock_.CreateSku(sku, "benchmark").status());
-    const QuotaDelta all{incarnation_, units};
-    Check(stock_.MoveUnits(sku_id, absl::MakeConstSpan(&all, 1), std::nullopt, "benchmark").status());
-  }
-
-  void Verify() {
-    const auto report = stock_.Verify("");
-    Check(report.status());
-    for (const auto& violation : report->violations) {
-      LOG(FATAL) << violation.rule << " " << violation.sku_id << ": " << violation.detail;
-    }
-  }
-
-  PostgresLedger& ledger() { return ledger_; }
-  PostgresLifecycleLedger& lifecycle() { return lifecycle_; }
-  PostgresUpkeepLedger& upkeep() { return upkeep_; }
-  IncarnationId incarnation() const { return incarnation_; }
-
- private:
-  ConnectionPool pool_;
-  PostgresLedger ledger_{&pool_};
-  PostgresStockLedger stock_{&pool_};
-  PostgresLifecycleLedger lifecycle_{&pool_};
-  PostgresUpkeepLedger upkeep_{&pool_};
-  IncarnationId incarnation_ = kPool;
-};
-
-// Keeps a bounded number of requests in flight.
-class Window {
- public:
-  explicit Window(int size) : free_(size), size_(size) {}
-  void Enter() {
-    absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(
-        +[](int* free) { return *free > 0; }, &free_));
-    --free_;
-  }
-  void Leave() {
-    absl::MutexLock lock(&mutex_);
-    ++free_;
-  }
-  void AwaitEmpty() {
-    absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(
-        +[](Window* window) { return window->free_ == window->size_; }, this));
-  }
-
- private:
-  absl::Mutex mutex_;
-  int free_;
-  const int size_;
-};
-
-double PerSecond(int64_t count, absl::Duration took) {
-  return static_cast<double>(count) / absl::ToDoubleSeconds(took);
-}
-
-// Creates one reservation after the other, for as long as `go_on(created)`, and returns their ids with the rate.
-std::vector<Uuid> CreateMany(Shard& shard, const std::string& sku_id, const std::function<bool(int64_t)>& go_on,
-                             double* per_second) {
-  CommitPipeline pipeline(&shard.ledger(), Clock::Real(), PipelineOptions{});
-  Window window(kWindow);
-  std::vector<Uuid> ids;
-  const absl::Time begin = absl::Now();
-  while (go_on(static_cast<int64_t>(ids.size()))) {
-    window.Enter();
-    ids.push_back(NextId());
-    ReservationClaim claim{ids.back(), sku_id, absl::StrCat("user-", ids.back().ToString()), 1};
-    pipeline.Submit(shard.incarnation(), std::move(claim), begin + absl::Hours(1), [&](auto result) {
-      Check(result.status());
-      CHECK(result->outcome == CommitOutcome::kCreated) << static_cast<int>(result->outcome);
-      window.Leave();
-    });
-  }
-  window.AwaitEmpty();
-  *per_second = PerSecond(static_cast<int64_t>(ids.size()), absl::Now() - begin);
-  return ids;
-}
 
 using Change = std::function<void(ChangePipeline&, const Uuid&, absl::Time deadline, ChangeDone)>;
 

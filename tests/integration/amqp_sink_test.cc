@@ -70,7 +70,8 @@ class AmqpSinkTest : public ::testing::Test {
     options.name = "events";
     options.exchange = exchange;
     options.timeout = absl::Seconds(5);
-    return std::make_unique<AmqpSink>(std::move(options), std::make_unique<AmqpMessagePublisher>(broker, exchange));
+    return std::make_unique<AmqpSink>(std::move(options),
+                                      std::make_unique<AmqpMessagePublisher>(broker, "sink events", exchange));
   }
 
   static storage::OutboxMessage Message() {
