@@ -116,6 +116,7 @@ absl::StatusOr<LedgerHealth> FakeLedger::Health() {
     health.frozen_at = settings_.changed_at;
     health.frozen_by = settings_.changed_by;
   }
+  health.claims_paused = settings_.claims_paused;
   for (const std::string& sku_id : pooled_) {
     if (health.pools.size() == kMostPoolsTold) break;
     const Slot& pool = skus_.at(sku_id).pool();

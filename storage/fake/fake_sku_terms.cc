@@ -178,10 +178,23 @@ absl::Status FakeLedger::SetClusterFrozen(bool frozen, const Actor& actor) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   if (settings_.frozen == frozen) return absl::OkStatus();
-  settings_ = {.frozen = frozen, .changed_at = DatabaseNow(), .changed_by = actor.name};
+  settings_.frozen = frozen;
+  settings_.changed_at = DatabaseNow();
+  settings_.changed_by = actor.name;
   Audit(actor, frozen ? "freeze_cluster" : "thaw_cluster", "", kPool,
         absl::StrCat("{\"frozen\": ", TrueOrFalse(!frozen), "}"),
         absl::StrCat("{\"frozen\": ", TrueOrFalse(frozen), "}"));
+  return absl::OkStatus();
+}
+
+absl::Status FakeLedger::SetClaimsPaused(bool paused, const Actor& actor) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Enter());
+  if (settings_.claims_paused == paused) return absl::OkStatus();
+  settings_.claims_paused = paused;
+  Audit(actor, paused ? "pause_claim_queues" : "resume_claim_queues", "", kPool,
+        absl::StrCat("{\"claims_paused\": ", TrueOrFalse(!paused), "}"),
+        absl::StrCat("{\"claims_paused\": ", TrueOrFalse(paused), "}"));
   return absl::OkStatus();
 }
 

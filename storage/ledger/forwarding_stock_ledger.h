@@ -143,6 +143,10 @@ class ForwardingStockLedger : public StockLedger {
     return Forward(LedgerCall::ChangeStock("SetClusterFrozen"),
                    [&](SettingsLedger& target) { return target.SetClusterFrozen(frozen, actor); });
   }
+  absl::Status SetClaimsPaused(bool paused, const Actor& actor) override {
+    return Forward(LedgerCall::ChangeStock("SetClaimsPaused"),
+                   [&](SettingsLedger& target) { return target.SetClaimsPaused(paused, actor); });
+  }
   absl::StatusOr<ClusterSettings> ReadClusterSettings() override {
     return Forward(LedgerCall::Read("ReadClusterSettings"),
                    [](SettingsLedger& target) { return target.ReadClusterSettings(); });

@@ -96,6 +96,8 @@ struct LedgerHealth {
   bool frozen = false;
   std::optional<absl::Time> frozen_at = std::nullopt;
   std::string frozen_by = {};
+  // SettingsLedger's, too.
+  bool claims_paused = false;
 
   std::vector<OutboxDepth> sinks = {};
   std::vector<WaitingPool> pools = {};  // at most kMostPoolsTold

@@ -19,6 +19,8 @@ struct ClusterSettings {
   // When and by whom `frozen` was last changed; nullopt and "" if never.
   std::optional<absl::Time> changed_at = {};
   std::string changed_by = {};
+  // The consumers of the claim queues rest. Of home's ledger: what others say is not used.
+  bool claims_paused = false;
 };
 
 class SettingsLedger {
@@ -27,7 +29,9 @@ class SettingsLedger {
 
   // Repeating it changes and audits nothing.
   virtual absl::Status SetClusterFrozen(bool frozen, const Actor& actor) = 0;
-  // Cheap: the leading balancer asks in every round.
+  // Likewise.
+  virtual absl::Status SetClaimsPaused(bool paused, const Actor& actor) = 0;
+  // Cheap: the leading balancer asks in every round, and each consumer every second.
   virtual absl::StatusOr<ClusterSettings> ReadClusterSettings() = 0;
 };
 

@@ -65,6 +65,7 @@ constexpr Column<LedgerHealth> kHealthTable[] = {
     {"frozen", [](const pqxx::field& field, LedgerHealth* to) { to->frozen = field.as<bool>(); }},
     {"frozen_us", [](const pqxx::field& field, LedgerHealth* to) { to->frozen_at = TimeOf(field); }},
     {"frozen_by", [](const pqxx::field& field, LedgerHealth* to) { to->frozen_by = field.c_str(); }},
+    {"claims_paused", [](const pqxx::field& field, LedgerHealth* to) { to->claims_paused = field.as<bool>(); }},
 };
 
 constexpr Column<OutboxDepth> kDepthTable[] = {

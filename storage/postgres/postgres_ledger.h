@@ -71,6 +71,7 @@ class PostgresStockLedger : public StockLedger {
   absl::StatusOr<LedgerMark> Mark(const std::optional<LedgerMark>& earlier) override;
   absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const Actor& actor) override;
   absl::Status SetClusterFrozen(bool frozen, const Actor& actor) override;
+  absl::Status SetClaimsPaused(bool paused, const Actor& actor) override;
   absl::StatusOr<ClusterSettings> ReadClusterSettings() override;
 
  private:

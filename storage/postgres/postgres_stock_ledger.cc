@@ -170,11 +170,17 @@ absl::Status PostgresStockLedger::SetClusterFrozen(bool frozen, const Actor& act
   return Call(*pool_, Repeat::kIfAnswerLost, "set_cluster_frozen", frozen, actor.ForLedger()).status();
 }
 
+absl::Status PostgresStockLedger::SetClaimsPaused(bool paused, const Actor& actor) {
+  return Call(*pool_, Repeat::kIfAnswerLost, "set_claim_queues_paused", paused, actor.ForLedger()).status();
+}
+
 absl::StatusOr<ClusterSettings> PostgresStockLedger::ReadClusterSettings() {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "read_cluster_settings"));
   return ReadAnswer(Repeat::kRead, [&] {
     const pqxx::row row = rows.at(0);
-    ClusterSettings settings{.frozen = row.at(0).as<bool>(), .changed_by = row.at(2).as<std::string>("")};
+    ClusterSettings settings{.frozen = row.at(0).as<bool>(),
+                             .changed_by = row.at(2).as<std::string>(""),
+                             .claims_paused = row.at(3).as<bool>()};
     if (!row.at(1).is_null()) settings.changed_at = TimeOf(row.at(1));
     return settings;
   });

@@ -276,5 +276,22 @@ TEST_P(ChangingSaleContract, AClusterIsFrozenOnce) {
   EXPECT_THAT(Actions(""), ElementsAre("thaw_cluster", "freeze_cluster"));
 }
 
+TEST_P(ChangingSaleContract, ConsumersOfClaimQueuesAreToldToRestOnce) {
+  EXPECT_FALSE(stock().ReadClusterSettings()->claims_paused);
+  ASSERT_TRUE(stock().SetClaimsPaused(false, "alice").ok());
+  ASSERT_TRUE(stock().SetClaimsPaused(true, "alice").ok());
+  ASSERT_TRUE(stock().SetClaimsPaused(true, "bob").ok());
+  const auto paused = stock().ReadClusterSettings();
+  ASSERT_TRUE(paused.ok()) << paused.status();
+  EXPECT_TRUE(paused->claims_paused);
+  EXPECT_FALSE(paused->frozen);
+  EXPECT_FALSE(paused->changed_at.has_value()) << "that is of the freeze";
+  ASSERT_TRUE(stock().SetClusterFrozen(true, "carol").ok());
+  EXPECT_TRUE(stock().ReadClusterSettings()->claims_paused);
+  ASSERT_TRUE(stock().SetClaimsPaused(false, "bob").ok());
+  EXPECT_FALSE(stock().ReadClusterSettings()->claims_paused);
+  EXPECT_THAT(Actions(""), ElementsAre("resume_claim_queues", "freeze_cluster", "pause_claim_queues"));
+}
+
 }  // namespace
 }  // namespace tranche::storage

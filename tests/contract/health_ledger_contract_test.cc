@@ -234,6 +234,14 @@ TEST_P(HealthLedgerContract, SaysWhoHasFrozenTheClusterAndWhen) {
   EXPECT_EQ(Health().frozen_by, "");
 }
 
+TEST_P(HealthLedgerContract, SaysThatConsumersOfClaimQueuesRest) {
+  EXPECT_FALSE(Health().claims_paused);
+  ASSERT_TRUE(stock().SetClaimsPaused(true, "alice").ok());
+  EXPECT_TRUE(Health().claims_paused);
+  ASSERT_TRUE(stock().SetClaimsPaused(false, "alice").ok());
+  EXPECT_FALSE(Health().claims_paused);
+}
+
 TEST_P(HealthLedgerContract, IncarnationsThatDoNotServeAreToldWhileTheyMatter) {
   Create(SkuOf("tv", 10));
   const IncarnationId serves = HolderOf("tv", 4);

@@ -5,13 +5,14 @@
 -- sync_standbys: how many of them a commit waits for, NULL if the schema's owner may not see that (pg_read_all_stats).
 -- connections_limit is of the limit that leaves the fewest, 0 if nothing is limited. Ages are 0 where nothing waits. Of the
 -- first 1000 SKUs by id: how many there are, are on sale, are on sale without an unsold unit, and would be on sale if they
--- were not paused. frozen_us and frozen_by are NULL unless the cluster is frozen here.
+-- were not paused. frozen_us and frozen_by are NULL unless the cluster is frozen here. claims_paused is what
+-- set_claim_queues_paused has set here.
 CREATE OR REPLACE FUNCTION tranche.ledger_health(p_most integer)
 RETURNS TABLE (read_only boolean, database_bytes bigint, connections_used integer, connections_limit integer,
                sync_needed integer, standbys bigint, sync_standbys bigint,
                overdue bigint, oldest_overdue_us bigint, refunds bigint, oldest_refund_us bigint, stranded_units bigint,
                skus bigint, open_skus bigint, sold_out_skus bigint, paused_skus bigint,
-               frozen boolean, frozen_us bigint, frozen_by text)
+               frozen boolean, frozen_us bigint, frozen_by text, claims_paused boolean)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET enable_seqscan = off
@@ -49,7 +50,7 @@ AS $$
          (SELECT coalesce(sum(e.units), 0)::bigint FROM ended_holders(p_most) AS e),
          s.skus, s.open, s.sold_out, s.paused,
          coalesce(z.frozen, false), CASE WHEN z.frozen THEN (extract(epoch FROM z.changed_at) * 1000000)::bigint END,
-         CASE WHEN z.frozen THEN z.changed_by END
+         CASE WHEN z.frozen THEN z.changed_by END, coalesce(z.claims_paused, false)
   FROM moment m
   CROSS JOIN replication r
   CROSS JOIN due d
