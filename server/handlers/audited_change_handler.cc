@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <map>
-#include <memory>
-#include <optional>
 
 #include "absl/strings/strip.h"
-#include "absl/synchronization/notification.h"
 #include "server/admission/buyer_address.h"
 #include "server/errors.h"
+#include "server/handlers/awaited.h"
 #include "server/handlers/change_checks.h"
 #include "server/handlers/reservation_messages.h"
 #include "server/proto_time.h"
@@ -19,30 +17,6 @@ namespace {
 
 // As `tranchectl` waits for an answer.
 constexpr absl::Duration kLongestChange = absl::Seconds(10);
-
-// Waits for the answer of a call that does not block. Such a call is answered by its deadline, and when the node ends.
-template <typename Answer>
-class Awaited {
- public:
-  // Goes on living with the callback, which may still be at work when Wait returns.
-  auto Callback() {
-    return [state = state_](absl::StatusOr<Answer> answer) {
-      state->answer = std::move(answer);
-      state->done.Notify();
-    };
-  }
-  absl::StatusOr<Answer> Wait() {
-    state_->done.WaitForNotification();
-    return *std::move(state_->answer);
-  }
-
- private:
-  struct State {
-    absl::Notification done;
-    std::optional<absl::StatusOr<Answer>> answer;
-  };
-  const std::shared_ptr<State> state_ = std::make_shared<State>();
-};
 
 std::string NameOfState(v1::ReservationState state) {
   return std::string(absl::StripPrefix(v1::ReservationState_Name(state), "RESERVATION_STATE_"));
@@ -164,7 +138,8 @@ absl::StatusOr<Response> AuditedChangeHandler::ChangeOne(const Request& request,
   what.asked.Add("reservation_id", request.reservation_id());
   ASSIGN_OR_RETURN(AuditedAction audited, AuditedAction::Begin(log_of_(what.sku_id), what));
 
-  Awaited<Response> answer;
+  // Such a call is answered by its deadline, and when the node ends.
+  Awaited<absl::StatusOr<Response>> answer;
   (changes_->*method)(request, deadline, answer.Callback());
   absl::StatusOr<Response> response = answer.Wait();
   if (!response.ok()) {
@@ -185,7 +160,7 @@ absl::StatusOr<storage::Reservation> AuditedChangeHandler::Find(const std::strin
                                                                 absl::Time deadline) {
   v1::GetReservationRequest request;
   request.set_reservation_id(reservation_id);
-  Awaited<storage::Reservation> answer;
+  Awaited<absl::StatusOr<storage::Reservation>> answer;
   reservations_->Get(request, deadline, answer.Callback());
   absl::StatusOr<storage::Reservation> found = answer.Wait();
   if (absl::IsNotFound(found.status())) return storage::Reservation();
@@ -222,7 +197,7 @@ absl::StatusOr<v1::CreateReservationsResponse> AuditedChangeHandler::Create(
     const v1::CreateReservationsRequest& request, const storage::Actor& actor, absl::Time deadline) {
   RETURN_IF_ERROR(CheckCart(request).status());
   ASSIGN_OR_RETURN(std::vector<AuditedAction> begun, BeginCart(request, actor));
-  Awaited<v1::CreateReservationsResponse> answer;
+  Awaited<absl::StatusOr<v1::CreateReservationsResponse>> answer;
   // Operators are believed about it at every node: they could take the limit away.
   carts_->Create(request, deadline, answer.Callback(), PlainAddress(request.buyer_address()));
   const absl::StatusOr<v1::CreateReservationsResponse> response = answer.Wait();

@@ -106,7 +106,9 @@ absl::StatusOr<v1::UpdateSkuResponse> SkuChangeHandler::Update(const v1::UpdateS
       if (!after.ok()) return LedgerError(after.status(), request.sku_id(), Repeatable::kYes);
       announced = AnnounceSku(*announcer_, *after);
     }
-    return Answer<v1::UpdateSkuResponse>(*before, *after, announced);
+    auto response = Answer<v1::UpdateSkuResponse>(*before, *after, announced);
+    if (wanted.claim_path != before->claim_path) WarnOfClaimPath(path_warnings_, wanted.claim_path, response);
+    return response;
   }
   return TermsAreOthers(request.sku_id());
 }

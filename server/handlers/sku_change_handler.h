@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "quota/coordination/announcer.h"
+#include "server/handlers/claim_path_warnings.h"
 #include "storage/clock.h"
 #include "storage/ledger/stock_ledger.h"
 #include "tranche/v1/admin_service.pb.h"
@@ -15,9 +16,10 @@ namespace tranche::server {
 
 class SkuChangeHandler {
  public:
-  // `clock` decides what state a SKU is in.
-  SkuChangeHandler(storage::StockLedger* ledger, quota::Announcer* announcer, storage::Clock* clock)
-      : ledger_(ledger), announcer_(announcer), clock_(clock) {}
+  // `clock` decides what state a SKU is in; `path_warnings` may be null, as in SkuHandler.
+  SkuChangeHandler(storage::StockLedger* ledger, quota::Announcer* announcer, storage::Clock* clock,
+                   const ClaimPathWarnings* path_warnings = nullptr)
+      : ledger_(ledger), announcer_(announcer), clock_(clock), path_warnings_(path_warnings) {}
 
   absl::StatusOr<v1::SetSkuPausedResponse> SetPaused(const v1::SetSkuPausedRequest& request,
                                                      const storage::Actor& actor);
@@ -34,6 +36,7 @@ class SkuChangeHandler {
   storage::StockLedger* const ledger_;
   quota::Announcer* const announcer_;
   storage::Clock* const clock_;
+  const ClaimPathWarnings* const path_warnings_;
 };
 
 }  // namespace tranche::server

@@ -24,6 +24,7 @@ absl::StatusOr<v1::CreateSkuResponse> SkuHandler::Create(const v1::CreateSkuRequ
   if (!created.ok()) return LedgerError(created.status(), wanted.sku_id, Repeatable::kYes);
   v1::CreateSkuResponse response;
   WarnIfNotAnnounced(AnnounceSku(*announcer_, *created), response);
+  WarnOfClaimPath(path_warnings_, created->claim_path, response);
   *response.mutable_sku() = ToMessage(*created, clock_->Now());
   return response;
 }

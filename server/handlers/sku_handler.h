@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "quota/coordination/announcer.h"
+#include "server/handlers/claim_path_warnings.h"
 #include "server/handlers/reserved_units.h"
 #include "storage/clock.h"
 #include "storage/ledger/sku_ledger.h"
@@ -21,10 +22,15 @@ inline constexpr char kNotAnnounced[] =
 
 class SkuHandler {
  public:
-  // `clock` decides what state a SKU is in. Without `count_holds`, it is not told how reserved units divide.
+  // `clock` decides what state a SKU is in. Without `count_holds`, it is not told how reserved units divide; without
+  // `path_warnings`, nobody is warned of what a claim path needs.
   SkuHandler(storage::SkuLedger* ledger, quota::Announcer* announcer, storage::Clock* clock,
-             CountHoldsAt count_holds = nullptr)
-      : ledger_(ledger), announcer_(announcer), clock_(clock), count_holds_(std::move(count_holds)) {}
+             CountHoldsAt count_holds = nullptr, const ClaimPathWarnings* path_warnings = nullptr)
+      : ledger_(ledger),
+        announcer_(announcer),
+        clock_(clock),
+        count_holds_(std::move(count_holds)),
+        path_warnings_(path_warnings) {}
 
   absl::StatusOr<v1::CreateSkuResponse> Create(const v1::CreateSkuRequest& request, const storage::Actor& actor);
   absl::StatusOr<v1::ListSkusResponse> List(const v1::ListSkusRequest& request);
@@ -36,6 +42,7 @@ class SkuHandler {
   quota::Announcer* const announcer_;
   storage::Clock* const clock_;
   const CountHoldsAt count_holds_;
+  const ClaimPathWarnings* const path_warnings_;
 };
 
 // Announces the SKU as the ledger has it now. A failure is logged, and the balancer repairs it. It is no error, since

@@ -106,6 +106,38 @@ absl::Status CheckMaxHold(const storage::Sku& sku, const std::string& of) {
   return InvalidMaxHold(of);
 }
 
+v1::ClaimPath ToPathMessage(storage::ClaimPath path) {
+  switch (path) {
+    case storage::ClaimPath::kDirect:
+      return v1::CLAIM_PATH_DIRECT;
+    case storage::ClaimPath::kQueue:
+      return v1::CLAIM_PATH_QUEUE;
+    case storage::ClaimPath::kAuto:
+      return v1::CLAIM_PATH_AUTO;
+  }
+  return v1::CLAIM_PATH_UNSPECIFIED;
+}
+
+template <typename Message>
+absl::Status ReadClaimPath(const Message& message, const std::string& of, storage::Sku* sku) {
+  switch (message.claim_path()) {
+    case v1::CLAIM_PATH_UNSPECIFIED:
+      return absl::OkStatus();
+    case v1::CLAIM_PATH_DIRECT:
+      sku->claim_path = storage::ClaimPath::kDirect;
+      return absl::OkStatus();
+    case v1::CLAIM_PATH_QUEUE:
+      sku->claim_path = storage::ClaimPath::kQueue;
+      return absl::OkStatus();
+    case v1::CLAIM_PATH_AUTO:
+      sku->claim_path = storage::ClaimPath::kAuto;
+      return absl::OkStatus();
+    default:
+      return InvalidField(of + "claim_path",
+                          absl::StrCat("must be DIRECT, QUEUE or AUTO", OrAbsent(of, " for DIRECT")));
+  }
+}
+
 }  // namespace
 
 v1::SkuState StateOf(const storage::Sku& sku, absl::Time now) {
@@ -141,6 +173,7 @@ v1::Sku ToMessage(const storage::Sku& sku, absl::Time now) {
   message.set_paused(sku.paused);
   message.set_pause_reason(sku.pause_reason);
   message.set_terms_version(sku.terms_version);
+  message.set_claim_path(ToPathMessage(sku.claim_path));
   return message;
 }
 
@@ -169,6 +202,7 @@ absl::StatusOr<storage::Sku> FromMessage(const v1::Sku& message, absl::Time now)
   RETURN_IF_ERROR(ReadHold(message, kOfSku, &sku));
   if (message.has_max_hold()) RETURN_IF_ERROR(CheckMaxHold(sku, kOfSku));
   RETURN_IF_ERROR(ReadWindow(message, kOfSku, now, &sku));
+  RETURN_IF_ERROR(ReadClaimPath(message, kOfSku, &sku));
   return sku;
 }
 
@@ -204,13 +238,14 @@ absl::StatusOr<storage::Sku> Updated(storage::Sku sku, const v1::UpdateSkuReques
   }
   if (is_bounded) RETURN_IF_ERROR(CheckMaxHold(sku, ""));
   RETURN_IF_ERROR(ReadWindow(request, "", now, &sku));
+  RETURN_IF_ERROR(ReadClaimPath(request, "", &sku));
   return sku;
 }
 
 bool HaveSameTerms(const storage::Sku& a, const storage::Sku& b) {
   const auto terms = [](const storage::Sku& sku) {
     return std::tie(sku.title, sku.price_minor, sku.per_user_limit, sku.hold, sku.max_extensions, sku.max_hold,
-                    sku.opens_at, sku.closes_at, sku.presplit);
+                    sku.opens_at, sku.closes_at, sku.presplit, sku.claim_path);
   };
   return terms(a) == terms(b);
 }

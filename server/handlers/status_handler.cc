@@ -82,6 +82,7 @@ absl::StatusOr<v1::GetStatusResponse> StatusHandler::Get(const v1::GetStatusRequ
   const auto tree_asked = tree_.Ask(*executor_, [sessions = sessions_, names] { return LookAtTree(*sessions, names); });
   const auto traffic_asked = traffic_.Ask(*executor_, [sessions = sessions_] { return LookAtTraffic(*sessions); });
   const auto rooms_asked = rooms_.Ask(*executor_, [sessions = sessions_] { return LookAtRooms(*sessions); });
+  const auto broker_asked = AskBroker();
   std::vector<ShardQuestions> asked = AskShards(shards);
   const absl::StatusOr<Tree> tree = tree_asked->Await(until);
   // Before any shard is waited for, so that one that hangs hides nothing that the others know.
@@ -95,10 +96,23 @@ absl::StatusOr<v1::GetStatusResponse> StatusHandler::Get(const v1::GetStatusRequ
   *response.mutable_time() = ToTimestamp(now);
   FillCoordination(tree, traffic, now, &response);
   if (rooms.ok()) FillRooms(*rooms, now, &response);
+  if (broker_asked != nullptr) FillQueues(broker_asked->Await(until), &response);
   // Without ZooKeeper it is not known who serves.
   if (tree.ok()) FillGoneNodes(shards, asked, until, &response);
   for (v1::Problem& problem : ProblemsOf(response)) *response.add_problems() = std::move(problem);
   return response;
+}
+
+std::shared_ptr<BoundedLook<StatusHandler::Queues>::Question> StatusHandler::AskBroker() {
+  if (!read_queues_) return nullptr;
+  const absl::Time now = clock_->Now();
+  absl::MutexLock lock(&mutex_);
+  const absl::Duration age = now - broker_asked_at_;
+  // Below zero, the clock was set back.
+  if (age >= absl::ZeroDuration() && age < kBrokerLooks) return broker_asked_;
+  broker_asked_ = queues_.Ask(*executor_, read_queues_);
+  broker_asked_at_ = now;
+  return broker_asked_;
 }
 
 std::vector<StatusHandler::ShardQuestions> StatusHandler::AskShards(const storage::ShardList& shards) {
@@ -175,6 +189,12 @@ void StatusHandler::FillRooms(const internal::v1::RoomBoards& boards, absl::Time
   }
 }
 
+void StatusHandler::FillQueues(const absl::StatusOr<Queues>& queues, v1::GetStatusResponse* response) {
+  response->set_broker_out_of_reach(!queues.ok());
+  if (!queues.ok()) return;
+  for (const v1::ClaimQueueState& queue : *queues) *response->add_claim_queues() = queue;
+}
+
 void StatusHandler::FillShard(const storage::ShardBackend& shard, const ShardQuestions& asked, absl::Time until,
                               const absl::StatusOr<Tree>& tree, v1::GetStatusResponse* response) {
   v1::ShardStatus* const message = response->add_shards();
@@ -186,6 +206,7 @@ void StatusHandler::FillShard(const storage::ShardBackend& shard, const ShardQue
   const absl::StatusOr<Books> books = asked.books->Await(until);
   message->set_answers(books.ok());
   if (books.ok()) {
+    if (shard.name == storage::kHomeShard) response->set_claim_queues_paused(books->health.claims_paused);
     if (books->mode.has_value()) *response->mutable_service_mode() = ToMessage(*books->mode);
     return FillBooks(shard.name, *books, clock_->Now(), message);
   }

@@ -1,10 +1,12 @@
 // The admin call that says what runs, what does not and what waits. Blocking: not on gRPC's threads. Thread-safe.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -35,10 +37,21 @@ class StatusHandler {
   // Less than the second after which tranchectl asks another node.
   static constexpr absl::Duration kPatience = absl::Milliseconds(800);
 
-  // Outlived by all of these. `clock` dates the answer.
+  // A broker is looked at this often, however often the status is asked for: each look is a connection to it.
+  static constexpr absl::Duration kBrokerLooks = absl::Seconds(1);
+  // Looks at the broker's queues of claims; blocks.
+  using ReadQueues = std::function<absl::StatusOr<std::vector<v1::ClaimQueueState>>()>;
+
+  // Outlived by all of these. `clock` dates the answer. `read_queues`: null if this node has no broker; it may still be
+  // called when a call has been answered, on `executor`.
   StatusHandler(storage::ShardSet* shards, quota::SessionSource* sessions, storage::Executor* executor,
-                storage::Clock* clock, absl::Duration patience = kPatience)
-      : shards_(shards), sessions_(sessions), executor_(executor), clock_(clock), patience_(patience) {}
+                storage::Clock* clock, absl::Duration patience = kPatience, ReadQueues read_queues = nullptr)
+      : shards_(shards),
+        sessions_(sessions),
+        executor_(executor),
+        clock_(clock),
+        patience_(patience),
+        read_queues_(std::move(read_queues)) {}
 
   // Never an error.
   absl::StatusOr<v1::GetStatusResponse> Get(const v1::GetStatusRequest& request);
@@ -57,6 +70,7 @@ class StatusHandler {
     std::optional<storage::ServiceMode> mode;  // only of home
   };
   using Gone = std::vector<storage::GoneIncarnation>;
+  using Queues = std::vector<v1::ClaimQueueState>;
   struct Pong {};
   struct ShardLooks {
     BoundedLook<Books> books;
@@ -78,12 +92,15 @@ class StatusHandler {
                                            storage::FrontLedger* front);
 
   std::shared_ptr<ShardLooks> LooksAt(const std::string& shard);
+  // Null: this node has no broker. An earlier question, if it is not old.
+  std::shared_ptr<BoundedLook<Queues>::Question> AskBroker();
   // Who has gone is asked later, when it is known who serves.
   std::vector<ShardQuestions> AskShards(const storage::ShardList& shards);
   void AskForGoneNodes(const storage::ShardList& shards, const Tree& tree, std::vector<ShardQuestions>* asked);
   void FillCoordination(const absl::StatusOr<Tree>& tree, const absl::StatusOr<ClusterTraffic>& traffic, absl::Time now,
                         v1::GetStatusResponse* response);
   static void FillRooms(const internal::v1::RoomBoards& boards, absl::Time now, v1::GetStatusResponse* response);
+  static void FillQueues(const absl::StatusOr<Queues>& queues, v1::GetStatusResponse* response);
   void FillShard(const storage::ShardBackend& shard, const ShardQuestions& asked, absl::Time until,
                  const absl::StatusOr<Tree>& tree, v1::GetStatusResponse* response);
   void FillBooks(const std::string& shard, const Books& books, absl::Time now, v1::ShardStatus* message);
@@ -95,14 +112,18 @@ class StatusHandler {
   storage::Executor* const executor_;
   storage::Clock* const clock_;
   const absl::Duration patience_;
+  const ReadQueues read_queues_;
   PoolWatch pools_;
   DrawWatch draws_;
   BoundedLook<Tree> tree_;
   BoundedLook<ClusterTraffic> traffic_;
   BoundedLook<internal::v1::RoomBoards> rooms_;
+  BoundedLook<Queues> queues_;
   absl::Mutex mutex_;
   std::map<std::string, std::shared_ptr<ShardLooks>> looks_ ABSL_GUARDED_BY(mutex_);
   absl::Time tree_answered_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  std::shared_ptr<BoundedLook<Queues>::Question> broker_asked_ ABSL_GUARDED_BY(mutex_);
+  absl::Time broker_asked_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 };
 
 }  // namespace tranche::server

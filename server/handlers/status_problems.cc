@@ -50,6 +50,7 @@ class Finder {
     for (const v1::ShardStatus& shard : found_.shards()) LookAtShard(shard);
     LookAtNodes();
     for (const v1::Room& room : found_.rooms()) LookAtRoom(room);
+    LookAtClaimQueues();
     std::stable_sort(problems_.begin(), problems_.end(),
                      [](const v1::Problem& a, const v1::Problem& b) { return a.severity() > b.severity(); });
     return std::move(problems_);
@@ -323,6 +324,58 @@ class Finder {
         absl::StrCat("The service mode is ", read_only() ? "READ_ONLY" : "CHANGES_ONLY", SinceText(since), ", set by ",
                      mode.changed_by(), effect),
         "`tranchectl door mode normal --yes` when the reason for it is gone", since);
+  }
+
+  void LookAtClaimQueues() {
+    if (found_.broker_out_of_reach()) {
+      Add("BROKER_SILENT", kCritical, "",
+          "The broker does not answer this node. Buyers of SKUs whose claims are queued are refused "
+          "(QUEUE_UNAVAILABLE); what is queued waits, and other SKUs are sold as ever.",
+          "look at RabbitMQ and its log, for alarms too (rabbitmq-diagnostics check_local_alarms), and at the way to "
+          "it "
+          "from the nodes; nodes and consumers go on by themselves");
+    }
+    int64_t ready = 0;
+    for (const v1::ClaimQueueState& queue : found_.claim_queues()) {
+      ready += queue.ready();
+      LookAtDeadClaims(queue);
+    }
+    if (found_.claim_queues_paused()) {
+      return Add("QUEUES_PAUSED", kWarning, "",
+                 absl::StrCat("Consumers of the claim queues rest, by an operator: ",
+                              ready > 0 ? absl::StrCat(Plural(ready, "claim waits", "claims wait"),
+                                                       ", and is refused at its deadline.")
+                                        : "what is queued from now on waits."),
+                 "`tranchectl queue resume --yes` when the reason for it is gone; `tranchectl audit --action "
+                 "pause_claim_queues` tells who did it");
+    }
+    for (const v1::ShardStatus& shard : found_.shards()) LookForConsumers(shard.name());
+  }
+
+  void LookAtDeadClaims(const v1::ClaimQueueState& queue) {
+    if (queue.dead() == 0) return;
+    Add("CLAIMS_DEAD", kWarning, queue.queue(),
+        absl::StrCat(Plural(queue.dead(), "claim", "claims"), " of the queue ", queue.queue(),
+                     " could not be decided: ", queue.dead() == 1 ? "its buyer still hears" : "their buyers still hear",
+                     " \"queued\"."),
+        absl::StrCat("`tranchectl queue dead list --queue ", queue.queue(),
+                     "` says why; then `queue dead retry`, or `queue dead discard`, which refuses them"));
+  }
+
+  // One problem for all queues of a shard: a consumer takes from all of them.
+  void LookForConsumers(const std::string& shard) {
+    int64_t queues = 0, claims = 0;
+    for (const v1::ClaimQueueState& queue : found_.claim_queues()) {
+      if (queue.shard() != shard || queue.ready() == 0 || queue.consumers() > 0) continue;
+      ++queues;
+      claims += queue.ready();
+    }
+    if (queues == 0) return;
+    Add("NO_CONSUMER", kCritical, shard,
+        absl::StrCat("Nobody takes from ", Plural(queues, "claim queue", "claim queues"), " of shard ", shard, ": ",
+                     Plural(claims, "claim waits", "claims wait"), ", and is refused at its deadline."),
+        "start tranche-consumer, or let its supervisor start it; one that runs says in its log why it is not "
+        "connected");
   }
 
   void LookAtHolds(const v1::ShardStatus& shard) {

@@ -98,8 +98,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         call_metrics_(options.metrics.listen.empty() ? nullptr : std::make_unique<CallMetrics>(storage::Clock::Real())),
         buyer_calls_(options, &slices_, &ledger_, &sale_, &door_, call_metrics_.get(), access_log_.get(), control()),
         operator_calls_(options, &ledger_, this, buyer_calls_.handlers_of_operators(), &slices_,
-                        {.door = &door_.door(), .age = [this] { return door_.age(); }}, call_metrics_.get(),
-                        access_log_.get(), control()) {}
+                        {.door = &door_.door(), .age = [this] { return door_.age(); }}, ClaimBroker(),
+                        call_metrics_.get(), access_log_.get(), control()) {}
 
   ~Parts() override {
     NoteStopping();

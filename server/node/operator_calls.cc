@@ -24,9 +24,9 @@ constexpr int kStatusQueue = 16;
 // waits behind them.
 constexpr int kLongReadThreads = 2;
 constexpr int kLongReadQueue = 64;
-// Questions to ZooKeeper: three for the status, one for the traffic, and one for the waiting rooms; and one to the
-// ledger.
-constexpr int kLookThreads = 6;
+// Questions to ZooKeeper: three for the status, one for the traffic, and one for the waiting rooms; one to the ledger;
+// and one to the broker.
+constexpr int kLookThreads = 7;
 // For callers who may not go on.
 constexpr absl::Duration kCheckExports = absl::Seconds(1);
 // Per shard, while a SKU moves.
@@ -61,6 +61,28 @@ ClusterHandler::Shards SettingsOf(NodeLedger* ledger) {
   };
 }
 
+std::vector<std::string> NamesOfShards(NodeLedger* ledger) {
+  std::vector<std::string> names;
+  const storage::ShardList all = ledger->shards().All();
+  for (const auto& shard : all) names.push_back(shard->name);
+  return names;
+}
+
+ClaimQueueHandler::Parts QueuePartsOf(const ClaimBroker& broker, NodeLedger* ledger) {
+  return {.broker = broker,
+          .shards = [ledger] { return NamesOfShards(ledger); },
+          .books = ledger->books(),
+          .settings = ledger->shards().home().stock,
+          .audit = ledger->shards().home().stock,
+          .clock = storage::Clock::Real()};
+}
+
+// Null: this node has no broker to look at.
+StatusHandler::ReadQueues QueuesFor(const ClaimBroker& broker, NodeLedger* ledger) {
+  if (!broker.exists()) return nullptr;
+  return [broker, ledger] { return ReadClaimQueues(broker, NamesOfShards(ledger)); };
+}
+
 CountHoldsAt HoldsOf(NodeLedger* ledger) {
   return [ledger](const std::string& shard,
                   absl::Span<const std::string> sku_ids) -> absl::StatusOr<std::vector<storage::SkuHolds>> {
@@ -87,11 +109,13 @@ ShardHosts ShardHostsOf(const ServerOptions& options) {
 
 OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
                              const ReservationHandlers& reservations, const quota::SliceTable* slices,
-                             AdmissionSource door, CallMetrics* metrics, AccessLog* access_log, AccessControl* access)
+                             AdmissionSource door, const ClaimBroker& broker, CallMetrics* metrics,
+                             AccessLog* access_log, AccessControl* access)
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
-      skus_(&ledger->stock(), &announcer_, storage::Clock::Real(), HoldsOf(ledger)),
-      sku_changes_(&ledger->stock(), &announcer_, storage::Clock::Real()),
+      path_warnings_(broker.exists(), ledger->shards().home().front),
+      skus_(&ledger->stock(), &announcer_, storage::Clock::Real(), HoldsOf(ledger), &path_warnings_),
+      sku_changes_(&ledger->stock(), &announcer_, storage::Clock::Real(), &path_warnings_),
       stock_(&ledger->stock(), &announcer_, storage::Clock::Real()),
       quota_(&ledger->stock(), &mover_, sessions, storage::Clock::Real()),
       nodes_(&ledger->stock(), sessions, storage::Clock::Real()),
@@ -116,9 +140,11 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
           std::move(door), [] { return LogNode(); }, storage::Clock::Real()),
       service_mode_(ledger->shards().home().front, &front_announcer_),
       draws_(&ledger->draws(), &ledger->stock(), ledger->shards().home().front, storage::Clock::Real()),
+      claim_queues_(QueuePartsOf(broker, ledger)),
       looks_(std::make_unique<storage::BoundedExecutor>(kLookThreads, kLookThreads)),
       rooms_(ledger->shards().home().front, sessions, looks_.get(), storage::Clock::Real()),
-      status_(&ledger->shards(), sessions, looks_.get(), storage::Clock::Real()),
+      status_(&ledger->shards(), sessions, looks_.get(), storage::Clock::Real(), StatusHandler::kPatience,
+              QueuesFor(broker, ledger)),
       traffic_(&ledger->stock(), sessions, looks_.get(), storage::Clock::Real()),
       answers_(AnswerLimitsOf(options), storage::Clock::Real()),
       exports_(AnswerLimitsOf(options), storage::Clock::Real()),
@@ -166,6 +192,7 @@ AdminHandlers OperatorCalls::Handlers(bool watches_exports) {
           .room = &rooms_,
           .service_mode = &service_mode_,
           .draw = &draws_,
+          .claim_queue = &claim_queues_,
           .status = &status_,
           .traffic = &traffic_,
           .open_exports = watches_exports ? &open_exports_ : nullptr};

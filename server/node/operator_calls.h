@@ -13,6 +13,9 @@
 #include "server/handlers/access_entry_handler.h"
 #include "server/handlers/audit_handler.h"
 #include "server/handlers/audited_change_handler.h"
+#include "server/handlers/claim_path_warnings.h"
+#include "server/handlers/claim_queue_handler.h"
+#include "server/handlers/claim_queues.h"
 #include "server/handlers/cluster_handler.h"
 #include "server/handlers/coordination_handler.h"
 #include "server/handlers/draw_admin_handler.h"
@@ -51,11 +54,12 @@ namespace tranche::server {
 class OperatorCalls {
  public:
   // `reservations` are the handlers of buyers' calls, `slices` tell which shard a SKU is believed to be on, and
-  // `door` is what this node knows of the front door. `metrics` may be null: then calls are not counted by method; so
-  // may `access_log`: then they have no lines; and so may `access`: then everybody may make every call.
+  // `door` is what this node knows of the front door. `broker` has no pointers where there is none. `metrics` may be
+  // null: then calls are not counted by method; so may `access_log`: then they have no lines; and so may `access`: then
+  // everybody may make every call.
   OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
                 const ReservationHandlers& reservations, const quota::SliceTable* slices, AdmissionSource door,
-                CallMetrics* metrics, AccessLog* access_log, AccessControl* access);
+                const ClaimBroker& broker, CallMetrics* metrics, AccessLog* access_log, AccessControl* access);
 
   grpc::Service* service() { return service_.get(); }
 
@@ -74,6 +78,7 @@ class OperatorCalls {
 
   quota::Announcer announcer_;
   quota::QuotaMover mover_;
+  ClaimPathWarnings path_warnings_;
   SkuHandler skus_;
   SkuChangeHandler sku_changes_;
   StockHandler stock_;
@@ -95,6 +100,7 @@ class OperatorCalls {
   ExplainAdmissionHandler explanations_;
   ServiceModeHandler service_mode_;
   DrawAdminHandler draws_;
+  ClaimQueueHandler claim_queues_;
   std::unique_ptr<storage::BoundedExecutor> looks_;  // for questions of the next three
   RoomHandler rooms_;
   StatusHandler status_;

@@ -58,6 +58,19 @@ std::vector<CallEntry> DoorCalls(const AdminHandlers& to) {
   };
 }
 
+std::vector<CallEntry> QueueCalls(const AdminHandlers& to) {
+  using enum Permission;
+  using enum RunsOn;
+  using enum Repeatable;
+  return {
+      // A broker that is slow keeps nobody from pausing a sale.
+      BlockingCall({"ListClaimQueues", kObserve, kLongRead, kYes}, to.claim_queue, &ClaimQueueHandler::List),
+      BlockingCall({"SetClaimQueuePaused", kOperate, kAdmin, kYes}, to.claim_queue, &ClaimQueueHandler::SetPaused),
+      BlockingCall({"ListDeadClaims", kObserve, kLongRead, kYes}, to.claim_queue, &ClaimQueueHandler::ListDead),
+      BlockingCall({"SettleDeadClaims", kOperate, kAdmin, kYes}, to.claim_queue, &ClaimQueueHandler::Settle),
+  };
+}
+
 }  // namespace
 
 std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
@@ -118,8 +131,9 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
       BlockingCall({"DumpCoordination", kObserve, kLongRead, kYes}, to.coordination, &CoordinationHandler::Dump),
       BlockingCall({"RebuildCoordination", kAdminister, kAdmin, kYes}, to.coordination, &CoordinationHandler::Rebuild),
   };
-  std::vector<CallEntry> door = DoorCalls(to);
-  std::move(door.begin(), door.end(), std::back_inserter(calls));
+  for (std::vector<CallEntry> more : {DoorCalls(to), QueueCalls(to)}) {
+    std::move(more.begin(), more.end(), std::back_inserter(calls));
+  }
   return calls;
 }
 

@@ -9,6 +9,7 @@
 #include "server/handlers/access_entry_handler.h"
 #include "server/handlers/audit_handler.h"
 #include "server/handlers/audited_change_handler.h"
+#include "server/handlers/claim_queue_handler.h"
 #include "server/handlers/cluster_handler.h"
 #include "server/handlers/coordination_handler.h"
 #include "server/handlers/draw_admin_handler.h"
@@ -56,6 +57,7 @@ struct AdminHandlers {
   RoomHandler* room = nullptr;
   ServiceModeHandler* service_mode = nullptr;
   DrawAdminHandler* draw = nullptr;
+  ClaimQueueHandler* claim_queue = nullptr;
   StatusHandler* status = nullptr;
   TrafficHandler* traffic = nullptr;
   // The exports that are open are added; may be absent.

@@ -75,7 +75,8 @@ TEST(CallTable, LongReadsTakeNoThreadOfChanges) {
     const std::string method = entry.policy.method;
     bool may_be_long = false;
     for (const char* name : {"ListAudit", "VerifyLedger", "ListOutboxMessages", "ListSinks", "ExportPayments",
-                             "LookUpPayments", "DumpCoordination", "ListDrawEntries", "ListDrawAwards"}) {
+                             "LookUpPayments", "DumpCoordination", "ListDrawEntries", "ListDrawAwards", "ListClaimQueues",
+                             "ListDeadClaims"}) {
       may_be_long = may_be_long || method == name;
     }
     EXPECT_EQ(entry.policy.runs_on == RunsOn::kLongRead, may_be_long) << method;
