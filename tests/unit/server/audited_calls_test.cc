@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "server/handlers/audited_change_handler.h"
+#include "server/handlers/claim_queue_handler.h"
 #include "server/handlers/cluster_handler.h"
 #include "server/handlers/sku_change_handler.h"
 #include "server/services/admin_service.h"
@@ -15,6 +16,7 @@
 #include "storage/postgres/embedded_sql.h"
 #include "tests/support/stub_books.h"
 #include "tests/unit/server/admin_fixture.h"
+#include "tests/unit/server/scripted_broker.h"
 
 namespace tranche::server {
 namespace {
@@ -218,6 +220,20 @@ class AuditedCallsTest : public AdminHandlersTest {
          }},
         {"RebuildCoordination",
          [=, this] { return coordination_.Rebuild(v1::RebuildCoordinationRequest(), actor).status(); }},
+        {"SetClaimQueuePaused",
+         [=, this] {
+           return Do<v1::SetClaimQueuePausedRequest>([&](auto& r) { return claim_queues_.SetPaused(r, actor); },
+                                                     [](auto& r) { r.set_paused(true); });
+         }},
+        {"SettleDeadClaims",
+         [=, this] {
+           broker_.queues["tranche.claims.home.0"].dead.push_back(DeadClaim());
+           return Do<v1::SettleDeadClaimsRequest>([&](auto& r) { return claim_queues_.Settle(r, actor); },
+                                                  [](auto& r) {
+                                                    r.set_queue("tranche.claims.home.0");
+                                                    r.set_action(v1::SettleDeadClaimsRequest::ACTION_RETRY);
+                                                  });
+         }},
         {"ChangeReservation",
          [=, this] { return reservations_.Change(Cancellation(), actor, absl::InfiniteFuture()).status(); }},
     };
@@ -238,6 +254,13 @@ class AuditedCallsTest : public AdminHandlersTest {
                                      &clock_};
   SkuChangeHandler sku_change_{&ledger_, &announcer_, &clock_};
   ClusterHandler cluster_{[this] { return std::vector<ClusterHandler::ShardOfCluster>{{"home", &ledger_}}; }};
+  ScriptedBroker broker_;
+  ClaimQueueHandler claim_queues_{{.broker = {.admin = &broker_, .publisher = &broker_, .partitions = 1},
+                                   .shards = [] { return std::vector<std::string>{"home"}; },
+                                   .books = &books_,
+                                   .settings = &ledger_,
+                                   .audit = &ledger_,
+                                   .clock = &clock_}};
 };
 
 TEST_F(AuditedCallsTest, EveryChangeOfAnOperatorIsInTheLog) {

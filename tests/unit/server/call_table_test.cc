@@ -74,9 +74,9 @@ TEST(CallTable, LongReadsTakeNoThreadOfChanges) {
   for (const CallEntry& entry : AdminCalls({})) {
     const std::string method = entry.policy.method;
     bool may_be_long = false;
-    for (const char* name : {"ListAudit", "VerifyLedger", "ListOutboxMessages", "ListSinks", "ExportPayments",
-                             "LookUpPayments", "DumpCoordination", "ListDrawEntries", "ListDrawAwards", "ListClaimQueues",
-                             "ListDeadClaims"}) {
+    for (const char* name :
+         {"ListAudit", "VerifyLedger", "ListOutboxMessages", "ListSinks", "ExportPayments", "LookUpPayments",
+          "DumpCoordination", "ListDrawEntries", "ListDrawAwards", "ListClaimQueues", "ListDeadClaims"}) {
       may_be_long = may_be_long || method == name;
     }
     EXPECT_EQ(entry.policy.runs_on == RunsOn::kLongRead, may_be_long) << method;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/handlers/sku_messages.h"
 #include "server/proto_time.h"
+#include "storage/fake/fake_front_ledger.h"
 #include "tests/unit/server/admin_fixture.h"
 
 namespace tranche::server {
@@ -160,6 +161,54 @@ TEST_F(SkuChangeHandlerTest, WhatIsAbsentStaysAsItIs) {
   clear.set_clear_close_time(true);
   ASSERT_TRUE(change_.Update(clear, kActor).ok());
   EXPECT_EQ(ledger_.GetSku("tv")->closes_at, absl::InfiniteFuture());
+}
+
+TEST_F(SkuChangeHandlerTest, AClaimPathIsATermOfTheSale) {
+  v1::UpdateSkuRequest request;
+  request.set_sku_id("tv");
+  request.set_claim_path(v1::CLAIM_PATH_AUTO);
+  const auto updated = change_.Update(request, kActor);
+  ASSERT_TRUE(updated.ok()) << updated.status();
+  EXPECT_EQ(updated->before().claim_path(), v1::CLAIM_PATH_DIRECT);
+  EXPECT_EQ(updated->sku().claim_path(), v1::CLAIM_PATH_AUTO);
+  EXPECT_EQ(updated->sku().terms_version(), updated->before().terms_version() + 1);
+  EXPECT_EQ(ledger_.GetSku("tv")->claim_path, storage::ClaimPath::kAuto);
+  EXPECT_EQ(change_.Update(PriceRequest(500), kActor)->sku().claim_path(), v1::CLAIM_PATH_AUTO) << "absent: as it is";
+  request.set_claim_path(static_cast<v1::ClaimPath>(9));
+  EXPECT_EQ(FieldOf(request), "claim_path");
+
+  v1::CreateSkuRequest create;
+  *create.mutable_sku() = Tv();
+  create.mutable_sku()->set_sku_id("radio");
+  create.mutable_sku()->set_claim_path(v1::CLAIM_PATH_QUEUE);
+  EXPECT_EQ(sku_.Create(create, kActor)->sku().claim_path(), v1::CLAIM_PATH_QUEUE);
+}
+
+TEST_F(SkuChangeHandlerTest, AClaimPathSaysWhatItStillNeeds) {
+  storage::FakeFrontLedger front(&clock_);
+  const ClaimPathWarnings nothing(/*has_broker=*/false, &front), broker(/*has_broker=*/true, &front);
+  const auto warnings = [&](const ClaimPathWarnings& known, v1::ClaimPath path) {
+    SkuChangeHandler handler(&ledger_, &announcer_, &clock_, &known);
+    v1::UpdateSkuRequest request;
+    request.set_sku_id("tv");
+    request.set_claim_path(path);
+    request.set_preview(true);
+    const auto updated = handler.Update(request, kActor);
+    EXPECT_TRUE(updated.ok()) << updated.status();
+    std::string all;
+    for (const std::string& warning : updated->warnings()) absl::StrAppend(&all, warning, "\n");
+    return all;
+  };
+  const std::string queue = warnings(nothing, v1::CLAIM_PATH_QUEUE);
+  for (const char* part : {"door key rotate", "--queue-broker", "QUEUE_UNAVAILABLE"}) {
+    EXPECT_TRUE(absl::StrContains(queue, part)) << part << ": " << queue;
+  }
+  EXPECT_TRUE(absl::StrContains(warnings(nothing, v1::CLAIM_PATH_AUTO), "decided while the buyer waits"));
+  EXPECT_FALSE(absl::StrContains(warnings(broker, v1::CLAIM_PATH_QUEUE), "--queue-broker"));
+  EXPECT_EQ(warnings(nothing, v1::CLAIM_PATH_DIRECT), "");
+  EXPECT_EQ(warnings(nothing, v1::CLAIM_PATH_UNSPECIFIED), "");
+  ASSERT_TRUE(front.RotateFrontKeys({}, /*preview=*/false, kActor).ok());
+  EXPECT_EQ(warnings(broker, v1::CLAIM_PATH_QUEUE), "");
 }
 
 TEST_F(SkuChangeHandlerTest, ATimeThatTheLedgerCannotKeepIsCutBeforeItIsCompared) {

@@ -175,6 +175,53 @@ TEST_F(StatusHandlerTest, TellsTheServiceMode) {
   EXPECT_FALSE(Status().has_service_mode()) << "it is not known now";
 }
 
+TEST_F(StatusHandlerTest, TellsOfClaimQueues) {
+  int looks = 0;
+  absl::StatusOr<std::vector<v1::ClaimQueueState>> queues = std::vector<v1::ClaimQueueState>(1);
+  queues->front().set_queue("tranche.claims.home.0");
+  queues->front().set_dead(2);
+  StatusHandler handler(&shards_, &sessions_, &tree_executor_, &clock_, absl::Milliseconds(20), [&] {
+    ++looks;
+    return queues;
+  });
+  const auto status = handler.Get({});
+  ASSERT_TRUE(status.ok());
+  ASSERT_EQ(status->claim_queues_size(), 1);
+  EXPECT_EQ(status->claim_queues(0).dead(), 2);
+  EXPECT_THAT(Codes(*status), Contains("CLAIMS_DEAD"));
+  EXPECT_FALSE(status->broker_out_of_reach());
+  queues = absl::UnavailableError("connection refused");
+  EXPECT_FALSE(handler.Get({})->broker_out_of_reach()) << "it is not asked for every status";
+  EXPECT_EQ(looks, 1);
+  clock_.AdvanceBy(StatusHandler::kBrokerLooks);
+  const auto silent = handler.Get({});
+  EXPECT_EQ(looks, 2);
+  EXPECT_TRUE(silent->broker_out_of_reach());
+  EXPECT_THAT(Codes(*silent), Contains("BROKER_SILENT"));
+  EXPECT_FALSE(Status().broker_out_of_reach()) << "a node without a broker";
+}
+
+TEST_F(StatusHandlerTest, ABrokerThatHangsKeepsNoStatusWaiting) {
+  BeatAll();
+  tree_executor_.skips = 3;  // ZooKeeper answers
+  tree_executor_.hangs_next = 1;
+  StatusHandler handler(&shards_, &sessions_, &tree_executor_, &clock_, absl::Milliseconds(20),
+                        [] { return std::vector<v1::ClaimQueueState>(); });
+  const auto status = handler.Get({});
+  ASSERT_TRUE(status.ok());
+  EXPECT_TRUE(status->broker_out_of_reach());
+  EXPECT_TRUE(status->coordination().answers());
+  EXPECT_TRUE(status->shards(0).answers());
+  tree_executor_.Release();
+}
+
+TEST_F(StatusHandlerTest, TellsThatConsumersRest) {
+  EXPECT_THAT(Codes(Status()), Not(Contains("QUEUES_PAUSED")));
+  ASSERT_TRUE(ledger_.SetClaimsPaused(true, "alice").ok());
+  EXPECT_TRUE(Status().claim_queues_paused());
+  EXPECT_THAT(Codes(Status()), Contains("QUEUES_PAUSED"));
+}
+
 TEST_F(StatusHandlerTest, AProcessThatIsSilentForLongIsMissed) {
   BeatAll();
   Lead();

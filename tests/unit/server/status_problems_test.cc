@@ -92,6 +92,37 @@ class StatusProblemsTest : public ::testing::Test {
   v1::NodeStatus* node_ = nullptr;
 };
 
+TEST_F(StatusProblemsTest, ClaimsThatNobodyTakes) {
+  for (const int partition : {0, 1, 2}) {
+    v1::ClaimQueueState* const queue = found_.add_claim_queues();
+    queue->set_queue("tranche.claims.home." + std::to_string(partition));
+    queue->set_shard("home");
+    queue->set_ready(partition * 10);
+  }
+  const v1::Problem problem = Expect("NO_CONSUMER", "home", kCritical);
+  EXPECT_THAT(problem.text(), AllOf(HasSubstr("2 claim queues"), HasSubstr("30 claims wait")));
+  found_.set_claim_queues_paused(true);
+  EXPECT_THAT(Expect("QUEUES_PAUSED", "", kWarning).text(), HasSubstr("30 claims wait"));
+  found_.set_claim_queues_paused(false);
+  for (v1::ClaimQueueState& queue : *found_.mutable_claim_queues()) queue.set_consumers(1);
+  EXPECT_THAT(Codes(), IsEmpty());
+}
+
+TEST_F(StatusProblemsTest, ClaimsThatCouldNotBeDecided) {
+  v1::ClaimQueueState* const queue = found_.add_claim_queues();
+  queue->set_queue("tranche.claims.home.0");
+  queue->set_shard("home");
+  queue->set_dead(3);
+  const v1::Problem problem = Expect("CLAIMS_DEAD", "tranche.claims.home.0", kWarning);
+  EXPECT_THAT(problem.text(), HasSubstr("3 claims"));
+  EXPECT_THAT(problem.next_step(), HasSubstr("queue dead list --queue tranche.claims.home.0"));
+}
+
+TEST_F(StatusProblemsTest, ABrokerThatIsSilent) {
+  found_.set_broker_out_of_reach(true);
+  Expect("BROKER_SILENT", "", kCritical);
+}
+
 TEST_F(StatusProblemsTest, NothingIsWrong) { EXPECT_THAT(Codes(), IsEmpty()); }
 
 TEST_F(StatusProblemsTest, ALimitedServiceIsTold) {
