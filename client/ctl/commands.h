@@ -18,6 +18,7 @@ void AddNodeCommands(CLI::App& app, Session& session);
 void AddClusterCommands(CLI::App& app, Session& session);
 void AddAuditCommand(CLI::App& app, Session& session);
 void AddOutboxCommands(CLI::App& app, Session& session);
+void AddQueueCommands(CLI::App& app, Session& session);
 void AddShardCommands(CLI::App& app, Session& session);
 // To the noun "sku".
 void AddSkuMoveCommand(CLI::App* sku, Session& session);

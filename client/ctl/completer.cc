@@ -44,7 +44,7 @@ const CLI::Option* ArgumentAt(const CLI::App* command, size_t place) {
 // What the help shows as the type of such an option, and what tells that it is one.
 constexpr std::pair<NameKind, absl::string_view> kTypes[] = {
     {NameKind::kSku, "SKU"},     {NameKind::kNode, "NODE"}, {NameKind::kNodeOrPool, "NODE|pool"},
-    {NameKind::kShard, "SHARD"}, {NameKind::kSink, "SINK"},
+    {NameKind::kShard, "SHARD"}, {NameKind::kSink, "SINK"}, {NameKind::kQueue, "QUEUE"},
 };
 
 std::optional<NameKind> KindOf(const CLI::Option& option) {

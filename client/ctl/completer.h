@@ -9,7 +9,7 @@
 namespace tranche::ctl {
 
 // What names of the cluster's own an argument or a flag takes. kNodeOrPool: a node's, or "pool".
-enum class NameKind { kSku, kNode, kNodeOrPool, kShard, kSink };
+enum class NameKind { kSku, kNode, kNodeOrPool, kShard, kSink, kQueue };
 
 // To be said where the option is added: its values are names of this kind, which can be completed. The help shows
 // the kind as its type.

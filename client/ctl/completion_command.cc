@@ -93,14 +93,21 @@ std::vector<std::string> NamesAt(Session& session, NameKind kind, const std::str
       for (const auto& sink : sinks->sinks()) names.push_back(sink.name());
       return names;
     }
+    case NameKind::kQueue: {
+      const auto queues = session.Admin(&AdminService::Stub::ListClaimQueues, tranche::v1::ListClaimQueuesRequest());
+      if (!queues.ok()) return names;
+      for (const auto& queue : queues->queues()) names.push_back(queue.queue());
+      return names;
+    }
   }
   return names;
 }
 
 void AddScript(CLI::App* completion, Session& session, const char* shell, const char* script, const char* how) {
   CLI::App* command = completion->add_subcommand(shell, std::string("The script for ") + shell);
-  command->footer(std::string("Commands, flags, their words, and the cluster's SKUs, nodes, shards and sinks.\n") +
-                  "Example:\n  " + how);
+  command->footer(
+      std::string("Commands, flags, their words, and the cluster's SKUs, nodes, shards, sinks and queues.\n") +
+      "Example:\n  " + how);
   command->callback([&session, script] { session.out() << script; });
 }
 

@@ -28,6 +28,7 @@ constexpr char kFooter[] =
     "  tranchectl stock reduce tv 5 --yes --reason 'damaged in the warehouse'\n"
     "  tranchectl audit --sku tv              who changed what, and why\n"
     "  tranchectl outbox list                 messages that were given up; outbox retry, outbox discard\n"
+    "  tranchectl queue list                  claims that wait to be decided; queue dead: which could not be\n"
     "  tranchectl door set tv --limit user=5/1s --token --yes   who may try to buy; door test says why not\n"
     "  tranchectl draw create sneaker --winners 500 --seed-file sneaker.seed --yes   units for winners of a draw\n"
     "  tranchectl status                      what runs, what does not, what waits\n"
@@ -124,6 +125,7 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
   AddClusterCommands(app, session);
   AddAuditCommand(app, session);
   AddOutboxCommands(app, session);
+  AddQueueCommands(app, session);
   AddShardCommands(app, session);
   AddDoorCommands(app, session);
   AddDrawCommands(app, session);

@@ -31,6 +31,7 @@ struct SkuFlags {
   bool no_presplit = false;
   bool paused = false;
   std::string pause_reason;
+  std::string path = "direct";
 };
 
 absl::Status SetTime(const char* flag, const std::string& text,
@@ -55,6 +56,7 @@ absl::StatusOr<tranche::v1::Sku> ToSku(const SkuFlags& flags) {
   sku.set_shard(flags.shard);
   sku.set_paused(flags.paused);
   sku.set_pause_reason(flags.pause_reason);
+  sku.set_claim_path(ClaimPathNamed(flags.path));
   ASSIGN_OR_RETURN(const int64_t price, OfFlag("--price", ParsePriceMinor(flags.price, flags.currency)));
   sku.set_price_minor(price);
   ASSIGN_OR_RETURN(const int64_t hold_s, OfFlag("--hold", ParseWholeSeconds(flags.hold)));
@@ -155,6 +157,7 @@ void AddCreateSku(CLI::App* sku, Session& session) {
   command->add_flag("--no-presplit", flags->no_presplit,
                     "Keep the units in the pool until a node has buyers for them, instead of splitting them over all "
                     "nodes before the sale; for the long tail");
+  TakesOneOf(command->add_option("--path", flags->path, kPathHelp), {"direct", "queue", "auto"})->capture_default_str();
   command->add_flag("--paused", flags->paused, "Do not sell it yet: `tranchectl sku resume` begins the sale");
   command->add_option("--reason", flags->pause_reason, "With --paused: what buyers are told, at most 200 characters");
   command->footer(

@@ -30,6 +30,7 @@ struct UpdateFlags {
   std::string closes_at;
   bool presplit = false;
   bool no_presplit = false;
+  std::string path;
   int64_t expected_version = 0;
   bool yes = false;
 };
@@ -82,6 +83,7 @@ absl::StatusOr<UpdateSkuRequest> ToRequest(const UpdateFlags& flags, const std::
     RETURN_IF_ERROR(SetSeconds("--max-hold", flags.max_hold, request.mutable_max_hold()));
   }
   if (flags.presplit || flags.no_presplit) request.set_on_demand(flags.no_presplit);
+  request.set_claim_path(ClaimPathNamed(flags.path));
   RETURN_IF_ERROR(SetWindow(flags, request));
   return request;
 }
@@ -163,6 +165,7 @@ void AddUpdate(CLI::App* sku, Session& session) {
   CLI::Option* presplit = command->add_flag("--presplit", flags->presplit, "Split its units over all nodes");
   command->add_flag("--no-presplit", flags->no_presplit, "Keep units in the pool until a node has buyers for them")
       ->excludes(presplit);
+  TakesOneOf(command->add_option("--path", flags->path, kPathHelp), {"direct", "queue", "auto"});
   command
       ->add_option("--expect-version", flags->expected_version,
                    "Refuse unless the terms still have this version, as printed by the preview")
@@ -174,7 +177,8 @@ void AddUpdate(CLI::App* sku, Session& session) {
       "Examples:\n"
       "  tranchectl sku update tv --price 449.00                       shows what would change\n"
       "  tranchectl sku update tv --price 449.00 --yes --expect-version 3\n"
-      "  tranchectl sku update tv --closes-at 2026-11-28T00:00:00Z --per-user-limit 2 --yes");
+      "  tranchectl sku update tv --closes-at 2026-11-28T00:00:00Z --per-user-limit 2 --yes\n"
+      "  tranchectl sku update tv --path queue --yes                   see `tranchectl queue list`");
   command->callback([&session, flags, command] {
     Update(session, *flags, [command](const char* flag) { return command->count(flag) > 0; });
   });

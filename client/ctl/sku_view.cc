@@ -1,5 +1,6 @@
 #include "client/ctl/sku_view.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -60,8 +61,15 @@ std::vector<std::pair<std::string, std::string>> Terms(const tranche::v1::Sku& s
           {"extensions", Extensions(sku)},
           {"opens", TimeOrDash(sku.has_open_time(), sku.open_time())},
           {"closes", TimeOrDash(sku.has_close_time(), sku.close_time())},
-          {"quota", QuotaMode(sku)}};
+          {"quota", QuotaMode(sku)},
+          {"path", ClaimPathWord(sku.claim_path())}};
 }
+
+// Nodes of before tell none.
+bool IsDirect(const tranche::v1::Sku& sku) {
+  return sku.claim_path() == tranche::v1::CLAIM_PATH_DIRECT || sku.claim_path() == tranche::v1::CLAIM_PATH_UNSPECIFIED;
+}
+
 // "50", or "50 (7 overdue)": holds that should have expired. "" if they were not counted.
 std::string PendingWithOverdue(const tranche::v1::Sku& sku) {
   if (!sku.has_pending()) return "";
@@ -78,6 +86,36 @@ std::string ReservedChange(const tranche::v1::Sku& before, const tranche::v1::Sk
 
 std::string Confirmed(const tranche::v1::Sku& sku) { return sku.has_confirmed() ? absl::StrCat(sku.confirmed()) : ""; }
 
+std::vector<std::string> NarrowRow(const tranche::v1::Sku& sku) {
+  return {sku.sku_id(),
+          State(sku),
+          absl::StrCat(sku.stock()),
+          PendingWithOverdue(sku),
+          Confirmed(sku),
+          absl::StrCat(sku.unsold()),
+          FormatPrice(sku.price_minor(), sku.currency()),
+          sku.shard()};
+}
+
+std::vector<std::string> WideRow(const tranche::v1::Sku& sku) {
+  return {sku.sku_id(),
+          State(sku),
+          absl::StrCat(sku.stock()),
+          absl::StrCat(sku.reserved()),
+          PendingWithOverdue(sku),
+          Confirmed(sku),
+          absl::StrCat(sku.unsold()),
+          QuotaMode(sku),
+          FormatPrice(sku.price_minor(), sku.currency()),
+          absl::StrCat(sku.per_user_limit()),
+          FormatHold(absl::Seconds(sku.hold().seconds())),
+          Extensions(sku),
+          TimeOrDash(sku.has_open_time(), sku.open_time()),
+          TimeOrDash(sku.has_close_time(), sku.close_time()),
+          sku.shard(),
+          sku.title()};
+}
+
 // By an operator: sales go on meanwhile.
 bool IsChanged(const tranche::v1::Sku& before, const tranche::v1::Sku& after) {
   return before.state() != after.state() || before.stock() != after.stock() ||
@@ -86,24 +124,41 @@ bool IsChanged(const tranche::v1::Sku& before, const tranche::v1::Sku& after) {
 
 }  // namespace
 
-void PrintSkus(Session& session, const std::vector<tranche::v1::Sku>& skus) {
-  if (!session.wide()) {
-    Table table({"SKU", "STATE", "STOCK", "PENDING", "CONFIRMED", "UNSOLD", "PRICE", "SHARD"});
-    for (const tranche::v1::Sku& sku : skus) {
-      table.AddRow({sku.sku_id(), State(sku), absl::StrCat(sku.stock()), PendingWithOverdue(sku), Confirmed(sku),
-                    absl::StrCat(sku.unsold()), FormatPrice(sku.price_minor(), sku.currency()), sku.shard()});
-    }
-    return session.Print(table);
+std::string ClaimPathWord(tranche::v1::ClaimPath path) {
+  switch (path) {
+    case tranche::v1::CLAIM_PATH_UNSPECIFIED:
+    case tranche::v1::CLAIM_PATH_DIRECT:
+      return "direct";
+    case tranche::v1::CLAIM_PATH_QUEUE:
+      return "queue";
+    case tranche::v1::CLAIM_PATH_AUTO:
+      return "auto";
+    default:
+      return absl::StrCat("unknown (", static_cast<int>(path), ")");
   }
-  Table table({"SKU", "STATE", "STOCK", "RESERVED", "PENDING", "CONFIRMED", "UNSOLD", "QUOTA", "PRICE", "PER USER",
-               "HOLD", "EXTENSIONS", "OPENS", "CLOSES", "SHARD", "TITLE"});
+}
+
+tranche::v1::ClaimPath ClaimPathNamed(const std::string& word) {
+  if (word == "direct") return tranche::v1::CLAIM_PATH_DIRECT;
+  if (word == "queue") return tranche::v1::CLAIM_PATH_QUEUE;
+  if (word == "auto") return tranche::v1::CLAIM_PATH_AUTO;
+  return tranche::v1::CLAIM_PATH_UNSPECIFIED;
+}
+
+void PrintSkus(Session& session, const std::vector<tranche::v1::Sku>& skus) {
+  std::vector<std::string> columns = {"SKU", "STATE", "STOCK", "PENDING", "CONFIRMED", "UNSOLD", "PRICE", "SHARD"};
+  if (session.wide()) {
+    columns = {"SKU",   "STATE",    "STOCK", "RESERVED",   "PENDING", "CONFIRMED", "UNSOLD", "QUOTA",
+               "PRICE", "PER USER", "HOLD",  "EXTENSIONS", "OPENS",   "CLOSES",    "SHARD",  "TITLE"};
+  }
+  // Most sales have none that is queued.
+  const bool paths = !std::all_of(skus.begin(), skus.end(), IsDirect);
+  if (paths) columns.push_back("PATH");
+  Table table(columns);
   for (const tranche::v1::Sku& sku : skus) {
-    table.AddRow({sku.sku_id(), State(sku), absl::StrCat(sku.stock()), absl::StrCat(sku.reserved()),
-                  PendingWithOverdue(sku), Confirmed(sku), absl::StrCat(sku.unsold()), QuotaMode(sku),
-                  FormatPrice(sku.price_minor(), sku.currency()), absl::StrCat(sku.per_user_limit()),
-                  FormatHold(absl::Seconds(sku.hold().seconds())), Extensions(sku),
-                  TimeOrDash(sku.has_open_time(), sku.open_time()), TimeOrDash(sku.has_close_time(), sku.close_time()),
-                  sku.shard(), sku.title()});
+    std::vector<std::string> row = session.wide() ? WideRow(sku) : NarrowRow(sku);
+    if (paths) row.push_back(ClaimPathWord(sku.claim_path()));
+    table.AddRow(std::move(row));
   }
   session.Print(table);
 }
@@ -130,6 +185,7 @@ void PrintSku(Session& session, const tranche::v1::Sku& sku) {
   table.AddRow({"extensions", Extensions(sku)});
   table.AddRow({"opens", TimeOrDash(sku.has_open_time(), sku.open_time())});
   table.AddRow({"closes", TimeOrDash(sku.has_close_time(), sku.close_time())});
+  if (!IsDirect(sku)) table.AddRow({"path", ClaimPathWord(sku.claim_path())});
   table.AddRow({"shard", sku.shard()});
   table.AddRow({"terms version", absl::StrCat(sku.terms_version())});
   session.Print(table);

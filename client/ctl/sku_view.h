@@ -9,6 +9,16 @@
 
 namespace tranche::ctl {
 
+// "queue"; also of one that is newer than this program.
+std::string ClaimPathWord(tranche::v1::ClaimPath path);
+// The help of --path, which takes these words.
+inline constexpr char kPathHelp[] =
+    "How claims are decided. direct: each while its buyer waits; queue: each soon, for callers with accept_queued "
+    "only; "
+    "auto: as queue while the ledger is slow or away";
+// CLAIM_PATH_UNSPECIFIED if it is none of direct, queue and auto.
+tranche::v1::ClaimPath ClaimPathNamed(const std::string& word);
+
 void PrintSkus(Session& session, const std::vector<tranche::v1::Sku>& skus);
 void PrintSku(Session& session, const tranche::v1::Sku& sku);
 

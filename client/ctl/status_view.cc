@@ -136,6 +136,15 @@ void PrintSinkStates(Session& session, const GetStatusResponse& status) {
   session.Print(table);
 }
 
+void PrintQueueStates(Session& session, const GetStatusResponse& status) {
+  Table table({"CLAIM QUEUE", "SHARD", "READY", "CONSUMERS", "DEAD"});
+  for (const tranche::v1::ClaimQueueState& queue : status.claim_queues()) {
+    table.AddRow({queue.queue(), queue.shard(), absl::StrCat(queue.ready()),
+                  status.claim_queues_paused() ? "REST" : absl::StrCat(queue.consumers()), absl::StrCat(queue.dead())});
+  }
+  session.Print(table);
+}
+
 const char* SeverityText(const tranche::v1::Problem& problem) {
   switch (problem.severity()) {
     case tranche::v1::PROBLEM_SEVERITY_NOTICE:
@@ -207,6 +216,10 @@ void PrintStatus(Session& session, const GetStatusResponse& status, StatusForm f
   if (HasSinks(status)) {
     session.out() << "\n";
     PrintSinkStates(session, status);
+  }
+  if (!status.claim_queues().empty()) {
+    session.out() << "\n";
+    PrintQueueStates(session, status);
   }
   if (!status.busiest().empty()) {
     session.out() << "\n";

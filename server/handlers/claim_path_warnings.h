@@ -1,35 +1,21 @@
-// What an operator should know when a SKU's claims are to be queued and something is missing for that, in the words of
-// whoever types it.
+// What an operator should know when a SKU's claims are to be queued, in the words of whoever types it.
 #pragma once
 
-#include <string>
-#include <vector>
-
-#include "storage/ledger/front_ledger.h"
 #include "storage/ledger/sku_ledger.h"
 
 namespace tranche::server {
 
-// Thread-safe.
-class ClaimPathWarnings {
- public:
-  // `has_broker`: this node has one. `front`: home's, which has the keys that tickets are made with; outlives this.
-  ClaimPathWarnings(bool has_broker, storage::FrontLedger* front) : has_broker_(has_broker), front_(front) {}
+inline constexpr char kQueuesNothing[] =
+    "This node has no broker, so it queues nothing: buyers with the path queue are refused here with "
+    "QUEUE_UNAVAILABLE, "
+    "and claims with the path auto are always decided at once. Start each front node with --queue-broker, and "
+    "tranche-consumer beside them.";
 
-  // None for kDirect. Blocks.
-  std::vector<std::string> Of(storage::ClaimPath path) const;
-
- private:
-  const bool has_broker_;
-  storage::FrontLedger* const front_;
-};
-
-// Adds them to an answer. `warnings` may be null: then there are none.
+// Adds it to an answer. `has_broker`: this node has one. That there are keys for tickets needs no check: a ledger has
+// the front door's from the start.
 template <typename Response>
-void WarnOfClaimPath(const ClaimPathWarnings* warnings, storage::ClaimPath path, Response& response) {
-  if (warnings == nullptr) return;
-  const std::vector<std::string> texts = warnings->Of(path);
-  for (const std::string& text : texts) response.add_warnings(text);
+void WarnOfClaimPath(storage::ClaimPath path, bool has_broker, Response& response) {
+  if (path != storage::ClaimPath::kDirect && !has_broker) response.add_warnings(kQueuesNothing);
 }
 
 }  // namespace tranche::server

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "server/errors.h"
+#include "server/handlers/claim_path_warnings.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/outdated_view.h"
 #include "server/handlers/sku_handler.h"
@@ -107,7 +108,7 @@ absl::StatusOr<v1::UpdateSkuResponse> SkuChangeHandler::Update(const v1::UpdateS
       announced = AnnounceSku(*announcer_, *after);
     }
     auto response = Answer<v1::UpdateSkuResponse>(*before, *after, announced);
-    if (wanted.claim_path != before->claim_path) WarnOfClaimPath(path_warnings_, wanted.claim_path, response);
+    if (wanted.claim_path != before->claim_path) WarnOfClaimPath(wanted.claim_path, has_broker_, response);
     return response;
   }
   return TermsAreOthers(request.sku_id());

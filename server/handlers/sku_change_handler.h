@@ -7,7 +7,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "quota/coordination/announcer.h"
-#include "server/handlers/claim_path_warnings.h"
 #include "storage/clock.h"
 #include "storage/ledger/stock_ledger.h"
 #include "tranche/v1/admin_service.pb.h"
@@ -16,10 +15,10 @@ namespace tranche::server {
 
 class SkuChangeHandler {
  public:
-  // `clock` decides what state a SKU is in; `path_warnings` may be null, as in SkuHandler.
+  // `clock` decides what state a SKU is in. `has_broker`: this node can queue claims.
   SkuChangeHandler(storage::StockLedger* ledger, quota::Announcer* announcer, storage::Clock* clock,
-                   const ClaimPathWarnings* path_warnings = nullptr)
-      : ledger_(ledger), announcer_(announcer), clock_(clock), path_warnings_(path_warnings) {}
+                   bool has_broker = false)
+      : ledger_(ledger), announcer_(announcer), clock_(clock), has_broker_(has_broker) {}
 
   absl::StatusOr<v1::SetSkuPausedResponse> SetPaused(const v1::SetSkuPausedRequest& request,
                                                      const storage::Actor& actor);
@@ -36,7 +35,7 @@ class SkuChangeHandler {
   storage::StockLedger* const ledger_;
   quota::Announcer* const announcer_;
   storage::Clock* const clock_;
-  const ClaimPathWarnings* const path_warnings_;
+  const bool has_broker_;
 };
 
 }  // namespace tranche::server

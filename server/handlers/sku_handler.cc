@@ -5,6 +5,7 @@
 
 #include "glog/logging.h"
 #include "server/errors.h"
+#include "server/handlers/claim_path_warnings.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/sku_messages.h"
 #include "storage/base/status_macros.h"
@@ -24,7 +25,7 @@ absl::StatusOr<v1::CreateSkuResponse> SkuHandler::Create(const v1::CreateSkuRequ
   if (!created.ok()) return LedgerError(created.status(), wanted.sku_id, Repeatable::kYes);
   v1::CreateSkuResponse response;
   WarnIfNotAnnounced(AnnounceSku(*announcer_, *created), response);
-  WarnOfClaimPath(path_warnings_, created->claim_path, response);
+  WarnOfClaimPath(created->claim_path, has_broker_, response);
   *response.mutable_sku() = ToMessage(*created, clock_->Now());
   return response;
 }

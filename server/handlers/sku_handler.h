@@ -6,7 +6,6 @@
 
 #include "absl/status/statusor.h"
 #include "quota/coordination/announcer.h"
-#include "server/handlers/claim_path_warnings.h"
 #include "server/handlers/reserved_units.h"
 #include "storage/clock.h"
 #include "storage/ledger/sku_ledger.h"
@@ -22,15 +21,15 @@ inline constexpr char kNotAnnounced[] =
 
 class SkuHandler {
  public:
-  // `clock` decides what state a SKU is in. Without `count_holds`, it is not told how reserved units divide; without
-  // `path_warnings`, nobody is warned of what a claim path needs.
+  // `clock` decides what state a SKU is in. Without `count_holds`, it is not told how reserved units divide.
+  // `has_broker`: this node can queue claims.
   SkuHandler(storage::SkuLedger* ledger, quota::Announcer* announcer, storage::Clock* clock,
-             CountHoldsAt count_holds = nullptr, const ClaimPathWarnings* path_warnings = nullptr)
+             CountHoldsAt count_holds = nullptr, bool has_broker = false)
       : ledger_(ledger),
         announcer_(announcer),
         clock_(clock),
         count_holds_(std::move(count_holds)),
-        path_warnings_(path_warnings) {}
+        has_broker_(has_broker) {}
 
   absl::StatusOr<v1::CreateSkuResponse> Create(const v1::CreateSkuRequest& request, const storage::Actor& actor);
   absl::StatusOr<v1::ListSkusResponse> List(const v1::ListSkusRequest& request);
@@ -42,7 +41,7 @@ class SkuHandler {
   quota::Announcer* const announcer_;
   storage::Clock* const clock_;
   const CountHoldsAt count_holds_;
-  const ClaimPathWarnings* const path_warnings_;
+  const bool has_broker_;
 };
 
 // Announces the SKU as the ledger has it now. A failure is logged, and the balancer repairs it. It is no error, since

@@ -113,9 +113,8 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                              AccessLog* access_log, AccessControl* access)
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
-      path_warnings_(broker.exists(), ledger->shards().home().front),
-      skus_(&ledger->stock(), &announcer_, storage::Clock::Real(), HoldsOf(ledger), &path_warnings_),
-      sku_changes_(&ledger->stock(), &announcer_, storage::Clock::Real(), &path_warnings_),
+      skus_(&ledger->stock(), &announcer_, storage::Clock::Real(), HoldsOf(ledger), broker.exists()),
+      sku_changes_(&ledger->stock(), &announcer_, storage::Clock::Real(), broker.exists()),
       stock_(&ledger->stock(), &announcer_, storage::Clock::Real()),
       quota_(&ledger->stock(), &mover_, sessions, storage::Clock::Real()),
       nodes_(&ledger->stock(), sessions, storage::Clock::Real()),

@@ -13,7 +13,6 @@
 #include "server/handlers/access_entry_handler.h"
 #include "server/handlers/audit_handler.h"
 #include "server/handlers/audited_change_handler.h"
-#include "server/handlers/claim_path_warnings.h"
 #include "server/handlers/claim_queue_handler.h"
 #include "server/handlers/claim_queues.h"
 #include "server/handlers/cluster_handler.h"
@@ -78,7 +77,6 @@ class OperatorCalls {
 
   quota::Announcer announcer_;
   quota::QuotaMover mover_;
-  ClaimPathWarnings path_warnings_;
   SkuHandler skus_;
   SkuChangeHandler sku_changes_;
   StockHandler stock_;

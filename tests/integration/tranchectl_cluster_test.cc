@@ -384,9 +384,9 @@ TEST_F(TranchectlClusterTest, PausesChangesAndResumes) {
 TEST_F(TranchectlClusterTest, ChangesLimitWindowExtensionsAndPresplit) {
   CreateTv();
   EXPECT_THAT(Table({"sku", "update", "tv", "--per-user-limit", "3"}), ContainsRegex("per user +1 -> 3"));
-  const json updated =
-      Json({"sku", "update", "tv", "--per-user-limit", "3", "--opens-at", "2098-01-02T03:04:05Z", "--closes-at",
-            "2099-01-02T03:04:05Z", "--max-extensions", "4", "--max-hold", "2h", "--no-presplit", "--yes"})["after"];
+  const json updated = Json({"sku", "update", "tv", "--per-user-limit", "3", "--opens-at", "2098-01-02T03:04:05Z",
+                             "--closes-at", "2099-01-02T03:04:05Z", "--max-extensions", "4", "--max-hold", "2h",
+                             "--no-presplit", "--path", "auto", "--yes"})["after"];
   for (const json& sku : {updated, Json({"sku", "show", "tv"})}) {
     EXPECT_EQ(sku["per_user_limit"], 3);
     EXPECT_EQ(sku["open_time"], "2098-01-02T03:04:05Z");
@@ -394,6 +394,7 @@ TEST_F(TranchectlClusterTest, ChangesLimitWindowExtensionsAndPresplit) {
     EXPECT_EQ(sku["max_extensions"], 4);
     EXPECT_EQ(sku["max_hold"], "7200s");
     EXPECT_EQ(sku["on_demand"], true);
+    EXPECT_EQ(sku["claim_path"], "CLAIM_PATH_AUTO");
     EXPECT_EQ(sku["state"], "SKU_STATE_NOT_YET");
   }
   EXPECT_EQ(Run({"reservation", "create", "--user", "early", "tv"}), 2);

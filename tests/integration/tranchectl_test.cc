@@ -441,6 +441,20 @@ TEST_F(TranchectlTest, CreatesASkuFromHumanInput) {
   EXPECT_THAT(out_, HasSubstr("19.99 EUR"));
 }
 
+TEST_F(TranchectlTest, ASkuWhoseClaimsAreQueuedShowsIt) {
+  const std::vector<std::string> create = {"sku", "create", "tv", "--stock", "5", "--price", "1"};
+  ASSERT_EQ(Ctl(create), 0) << err_;
+  EXPECT_EQ(admin_.created.claim_path(), tranche::v1::CLAIM_PATH_DIRECT);
+  EXPECT_THAT(out_, Not(HasSubstr("path")));
+  std::vector<std::string> queued = create;
+  queued.insert(queued.end(), {"--path", "queue"});
+  ASSERT_EQ(Ctl(queued), 0) << err_;
+  EXPECT_EQ(admin_.created.claim_path(), tranche::v1::CLAIM_PATH_QUEUE);
+  EXPECT_THAT(out_, ::testing::ContainsRegex("path +queue"));
+  queued.back() = "broker";
+  EXPECT_EQ(Ctl(queued), 1);
+}
+
 TEST_F(TranchectlTest, ListReadsEveryPage) {
   ASSERT_EQ(Ctl({"sku", "list"}), 0);
   EXPECT_THAT(out_, HasSubstr("tv"));

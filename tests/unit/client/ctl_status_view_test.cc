@@ -60,6 +60,20 @@ TEST(StatusViewTest, TellsOfPausedSkus) {
   EXPECT_THAT(Printed(status), HasSubstr("2 SKUs on sale, 3 paused\n"));
 }
 
+TEST(StatusViewTest, TellsOfClaimQueuesWhereThereAreSome) {
+  tranche::v1::GetStatusResponse status = UsualState();
+  EXPECT_THAT(Printed(status), Not(HasSubstr("CLAIM QUEUE")));
+  tranche::v1::ClaimQueueState* queue = status.add_claim_queues();
+  queue->set_queue("tranche.claims.home.0");
+  queue->set_shard("home");
+  queue->set_ready(12);
+  queue->set_consumers(2);
+  queue->set_dead(1);
+  EXPECT_THAT(Printed(status), ContainsRegex("tranche.claims.home.0 +home +12 +2 +1"));
+  status.set_claim_queues_paused(true);
+  EXPECT_THAT(Printed(status), ContainsRegex("tranche.claims.home.0 +home +12 +REST +1"));
+}
+
 TEST(StatusViewTest, TellsWhoRuns) {
   const std::string shown = Printed(UsualState());
   EXPECT_THAT(shown, ::testing::StartsWith("healthy: 1 node, 1 balancer, 1 worker, 1 shard, 2 SKUs on sale\n"));
