@@ -25,8 +25,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-constexpr char kActor[] = "alice";
-constexpr char kQueue[] = "tranche.claims.home.0";
+constexpr char kOperatorName[] = "alice";
+constexpr char kHomeQueue[] = "tranche.claims.home.0";
 
 // Answers inline what it is told to.
 class RefusingBooks : public tranche::testing::StubBooks {
@@ -61,7 +61,7 @@ class RefusingBooks : public tranche::testing::StubBooks {
 class ClaimQueueHandlerTest : public ::testing::Test {
  protected:
   ClaimQueueHandlerTest() {
-    for (const char* queue : {kQueue, "tranche.claims.home.1"}) broker_.queues[queue];
+    for (const char* queue : {kHomeQueue, "tranche.claims.home.1"}) broker_.queues[queue];
   }
 
   static storage::Uuid Id(int number) {
@@ -82,7 +82,7 @@ class ClaimQueueHandlerTest : public ::testing::Test {
     return ToMessage(claim);
   }
   // A dead letter whose name is its first reservation.
-  void LetDie(int number, const std::string& body, const std::string& queue = kQueue) {
+  void LetDie(int number, const std::string& body, const std::string& queue = kHomeQueue) {
     broker_.queues[queue].dead.push_back({.queue = queue,
                                           .id = Id(number).ToString(),
                                           .body = body,
@@ -94,14 +94,14 @@ class ClaimQueueHandlerTest : public ::testing::Test {
   static v1::SettleDeadClaimsRequest Settle(v1::SettleDeadClaimsRequest::Action action,
                                             const std::vector<int>& numbers = {}, bool preview = false) {
     v1::SettleDeadClaimsRequest request;
-    request.set_queue(kQueue);
+    request.set_queue(kHomeQueue);
     request.set_action(action);
     request.set_preview(preview);
     for (const int number : numbers) request.add_message_ids(Id(number).ToString());
     return request;
   }
   absl::StatusOr<v1::SettleDeadClaimsResponse> Do(const v1::SettleDeadClaimsRequest& request) {
-    return handler_.Settle(request, {kActor, "a test"});
+    return handler_.Settle(request, {kOperatorName, "a test"});
   }
   std::vector<storage::AuditEntry> Log() { return *ledger_.ListAudit({}, 0, 100); }
   bool Paused() { return ledger_.ReadClusterSettings()->claims_paused; }
@@ -124,13 +124,13 @@ class ClaimQueueHandlerTest : public ::testing::Test {
 };
 
 TEST_F(ClaimQueueHandlerTest, ListsTheQueuesOfAllShards) {
-  broker_.queues[kQueue].ready = 7;
-  broker_.queues[kQueue].consumers = 2;
+  broker_.queues[kHomeQueue].ready = 7;
+  broker_.queues[kHomeQueue].consumers = 2;
   LetDie(1, "?");
   const auto list = handler_.List({});
   ASSERT_TRUE(list.ok()) << list.status();
   ASSERT_EQ(list->queues_size(), 2);
-  EXPECT_EQ(list->queues(0).queue(), kQueue);
+  EXPECT_EQ(list->queues(0).queue(), kHomeQueue);
   EXPECT_EQ(list->queues(0).shard(), "home");
   EXPECT_EQ(list->queues(0).ready(), 7);
   EXPECT_EQ(list->queues(0).consumers(), 2);
@@ -159,15 +159,15 @@ TEST_F(ClaimQueueHandlerTest, ASilentLedgerHidesNoQueue) {
 TEST_F(ClaimQueueHandlerTest, WithoutABrokerTheFlagIsNamed) {
   parts_.broker = {};
   ClaimQueueHandler handler(parts_);
-  for (const absl::Status& status :
-       {handler.List({}).status(), handler.ListDead({}).status(), handler.Settle(Settle(kRetry), kActor).status()}) {
+  for (const absl::Status& status : {handler.List({}).status(), handler.ListDead({}).status(),
+                                     handler.Settle(Settle(kRetry), kOperatorName).status()}) {
     EXPECT_EQ(ReasonOf(status), "QUEUE_UNAVAILABLE");
     EXPECT_THAT(std::string(status.message()), HasSubstr("--queue-broker"));
   }
   EXPECT_THAT(Log(), IsEmpty());
   v1::SetClaimQueuePausedRequest pause;
   pause.set_paused(true);
-  EXPECT_TRUE(handler.SetPaused(pause, kActor).ok()) << "consumers ask the ledger";
+  EXPECT_TRUE(handler.SetPaused(pause, kOperatorName).ok()) << "consumers ask the ledger";
   EXPECT_TRUE(Paused());
 }
 
@@ -184,10 +184,10 @@ TEST_F(ClaimQueueHandlerTest, APauseIsPreviewedAndAudited) {
   v1::SetClaimQueuePausedRequest request;
   request.set_paused(true);
   request.set_preview(true);
-  EXPECT_TRUE(handler_.SetPaused(request, kActor)->changed());
+  EXPECT_TRUE(handler_.SetPaused(request, kOperatorName)->changed());
   EXPECT_FALSE(Paused());
   request.set_preview(false);
-  EXPECT_TRUE(handler_.SetPaused(request, kActor)->changed());
+  EXPECT_TRUE(handler_.SetPaused(request, kOperatorName)->changed());
   EXPECT_TRUE(Paused());
   EXPECT_TRUE(handler_.List({})->paused());
   EXPECT_FALSE(handler_.SetPaused(request, "bob")->changed());
@@ -230,16 +230,16 @@ TEST_F(ClaimQueueHandlerTest, DeadClaimsAreListedOfOneQueueOrOfAll) {
 
 // What others wrote is input.
 TEST_F(ClaimQueueHandlerTest, ADeadLetterMayHoldAnything) {
-  broker_.queues[kQueue].dead.push_back({.queue = "else",
-                                         .id = "\xff\n",
-                                         .body = std::string(300, '\xff'),
-                                         .reason = "\x01",
-                                         .died_at = absl::InfiniteFuture(),
-                                         .deliveries = -1});
+  broker_.queues[kHomeQueue].dead.push_back({.queue = "else",
+                                             .id = "\xff\n",
+                                             .body = std::string(300, '\xff'),
+                                             .reason = "\x01",
+                                             .died_at = absl::InfiniteFuture(),
+                                             .deliveries = -1});
   const auto list = handler_.ListDead({});
   ASSERT_TRUE(list.ok()) << list.status();
   ASSERT_EQ(list->claims_size(), 1);
-  EXPECT_EQ(list->claims(0).queue(), kQueue);
+  EXPECT_EQ(list->claims(0).queue(), kHomeQueue);
   EXPECT_EQ(list->claims(0).message_id(), "(unreadable)");
   EXPECT_EQ(list->claims(0).reason(), "(unreadable)");
   EXPECT_FALSE(list->claims(0).has_dead_time());
@@ -272,7 +272,7 @@ TEST_F(ClaimQueueHandlerTest, APreviewChangesNothing) {
   EXPECT_EQ(one->settled(), 1);
   EXPECT_EQ(one->claims(0).message_id(), Id(3).ToString());
   EXPECT_EQ(one->warnings_size(), 0);
-  EXPECT_THAT(broker_.queues[kQueue].dead, SizeIs(3));
+  EXPECT_THAT(broker_.queues[kHomeQueue].dead, SizeIs(3));
   EXPECT_THAT(books_.refused, IsEmpty());
   EXPECT_THAT(Log(), IsEmpty());
 }
@@ -284,17 +284,17 @@ TEST_F(ClaimQueueHandlerTest, ARetryIsConfirmedBeforeItLeavesTheDeadLetters) {
   ASSERT_TRUE(retried.ok()) << retried.status();
   EXPECT_EQ(retried->settled(), 1);
   ASSERT_THAT(broker_.published, SizeIs(1));
-  EXPECT_EQ(broker_.published[0].queue, kQueue);
+  EXPECT_EQ(broker_.published[0].queue, kHomeQueue);
   EXPECT_EQ(broker_.published[0].id, Id(2).ToString());
   EXPECT_EQ(broker_.published[0].body, Body(2));
-  EXPECT_THAT(broker_.queues[kQueue].dead, SizeIs(1));
+  EXPECT_THAT(broker_.queues[kHomeQueue].dead, SizeIs(1));
 
   for (const auto& [error, reason] : {std::pair(absl::UnavailableError("alarm"), "QUEUE_UNAVAILABLE"),
                                       std::pair(absl::ResourceExhaustedError("full"), "QUEUE_FULL"),
                                       std::pair(storage::UnknownCommitError("no confirm"), "COMMIT_UNKNOWN")}) {
     broker_.publish_error = error;
     EXPECT_EQ(ReasonOf(Do(Settle(kRetry)).status()), reason);
-    EXPECT_THAT(broker_.queues[kQueue].dead, SizeIs(1)) << reason;
+    EXPECT_THAT(broker_.queues[kHomeQueue].dead, SizeIs(1)) << reason;
   }
 }
 
@@ -318,7 +318,7 @@ TEST_F(ClaimQueueHandlerTest, ADiscardedClaimIsRefusedForGood) {
   const auto discarded = Do(Settle(kDiscard));
   ASSERT_TRUE(discarded.ok()) << discarded.status();
   EXPECT_EQ(discarded->settled(), 4) << "of the unreadable one, and of one without a SKU, nothing can be said";
-  EXPECT_THAT(broker_.queues[kQueue].dead, IsEmpty());
+  EXPECT_THAT(broker_.queues[kHomeQueue].dead, IsEmpty());
   std::vector<std::string> refused;
   for (const auto& [shard, refusal] : books_.refused) {
     refused.push_back(shard + " " + refusal.claim.reservation_id.ToString().substr(33));
@@ -336,7 +336,7 @@ TEST_F(ClaimQueueHandlerTest, WhatTheLedgerDoesNotDecideStaysDead) {
   EXPECT_EQ(ReasonOf(Do(Settle(kDiscard)).status()), "SKU_MOVING");
   books_.error = absl::UnavailableError("down");
   EXPECT_EQ(ReasonOf(Do(Settle(kDiscard)).status()), "LEDGER_UNAVAILABLE");
-  EXPECT_THAT(broker_.queues[kQueue].dead, SizeIs(1));
+  EXPECT_THAT(broker_.queues[kHomeQueue].dead, SizeIs(1));
   books_.error = absl::OkStatus();
   for (const auto outcome : {storage::RefuseOutcome::kSold, storage::RefuseOutcome::kReplayed,
                              storage::RefuseOutcome::kConflict, storage::RefuseOutcome::kSkuNotFound}) {
@@ -372,7 +372,7 @@ TEST_F(ClaimQueueHandlerTest, ACallEndsInTimeAndLeavesTheRest) {
   EXPECT_EQ(retried->settled(), 1);
   ASSERT_EQ(retried->warnings_size(), 1);
   EXPECT_THAT(retried->warnings(0), HasSubstr("1 stay dead letters"));
-  EXPECT_THAT(broker_.queues[kQueue].dead, SizeIs(1));
+  EXPECT_THAT(broker_.queues[kHomeQueue].dead, SizeIs(1));
 }
 
 TEST_F(ClaimQueueHandlerTest, EachSettlingIsInTheAuditLog) {
@@ -380,9 +380,9 @@ TEST_F(ClaimQueueHandlerTest, EachSettlingIsInTheAuditLog) {
   ASSERT_TRUE(Do(Settle(kRetry, {1})).ok());
   ASSERT_THAT(Log(), SizeIs(1));
   EXPECT_EQ(Log().front().action, "retry_dead_claims");
-  EXPECT_EQ(Log().front().actor, kActor);
+  EXPECT_EQ(Log().front().actor, kOperatorName);
   EXPECT_EQ(Log().front().reason, "a test");
-  EXPECT_THAT(Log().front().after, HasSubstr(kQueue));
+  EXPECT_THAT(Log().front().after, HasSubstr(kHomeQueue));
   EXPECT_THAT(Log().front().after, HasSubstr(Id(1).ToString()));
   EXPECT_THAT(Log().front().after, HasSubstr(R"("outcome":"DONE")"));
   LetDie(2, Body(2));
