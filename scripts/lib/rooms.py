@@ -34,11 +34,23 @@ ROOMS = {
         "metrics": ("process",),
         "access": ("(root)",),
         "admission": ("(root)",),  # who may try to buy: knows no call, and nothing of the node
+        "queue": ("(root)", "process", "admission"),  # claims in a broker; tickets have the front door's keys
         "outbound": ("(root)", "process", "admission"),  # calls to servers of others
         "rpc": ("(root)", "process", "metrics", "access"),
-        "handlers": ("(root)", "process", "access", "admission", "rpc"),
+        "handlers": ("(root)", "process", "access", "admission", "queue", "rpc"),
         "services": ("(root)", "admission", "rpc", "handlers"),
-        "node": ("(root)", "process", "metrics", "access", "admission", "outbound", "rpc", "handlers", "services"),
+        "node": (
+            "(root)",
+            "process",
+            "metrics",
+            "access",
+            "admission",
+            "queue",
+            "outbound",
+            "rpc",
+            "handlers",
+            "services",
+        ),
         # It hashes and ranks draws, and a broker may be a sink.
         "worker": ("(root)", "process", "metrics", "admission", "outbound", "queue"),
         "balancer": ("process", "metrics", "admission"),  # it paces waiting rooms
