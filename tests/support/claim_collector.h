@@ -1,6 +1,7 @@
 // A receiver of queued claims that only remembers, and a publish that waits.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -36,6 +37,16 @@ class ClaimCollector : public server::ClaimSource::Receiver {
     absl::MutexLock lock(&mutex_);
     const auto enough = [this, count]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return deliveries_.size() >= count; };
     mutex_.AwaitWithTimeout(absl::Condition(&enough), kClaimPatience);
+    return deliveries_;
+  }
+  // The same, when one of them has this id.
+  std::vector<server::ClaimDelivery> WaitForId(const std::string& id) {
+    absl::MutexLock lock(&mutex_);
+    const auto there = [this, &id]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return std::any_of(deliveries_.begin(), deliveries_.end(),
+                         [&id](const server::ClaimDelivery& delivery) { return delivery.id == id; });
+    };
+    mutex_.AwaitWithTimeout(absl::Condition(&there), kClaimPatience);
     return deliveries_;
   }
   bool WaitForLoss(const std::string& queue) {
