@@ -162,7 +162,7 @@ void AmqpPublisher::SettleOne(Entry& entry, const AmqpEvent& event, Answers& ans
     status = absl::ResourceExhaustedError(
         absl::StrCat("the broker does not take it: ", entry.message.routing_key, " is full, or has no leader"));
   } else if (entry.returned) {
-    status = absl::UnavailableError(absl::StrCat("no queue takes messages for ", entry.message.routing_key));
+    status = absl::NotFoundError(absl::StrCat("no queue takes messages for ", entry.message.routing_key));
   }
   answers.emplace_back(std::move(entry.done), std::move(status));
 }

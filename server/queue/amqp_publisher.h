@@ -31,8 +31,9 @@ struct AmqpPublisherLimits {
 // Messages are sent in the order in which they come. Thread-safe.
 class AmqpPublisher : private AmqpSession::User {
  public:
-  // OK: confirmed. kUnavailable: the broker does not have it: no connection, an alarm, no queue takes it, or it was not
-  // sent before the deadline. kResourceExhausted: nor does it; a queue is full, or the limits are reached.
+  // OK: confirmed. kUnavailable: the broker does not have it: no connection, an alarm, or it was not sent before the
+  // deadline. kNotFound: nor does it; no queue takes it. kResourceExhausted: nor does it; a queue is full, or the limits
+  // are reached.
   // storage::IsUnknownCommit: it was sent, and no confirm came.
   using Done = absl::AnyInvocable<void(absl::Status)>;
 

@@ -64,7 +64,10 @@ void RabbitClaimPublisher::Publish(const std::string& queue, std::string id, std
        .message_id = std::move(id),
        .content_type = "application/x-protobuf",
        .body = std::move(body)},
-      deadline, std::move(done));
+      deadline, [done = std::move(done)](absl::Status status) mutable {
+        // A queue that is missing is made by consumers and nodes: for the caller it is away.
+        done(absl::IsNotFound(status) ? absl::UnavailableError(status.message()) : std::move(status));
+      });
 }
 
 bool RabbitClaimPublisher::Up() const {
