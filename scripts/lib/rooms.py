@@ -51,10 +51,11 @@ ROOMS = {
             "handlers",
             "services",
         ),
+        "consumer": ("(root)", "process", "metrics", "queue", "rpc", "node"),  # a front node without buyers
         # It hashes and ranks draws, and a broker may be a sink.
         "worker": ("(root)", "process", "metrics", "admission", "outbound", "queue"),
         "balancer": ("process", "metrics", "admission"),  # it paces waiting rooms
-        "(main)": ("process", "metrics", "node", "balancer", "worker"),
+        "(main)": ("process", "metrics", "node", "balancer", "consumer", "worker"),
     },
     "client": {
         "include": (),

@@ -1,7 +1,6 @@
 #include "server/handlers/field_checks.h"
 
 #include <algorithm>
-#include <array>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -17,25 +16,7 @@ namespace {
 // Put in front of every key, so that an arbitrary base64 text is not taken for a token.
 constexpr char kTokenPrefix[] = "t1:";
 
-constexpr std::array<bool, 256> SkuIdCharacters() {
-  std::array<bool, 256> allowed{};
-  for (int c = '0'; c <= '9'; ++c) allowed[c] = true;
-  for (int c = 'A'; c <= 'Z'; ++c) allowed[c] = true;
-  for (int c = 'a'; c <= 'z'; ++c) allowed[c] = true;
-  allowed['.'] = allowed['_'] = allowed['-'] = true;
-  return allowed;
-}
-constexpr std::array<bool, 256> kSkuIdCharacters = SkuIdCharacters();
-
 }  // namespace
-
-bool IsSkuId(absl::string_view text) {
-  // "." and ".." are not valid names of znodes.
-  return !text.empty() && text.size() <= 64 && text != "." && text != ".." &&
-         std::all_of(text.begin(), text.end(), [](char c) { return kSkuIdCharacters[static_cast<uint8_t>(c)]; });
-}
-
-bool IsUserId(absl::string_view text) { return !text.empty() && text.size() <= 128 && IsPlainUtf8(text); }
 
 bool IsCurrency(absl::string_view text) {
   return text.size() == 3 && std::all_of(text.begin(), text.end(), [](char c) { return absl::ascii_isupper(c); });

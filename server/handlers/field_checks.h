@@ -8,16 +8,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "server/id_format.h"
 #include "server/plain_utf8.h"
 
 namespace tranche::server {
 
 inline constexpr int64_t kMaxStock = 1'000'000'000;
-
-// 1 to 64 characters of [A-Za-z0-9._-].
-bool IsSkuId(absl::string_view text);
-// 1 to 128 bytes of UTF-8 without control characters.
-bool IsUserId(absl::string_view text);
 
 // Three capital letters, as ISO 4217 has them.
 bool IsCurrency(absl::string_view text);

@@ -19,7 +19,7 @@
 #include "server/rpc/caller_credentials.h"
 #include "server/rpc/grpc_status.h"
 #include "server/rpc/peer_address.h"
-#include "server/rpc/trace_parent.h"
+#include "server/trace_parent.h"
 #include "storage/base/access_policy.h"
 #include "storage/base/log_event.h"
 
