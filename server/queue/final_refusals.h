@@ -1,0 +1,45 @@
+// Which refusals of a queued claim are its decision, and which ones time may mend. Pure.
+#pragma once
+
+#include "storage/ledger/refusal.h"
+
+namespace tranche::server {
+
+enum class RefusalMeans {
+  kDecided,    // the ledger is told, and who asks later
+  kNoRow,      // for good, but the ledger can keep no row of it: the id is another claim's, or there is no such SKU
+  kLedgerOut,  // the ledger does not answer, to anybody
+  kMayExist,   // it may have been sold: the next try looks
+  kInternal,   // a fault: it may be this claim's own
+  kTryAgain,   // whatever else; so what this version does not know is never taken for a decision
+};
+
+inline RefusalMeans MeaningOf(storage::Refusal refusal) {
+  using storage::Refusal;
+  switch (refusal) {
+    case Refusal::kSoldOut:
+    case Refusal::kInsufficientUnits:
+    case Refusal::kUserLimitReached:
+    case Refusal::kQuantityAboveUserLimit:
+    case Refusal::kSaleNotOpen:
+    case Refusal::kSaleClosed:
+    case Refusal::kSalePaused:
+    case Refusal::kCartSpansShards:
+    case Refusal::kDenied:
+    case Refusal::kDrawDecides:
+      return RefusalMeans::kDecided;
+    case Refusal::kSkuNotFound:
+    case Refusal::kReservationIdReused:
+      return RefusalMeans::kNoRow;
+    case Refusal::kLedgerUnavailable:
+      return RefusalMeans::kLedgerOut;
+    case Refusal::kCommitUnknown:
+      return RefusalMeans::kMayExist;
+    case Refusal::kInternal:
+      return RefusalMeans::kInternal;
+    default:
+      return RefusalMeans::kTryAgain;
+  }
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,57 @@
+#include "server/queue/held_claims.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace tranche::server {
+namespace {
+
+// Neither id has such a byte.
+constexpr char kBetweenIds[] = "\n";
+
+std::string TurnOf(const storage::ReservationClaim& line) {
+  return absl::StrCat(line.user_id, kBetweenIds, line.sku_id);
+}
+
+}  // namespace
+
+HeldClaim& HeldClaims::Add(HeldClaim held) {
+  held.number = next_number_++;
+  for (const storage::ReservationClaim& line : held.claim.lines) turns_[TurnOf(line)].insert(held.number);
+  const uint64_t number = held.number;
+  return all_.emplace(number, std::move(held)).first->second;
+}
+
+HeldClaim* HeldClaims::Find(uint64_t number) {
+  const auto found = all_.find(number);
+  return found == all_.end() ? nullptr : &found->second;
+}
+
+bool HeldClaims::HasTurn(const HeldClaim& held) const {
+  return std::all_of(held.claim.lines.begin(), held.claim.lines.end(), [&](const storage::ReservationClaim& line) {
+    const auto turns = turns_.find(TurnOf(line));
+    return turns == turns_.end() || *turns->second.begin() == held.number;
+  });
+}
+
+std::vector<uint64_t> HeldClaims::Remove(uint64_t number) {
+  std::vector<uint64_t> next;
+  const auto found = all_.find(number);
+  if (found == all_.end()) return next;
+  for (const storage::ReservationClaim& line : found->second.claim.lines) {
+    const auto turns = turns_.find(TurnOf(line));
+    // A cart may have several lines of one SKU.
+    if (turns == turns_.end() || turns->second.erase(number) == 0) continue;
+    if (turns->second.empty()) {
+      turns_.erase(turns);
+    } else {
+      next.push_back(*turns->second.begin());
+    }
+  }
+  all_.erase(found);
+  return next;
+}
+
+}  // namespace tranche::server

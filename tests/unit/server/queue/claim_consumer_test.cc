@@ -1,0 +1,282 @@
+// What becomes of a queued claim, and when its message is settled.
+#include "server/queue/claim_consumer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "tests/unit/server/queue/consumer_fixture.h"
+
+namespace tranche::server {
+namespace {
+
+using storage::Refusal;
+using storage::RefuseOutcome;
+using ::testing::ElementsAre;
+using ::testing::Pair;
+using ::testing::UnorderedElementsAre;
+
+TEST_F(ConsumerTest, ASoldClaimIsDone) {
+  const uint64_t tag = Deliver("ann");
+  EXPECT_EQ(source_.Of(tag), std::nullopt) << "before the decision is in the ledger";
+  ASSERT_EQ(tries_.size(), 1u);
+  EXPECT_EQ(tries_[0].deadline, clock_.Now() + kTryQueuedClaim);
+  EXPECT_FALSE(tries_[0].may_exist);
+  Sell();
+  EXPECT_EQ(source_.Of(tag), Settlement::kDone);
+  EXPECT_EQ(consumer_.held(), 0u);
+  EXPECT_THAT(Outcomes(), ElementsAre(Pair("sold", 1)));
+}
+
+TEST_F(ConsumerTest, AClaimThatWasDeliveredBeforeMayExist) {
+  Deliver("ann", "tv", /*deliveries=*/1);
+  ASSERT_EQ(tries_.size(), 1u);
+  EXPECT_TRUE(tries_[0].may_exist);
+  Take().done(quota::Sold{.reservation = {}, .replayed = true});
+  EXPECT_THAT(Outcomes(), ElementsAre(Pair("replayed", 1)));
+}
+
+TEST_F(ConsumerTest, WhatCannotBeReadIsDead) {
+  const uint64_t tag = DeliverText("\xff\xff");
+  EXPECT_EQ(source_.Of(tag), Settlement::kDead);
+  EXPECT_TRUE(tries_.empty());
+  EXPECT_THAT(Outcomes(), ElementsAre(Pair("dead", 1)));
+}
+
+TEST_F(ConsumerTest, ARefusalForGoodIsNotedAndThenDone) {
+  for (const Refusal refusal :
+       {Refusal::kSoldOut, Refusal::kInsufficientUnits, Refusal::kUserLimitReached, Refusal::kQuantityAboveUserLimit,
+        Refusal::kSaleNotOpen, Refusal::kSaleClosed, Refusal::kSalePaused, Refusal::kDrawDecides}) {
+    const uint64_t tag = Deliver("ann");
+    Refuse(refusal);
+    EXPECT_EQ(source_.Of(tag), std::nullopt) << "the ledger does not know it yet";
+    ASSERT_EQ(books_.calls.size(), 1u);
+    EXPECT_EQ(books_.calls[0].shard, "home");
+    EXPECT_EQ(books_.calls[0].batch.at(0).refusal, refusal);
+    EXPECT_EQ(books_.calls[0].batch.at(0).claim.user_id, "ann");
+    books_.Answer(RefuseOutcome::kRefused);
+    EXPECT_EQ(source_.Of(tag), Settlement::kDone);
+  }
+  EXPECT_EQ(Outcomes()["SOLD_OUT"], 1);
+  EXPECT_EQ(Outcomes().size(), 8u);
+}
+
+TEST_F(ConsumerTest, OneThatTurnsOutToBeSoldIsDone) {
+  const uint64_t tag = Deliver("ann");
+  Refuse(Refusal::kSoldOut);
+  books_.Answer(RefuseOutcome::kSold);
+  EXPECT_EQ(source_.Of(tag), Settlement::kDone);
+  EXPECT_THAT(Outcomes(), ElementsAre(Pair("replayed", 1)));
+}
+
+TEST_F(ConsumerTest, WhatTheLedgerCanKeepNoRowOfIsDone) {
+  for (const Refusal refusal : {Refusal::kReservationIdReused, Refusal::kSkuNotFound}) {
+    const uint64_t tag = Deliver("ann");
+    Refuse(refusal);
+    EXPECT_EQ(source_.Of(tag), Settlement::kDone);
+  }
+  EXPECT_TRUE(books_.calls.empty());
+  EXPECT_THAT(Outcomes(), UnorderedElementsAre(Pair("RESERVATION_ID_REUSED", 1), Pair("SKU_NOT_FOUND", 1)));
+}
+
+TEST_F(ConsumerTest, AClaimAfterItsDeadlineIsRefusedUntried) {
+  claims_last_ = absl::Seconds(-1);
+  const uint64_t tag = Deliver("ann");
+  EXPECT_TRUE(tries_.empty());
+  ASSERT_EQ(books_.calls.size(), 1u);
+  EXPECT_EQ(books_.calls[0].batch.at(0).refusal, Refusal::kDeadlinePassed);
+  books_.Answer(RefuseOutcome::kRefused);
+  EXPECT_EQ(source_.Of(tag), Settlement::kDone);
+}
+
+TEST_F(ConsumerTest, NoTryLastsLongerThanItsClaim) {
+  claims_last_ = absl::Seconds(1);
+  Deliver("ann");
+  ASSERT_EQ(tries_.size(), 1u);
+  EXPECT_EQ(tries_[0].deadline, clock_.Now() + absl::Seconds(1));
+}
+
+TEST_F(ConsumerTest, WhatTimeMendsIsTriedAgainInItsPlace) {
+  for (const Refusal refusal :
+       {Refusal::kExhaustedHere, Refusal::kOverloaded, Refusal::kSkuMoving, Refusal::kServiceLimited,
+        Refusal::kDraining, Refusal::kDeadlinePassed, Refusal::kQueueUnavailable, Refusal::kRateLimited}) {
+    const uint64_t tag = Deliver("ann");
+    Refuse(refusal);
+    EXPECT_TRUE(tries_.empty()) << "not at once";
+    EXPECT_EQ(source_.Of(tag), std::nullopt);
+    Wait();
+    Sell();
+    EXPECT_EQ(source_.Of(tag), Settlement::kDone);
+  }
+  EXPECT_TRUE(books_.calls.empty());
+  EXPECT_EQ(consumer_.counts().retried.value(), 8);
+}
+
+TEST_F(ConsumerTest, PausesGrowAndAreBounded) {
+  Deliver("ann");
+  absl::Duration last;
+  for (int i = 0; i < 10; ++i) {
+    Refuse(Refusal::kExhaustedHere);
+    last = absl::ZeroDuration();
+    while (tries_.empty() && last < absl::Seconds(5)) {
+      Wait(absl::Milliseconds(5));
+      last += absl::Milliseconds(5);
+    }
+    if (i == 0) {
+      EXPECT_LE(last, kShortestPause);
+    }
+  }
+  EXPECT_GE(last, kLongestPause / 2);
+  EXPECT_LE(last, kLongestPause + absl::Milliseconds(5));
+}
+
+TEST_F(ConsumerTest, AfterALostAnswerTheNextTryLooks) {
+  Deliver("ann");
+  Refuse(Refusal::kCommitUnknown);
+  Wait();
+  ASSERT_EQ(tries_.size(), 1u);
+  EXPECT_TRUE(tries_[0].may_exist);
+}
+
+TEST_F(ConsumerTest, AClaimThatMeetsFaultsOnlyGoesBack) {
+  const uint64_t tag = Deliver("ann");
+  for (int i = 0; i < kMostInternalErrors; ++i) {
+    EXPECT_EQ(source_.Of(tag), std::nullopt) << i;
+    Refuse(Refusal::kInternal);
+    Wait();
+  }
+  EXPECT_EQ(source_.Of(tag), Settlement::kRequeue);
+  EXPECT_THAT(Outcomes(), ElementsAre(Pair("requeued", 1)));
+}
+
+TEST_F(ConsumerTest, WhatIsHeldForLongGoesBackBeforeTheBrokerMinds) {
+  claims_last_ = absl::Hours(1);
+  const uint64_t tag = Deliver("ann");
+  Refuse(Refusal::kExhaustedHere);
+  Wait(kHoldDelivery - absl::Seconds(1));
+  EXPECT_EQ(source_.Of(tag), std::nullopt);
+  Refuse(Refusal::kExhaustedHere);
+  Wait(absl::Seconds(1));
+  EXPECT_EQ(source_.Of(tag), Settlement::kRequeue);
+}
+
+TEST_F(ConsumerTest, ABuyersOwnClaimsComeOneAfterTheOther) {
+  const uint64_t first = Deliver("ann");
+  const uint64_t second = Deliver("ann");
+  Deliver("ann", "radio");
+  Deliver("bob");
+  EXPECT_EQ(tries_.size(), 3u) << "another SKU and another buyer wait for nobody";
+  Refuse(Refusal::kExhaustedHere);
+  EXPECT_EQ(tries_.size(), 2u) << "the second one does not overtake the first";
+  tries_.clear();
+  Wait();
+  Sell();
+  EXPECT_EQ(source_.Of(first), Settlement::kDone);
+  ASSERT_EQ(tries_.size(), 1u);
+  Sell();
+  EXPECT_EQ(source_.Of(second), Settlement::kDone);
+}
+
+TEST_F(ConsumerTest, ARefusedOneIsNotedBeforeTheBuyersNext) {
+  Deliver("ann");
+  Deliver("ann");
+  Refuse(Refusal::kSoldOut);
+  EXPECT_TRUE(tries_.empty());
+  books_.Answer(RefuseOutcome::kRefused);
+  EXPECT_EQ(tries_.size(), 1u);
+}
+
+TEST_F(ConsumerTest, ACartTakesTurnsWithClaimsForEachOfItsSkus) {
+  Deliver("ann", "radio");
+  const uint64_t cart = DeliverLines({Line("ann", "tv"), Line("ann", "radio"), Line("ann", "tv")}, /*cart=*/true);
+  Deliver("ann", "tv");
+  ASSERT_EQ(tries_.size(), 1u);
+  Sell();
+  ASSERT_EQ(tries_.size(), 1u);
+  EXPECT_EQ(tries_[0].lines.size(), 3u);
+  Sell();
+  EXPECT_EQ(source_.Of(cart), Settlement::kDone);
+  EXPECT_EQ(tries_.size(), 1u) << "the last one's turn";
+}
+
+TEST_F(ConsumerTest, AllLinesOfACartAreNoted) {
+  const uint64_t tag = DeliverLines({Line("ann", "tv"), Line("ann", "radio")}, /*cart=*/true);
+  Refuse(Refusal::kReservationIdReused);
+  ASSERT_EQ(books_.calls.size(), 1u);
+  EXPECT_EQ(books_.calls[0].batch.size(), 2u);
+  books_.Answer(RefuseOutcome::kConflict);
+  EXPECT_EQ(source_.Of(tag), Settlement::kDone);
+}
+
+TEST_F(ConsumerTest, WhatIsLostIsForgotten) {
+  const uint64_t lost = Deliver("ann");
+  const uint64_t refused = Deliver("bob");
+  const uint64_t other = Deliver("cid", "tv", 0, "tranche.claims.home.1");
+  Try late = Take();
+  Refuse(Refusal::kSoldOut);
+  consumer_.OnLost("tranche.claims.home.0");
+  EXPECT_EQ(consumer_.held(), 1u);
+  EXPECT_EQ(Outcomes()["lost"], 2);
+  late.done(quota::Sold{});
+  books_.Answer(RefuseOutcome::kRefused);
+  EXPECT_EQ(source_.Of(lost), std::nullopt) << "its tag may be another's by now";
+  EXPECT_EQ(source_.Of(refused), std::nullopt);
+  Sell();
+  EXPECT_EQ(source_.Of(other), Settlement::kDone);
+}
+
+TEST_F(ConsumerTest, ADrainDecidesWhatIsUnderWayAndGivesTheRestBack) {
+  const uint64_t under_way = Deliver("ann");
+  const uint64_t waits = Deliver("bob");
+  Try one = Take();
+  Refuse(Refusal::kExhaustedHere);
+  std::thread drain([this] { consumer_.Drain(absl::InfiniteDuration()); });
+  // It goes back at once; the other one is waited for.
+  while (consumer_.held() > 1) std::this_thread::yield();
+  one.done(quota::Sold{});
+  drain.join();
+  EXPECT_TRUE(source_.paused);
+  EXPECT_EQ(source_.Of(under_way), Settlement::kDone);
+  EXPECT_EQ(source_.Of(waits), Settlement::kRequeue);
+  EXPECT_EQ(consumer_.held(), 0u);
+}
+
+TEST_F(ConsumerTest, ADrainGivesBackWhatIsNotDecidedInTime) {
+  const uint64_t tag = Deliver("ann");
+  Try one = Take();
+  consumer_.Drain(absl::ZeroDuration());
+  EXPECT_EQ(source_.Of(tag), Settlement::kRequeue);
+  one.done(quota::Sold{});
+  EXPECT_EQ(source_.order.size(), 1u);
+  EXPECT_EQ(source_.Of(Deliver("bob")), Settlement::kRequeue) << "one that was on its way";
+}
+
+TEST_F(ConsumerTest, PauseAndDrainTogetherStopTheSource) {
+  consumer_.SetPaused(true);
+  EXPECT_TRUE(source_.paused);
+  const uint64_t tag = Deliver("ann");
+  Sell();
+  EXPECT_EQ(source_.Of(tag), Settlement::kDone) << "what is here is decided";
+  consumer_.SetDraining(true);
+  consumer_.SetPaused(false);
+  EXPECT_TRUE(source_.paused);
+  consumer_.SetDraining(false);
+  EXPECT_FALSE(source_.paused);
+  Deliver("bob");
+  EXPECT_EQ(tries_.size(), 1u);
+}
+
+TEST_F(ConsumerTest, TellsSinceWhenTheOldestIsHeld) {
+  EXPECT_EQ(consumer_.oldest_held_since(), std::nullopt);
+  const absl::Time began = clock_.Now();
+  Deliver("ann");
+  clock_.AdvanceBy(absl::Seconds(3));
+  Deliver("bob");
+  EXPECT_EQ(consumer_.oldest_held_since(), began);
+}
+
+}  // namespace
+}  // namespace tranche::server
