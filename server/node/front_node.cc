@@ -1,19 +1,18 @@
 #include "server/node/front_node.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "quota/node/node_agent.h"
 #include "quota/node/node_host.h"
+#include "server/node/agent_options.h"
 #include "server/node/buyer_calls.h"
+#include "server/node/last_resort.h"
 #include "server/node/node_access.h"
 #include "server/node/node_door.h"
 #include "server/node/node_ledger.h"
@@ -25,11 +24,9 @@
 #include "server/process/backends.h"
 #include "server/process/descriptor_limit.h"
 #include "server/process/dsn.h"
-#include "server/process/host.h"
 #include "server/process/listener_probe.h"
 #include "server/process/periodic_task.h"
 #include "server/process/served_certificates.h"
-#include "server/process/stop_request.h"
 #include "server/rpc/access_log.h"
 #include "server/rpc/grpc_server.h"
 #include "storage/base/address.h"
@@ -39,10 +36,7 @@
 namespace tranche::server {
 namespace {
 
-// This long after the drain timeout the process ends, whatever holds it up.
-constexpr absl::Duration kEndAfter = absl::Seconds(6);
-// Exit statuses.
-constexpr int kCannotEnd = 3;
+// An exit status.
 constexpr int kNotReachable = 4;
 // Time between two checks for overdue calls.
 constexpr absl::Duration kCheckCalls = absl::Seconds(1);
@@ -57,16 +51,6 @@ constexpr absl::Duration kProbeTimeout = absl::Seconds(2);
 constexpr int kSilentProbes = 5;
 // Below this limit of open files the node warns: each caller's connection takes one.
 constexpr uint64_t kFewDescriptors = 4096;
-
-quota::NodeAgentOptions ToAgentOptions(const ServerOptions& options, int port) {
-  quota::NodeAgentOptions agent;
-  const std::string listen_host = ParseAddress(options.listen)->host;
-  agent.node_name = options.node_name.empty() ? absl::StrCat(HostName(), ":", port) : options.node_name;
-  agent.address = options.advertise;
-  if (agent.address.empty())
-    agent.address = absl::StrCat(IsWildcard(listen_host) ? HostName() : listen_host, ":", port);
-  return agent;
-}
 
 std::unique_ptr<AccessLog> MakeAccessLog(const ServerOptions& options) {
   if (options.access_log == AccessLogMode::kOff) return nullptr;
@@ -439,15 +423,8 @@ void FrontNode::Drain() {
   LOG(INFO) << "drained";
 }
 
-// It is not known what is stuck, and nothing is lost: what was acknowledged is committed, and the balancer reclaims the
-// units.
 void FrontNode::EndWithin(absl::Duration timeout) {
-  if (last_resort_ != nullptr) return;
-  last_resort_ = std::make_unique<DelayedTask>(timeout + kEndAfter, [] {
-    EndSoonWhateverHappens();
-    LOG(ERROR) << "exiting at once: something does not end by itself";
-    _exit(kCannotEnd);
-  });
+  if (last_resort_ == nullptr) last_resort_ = EndProcessAfter(timeout);
 }
 
 int FrontNode::port() const { return parts_->port(); }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "server/process/broker_options.h"
 #include "server/process/log_format.h"
 #include "server/process/metrics_options.h"
 #include "server/process/sink_spec.h"
@@ -69,6 +70,7 @@ struct ServerOptions {
   int max_deadline_ms = 30000;
   int blocking_threads = 4;
   int blocking_queue = 1024;
+  BrokerOptions queue;
 
   int max_stream_outstanding = 1024;
   int unread_memory_per_connection_mib = 16;
@@ -100,6 +102,12 @@ struct BalancerProcessOptions {
   TlsOptions tls;    // of the metrics
   std::string name;  // "": host name and process id
   bool probe_nodes = true;
+};
+
+struct ConsumerOptions {
+  // Of a node's it uses what connects and sells; it serves no calls.
+  ServerOptions node = {};
+  int prefetch = 512;  // of each queue
 };
 
 struct WorkerProcessOptions {
@@ -141,6 +149,9 @@ struct MigrateOptions {
 // after --help or --version (written to `out`), 1 after one line on `err` that says what is wrong and what to do.
 std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerOptions* options, std::ostream& out,
                                       std::ostream& err);
+// Of `options->node`, what a consumer has no flag for is as it is: it has no effect.
+std::optional<int> ParseConsumerOptions(int argc, const char* const* argv, ConsumerOptions* options, std::ostream& out,
+                                        std::ostream& err);
 std::optional<int> ParseBalancerOptions(int argc, const char* const* argv, BalancerProcessOptions* options,
                                         std::ostream& out, std::ostream& err);
 std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerProcessOptions* options,

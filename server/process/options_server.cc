@@ -5,6 +5,7 @@
 #include "server/process/options.h"
 #include "server/process/options_outside.h"
 #include "server/process/options_parser.h"
+#include "server/process/options_queue.h"
 #include "server/process/options_shared.h"
 #include "server/process/shard_hosts.h"
 #include "storage/base/address.h"
@@ -41,14 +42,7 @@ void AddListening(OptionsParser& parser, ServerOptions* options) {
   parser.Group("Listening");
   parser.Add("listen", &options->listen, "HOST:PORT", "Where to serve gRPC; port 0 takes a free one")
       ->check(CheckAddress, "");
-  parser
-      .Add("advertise", &options->advertise, "HOST:PORT",
-           "The address that callers reach, as shown to operators. Balancers connect there too, to notice at once when "
-           "this process dies [default: from --listen]")
-      ->check(CheckAddressWithPort, "");
-  parser.Add("node-name", &options->node_name, "NAME", "This node's name [default: host name and port]")
-      ->check(CheckName, "");
-  parser.Add("port-file", &options->port_file, "FILE", "Write the port into this file once the node serves");
+  AddNodeName(parser, options);
   parser.AddSwitch("admin", &options->admin, "Serve the admin API (tranchectl)");
   parser
       .Add("admin-listen", &options->admin_listen, "HOST:PORT|same",
@@ -80,30 +74,11 @@ std::string CheckAccess(const ServerOptions& options, const AdminAddress& admin)
   return "";
 }
 
-void AddSelling(OptionsParser& parser, ServerOptions* options) {
-  parser.Group("Selling");
-  parser.AddNumber("lanes", &options->lanes, 1, 64, "N", "Database connections that commit batches side by side");
-  parser.AddNumber("max-batch", &options->max_batch, 1, 1024, "N", "Most claims in one transaction");
-  parser.AddNumber("max-queue", &options->max_queue, 1, 1000000, "N",
-                   "Most claims waiting for a database, as many entries into draws, and as many changes of each kind; "
-                   "more are refused with OVERLOADED");
-  parser.AddNumber("exhausted-wait-ms", &options->exhausted_wait_ms, 0, 5000, "MS",
-                   "How long a request waits at most for units on their way to this node; 0: not at all");
-  parser.AddNumber("max-waiting", &options->max_waiting, 0, 100000, "N",
-                   "Most requests that wait so, or for their turn at a rate limit, at once; more are refused with "
-                   "EXHAUSTED_HERE, or RATE_LIMITED");
+void AddDeadlines(OptionsParser& parser, ServerOptions* options) {
   parser.AddNumber("default-deadline-ms", &options->default_deadline_ms, 0, 600000, "MS",
                    "Deadline of reservation calls that carry none; 0 refuses them with DEADLINE_REQUIRED");
   parser.AddNumber("max-deadline-ms", &options->max_deadline_ms, 1, 600000, "MS",
                    "Longer deadlines are lowered to this");
-  parser.AddNumber(
-      "blocking-threads", &options->blocking_threads, 1, 256, "N",
-      "Threads (and database connections) of each shard for carts and for reads of one SKU or reservation; neither "
-      "takes all of them from the other");
-  parser.AddNumber(
-      "blocking-queue", &options->blocking_queue, 1, 100000, "N",
-      "Most carts waiting for a thread, as many such reads, and as many late payments; more are refused with "
-      "OVERLOADED");
 }
 
 void AddFrontDoor(OptionsParser& parser, ServerOptions* options) {
@@ -165,8 +140,7 @@ void AddLimits(OptionsParser& parser, ServerOptions* options) {
                    "what they have open --max-deadline-ms later is cut, streams too; 0: never");
   parser.AddNumber("max-connection-idle-ms", &options->max_connection_idle_ms, 0, 86400000, "MS",
                    "Close connections without a call for this long; 0: never");
-  parser.AddNumber("drain-timeout-ms", &options->drain_timeout_ms, 0, 600000, "MS",
-                   "How long accepted calls may take to finish after SIGTERM");
+  AddDrainTimeout(parser, options);
 }
 
 }  // namespace
@@ -184,6 +158,9 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
   AddListening(parser, options);
   AddAccess(parser, options);
   AddSelling(parser, options);
+  AddDeadlines(parser, options);
+  AddQueueFlags(parser, &options->queue);
+  AddQueueDeadline(parser, &options->queue);
   AddFrontDoor(parser, options);
   AddOutsideChecks(parser, options);
   AddStreams(parser, options);
@@ -195,6 +172,7 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
   if (const std::optional<int> done = parser.Parse(argc, argv, out, err)) return done;
   if (const std::string wrong = CheckTls(options->tls); !wrong.empty()) return parser.Refuse(wrong, err);
   if (const std::string wrong = CheckOutsideFlags(*options); !wrong.empty()) return parser.Refuse(wrong, err);
+  if (const std::string wrong = CheckQueueFlags(options->queue); !wrong.empty()) return parser.Refuse(wrong, err);
   const auto admin = FindAdminAddress(*options);
   if (!admin.ok()) return parser.Refuse(admin.status().message(), err);
   if (const std::string wrong = CheckAccess(*options, *admin); !wrong.empty()) return parser.Refuse(wrong, err);

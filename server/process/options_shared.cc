@@ -132,6 +132,44 @@ void AddBackends(OptionsParser& parser, BackendOptions* options) {
   AddPatience(parser, options);
 }
 
+void AddNodeName(OptionsParser& parser, ServerOptions* options) {
+  parser
+      .Add("advertise", &options->advertise, "HOST:PORT",
+           "The address that callers reach, as shown to operators. Balancers connect there too, to notice at once when "
+           "this process dies [default: from --listen]")
+      ->check(CheckAddressWithPort, "");
+  parser.Add("node-name", &options->node_name, "NAME", "This node's name [default: host name and port]")
+      ->check(CheckName, "");
+  parser.Add("port-file", &options->port_file, "FILE", "Write the port into this file once the node serves");
+}
+
+void AddSelling(OptionsParser& parser, ServerOptions* options) {
+  parser.Group("Selling");
+  parser.AddNumber("lanes", &options->lanes, 1, 64, "N", "Database connections that commit batches side by side");
+  parser.AddNumber("max-batch", &options->max_batch, 1, 1024, "N", "Most claims in one transaction");
+  parser.AddNumber("max-queue", &options->max_queue, 1, 1000000, "N",
+                   "Most claims waiting for a database, as many entries into draws, and as many changes of each kind; "
+                   "more are refused with OVERLOADED");
+  parser.AddNumber("exhausted-wait-ms", &options->exhausted_wait_ms, 0, 5000, "MS",
+                   "How long a request waits at most for units on their way to this node; 0: not at all");
+  parser.AddNumber("max-waiting", &options->max_waiting, 0, 100000, "N",
+                   "Most requests that wait so, or for their turn at a rate limit, at once; more are refused with "
+                   "EXHAUSTED_HERE, or RATE_LIMITED");
+  parser.AddNumber(
+      "blocking-threads", &options->blocking_threads, 1, 256, "N",
+      "Threads (and database connections) of each shard for carts and for reads of one SKU or reservation; neither "
+      "takes all of them from the other");
+  parser.AddNumber(
+      "blocking-queue", &options->blocking_queue, 1, 100000, "N",
+      "Most carts waiting for a thread, as many such reads, and as many late payments; more are refused with "
+      "OVERLOADED");
+}
+
+void AddDrainTimeout(OptionsParser& parser, ServerOptions* options) {
+  parser.AddNumber("drain-timeout-ms", &options->drain_timeout_ms, 0, 600000, "MS",
+                   "How long accepted calls may take to finish after SIGTERM");
+}
+
 void AddMetrics(OptionsParser& parser, MetricsOptions* options) {
   parser.Group("Metrics");
   parser

@@ -21,6 +21,11 @@ void AddPostgres(OptionsParser& parser, std::string* dsn, std::string* password_
 void AddPatience(OptionsParser& parser, BackendOptions* options);
 void AddLogFormat(OptionsParser& parser, LogFormat* format);
 void AddBackends(OptionsParser& parser, BackendOptions* options);
+// --advertise, --node-name and --port-file.
+void AddNodeName(OptionsParser& parser, ServerOptions* options);
+// How whoever holds slices sells from them.
+void AddSelling(OptionsParser& parser, ServerOptions* options);
+void AddDrainTimeout(OptionsParser& parser, ServerOptions* options);
 void AddMetrics(OptionsParser& parser, MetricsOptions* options);
 // `doors`: what is served so.
 void AddTls(OptionsParser& parser, TlsOptions* options, const std::string& doors);

@@ -36,7 +36,7 @@ for component in server tools; do
   [ ! -e "$prefix/bin" ] || fail "the component before $component has programs of another one"
   quietly cmake --install "$build" --component $component --prefix "$prefix"
   case $component in
-    server) programs='tranche-balancer tranche-migrate tranche-worker tranched' ;;
+    server) programs='tranche-balancer tranche-consumer tranche-migrate tranche-worker tranched' ;;
     tools) programs='tranche-load tranchectl' ;;
   esac
   [ "$(echo $(ls "$prefix/bin"))" = "$programs" ] || fail "$component has other programs: $(ls "$prefix/bin")"

@@ -414,6 +414,67 @@ TEST_F(OptionsTest, ShardHostsAreAList) {
   EXPECT_THAT(Complaint({"--shard-hosts", "db1:5432;db2"}), HasSubstr("--shard-hosts"));
 }
 
+TEST_F(OptionsTest, TheBrokerOfQueuesIsNamedInFull) {
+  ASSERT_EQ(Parse({}), std::nullopt) << err_.str();
+  EXPECT_FALSE(options_.queue.enabled()) << "nothing is queued unless somebody wants it";
+  ASSERT_EQ(Parse({"--queue-broker", "mq1:5671,[::1]:5671", "--queue-tls", "on", "--queue-ca-file", "/ca.pem",
+                   "--queue-certificate", "/own.pem", "--queue-key", "/own.key", "--queue-vhost", "shop",
+                   "--queue-partitions", "8", "--queue-deadline-ms", "60000"}),
+            std::nullopt)
+      << err_.str();
+  EXPECT_EQ(options_.queue.brokers, "mq1:5671,[::1]:5671");
+  EXPECT_TRUE(options_.queue.tls);
+  EXPECT_EQ(options_.queue.ca_file, "/ca.pem");
+  EXPECT_EQ(options_.queue.certificate_file, "/own.pem");
+  EXPECT_EQ(options_.queue.key_file, "/own.key");
+  EXPECT_EQ(options_.queue.vhost, "shop");
+  EXPECT_EQ(options_.queue.partitions, 8);
+  EXPECT_EQ(options_.queue.deadline_ms, 60000);
+  options_ = {};
+  EXPECT_THAT(Complaint({"--queue-broker", "mq1"}), HasSubstr("127.0.0.1:5672"));
+  EXPECT_THAT(Complaint({"--queue-broker", "mq1:5672", "--queue-partitions", "0"}), HasSubstr("queue-partitions"));
+  options_ = {};
+  EXPECT_THAT(Complaint({"--queue-tls", "on"}), HasSubstr("need --queue-broker"));
+  options_ = {};
+  EXPECT_THAT(Complaint({"--queue-broker", "mq1:5672", "--queue-ca-file", "/ca.pem"}), HasSubstr("need --queue-tls"));
+  options_ = {};
+  EXPECT_THAT(Complaint({"--queue-broker", "mq1:5671", "--queue-tls", "on", "--queue-key", "/own.key"}),
+              HasSubstr("go together"));
+}
+
+TEST_F(OptionsTest, TheBrokersPasswordIsReadByItsOwnerOnly) {
+  const std::string file = WriteFile("tranche:hunter2\n");
+  std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::others_read);
+  const std::string line = Complaint({"--queue-broker", "mq1:5672", "--queue-user-file", file});
+  EXPECT_THAT(line, HasSubstr("--queue-user-file"));
+  EXPECT_THAT(line, Not(HasSubstr("hunter2")));
+  std::filesystem::permissions(file, std::filesystem::perms::owner_read);
+  EXPECT_EQ(Parse({"--queue-broker", "mq1:5672", "--queue-user-file", file}), std::nullopt) << err_.str();
+  EXPECT_EQ(options_.queue.user_file, file);
+}
+
+TEST_F(OptionsTest, AConsumerNeedsABroker) {
+  ConsumerOptions consumer;
+  const auto parse = [&](std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), {"tranche-consumer", "--postgres", "host=db", "--zookeeper", "zk:2181"});
+    out_.str("");
+    err_.str("");
+    return ParseConsumerOptions(static_cast<int>(arguments.size()), arguments.data(), &consumer, out_, err_);
+  };
+  EXPECT_EQ(parse({}), 1);
+  EXPECT_THAT(err_.str(), HasSubstr("--queue-broker"));
+  ASSERT_EQ(parse({"--queue-broker", "mq:5672", "--prefetch", "64", "--lanes", "3", "--listen", "10.0.0.7:7500",
+                   "--drain-timeout-ms", "500"}),
+            std::nullopt)
+      << err_.str();
+  EXPECT_EQ(consumer.node.queue.brokers, "mq:5672");
+  EXPECT_EQ(consumer.prefetch, 64);
+  EXPECT_EQ(consumer.node.lanes, 3);
+  EXPECT_EQ(consumer.node.listen, "10.0.0.7:7500");
+  EXPECT_EQ(consumer.node.drain_timeout_ms, 500);
+  EXPECT_EQ(parse({"--queue-broker", "mq:5672", "--queue-deadline-ms", "1000"}), 1) << "it queues nothing";
+}
+
 // Of every program: its --help shows a line of a --config file, which must be one that it takes.
 TEST_F(OptionsTest, TheLineOfAConfigFileInTheHelpIsTaken) {
   const auto expect_taken = [&](const std::string& program, auto parse) {
@@ -448,6 +509,11 @@ TEST_F(OptionsTest, TheLineOfAConfigFileInTheHelpIsTaken) {
     BalancerProcessOptions options;
     return ParseBalancerOptions(argc, argv, &options, out_, err_);
   });
+  SetEnvironment("TRANCHE_QUEUE_BROKER", "mq:5672");
+  expect_taken("tranche-consumer", [&](int argc, const char* const* argv) {
+    ConsumerOptions options;
+    return ParseConsumerOptions(argc, argv, &options, out_, err_);
+  });
   expect_taken("tranche-worker", [&](int argc, const char* const* argv) {
     WorkerProcessOptions options;
     return ParseWorkerOptions(argc, argv, &options, out_, err_);
@@ -467,10 +533,12 @@ TEST_F(OptionsTest, ProbingOfNodesCanBeSwitchedOff) {
 TEST_F(OptionsTest, EveryServerSaysWhatSigtermDoes) {
   const char* const arguments[] = {"program", "--help"};
   BalancerProcessOptions balancer;
+  ConsumerOptions consumer;
   WorkerProcessOptions worker;
   const std::function<void()> helps[] = {
       [&] { ParseServerOptions(2, arguments, &options_, out_, err_); },
       [&] { ParseBalancerOptions(2, arguments, &balancer, out_, err_); },
+      [&] { ParseConsumerOptions(2, arguments, &consumer, out_, err_); },
       [&] { ParseWorkerOptions(2, arguments, &worker, out_, err_); },
   };
   for (const auto& help : helps) {
