@@ -17,7 +17,7 @@
 #include "server/process/periodic_task.h"
 #include "server/queue/amqp_message.h"
 #include "server/queue/amqp_session.h"
-#include "server/queue/broker_options.h"
+#include "server/process/broker_options.h"
 
 namespace tranche::server {
 

@@ -15,7 +15,7 @@
 #include "server/process/file_descriptor.h"
 #include "server/queue/amqp_connection.h"
 #include "server/queue/amqp_message.h"
-#include "server/queue/broker_options.h"
+#include "server/process/broker_options.h"
 #include "storage/base/address.h"
 
 namespace tranche::server {

@@ -12,7 +12,7 @@
 #include "absl/types/span.h"
 #include "server/queue/amqp_connection.h"
 #include "server/queue/amqp_publisher.h"
-#include "server/queue/broker_options.h"
+#include "server/process/broker_options.h"
 #include "server/queue/claim_queue.h"
 
 namespace tranche::server {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "server/queue/amqp_publisher.h"
-#include "server/queue/broker_options.h"
+#include "server/process/broker_options.h"
 #include "server/worker/message_publisher.h"
 
 namespace tranche::server {

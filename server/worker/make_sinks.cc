@@ -3,7 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "server/queue/broker_options.h"
+#include "server/process/broker_options.h"
 #include "server/worker/amqp_message_publisher.h"
 #include "server/worker/amqp_sink.h"
 #include "server/worker/grpc_sink.h"
