@@ -82,6 +82,8 @@ struct PipelineStats {
   uint64_t batches = 0;
   uint64_t requests = 0;
   bool ledger_answers = true;
+  // How long somebody has waited for their first batch, of late: the first one of the last batch, or who waits still.
+  absl::Duration waited = absl::ZeroDuration();
 };
 
 template <typename Work>
@@ -145,6 +147,7 @@ class GroupCommit {
   bool WaitsTooLong(const Item& item, size_t ahead) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of a batch that has just been taken.
   void NoteWait(const typename RequestQueues<Work>::Taken& taken, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Duration Waited(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LedgerAnswers();
   bool Answers() const;
   // `cause`: how it was noticed.
@@ -378,8 +381,26 @@ PipelineStats GroupCommit<Work>::Stats() const {
   const absl::Time now = clock_->Now();
   const bool stands =
       std::any_of(standing_.begin(), standing_.end(), [now](const auto& queue) { return queue.stands(now); });
-  return PipelineStats{
-      static_cast<int64_t>(queues_.ready()) + slow, slow, unanswered_, stands, batches_, requests_, ledger_answers_};
+  return PipelineStats{static_cast<int64_t>(queues_.ready()) + slow,
+                       slow,
+                       unanswered_,
+                       stands,
+                       batches_,
+                       requests_,
+                       ledger_answers_,
+                       Waited(now)};
+}
+
+// Batches that take long are taken seldom: then the queue's head tells.
+template <typename Work>
+absl::Duration GroupCommit<Work>::Waited(absl::Time now) const {
+  absl::Duration waited = absl::ZeroDuration();
+  for (size_t queue = 0; queue < standing_.size(); ++queue) {
+    waited = std::max(waited, standing_[queue].last_wait(now));
+    const Item* const head = queues_.Head(queue);
+    if (head != nullptr && head->queued_at != absl::InfinitePast()) waited = std::max(waited, now - head->queued_at);
+  }
+  return waited;
 }
 
 template <typename Work>

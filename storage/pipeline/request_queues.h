@@ -63,6 +63,9 @@ class RequestQueues {
   // In this queue.
   size_t ready(size_t queue) const { return queues_.at(queue).size(); }
 
+  // That waits longest in this queue, slow ones not counted; null: none does.
+  const Item* Head(size_t queue) const { return queues_.at(queue).empty() ? nullptr : &queues_.at(queue).front(); }
+
   // How many requests wait in the queue that the request belongs to.
   size_t AheadOf(const Item& item) const {
     const auto queue = static_cast<size_t>(Work::QueueOf(item));

@@ -33,6 +33,7 @@ class StandingQueue {
     // For a while nobody waited, or the clock was set.
     if (now - noted_at_ > std::max(kInterval, waited) || now < noted_at_) *this = StandingQueue();
     noted_at_ = now;
+    last_wait_ = waited;
     if (emptied) waited = absl::ZeroDuration();
     waited_ = waited;
     const bool as_it_is = stands_ ? waited >= kTarget / 2 : waited <= kTarget;
@@ -46,6 +47,11 @@ class StandingQueue {
     }
   }
 
+  // Of what was noted last, whether or not it emptied the queue; zero where nobody has come for a while.
+  absl::Duration last_wait(absl::Time now) const {
+    return now - noted_at_ <= kInterval ? last_wait_ : absl::ZeroDuration();
+  }
+
   // Not where nobody has come for a while.
   bool stands(absl::Time now) const { return stands_ && now - noted_at_ <= std::max(kInterval, waited_); }
 
@@ -53,7 +59,8 @@ class StandingQueue {
   bool stands_ = false;
   std::optional<absl::Time> differs_since_ = std::nullopt;  // waits have been of the other kind since then
   absl::Time noted_at_ = absl::InfinitePast();
-  absl::Duration waited_ = absl::ZeroDuration();  // what was noted
+  absl::Duration last_wait_ = absl::ZeroDuration();  // what was noted
+  absl::Duration waited_ = absl::ZeroDuration();     // the same; zero if that emptied the queue
 };
 
 }  // namespace tranche::storage

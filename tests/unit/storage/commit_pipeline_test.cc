@@ -470,6 +470,25 @@ TEST(CommitLaneTest, AClaimThatWouldWaitTooLongIsRefusedAtOnce) {
   EXPECT_EQ(pipeline.metrics().recent_try(clock.Now()), absl::ZeroDuration()) << "what was long ago tells nothing";
 }
 
+// A ledger that hangs takes no batch: who waits for it tells.
+TEST(CommitLaneTest, StatsTellHowLongSomebodyHasWaited) {
+  ScriptedLedger ledger;
+  Answers answers;
+  PipelineOptions options = OneLane();
+  options.lanes = 0;
+  FakeClock clock;
+  CommitPipeline pipeline(&ledger, &clock, options);
+  CommitLane lane(&pipeline);
+  EXPECT_EQ(pipeline.Stats().waited, absl::ZeroDuration());
+  pipeline.Submit(1, ClaimOf(1), clock.Now() + absl::Seconds(9), answers.Expect());
+  clock.AdvanceBy(absl::Milliseconds(30));
+  EXPECT_EQ(pipeline.Stats().waited, absl::Milliseconds(30));
+  lane.Step();
+  EXPECT_EQ(pipeline.Stats().waited, absl::Milliseconds(30)) << "of the last batch, which left nobody";
+  clock.AdvanceBy(absl::Seconds(2));
+  EXPECT_EQ(pipeline.Stats().waited, absl::ZeroDuration());
+}
+
 // Then those who come are refused soon, and not when they have waited for half of their time.
 TEST(CommitLaneTest, AQueueThatStandsIsKeptShort) {
   ScriptedLedger ledger;

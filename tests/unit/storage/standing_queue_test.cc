@@ -52,6 +52,14 @@ TEST_F(StandingQueueTest, AlsoStandsWhereBatchesAreFarBetween) {
   EXPECT_TRUE(queue_.stands(now_));
 }
 
+TEST_F(StandingQueueTest, TellsTheLastWaitForAWhile) {
+  EXPECT_EQ(queue_.last_wait(now_), absl::ZeroDuration());
+  queue_.NoteTaken(kTooLong, /*emptied=*/true, now_);
+  EXPECT_EQ(queue_.last_wait(now_), kTooLong) << "also where nobody else waits";
+  EXPECT_EQ(queue_.last_wait(now_ + StandingQueue::kInterval), kTooLong);
+  EXPECT_EQ(queue_.last_wait(now_ + 2 * StandingQueue::kInterval), absl::ZeroDuration());
+}
+
 TEST_F(StandingQueueTest, WhatWasLongAgoIsForgotten) {
   Take(kTooLong, StandingQueue::kInterval + kBatchEvery);
   EXPECT_TRUE(queue_.stands(now_));
