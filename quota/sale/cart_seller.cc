@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <utility>
+#include <variant>
 
 #include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
@@ -119,7 +120,8 @@ void CartSeller::Resolve(const CartPtr& cart, Wants::iterator want) {
     want->second.slice = slices_->Find(sku_id);
     const auto terms = want->second.slice == nullptr ? nullptr : want->second.slice->terms();
     // As in Seller::Sell: without an announcement the ledger is asked.
-    if (terms == nullptr || want->second.slice->counter().version() == 0) break;
+    const bool known = terms != nullptr && want->second.slice->counter().version() != 0;
+    if (!known && !GoesElsewhere(sku_id, terms.get(), *cart)) break;
     want->second.terms = *terms;
   }
   if (want == cart->wants.end()) return SellHere(cart);
@@ -157,6 +159,7 @@ void CartSeller::SellHere(const CartPtr& cart) {
   const std::optional<CartRefused> missing = Missing(*cart);
   if (missing.has_value() && IsFinal(missing->refused)) return RefuseAsShort(cart, *missing);
   if (!LetIn(cart)) return;
+  if (diversion_ != nullptr && Divert(cart)) return;
   if (!missing.has_value() && TakeAllOrServe(*cart)) return Commit(cart);
   if (!WasShort(*cart)) return EnterRoom(cart);
   // As in Seller::WaitForUnits: asked before it is demand.
@@ -199,6 +202,35 @@ void CartSeller::WaitAtGate(const CartPtr& cart, absl::Duration wait) {
     Refuse(cart, RefusedAs(Refusal::kDeadlinePassed));
   });
   if (!parked) cart->done(RefusedAs(Refusal::kDraining));
+}
+
+bool CartSeller::GoesElsewhere(const std::string& sku_id, const SkuTerms* terms, const Cart& cart) const {
+  if (diversion_ == nullptr || terms == nullptr || !terms->announced) return false;
+  return diversion_->WayOf(sku_id, *terms, AcceptsQueued(cart)) != ClaimDiversion::Way::kSell;
+}
+
+bool CartSeller::Divert(const CartPtr& cart) {
+  std::optional<std::string> queued;
+  for (const auto& [sku_id, want] : cart->wants) {
+    const ClaimDiversion::Way way = diversion_->WayOf(sku_id, want.terms, AcceptsQueued(*cart));
+    if (way == ClaimDiversion::Way::kRefuse) {
+      Refuse(cart, RefusedAs(Refusal::kClaimsAreQueued, sku_id));
+      return true;
+    }
+    if (way == ClaimDiversion::Way::kQueue && !queued.has_value()) queued = sku_id;
+  }
+  if (!queued.has_value()) return false;
+  Queue(cart, *queued);
+  return true;
+}
+
+void CartSeller::Queue(const CartPtr& cart, const std::string& sku_id) {
+  const SkuTerms& terms = cart->wants.at(cart->lines.front().sku_id).terms;
+  diversion_->Queue(cart->lines, /*cart=*/true, terms, cart->deadline,
+                    [this, cart, sku_id](std::variant<Queued, Refused> answer) {
+                      if (auto* queued = std::get_if<Queued>(&answer)) return cart->done(std::move(*queued));
+                      Refuse(cart, CartRefused{std::get<Refused>(std::move(answer)), sku_id});
+                    });
 }
 
 void CartSeller::EnterRoom(const CartPtr& cart) {

@@ -3,10 +3,11 @@
 // does (quota/sale/grant.h).
 //
 // If units of some SKU are missing here and may still come, the cart waits for them as a claim does
-// (quota/sale/waiting_room.h). All that it misses counts as demand at once, so that the balancer brings all of it. The
-// cart itself waits for one SKU at a time; when that comes, it takes the units of all lines, or goes on waiting for the
-// next that is missing. While it waits, it holds nothing. A cart that wants many units of a SKU, and waits in vain, is
-// told whether there are that many at all (quota/sale/shortage.h).
+// (quota/sale/waiting_room.h). If claims for one of its SKUs go another way than to the ledger
+// (quota/sale/claim_diversion.h), the whole cart does. All that it misses counts as demand at once, so that the
+// balancer brings all of it. The cart itself waits for one SKU at a time; when that comes, it takes the units of all
+// lines, or goes on waiting for the next that is missing. While it waits, it holds nothing. A cart that wants many
+// units of a SKU, and waits in vain, is told whether there are that many at all (quota/sale/shortage.h).
 #pragma once
 
 #include <atomic>
@@ -23,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "quota/sale/claim_diversion.h"
 #include "quota/sale/grant.h"
 #include "quota/sale/sale_gate.h"
 #include "quota/sale/sale_result.h"
@@ -35,19 +37,25 @@
 
 namespace tranche::quota {
 
-// Thread-safe. Outlived by its dependencies. Whoever owns the gate sees to it that no cart waits there any more when
-// this is destroyed.
+// Thread-safe. Outlived by its dependencies. Whoever owns the gate and the diversion sees to it that no cart waits
+// there any more when this is destroyed.
 class CartSeller {
  public:
-  // `gate`: null if everybody may try.
+  // `gate` and `diversion` as for Seller.
   CartSeller(SliceTable* slices, SkuDirectory* directory, storage::Books* books, storage::Clock* clock,
-             WaitingRoom* room, SaleGate* gate = nullptr)
-      : slices_(slices), directory_(directory), books_(books), clock_(clock), room_(room), gate_(gate) {}
+             WaitingRoom* room, SaleGate* gate = nullptr, ClaimDiversion* diversion = nullptr)
+      : slices_(slices),
+        directory_(directory),
+        books_(books),
+        clock_(clock),
+        room_(room),
+        gate_(gate),
+        diversion_(diversion) {}
   // Closes the room.
   ~CartSeller();
 
   // `lines` are of one buyer, with distinct ids, 1 to kMaxCartLines of them. `deadline` and `may_exist` as for
-  // Seller::Sell. `visitors`, for the gate: one for each line, or none.
+  // Seller::Sell. `visitors`, for the gate and the diversion: one for each line, or none.
   void Sell(std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist, CartDone done,
             std::vector<Visitor> visitors = {});
 
@@ -97,6 +105,13 @@ class CartSeller {
   GateVerdict AskGate(const Cart& cart);
   void WaitAtGate(const CartPtr& cart, absl::Duration wait);
 
+  static bool AcceptsQueued(const Cart& cart) { return !cart.visitors.empty() && cart.visitors.front().accept_queued; }
+  // As in Seller.
+  bool GoesElsewhere(const std::string& sku_id, const SkuTerms* terms, const Cart& cart) const;
+  // The same. True: the cart is queued or refused.
+  bool Divert(const CartPtr& cart);
+  void Queue(const CartPtr& cart, const std::string& sku_id);
+
   // The incarnation that all slices of the cart must belong to: one transaction belongs to one. Slices of two only meet
   // while the node begins a new one.
   static storage::IncarnationId IncarnationOf(const Cart& cart);
@@ -138,6 +153,7 @@ class CartSeller {
   storage::Clock* const clock_;
   WaitingRoom* const room_;
   SaleGate* const gate_;
+  ClaimDiversion* const diversion_;
   std::atomic<bool> accepting_{true};
 
   mutable absl::Mutex mutex_;

@@ -21,13 +21,14 @@ class ClaimDiversion {
     kQueue,   // call Queue
     kRefuse,  // kClaimsAreQueued: the caller does not accept that
   };
-  // Called exactly once, inline or on another thread: Queued, or why not (kQueueUnavailable and kQueueFull: nothing was
-  // queued; kCommitUnknown: it may be).
+  // Called exactly once, inline or on another thread: Queued, or why not (kQueueUnavailable, kQueueFull and
+  // kOverloaded: nothing was queued; kCommitUnknown: it may be).
   using QueueDone = absl::AnyInvocable<void(std::variant<Queued, Refused>)>;
 
   virtual ~ClaimDiversion() = default;
 
-  // Which way a claim for a SKU with these terms goes now. Some loads; no lock, no I/O.
+  // Which way a claim for a SKU with these terms goes now. No I/O; no lock for a SKU whose path is kDirect, and only
+  // short ones for others.
   virtual Way WayOf(const std::string& sku_id, const SkuTerms& terms, bool accept_queued) = 0;
   // Queues a claim that passed the terms of sale and the gate: one line, or all lines of a cart, of one buyer and of
   // one shard. `terms`: of the first line's SKU. `deadline`: the caller's. Does not block.

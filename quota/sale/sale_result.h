@@ -15,10 +15,11 @@ namespace tranche::quota {
 
 using storage::Refusal;
 
-// Who tries to buy, besides what the claim says: for the front door.
+// Who tries to buy, besides what the claim says. The first two are for the front door.
 struct Visitor {
   std::string address;         // of the buyer, as text without a port; "" if it is not known
   std::string purchase_token;  // "" if the claim came without one
+  bool accept_queued = false;  // the answer may be Queued; of a cart, all its lines say the same
 };
 
 struct Sold {
@@ -82,8 +83,6 @@ struct SaleRequest {
   Visitor visitor = {};
   // The gate has let it in: it is asked once.
   bool let_in = false;
-  // The answer may be Queued.
-  bool accept_queued = false;
 };
 
 }  // namespace tranche::quota

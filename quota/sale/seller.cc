@@ -3,6 +3,8 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "absl/types/span.h"
 #include "quota/sale/grant.h"
@@ -67,7 +69,8 @@ void Seller::Start(SaleRequest request) {
   const std::shared_ptr<Slice> slice = slices_->Find(request.claim.sku_id);
   const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
   // Without an announcement, the terms of the last look apply, if any.
-  if (terms == nullptr || slice->counter().version() == 0) return SellWithoutSlice(std::move(request));
+  const bool known = terms != nullptr && slice->counter().version() != 0;
+  if (!known && !GoesElsewhere(terms.get(), request)) return SellWithoutSlice(std::move(request));
   if (const auto refused = RefuseByTerms(*terms, request.claim.quantity, clock_->Now())) {
     return Refuse(std::move(request), *refused);
   }
@@ -82,6 +85,7 @@ void Seller::SellFrom(const std::shared_ptr<Slice>& slice, const SkuTerms& terms
     if (IsFinal(out_of_units)) return RefuseAsShort(slice, terms, std::move(request), out_of_units);
   }
   if (!LetIn(request)) return;
+  if (diversion_ != nullptr && Divert(terms, request)) return;
   Grant grant;
   if (TryGrant(slice, units, &grant)) return Commit(std::move(grant), std::move(request));
   WaitForUnits(slice, terms, std::move(request));
@@ -112,6 +116,39 @@ void Seller::WaitAtGate(SaleRequest request, absl::Duration wait) {
   });
   // The gate ends with the node.
   if (!parked) waiting->done(Refused{.refusal = Refusal::kDraining});
+}
+
+bool Seller::GoesElsewhere(const SkuTerms* terms, const SaleRequest& request) const {
+  if (diversion_ == nullptr || terms == nullptr || !terms->announced) return false;
+  return diversion_->WayOf(request.claim.sku_id, *terms, request.visitor.accept_queued) != ClaimDiversion::Way::kSell;
+}
+
+bool Seller::Divert(const SkuTerms& terms, SaleRequest& request) {
+  switch (diversion_->WayOf(request.claim.sku_id, terms, request.visitor.accept_queued)) {
+    case ClaimDiversion::Way::kSell:
+      return false;
+    case ClaimDiversion::Way::kQueue:
+      Queue(terms, std::move(request));
+      return true;
+    case ClaimDiversion::Way::kRefuse:
+      break;
+  }
+  Refuse(std::move(request), Refused{.refusal = Refusal::kClaimsAreQueued});
+  return true;
+}
+
+// An earlier try that was committed is found by whoever decides this one. So it is looked up only if this one is not
+// queued.
+void Seller::Queue(const SkuTerms& terms, SaleRequest request) {
+  // Draining may have begun while the SKU was looked up.
+  if (!accepting_.load(std::memory_order_relaxed)) return request.done(Refused{.refusal = Refusal::kDraining});
+  std::vector<ReservationClaim> lines = {request.claim};
+  const absl::Time deadline = request.deadline;
+  diversion_->Queue(std::move(lines), /*cart=*/false, terms, deadline,
+                    [this, request = std::move(request)](std::variant<Queued, Refused> answer) mutable {
+                      if (auto* queued = std::get_if<Queued>(&answer)) return request.done(std::move(*queued));
+                      Refuse(std::move(request), std::get<Refused>(std::move(answer)));
+                    });
 }
 
 // The node holds nothing of the SKU: the ledger knows whether it exists and on what terms. If it has unsold units, this

@@ -8,6 +8,9 @@
 //
 // The gate (quota/sale/sale_gate.h) is asked once for each claim, after what the node knows of the sale's terms and of
 // units that are finally gone, and before any unit is taken. It may make a claim wait; that is then looked at afresh.
+//
+// After the gate, a SKU's claims may go another way than to the ledger (quota/sale/claim_diversion.h): then no unit is
+// taken or waited for.
 #pragma once
 
 #include <atomic>
@@ -15,6 +18,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "quota/sale/claim_diversion.h"
 #include "quota/sale/grant.h"
 #include "quota/sale/sale_gate.h"
 #include "quota/sale/sale_result.h"
@@ -27,21 +31,28 @@
 
 namespace tranche::quota {
 
-// Thread-safe. Outlived by its dependencies. Whoever owns the gate sees to it that no claim waits there any more when
-// this is destroyed.
+// Thread-safe. Outlived by its dependencies. Whoever owns the gate and the diversion sees to it that no claim waits
+// there any more when this is destroyed.
 class Seller {
  public:
-  // `gate`: null if everybody may try.
+  // `gate`: null if everybody may try. `diversion`: null if every claim goes to the ledger at once, whatever its SKU's
+  // path says.
   Seller(SliceTable* slices, SkuDirectory* directory, storage::Books* books, storage::Clock* clock, WaitingRoom* room,
-         SaleGate* gate = nullptr)
-      : slices_(slices), directory_(directory), books_(books), clock_(clock), room_(room), gate_(gate) {}
+         SaleGate* gate = nullptr, ClaimDiversion* diversion = nullptr)
+      : slices_(slices),
+        directory_(directory),
+        books_(books),
+        clock_(clock),
+        room_(room),
+        gate_(gate),
+        diversion_(diversion) {}
   // Closes the room.
   ~Seller();
 
   // `deadline` bounds how long the claim may wait before it is sent to the ledger, and how long a lost answer of the
   // ledger is looked up. `may_exist` says that an earlier try with this id may have been committed: before refusing
   // from memory, the node then looks the id up in the ledger, so that nobody who has a reservation is told "sold out".
-  // `visitor` is for the gate.
+  // `visitor` is for the gate and the diversion.
   void Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, SaleDone done, Visitor visitor = {});
 
   // While not accepting, every Sell is refused with kDraining, and so is who has waited at the gate. What was granted
@@ -58,6 +69,11 @@ class Seller {
   // Asks the gate, if it was not asked yet. False: the claim waits there or is refused, and `request` is used up.
   bool LetIn(SaleRequest& request);
   void WaitAtGate(SaleRequest request, absl::Duration wait);
+  // What was announced of its SKU, without a slice of it here, is enough: no unit is needed here.
+  bool GoesElsewhere(const SkuTerms* terms, const SaleRequest& request) const;
+  // Asks the diversion. True: the claim is queued or refused, and `request` is used up.
+  bool Divert(const SkuTerms& terms, SaleRequest& request);
+  void Queue(const SkuTerms& terms, SaleRequest request);
   void WaitForUnits(const std::shared_ptr<Slice>& slice, const SkuTerms& terms, SaleRequest request);
   // Nobody has as many units.
   void RefuseAsShort(const std::shared_ptr<Slice>& slice, const SkuTerms& terms, SaleRequest request, Refused refused);
@@ -74,6 +90,7 @@ class Seller {
   storage::Clock* const clock_;
   WaitingRoom* const room_;
   SaleGate* const gate_;
+  ClaimDiversion* const diversion_;
   std::atomic<bool> accepting_{true};
 };
 

@@ -5,12 +5,15 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "quota/sale/cart_seller.h"
+#include "quota/sale/claim_diversion.h"
 #include "quota/sale/sale_gate.h"
 #include "quota/sale/seller.h"
 #include "storage/fake/fake_ledger.h"
@@ -57,6 +60,33 @@ class FakeGate : public SaleGate {
   absl::Time deadline = absl::InfinitePast();
   std::vector<absl::Duration> waits;
   std::vector<absl::AnyInvocable<void()>> parked;
+};
+
+// Sells what the test does not want queued, and keeps the claims that are queued until the test answers.
+class FakeDiversion : public ClaimDiversion {
+ public:
+  struct Claim {
+    std::vector<storage::ReservationClaim> lines;
+    bool cart = false;
+    SkuTerms terms;
+    absl::Time deadline;
+    QueueDone done;
+  };
+
+  Way WayOf(const std::string& sku_id, const SkuTerms&, bool accept_queued) override {
+    if (!queues.contains(sku_id)) return Way::kSell;
+    return accept_queued ? Way::kQueue : Way::kRefuse;
+  }
+  void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const SkuTerms& terms, absl::Time deadline,
+             QueueDone done) override {
+    queued.push_back({std::move(lines), cart, terms, deadline, std::move(done)});
+  }
+  void AnswerAll(const std::variant<Queued, Refused>& answer) {
+    for (Claim& claim : std::exchange(queued, {})) claim.done(answer);
+  }
+
+  std::set<std::string> queues;  // whose claims are queued
+  std::vector<Claim> queued;
 };
 
 // Runs tasks when it is told to.
@@ -141,7 +171,7 @@ class GateFixture : public ::testing::Test {
       EXPECT_FALSE(answer->has_value()) << "answered twice";
       *answer = std::move(result);
     };
-    seller_.Sell(claim, deadline, may_exist, done, Visitor{"203.0.113.7", "token of " + claim.sku_id});
+    seller_.Sell(claim, deadline, may_exist, done, Visitor{"203.0.113.7", "token of " + claim.sku_id, accept_queued_});
     Work();
     return answer;
   }
@@ -149,7 +179,7 @@ class GateFixture : public ::testing::Test {
                       absl::Time deadline = absl::InfiniteFuture()) {
     CartAnswer answer = std::make_shared<std::optional<CartSale>>();
     std::vector<Visitor> visitors;
-    for (const auto& line : lines) visitors.push_back({"203.0.113.7", "token of " + line.sku_id});
+    for (const auto& line : lines) visitors.push_back({"203.0.113.7", "token of " + line.sku_id, accept_queued_});
     const auto done = [answer](CartSale sale) {
       EXPECT_FALSE(answer->has_value()) << "answered twice";
       *answer = std::move(sale);
@@ -191,8 +221,10 @@ class GateFixture : public ::testing::Test {
   storage::CommitLane lane_{&shard_.claims()};
   WaitingRoom room_{&slices_, &clock_, {.exhausted_wait = absl::Milliseconds(100), .max_waiting = 3}};
   FakeGate gate_;
-  Seller seller_{&slices_, &directory_, shard_.books(), &clock_, &room_, &gate_};
-  CartSeller carts_{&slices_, &directory_, shard_.books(), &clock_, &room_, &gate_};
+  FakeDiversion diversion_;
+  bool accept_queued_ = false;
+  Seller seller_{&slices_, &directory_, shard_.books(), &clock_, &room_, &gate_, &diversion_};
+  CartSeller carts_{&slices_, &directory_, shard_.books(), &clock_, &room_, &gate_, &diversion_};
   storage::IncarnationId incarnation_ = storage::kPool;
   uint8_t next_id_ = 1;
 };

@@ -1,0 +1,183 @@
+// Claims and carts that are queued instead of being sold at once.
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "quota/sale/cart_seller.h"
+#include "quota/sale/seller.h"
+#include "tests/unit/quota/gate_fixture.h"
+
+namespace tranche::quota {
+namespace {
+
+using storage::ReservationClaim;
+
+class SellerQueueTest : public GateFixture {
+ protected:
+  SellerQueueTest() {
+    gate_.closed = false;
+    accept_queued_ = true;
+    diversion_.queues = {"tv"};
+  }
+
+  static bool IsQueued(const ClaimAnswer& answer) {
+    return answer->has_value() && std::holds_alternative<Queued>(**answer);
+  }
+  static bool IsQueued(const CartAnswer& answer) {
+    return answer->has_value() && std::holds_alternative<Queued>(**answer);
+  }
+  static Queued Ticket() { return {.ticket = "t", .ahead_at_most = 3, .poll_after = {}, .decide_at = {}}; }
+  static Refused Refusing(Refusal refusal) { return Refused{.refusal = refusal}; }
+};
+
+TEST_F(SellerQueueTest, AClaimThatIsQueuedTakesNoUnitAndIsNoDemand) {
+  Give("tv", 1);
+  const absl::Time deadline = clock_.Now() + absl::Seconds(1);
+  const ReservationClaim claim = ClaimOf("tv");
+  const ClaimAnswer answer = Sell(claim, /*may_exist=*/false, deadline);
+  ASSERT_EQ(diversion_.queued.size(), 1u);
+  EXPECT_EQ(diversion_.queued[0].lines.at(0).reservation_id, claim.reservation_id);
+  EXPECT_FALSE(diversion_.queued[0].cart);
+  EXPECT_EQ(diversion_.queued[0].deadline, deadline);
+  EXPECT_FALSE(answer->has_value());
+  EXPECT_EQ(Free("tv"), 1);
+  diversion_.AnswerAll(Ticket());
+  ASSERT_TRUE(IsQueued(answer));
+  EXPECT_EQ(std::get<Queued>(**answer).ticket, "t");
+  EXPECT_EQ(ledger_.commit_calls(), 0);
+  EXPECT_EQ(slice("tv").denied() + slice("tv").granted(), 0);
+}
+
+TEST_F(SellerQueueTest, AnotherSkusClaimIsSold) {
+  Give("cable", 1);
+  EXPECT_TRUE(IsSold(Sell(ClaimOf("cable"))));
+  EXPECT_TRUE(diversion_.queued.empty());
+}
+
+TEST_F(SellerQueueTest, WhoDoesNotAcceptItIsRefused) {
+  accept_queued_ = false;
+  Give("tv", 1);
+  EXPECT_EQ(RefusedAs(Sell(ClaimOf("tv"))).refusal, Refusal::kClaimsAreQueued);
+  const CartRefused cart = RefusedAs(SellCart({ClaimOf("cable"), ClaimOf("tv")}));
+  EXPECT_EQ(cart.refused.refusal, Refusal::kClaimsAreQueued);
+  EXPECT_EQ(cart.sku_id, "tv");
+  EXPECT_TRUE(diversion_.queued.empty());
+  EXPECT_EQ(Free("tv"), 1);
+}
+
+TEST_F(SellerQueueTest, TermsAndTheGateComeFirst) {
+  Give("tv", 1);
+  gate_.closed = true;
+  RefuseAtGate(Refusal::kRateLimited);
+  EXPECT_EQ(RefusedAs(Sell(ClaimOf("tv"))).refusal, Refusal::kRateLimited);
+  ASSERT_TRUE(ledger_.CloseSku("tv", "test").ok());
+  Announce("tv");
+  EXPECT_EQ(RefusedAs(Sell(ClaimOf("tv"))).refusal, Refusal::kSaleClosed);
+  EXPECT_TRUE(diversion_.queued.empty());
+}
+
+TEST_F(SellerQueueTest, WhatIsFinallySoldOutIsNotQueued) {
+  LeaveUnsold("tv", 0);
+  EXPECT_EQ(RefusedAs(Sell(ClaimOf("tv"))).refusal, Refusal::kSoldOut);
+  EXPECT_TRUE(diversion_.queued.empty());
+}
+
+TEST_F(SellerQueueTest, AClaimThatHasWaitedAtTheGateIsQueuedAndWasAskedAboutOnce) {
+  Give("tv", 1);
+  gate_.closed = true;
+  WaitAtGate(absl::Milliseconds(300));
+  const ClaimAnswer answer = Sell(ClaimOf("tv"));
+  EXPECT_TRUE(diversion_.queued.empty());
+  gate_.CallParked();
+  EXPECT_EQ(diversion_.queued.size(), 1u);
+  EXPECT_EQ(gate_.checks, 1);
+  diversion_.AnswerAll(Ticket());
+  EXPECT_TRUE(IsQueued(answer));
+}
+
+TEST_F(SellerQueueTest, WhatTheQueueRefusesReachesTheCaller) {
+  Give("tv", 1);
+  const ClaimAnswer answer = Sell(ClaimOf("tv"));
+  const CartAnswer cart = SellCart({ClaimOf("cable"), ClaimOf("tv")});
+  diversion_.AnswerAll(Refusing(Refusal::kQueueFull));
+  EXPECT_EQ(RefusedAs(answer).refusal, Refusal::kQueueFull);
+  EXPECT_EQ(RefusedAs(cart).refused.refusal, Refusal::kQueueFull);
+  EXPECT_EQ(RefusedAs(cart).sku_id, "tv") << "the one whose claims are queued";
+}
+
+// A claim that was sold before is not told that the queue is full.
+TEST_F(SellerQueueTest, WhoMayHaveAReservationIsLookedUpIfItIsNotQueued) {
+  Give("tv", 1);
+  const ReservationClaim claim = ClaimOf("tv");
+  diversion_.queues.clear();
+  ASSERT_TRUE(IsSold(Sell(claim)));
+  diversion_.queues = {"tv"};
+  Give("tv", 1);
+  for (const Refusal refusal : {Refusal::kQueueFull, Refusal::kQueueUnavailable, Refusal::kCommitUnknown}) {
+    const ClaimAnswer again = Sell(claim, /*may_exist=*/true);
+    diversion_.AnswerAll(Refusing(refusal));
+    Work();
+    ASSERT_TRUE(IsSold(again));
+    EXPECT_TRUE(std::get<Sold>(**again).replayed);
+  }
+  accept_queued_ = false;
+  EXPECT_TRUE(IsSold(Sell(claim, /*may_exist=*/true)));
+}
+
+// The ledger is away, and this node has no slice: what was announced is enough.
+TEST_F(SellerQueueTest, ASkuThatIsOnlyAnnouncedIsQueuedWithoutTheLedger) {
+  SkuTerms terms = TermsOf(*ledger_.GetSku("tv"));
+  terms.announced = true;
+  slices_.FindOrAdd("tv")->SetTerms(terms);
+  ledger_.FailNext(100);
+  const ClaimAnswer answer = Sell(ClaimOf("tv"));
+  const CartAnswer cart = SellCart({ClaimOf("tv"), ClaimOf("tv")});
+  ASSERT_EQ(diversion_.queued.size(), 2u);
+  diversion_.AnswerAll(Ticket());
+  EXPECT_TRUE(IsQueued(answer));
+  EXPECT_TRUE(IsQueued(cart));
+}
+
+TEST_F(SellerQueueTest, ASkuThatNobodyHasAnnouncedIsLookedUpFirst) {
+  const ClaimAnswer answer = Sell(ClaimOf("tv"));
+  ASSERT_EQ(diversion_.queued.size(), 1u);
+  diversion_.AnswerAll(Ticket());
+  EXPECT_TRUE(IsQueued(answer));
+}
+
+TEST_F(SellerQueueTest, ADrainingNodeQueuesNothingMore) {
+  Give("tv", 1);
+  seller_.SetAccepting(false);
+  carts_.SetAccepting(false);
+  EXPECT_EQ(RefusedAs(Sell(ClaimOf("tv"))).refusal, Refusal::kDraining);
+  EXPECT_EQ(RefusedAs(SellCart({ClaimOf("tv")})).refused.refusal, Refusal::kDraining);
+  EXPECT_TRUE(diversion_.queued.empty());
+}
+
+TEST_F(SellerQueueTest, OneSkuThatIsQueuedQueuesTheCart) {
+  Give("cable", 1);
+  Give("tv", 1);
+  const std::vector<ReservationClaim> lines = {ClaimOf("cable"), ClaimOf("tv")};
+  const CartAnswer answer = SellCart(lines);
+  ASSERT_EQ(diversion_.queued.size(), 1u);
+  EXPECT_TRUE(diversion_.queued[0].cart);
+  ASSERT_EQ(diversion_.queued[0].lines.size(), 2u);
+  EXPECT_EQ(diversion_.queued[0].lines[1].reservation_id, lines[1].reservation_id);
+  diversion_.AnswerAll(Ticket());
+  EXPECT_TRUE(IsQueued(answer));
+  EXPECT_EQ(Free("cable"), 1);
+  EXPECT_EQ(Free("tv"), 1);
+  EXPECT_EQ(carts_.unanswered(), 0);
+}
+
+TEST_F(SellerQueueTest, ACartWithoutVisitorsAcceptsNoQueue) {
+  Give("tv", 1);
+  std::optional<CartSale> answer;
+  carts_.Sell({ClaimOf("tv")}, absl::InfiniteFuture(), false, [&](CartSale sale) { answer = std::move(sale); });
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(std::get<CartRefused>(*answer).refused.refusal, Refusal::kClaimsAreQueued);
+}
+
+}  // namespace
+}  // namespace tranche::quota
