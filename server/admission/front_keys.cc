@@ -18,7 +18,8 @@ FrontKeys::FrontKeys(absl::Span<const storage::FrontKey> keys) {
                      .token_key = KeyedBlake2b(key.secret, "tranche-purchase-token-v1", kPasetoKeyBytes),
                      .challenge_key = KeyedBlake2b(key.secret, "tranche-challenge-v1", 32),
                      .ticket_key = KeyedBlake2b(key.secret, "tranche-waiting-ticket-v1", kPasetoKeyBytes),
-                     .delay_key = KeyedBlake2b(key.secret, "tranche-delay-ticket-v1", kPasetoKeyBytes)});
+                     .delay_key = KeyedBlake2b(key.secret, "tranche-delay-ticket-v1", kPasetoKeyBytes),
+                     .claim_key = KeyedBlake2b(key.secret, "tranche-queued-claim-v1", kPasetoKeyBytes)});
     if (key.use == storage::FrontKey::Use::kCurrent) current_ = key.id;
   }
 }

@@ -1,0 +1,112 @@
+#include "server/queue/queue_depths.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "glog/logging.h"
+
+namespace tranche::server {
+namespace {
+
+constexpr absl::Duration kSoonestPoll = absl::Milliseconds(200);
+constexpr absl::Duration kLatestPoll = absl::Seconds(10);
+// Of a queue that nobody has seen shrink.
+constexpr double kGuessedRate = 1000;
+
+}  // namespace
+
+absl::Duration PollAfter(int64_t ahead, double drained_per_s) {
+  const double rate = drained_per_s > 0 ? drained_per_s : kGuessedRate;
+  return std::clamp(absl::Seconds(static_cast<double>(ahead) / rate), kSoonestPoll, kLatestPoll);
+}
+
+void QueueDepths::Poll(const std::vector<std::string>& queues) {
+  absl::flat_hash_map<std::string, int64_t> before;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const std::string& queue : queues) before[queue] = queues_[queue].published;
+    absl::erase_if(queues_, [&](const auto& known) { return !before.contains(known.first); });
+  }
+  if (queues.empty()) return;
+  absl::StatusOr<std::vector<QueueDepth>> depths = admin_->Depths(queues);
+  if (absl::IsNotFound(depths.status())) {
+    const absl::Status declared = admin_->Declare(queues);
+    if (declared.ok())
+      depths = admin_->Depths(queues);
+    else
+      depths = declared;
+  }
+  if (!depths.ok()) {
+    LOG_EVERY_T(WARNING, 60) << "the broker does not say how full the queues of claims are: " << depths.status()
+                             << " (at most one line a minute)";
+    return;
+  }
+  const absl::Time now = clock_->Now();
+  absl::MutexLock lock(&mutex_);
+  for (const QueueDepth& depth : *depths) {
+    const auto figures = queues_.find(depth.queue);
+    if (figures != queues_.end()) Apply(depth, before[depth.queue], now, &figures->second);
+  }
+}
+
+void QueueDepths::Apply(const QueueDepth& depth, int64_t published_before, absl::Time now, Figures* figures) {
+  const absl::Duration passed = now - figures->read_at;
+  const bool known = figures->read_at != absl::InfinitePast() && passed > absl::ZeroDuration();
+  // An empty queue shows nobody's rate.
+  if (known && figures->depth.ready > 0) {
+    const int64_t drained = figures->depth.ready + (published_before - figures->published_before) - depth.ready;
+    const double rate = std::max<double>(0, static_cast<double>(drained)) / absl::ToDoubleSeconds(passed);
+    figures->drained_per_s = figures->drained_per_s > 0 ? (figures->drained_per_s + rate) / 2 : rate;
+  }
+  figures->depth = depth;
+  figures->read_at = now;
+  figures->published_before = published_before;
+  figures->published_before_answer = figures->published;
+}
+
+void QueueDepths::NotePublished(const std::string& queue) {
+  absl::MutexLock lock(&mutex_);
+  ++queues_[queue].published;
+}
+
+int64_t QueueDepths::Ahead(const std::string& queue) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = queues_.find(queue);
+  if (found == queues_.end()) return 0;
+  return found->second.depth.ready + found->second.published - found->second.published_before;
+}
+
+int64_t QueueDepths::Backlog(const std::string& queue) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = queues_.find(queue);
+  if (found == queues_.end()) return 0;
+  return found->second.depth.ready + found->second.published - found->second.published_before_answer;
+}
+
+ClaimOutlook QueueDepths::OutlookOf(const std::string& queue, int64_t at_most) const {
+  int64_t ahead = at_most;
+  double drained_per_s = 0;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    if (const auto found = queues_.find(queue); found != queues_.end()) {
+      const Figures& figures = found->second;
+      // What the broker has never told of may be anything.
+      const bool known = figures.read_at != absl::InfinitePast();
+      if (known) ahead = std::min(ahead, figures.depth.ready + figures.published - figures.published_before);
+      drained_per_s = figures.drained_per_s;
+    }
+  }
+  return {.ahead_at_most = ahead, .poll_after = PollAfter(ahead, drained_per_s)};
+}
+
+std::vector<QueueDepths::Known> QueueDepths::All() const {
+  std::vector<Known> all;
+  absl::ReaderMutexLock lock(&mutex_);
+  for (const auto& [_, figures] : queues_) {
+    if (figures.read_at != absl::InfinitePast()) all.push_back({figures.depth, figures.read_at});
+  }
+  return all;
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,40 @@
+#include "server/queue/unsold_units.h"
+
+#include <utility>
+#include <vector>
+
+namespace tranche::server {
+
+int64_t UnsoldUnits::Of(const std::string& sku_id) {
+  absl::MutexLock lock(&mutex_);
+  if (skus_.size() >= kMostSkus && !skus_.contains(sku_id)) return kUnknown;
+  Units& units = skus_[sku_id];
+  units.wanted = true;
+  return units.unsold;
+}
+
+void UnsoldUnits::Refresh() {
+  std::vector<std::string> wanted;
+  {
+    absl::MutexLock lock(&mutex_);
+    const bool full = skus_.size() >= kMostSkus;
+    absl::erase_if(skus_, [full](const auto& sku) { return full && !sku.second.wanted && !sku.second.reading; });
+    for (auto& [sku_id, units] : skus_) {
+      if (!std::exchange(units.wanted, false) || units.reading) continue;
+      units.reading = true;
+      wanted.push_back(sku_id);
+    }
+  }
+  for (const std::string& sku_id : wanted) {
+    books_->FindSku(sku_id, [this, sku_id](const absl::StatusOr<storage::Sku>& sku) { Read(sku_id, sku); });
+  }
+}
+
+void UnsoldUnits::Read(const std::string& sku_id, const absl::StatusOr<storage::Sku>& sku) {
+  absl::MutexLock lock(&mutex_);
+  Units& units = skus_[sku_id];
+  units.reading = false;
+  if (sku.ok()) units.unsold = sku->unsold;
+}
+
+}  // namespace tranche::server
