@@ -34,6 +34,20 @@ constexpr auto kDrainingDelay = absl::Milliseconds(50);
 constexpr auto kSkuMovingDelay = absl::Milliseconds(100);
 constexpr auto kUnavailableDelay = absl::Milliseconds(500);
 
+// Of claims that are queued.
+absl::StatusCode CodeOfQueued(v1::ErrorReason reason) {
+  switch (reason) {
+    case v1::ERROR_REASON_QUEUE_UNAVAILABLE:
+      return absl::StatusCode::kUnavailable;
+    case v1::ERROR_REASON_QUEUE_FULL:
+      return absl::StatusCode::kResourceExhausted;
+    case v1::ERROR_REASON_CLAIM_TICKET_INVALID:
+      return absl::StatusCode::kInvalidArgument;
+    default:
+      return absl::StatusCode::kFailedPrecondition;
+  }
+}
+
 absl::StatusCode CodeOf(v1::ErrorReason reason) {
   const int number = static_cast<int>(reason);
   // The ranges of error_reason.proto.
@@ -47,6 +61,7 @@ absl::StatusCode CodeOf(v1::ErrorReason reason) {
   if (number >= 110 && number <= 119) return absl::StatusCode::kUnauthenticated;
   if (number >= 120 && number <= 129) return absl::StatusCode::kPermissionDenied;
   if (number >= 130 && number <= 159) return absl::StatusCode::kFailedPrecondition;
+  if (number >= 160 && number <= 169) return CodeOfQueued(reason);
   return absl::StatusCode::kInternal;
 }
 
@@ -131,6 +146,12 @@ absl::string_view TextOf(Refusal refusal) {
       return "This SKU is being moved to another shard; try again in a moment.";
     case Refusal::kDeadlinePassed:
       return "The deadline passed before the claim was sent to the ledger; nothing was reserved.";
+    case Refusal::kClaimsAreQueued:
+      return "Claims for this SKU are queued: set accept_queued, and ask for the decision with GetClaim.";
+    case Refusal::kQueueUnavailable:
+      return "Claims for this SKU are queued now, and the queue takes none at the moment; nothing was done.";
+    case Refusal::kClaimDiscarded:
+      return "An operator has discarded this claim, which could not be decided; nothing was reserved.";
     default:
       return "An internal error; the node's log says more.";
   }
@@ -148,7 +169,7 @@ struct Wording {
   ErrorMetadata metadata = {};
 };
 
-// At the front door, if the time is known. Rounded up: whoever comes earlier is refused again.
+// At the front door and at a full queue, if the time is known. Rounded up: whoever comes earlier is refused again.
 void AddRetryAfter(const quota::Refused& refused, Wording* wording) {
   if (refused.retry_after <= absl::ZeroDuration()) return;
   const absl::Duration wait = absl::Ceil(refused.retry_after, absl::Milliseconds(1));
@@ -189,6 +210,10 @@ Wording WordingOf(const quota::Refused& refused) {
     case Refusal::kSoldOut:
       return {"Every unit is sold or held.", {{"holds_may_lapse", YesOrNo(refused.holds_may_lapse)}}};
     case Refusal::kInsufficientUnits:
+      // A claim that was queued: how many there were is not kept.
+      if (refused.available == 0) {
+        return {"There are fewer units left.", {{"holds_may_lapse", YesOrNo(refused.holds_may_lapse)}}};
+      }
       return {absl::StrCat("Only ", refused.available, refused.available == 1 ? " unit is" : " units are", " left."),
               {{"available", absl::StrCat(refused.available)}, {"holds_may_lapse", YesOrNo(refused.holds_may_lapse)}}};
     case Refusal::kSaleNotOpen: {
@@ -218,6 +243,11 @@ Wording WordingOf(const quota::Refused& refused) {
               {{"state", refused.about}}};
     case Refusal::kServiceLimited:
       return LimitedWordingOf(refused);
+    case Refusal::kQueueFull: {
+      Wording wording = {"So many claims are queued that this one would probably be in vain."};
+      AddRetryAfter(refused, &wording);
+      return wording;
+    }
     case Refusal::kNotAdmitted:
     case Refusal::kPurchaseTokenInvalid:
     case Refusal::kRateLimited:
@@ -248,6 +278,10 @@ bool IsAboutItsSku(Refusal refusal) {
     case Refusal::kRateLimited:
     case Refusal::kExhaustedHere:
     case Refusal::kSkuMoving:
+    case Refusal::kClaimsAreQueued:
+    case Refusal::kQueueUnavailable:
+    case Refusal::kQueueFull:
+    case Refusal::kClaimDiscarded:
       return true;
     default:
       return false;

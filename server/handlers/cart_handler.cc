@@ -1,6 +1,7 @@
 #include "server/handlers/cart_handler.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -11,6 +12,7 @@
 #include "server/handlers/reservation_messages.h"
 #include "storage/base/log_trace.h"
 #include "storage/base/status_macros.h"
+#include "storage/ledger/claim_refusal.h"
 #include "storage/ledger/lifecycle_ledger.h"
 
 namespace tranche::server {
@@ -31,14 +33,17 @@ absl::StatusOr<ReservationClaim> CheckLine(const v1::CartLine& line, const std::
   return claim;
 }
 
-// Where no front door is, carts come without both, and cost nothing more.
+// Where no front door is, carts come without both, and cost nothing more, unless they may be queued.
 std::vector<quota::Visitor> VisitorsOf(const v1::CreateReservationsRequest& request, const std::string& address) {
-  const bool known = !address.empty() || std::any_of(request.lines().begin(), request.lines().end(),
-                                                     [](const auto& line) { return !line.purchase_token().empty(); });
+  const bool known = !address.empty() || request.accept_queued() ||
+                     std::any_of(request.lines().begin(), request.lines().end(),
+                                 [](const auto& line) { return !line.purchase_token().empty(); });
   std::vector<quota::Visitor> visitors;
   if (!known) return visitors;
   visitors.reserve(static_cast<size_t>(request.lines_size()));
-  for (const v1::CartLine& line : request.lines()) visitors.push_back({address, line.purchase_token()});
+  for (const v1::CartLine& line : request.lines()) {
+    visitors.push_back({address, line.purchase_token(), request.accept_queued()});
+  }
   return visitors;
 }
 
@@ -82,23 +87,34 @@ void CartHandler::Create(const v1::CreateReservationsRequest& request, absl::Tim
   }
   sell_(
       *std::move(claims), deadline, request.may_exist(),
-      [this, done = std::move(done)](quota::CartSale sale) mutable {
-        if (const auto* refused = std::get_if<quota::CartRefused>(&sale)) {
-          outcomes_.Refused(refused->refused.refusal);
-          absl::Status error = RefusalError(refused->refused, refused->sku_id);
-          if (refused->reservation_id.has_value()) error = WithReservationId(error, *refused->reservation_id);
-          return done(std::move(error));
-        }
-        const auto& sold = std::get<quota::CartSold>(sale);
-        outcomes_.Done(sold.replayed ? kReplayed : kCreated);
-        v1::CreateReservationsResponse response;
-        for (const storage::Reservation& reservation : sold.reservations) {
-          Fill(reservation, clock_->Now(), response.add_reservations());
-        }
-        response.set_replayed(sold.replayed);
-        done(std::move(response));
-      },
+      [this, done = std::move(done)](const quota::CartSale& sale) mutable { done(AnswerOf(sale)); },
       VisitorsOf(request, buyer_address));
+}
+
+absl::StatusOr<v1::CreateReservationsResponse> CartHandler::AnswerOf(const quota::CartSale& sale) {
+  if (const auto* refused = std::get_if<quota::CartRefused>(&sale)) {
+    outcomes_.Refused(refused->refused.refusal);
+    absl::Status error = RefusalError(refused->refused, refused->sku_id);
+    if (refused->reservation_id.has_value()) error = WithReservationId(error, *refused->reservation_id);
+    return error;
+  }
+  v1::CreateReservationsResponse response;
+  if (const auto* queued = std::get_if<quota::Queued>(&sale)) {
+    outcomes_.Done(kQueued);
+    FillQueued(*queued, response.mutable_queued());
+    return response;
+  }
+  const auto& sold = std::get<quota::CartSold>(sale);
+  for (const storage::Reservation& reservation : sold.reservations) {
+    if (const auto refusal = sold.replayed ? storage::RefusalOf(reservation) : std::nullopt; refusal.has_value()) {
+      outcomes_.Refused(*refusal);
+      return RefusalError({.refusal = *refusal}, reservation.sku_id);
+    }
+    Fill(reservation, clock_->Now(), response.add_reservations());
+  }
+  outcomes_.Done(sold.replayed ? kReplayed : kCreated);
+  response.set_replayed(sold.replayed);
+  return response;
 }
 
 }  // namespace tranche::server

@@ -37,7 +37,8 @@ class CartHandler {
 
   CartHandler(Sell sell, storage::Clock* clock) : sell_(std::move(sell)), clock_(clock) {}
 
-  // `request` is not used after Create returns. `buyer_address`: as for ReservationHandler::Create.
+  // `request` is not used after Create returns. `buyer_address`, and what was queued: as for
+  // ReservationHandler::Create.
   void Create(const v1::CreateReservationsRequest& request, absl::Time deadline, Done done,
               const std::string& buyer_address = {});
 
@@ -48,12 +49,15 @@ class CartHandler {
   const OutcomeCounts& outcomes() const { return outcomes_; }
 
  private:
-  enum Outcome : size_t { kCreated, kReplayed };
+  enum Outcome : size_t { kCreated, kReplayed, kQueued };
+
+  // Counts it.
+  absl::StatusOr<v1::CreateReservationsResponse> AnswerOf(const quota::CartSale& sale);
 
   const Sell sell_;
   storage::Clock* const clock_;
   std::atomic<bool> serving_{false};
-  OutcomeCounts outcomes_{{"created", "replayed"}};
+  OutcomeCounts outcomes_{{"created", "replayed", "queued"}};
 };
 
 }  // namespace tranche::server

@@ -1,6 +1,7 @@
 #include "server/handlers/reservation_handler.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -11,6 +12,7 @@
 #include "server/handlers/reservation_messages.h"
 #include "storage/base/log_trace.h"
 #include "storage/base/status_macros.h"
+#include "storage/ledger/claim_refusal.h"
 
 namespace tranche::server {
 namespace {
@@ -52,17 +54,32 @@ void ReservationHandler::Create(const v1::CreateReservationRequest& request, abs
   const Uuid id = claim->reservation_id;
   sell_(*std::move(claim), deadline, request.may_exist(),
         [this, id, sku_id = request.sku_id(), done = std::move(done)](quota::SaleResult result) mutable {
-          if (const auto* refused = std::get_if<quota::Refused>(&result)) {
-            outcomes_.Refused(refused->refusal);
-            absl::Status error = RefusalError(*refused, sku_id);
-            const bool reused = refused->refusal == storage::Refusal::kReservationIdReused;
-            return done(reused ? WithReservationId(error, id) : std::move(error));
-          }
-          auto sold = std::get<quota::Sold>(std::move(result));
-          outcomes_.Done(sold.replayed ? kReplayed : kCreated);
-          done(std::move(sold));
+          done(AnswerOf(std::move(result), id, sku_id));
         },
-        {.address = std::move(buyer_address), .purchase_token = request.purchase_token()});
+        {.address = std::move(buyer_address),
+         .purchase_token = request.purchase_token(),
+         .accept_queued = request.accept_queued()});
+}
+
+absl::StatusOr<Accepted> ReservationHandler::AnswerOf(quota::SaleResult result, const Uuid& id,
+                                                      const std::string& sku_id) {
+  if (const auto* refused = std::get_if<quota::Refused>(&result)) {
+    outcomes_.Refused(refused->refusal);
+    absl::Status error = RefusalError(*refused, sku_id);
+    const bool reused = refused->refusal == storage::Refusal::kReservationIdReused;
+    return reused ? WithReservationId(error, id) : std::move(error);
+  }
+  if (auto* queued = std::get_if<quota::Queued>(&result)) {
+    outcomes_.Done(kQueued);
+    return Accepted(std::move(*queued));
+  }
+  auto& sold = std::get<quota::Sold>(result);
+  if (const auto refusal = sold.replayed ? storage::RefusalOf(sold.reservation) : std::nullopt; refusal.has_value()) {
+    outcomes_.Refused(*refusal);
+    return RefusalError({.refusal = *refusal}, sku_id);
+  }
+  outcomes_.Done(sold.replayed ? kReplayed : kCreated);
+  return Accepted(std::move(sold));
 }
 
 void ReservationHandler::Get(const v1::GetReservationRequest& request, absl::Time deadline, GetDone done) {
@@ -79,6 +96,14 @@ void ReservationHandler::Get(const v1::GetReservationRequest& request, absl::Tim
 
 void ReservationHandler::Fill(const storage::Reservation& reservation, v1::Reservation* message) const {
   server::Fill(reservation, clock_->Now(), message);
+}
+
+void ReservationHandler::Fill(const Accepted& accepted, v1::CreateReservationResponse* response) const {
+  if (const auto* queued = std::get_if<quota::Queued>(&accepted))
+    return FillQueued(*queued, response->mutable_queued());
+  const auto& sold = std::get<quota::Sold>(accepted);
+  Fill(sold.reservation, response->mutable_reservation());
+  response->set_replayed(sold.replayed);
 }
 
 }  // namespace tranche::server

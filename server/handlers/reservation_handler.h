@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <functional>
 #include <string>
+#include <variant>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
@@ -23,6 +24,9 @@ namespace tranche::server {
 // A request's serialized size may be at most this.
 inline constexpr size_t kMaxCreateBytes = 4096;
 
+// What a claim came to that was not refused.
+using Accepted = std::variant<quota::Sold, quota::Queued>;
+
 // Thread-safe. Outlived by its dependencies.
 class ReservationHandler {
  public:
@@ -30,13 +34,14 @@ class ReservationHandler {
   using Sell = std::function<void(storage::ReservationClaim, absl::Time deadline, bool may_exist, quota::SaleDone,
                                   quota::Visitor)>;
   // Called exactly once, inline or on another thread; must not block.
-  using CreateDone = absl::AnyInvocable<void(absl::StatusOr<quota::Sold>)>;
+  using CreateDone = absl::AnyInvocable<void(absl::StatusOr<Accepted>)>;
   using GetDone = absl::AnyInvocable<void(absl::StatusOr<storage::Reservation>)>;
 
   ReservationHandler(Sell sell, storage::Books* books, storage::Clock* clock);
 
   // `request` is not used after these return. `buyer_address`: "" if it is not known, or nobody asks. The request's own
-  // is only checked: VisitorAddresses says whether it counts.
+  // is only checked: VisitorAddresses says whether it counts. Queued only if the request accepts that. Who repeats a
+  // claim that was queued, and refused for good, gets that refusal.
   void Create(const v1::CreateReservationRequest& request, absl::Time deadline, CreateDone done,
               std::string buyer_address = {});
   // DEADLINE_PASSED if the deadline passes before the ledger is asked.
@@ -50,15 +55,20 @@ class ReservationHandler {
 
   // A claim as a message, with the time that is left of its hold.
   void Fill(const storage::Reservation& reservation, v1::Reservation* message) const;
+  // The answer to Create.
+  void Fill(const Accepted& accepted, v1::CreateReservationResponse* response) const;
 
  private:
-  enum Outcome : size_t { kCreated, kReplayed };
+  enum Outcome : size_t { kCreated, kReplayed, kQueued };
+
+  // Counts it.
+  absl::StatusOr<Accepted> AnswerOf(quota::SaleResult result, const storage::Uuid& id, const std::string& sku_id);
 
   const Sell sell_;
   storage::Books* const books_;
   storage::Clock* const clock_;
   std::atomic<bool> serving_{false};
-  OutcomeCounts outcomes_{{"created", "replayed"}};
+  OutcomeCounts outcomes_{{"created", "replayed", "queued"}};
 };
 
 }  // namespace tranche::server

@@ -17,6 +17,13 @@ constexpr size_t kMaxOrderReferenceBytes = 128;
 
 }  // namespace
 
+void FillQueued(const quota::Queued& queued, v1::QueuedClaim* message) {
+  message->set_ticket(queued.ticket);
+  message->set_ahead_at_most(queued.ahead_at_most);
+  *message->mutable_poll_after() = ToDuration(queued.poll_after);
+  *message->mutable_decide_time() = ToTimestamp(queued.decide_at);
+}
+
 v1::ReservationState ToState(storage::ReservationState state) {
   switch (state) {
     case storage::ReservationState::kPending:

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "quota/sale/sale_result.h"
 #include "storage/ledger/reservation_ledger.h"
 #include "tranche/v1/reservation_service.pb.h"
 
@@ -15,6 +16,8 @@ namespace tranche::server {
 
 // If it is a hold, the message tells the time that is left at `now`.
 void Fill(const storage::Reservation& reservation, absl::Time now, v1::Reservation* message);
+
+void FillQueued(const quota::Queued& queued, v1::QueuedClaim* message);
 
 v1::ReservationState ToState(storage::ReservationState state);
 // nullopt if it is not a state.

@@ -27,7 +27,7 @@ void WatchHub::Stop() {
 }
 
 absl::Status WatchHub::Add(const storage::Uuid& id, std::shared_ptr<ReservationWatcher> watcher,
-                           const std::string& caller) {
+                           const std::string& caller, IfMissing if_missing) {
   absl::MutexLock lock(&mutex_);
   if (!accepting_) return RefusalError({.refusal = storage::Refusal::kDraining});
   if (count_ >= options_.max_watches) {
@@ -42,8 +42,11 @@ absl::Status WatchHub::Add(const storage::Uuid& id, std::shared_ptr<ReservationW
   }
   ++of_caller->second;
   ++count_;
-  watched_[id].watches.push_back(
-      {.watcher = std::move(watcher), .added_in = looks_, .added_at = clock_->Now(), .caller = of_caller});
+  watched_[id].watches.push_back({.watcher = std::move(watcher),
+                                  .added_in = looks_,
+                                  .added_at = clock_->Now(),
+                                  .if_missing = if_missing,
+                                  .caller = of_caller});
   fresh_.push_back(id);
   return absl::OkStatus();
 }
@@ -190,7 +193,7 @@ void WatchHub::CompareOne(const storage::Uuid& id, std::optional<storage::Reserv
   // The lesser of both also after the clock was set back.
   watched->missing_since = found ? absl::InfiniteFuture() : std::min(watched->missing_since, time);
   const bool lost = !found && time - watched->missing_since >= options_.lost_after;
-  const bool over = found && watched->last->state != storage::ReservationState::kPending;
+  const bool final_state = found && watched->last->state != storage::ReservationState::kPending;
   std::vector<Watch> staying;
   for (Watch& watch : watched->watches) {
     // A watch that was added while the ledger was read is told by the next look.
@@ -199,21 +202,23 @@ void WatchHub::CompareOne(const storage::Uuid& id, std::optional<storage::Reserv
       continue;
     }
     News one{watch.watcher, std::nullopt, std::nullopt};
+    const bool over = final_state || (found && watch.waits());
     if (over) one.end = absl::OkStatus();
-    if (lost || (!found && watch.revision == 0)) one.end = ReservationNotFound(id);
+    if (!watch.waits() && (lost || (!found && watch.revision == 0))) one.end = ReservationNotFound(id);
     const bool stays = !one.end.has_value();
+    const bool silent = stays && IsSilent(watch, time);
     // A final state is always news, also with a revision that a restored ledger uses for the second time.
     const bool changed = found && (watch.revision != watched->last->revision || over);
-    if (changed || (stays && IsSilent(watch, time))) {
-      one.reservation = *watched->last;
-      watch.told_at = time;
-    }
-    if (one.reservation.has_value() || !stays) news->push_back(std::move(one));
+    one.missing = silent && !found && watch.waits();
+    if (changed || (silent && !one.missing)) one.reservation = *watched->last;
+    const bool told = one.missing || one.reservation.has_value();
+    if (told) watch.told_at = time;
+    if (told || !stays) news->push_back(std::move(one));
     if (!stays) {
       Uncount(watch);
       continue;
     }
-    watch.revision = watched->last->revision;
+    if (found) watch.revision = watched->last->revision;
     staying.push_back(std::move(watch));
   }
   watched->watches = std::move(staying);
@@ -223,7 +228,7 @@ void WatchHub::RepeatOne(Watched* watched, std::vector<News>* news) {
   const absl::Time time = clock_->Now();
   std::vector<Watch> staying;
   for (Watch& watch : watched->watches) {
-    const bool unseen = watch.revision == 0;
+    const bool unseen = watch.told_at == absl::InfinitePast();
     if (unseen && time - watch.added_at >= options_.first_within) {
       news->push_back(
           {std::move(watch.watcher), std::nullopt, LedgerError(absl::UnavailableError(""), "", Repeatable::kYes)});
@@ -231,7 +236,9 @@ void WatchHub::RepeatOne(Watched* watched, std::vector<News>* news) {
       continue;
     }
     if (!unseen && IsSilent(watch, time)) {
-      news->push_back({watch.watcher, watched->last, std::nullopt});
+      News one{watch.watcher, std::nullopt, std::nullopt, /*missing=*/watch.waits()};
+      if (!one.missing) one.reservation = watched->last;
+      news->push_back(std::move(one));
       watch.told_at = time;
     }
     staying.push_back(std::move(watch));
@@ -246,6 +253,7 @@ bool WatchHub::IsSilent(const Watch& watch, absl::Time now) const {
 
 void WatchHub::Tell(std::vector<News> news) {
   for (const News& one : news) {
+    if (one.missing) one.watcher->OnMissing();
     if (one.reservation.has_value()) one.watcher->OnReservation(*one.reservation);
     if (one.end.has_value()) one.watcher->OnEnd(*one.end);
   }

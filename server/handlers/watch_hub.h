@@ -53,10 +53,19 @@ class ReservationWatcher {
   // The reservation as it is now: once at the start, then after each change that was seen. Every `repeat_after` as it
   // was seen last: the ledger may be silent, or the reservation missing.
   virtual void OnReservation(const storage::Reservation& reservation) = 0;
+  // Of a watch with IfMissing::kWait: the reservation does not exist yet, as far as the ledger said last. Once at the
+  // start, and every `repeat_after`.
+  virtual void OnMissing() {}
   // OK after a final state; otherwise why the watch ends.
   virtual void OnEnd(const absl::Status& status) = 0;
   // Who may watch has changed: it may want to end (WatchHub::Recheck).
   virtual void OnRecheck() {}
+};
+
+// What becomes of a watch whose reservation does not exist.
+enum class IfMissing {
+  kEnd,   // with RESERVATION_NOT_FOUND
+  kWait,  // until it does: that is what it waits for, and so its end
 };
 
 // Thread-safe.
@@ -78,10 +87,11 @@ class WatchHub {
   WatchHub& operator=(const WatchHub&) = delete;
 
   // An error, TOO_MANY_WATCHES or DRAINING, when the watch is refused; then `watcher` is never called. If the
-  // reservation does not exist, or is lost later, the watch ends with RESERVATION_NOT_FOUND. While the ledger, or
+  // reservation does not exist, or is lost later, the watch ends as `if_missing` says. While the ledger, or
   // the shard, does not answer, the watch goes on; but if nothing was seen yet, it ends with LEDGER_UNAVAILABLE.
   // `caller` is whose watch it is, for the limit of each caller's.
-  absl::Status Add(const storage::Uuid& id, std::shared_ptr<ReservationWatcher> watcher, const std::string& caller);
+  absl::Status Add(const storage::Uuid& id, std::shared_ptr<ReservationWatcher> watcher, const std::string& caller,
+                   IfMissing if_missing = IfMissing::kEnd);
   // Ends a watch on the watcher's behalf. Repeating it is harmless.
   void Remove(const storage::Uuid& id, const ReservationWatcher* watcher);
 
@@ -105,7 +115,10 @@ class WatchHub {
     uint64_t added_in = 0;  // the first look that includes it
     absl::Time added_at;
     absl::Time told_at = absl::InfinitePast();
+    IfMissing if_missing = IfMissing::kEnd;
     Callers::iterator caller{};
+
+    bool waits() const { return if_missing == IfMissing::kWait; }
   };
   // A reservation and its watches, at least one.
   struct Watched {
@@ -118,6 +131,7 @@ class WatchHub {
     std::shared_ptr<ReservationWatcher> watcher;
     std::optional<storage::Reservation> reservation;
     std::optional<absl::Status> end;
+    bool missing = false;
   };
 
   void Run();

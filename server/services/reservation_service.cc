@@ -1,6 +1,7 @@
 #include "server/services/reservation_service.h"
 
 #include "server/errors.h"
+#include "server/services/claim_watch.h"
 #include "server/services/reservation_watch.h"
 
 namespace tranche::server {
@@ -16,14 +17,13 @@ CallEntry CreateCall(CallPolicy policy, ReservationHandler* handler, const Visit
       policy, [handler, visitors](const CallContext& call, const v1::CreateReservationRequest& request,
                                   const Reply<v1::CreateReservationResponse>& reply) {
         const bool in_response = request.refusal_in_response();
-        const auto answer = [handler, reply, in_response](absl::StatusOr<quota::Sold> sold) {
-          if (!sold.ok()) {
-            if (!in_response || !IsDecision(sold.status())) return reply.Finish(sold.status());
-            *reply.response()->mutable_refusal() = ToRpcStatus(sold.status());
-            return reply.Finish(absl::OkStatus(), sold.status());
+        const auto answer = [handler, reply, in_response](const absl::StatusOr<Accepted>& accepted) {
+          if (!accepted.ok()) {
+            if (!in_response || !IsDecision(accepted.status())) return reply.Finish(accepted.status());
+            *reply.response()->mutable_refusal() = ToRpcStatus(accepted.status());
+            return reply.Finish(absl::OkStatus(), accepted.status());
           }
-          handler->Fill(sold->reservation, reply.response()->mutable_reservation());
-          reply.response()->set_replayed(sold->replayed);
+          handler->Fill(*accepted, reply.response());
           reply.Finish(absl::OkStatus());
         };
         handler->Create(request, call.deadline(), answer, visitors.Of(call, request.buyer_address()));
@@ -47,6 +47,13 @@ CallEntry GetCall(CallPolicy policy, ReservationHandler* handler) {
           handler->Fill(*found, reply.response()->mutable_reservation());
           reply.Finish(absl::OkStatus());
         });
+      });
+}
+
+CallEntry WatchClaimCall(CallPolicy policy, WatchHub* hub, ClaimHandler* handler) {
+  return ServerStreamCall<v1::WatchClaimRequest, v1::WatchClaimResponse>(
+      policy, [hub, handler](const CallContext& call, const CallFrame& frame, const v1::WatchClaimRequest& request) {
+        return ClaimWatch::Start(call, frame, hub, handler, request);
       });
 }
 
@@ -83,8 +90,10 @@ std::vector<CallEntry> ReservationCalls(const ReservationHandlers& to, Reservati
       GetCall({"GetReservation", kRead, kInline, kYes, kGet}, to.reservation),
       LargeInlineCall({"BatchGetReservations", kRead, kInline, kYes, kGet}, to.list, &ListHandler::BatchGet),
       LargeInlineCall({"ListReservations", kReadAll, kInline, kYes, kList}, to.list, &ListHandler::List),
+      InlineCall({"GetClaim", kRead, kInline, kYes, kGet}, to.claim, &ClaimHandler::Get),
       // Not counted: a watch has no deadline, and a stream's requests are counted one by one.
       WatchCall({"WatchReservation", kRead, kInline, kYes}, to.watch),
+      WatchClaimCall({"WatchClaim", kRead, kInline, kYes}, to.watch, to.claim),
       StreamCall({"StreamReservations", kPay, kInline, kYes}, {to.reservation, to.cart, to.change, to.visitors},
                  streams, stream_options),
   };

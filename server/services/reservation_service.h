@@ -6,6 +6,7 @@
 
 #include "server/handlers/cart_handler.h"
 #include "server/handlers/change_handler.h"
+#include "server/handlers/claim_handler.h"
 #include "server/handlers/list_handler.h"
 #include "server/handlers/reservation_handler.h"
 #include "server/handlers/watch_hub.h"
@@ -23,6 +24,7 @@ struct ReservationHandlers {
   ListHandler* list = nullptr;
   WatchHub* watch = nullptr;
   VisitorAddresses visitors = {};
+  ClaimHandler* claim = nullptr;
 };
 
 // `streams` keeps the open ones.

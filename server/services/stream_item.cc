@@ -42,12 +42,11 @@ void ServeClaim(ReservationHandler* handler, const CallFrame& frame, const v1::C
   const OpenCall call = frame.open_calls->Begin(CallKind::kReservation, deadline);
   handler->Create(
       request, deadline,
-      [handler, &frame, call, done = std::move(done)](absl::StatusOr<quota::Sold> sold) mutable {
+      [handler, &frame, call, done = std::move(done)](const absl::StatusOr<Accepted>& accepted) mutable {
         frame.open_calls->End(call);
-        if (!sold.ok()) return done(sold.status());
+        if (!accepted.ok()) return done(accepted.status());
         StreamReservationsResult result;
-        handler->Fill(sold->reservation, result.mutable_created()->mutable_reservation());
-        result.mutable_created()->set_replayed(sold->replayed);
+        handler->Fill(*accepted, result.mutable_created());
         done(std::move(result));
       },
       std::move(buyer_address));

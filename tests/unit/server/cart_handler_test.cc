@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "storage/ledger/claim_refusal.h"
 #include "tests/unit/server/error_matchers.h"
 #include "tests/unit/server/happened.h"
 
@@ -79,6 +80,33 @@ TEST_F(CartHandlerTest, PassesAGoodCartOn) {
   EXPECT_EQ((*lines_)[1].user_id, "alice");
   EXPECT_EQ((*lines_)[1].quantity, 2);
   EXPECT_TRUE(may_exist_);
+}
+
+TEST_F(CartHandlerTest, ACartThatIsQueuedIsToldWithItsTicket) {
+  v1::CreateReservationsRequest request = Cart();
+  EXPECT_TRUE(Create(request).ok());
+  EXPECT_TRUE(visitors_.empty());
+  request.set_accept_queued(true);
+  answer_ = quota::Queued{
+      .ticket = "t", .ahead_at_most = 7, .poll_after = absl::Seconds(1), .decide_at = absl::FromUnixSeconds(5)};
+  const auto response = Create(request);
+  ASSERT_TRUE(response.ok()) << response.status();
+  ASSERT_EQ(visitors_.size(), 2u);
+  EXPECT_TRUE(visitors_[0].accept_queued && visitors_[1].accept_queued);
+  EXPECT_EQ(response->reservations_size(), 0);
+  EXPECT_EQ(response->queued().ticket(), "t");
+  EXPECT_THAT(Happened(handler_.outcomes()), ElementsAre(Pair("created", 1), Pair("queued", 1)));
+}
+
+TEST_F(CartHandlerTest, ACartThatWasQueuedAndRefusedStaysRefused) {
+  quota::CartSold sold{.reservations = {}, .replayed = true};
+  sold.reservations.resize(2);
+  for (storage::Reservation& line : sold.reservations) {
+    line.state = storage::ReservationState::kCancelled;
+    line.cancel_reason = storage::ToCancelReason(storage::Refusal::kSaleClosed);
+  }
+  answer_ = sold;
+  EXPECT_EQ(ReasonOf(Create(Cart()).status()), "SALE_CLOSED");
 }
 
 TEST_F(CartHandlerTest, WhereTheBuyerIsAndEachLinesTokenGoToTheSeller) {

@@ -80,6 +80,10 @@ INSTANTIATE_TEST_SUITE_P(
         ExpectedRefusal{Refusal::kCommitUnknown, absl::StatusCode::kUnavailable, "COMMIT_UNKNOWN"},
         ExpectedRefusal{Refusal::kDraining, absl::StatusCode::kUnavailable, "DRAINING"},
         ExpectedRefusal{Refusal::kDeadlinePassed, absl::StatusCode::kDeadlineExceeded, "DEADLINE_PASSED"},
+        ExpectedRefusal{Refusal::kClaimsAreQueued, absl::StatusCode::kFailedPrecondition, "CLAIMS_ARE_QUEUED"},
+        ExpectedRefusal{Refusal::kQueueUnavailable, absl::StatusCode::kUnavailable, "QUEUE_UNAVAILABLE"},
+        ExpectedRefusal{Refusal::kQueueFull, absl::StatusCode::kResourceExhausted, "QUEUE_FULL"},
+        ExpectedRefusal{Refusal::kClaimDiscarded, absl::StatusCode::kFailedPrecondition, "CLAIM_DISCARDED"},
         ExpectedRefusal{Refusal::kInternal, absl::StatusCode::kInternal, "INTERNAL"}));
 
 TEST(ErrorsTest, VariablesAreInTheMetadata) {
@@ -136,6 +140,33 @@ TEST(ErrorsTest, WhatIsNotKnownIsNotTold) {
     EXPECT_EQ(MetadataOf(error, "per_user_limit"), "");
     EXPECT_FALSE(absl::StrContains(error.message(), "0")) << error;
   }
+}
+
+TEST(ErrorsTest, AFullQueueTellsWhenToComeAndAsksNoProgramToRepeat) {
+  const absl::Status error = RefusalError({.refusal = Refusal::kQueueFull, .retry_after = absl::Seconds(4)}, "tv");
+  EXPECT_EQ(MetadataOf(error, "retry_after_ms"), "4000");
+  EXPECT_EQ(MetadataOf(error, "sku_id"), "tv");
+  EXPECT_EQ(RetryDelay(error), absl::ZeroDuration());
+  EXPECT_TRUE(DetailsOf<google::rpc::RetryInfo>(error).empty());
+}
+
+TEST(ErrorsTest, RefusalsOfTheQueueNameTheirSku) {
+  for (const Refusal refusal : {Refusal::kClaimsAreQueued, Refusal::kQueueUnavailable, Refusal::kClaimDiscarded}) {
+    EXPECT_EQ(MetadataOf(RefusalError({.refusal = refusal}, "tv"), "sku_id"), "tv");
+  }
+}
+
+// Of a claim that was queued, nobody knows any more how many there were.
+TEST(ErrorsTest, AnUnknownNumberOfUnitsIsNotTold) {
+  const absl::Status error = RefusalError({.refusal = Refusal::kInsufficientUnits}, "tv");
+  EXPECT_EQ(MetadataOf(error, "available"), "");
+  EXPECT_FALSE(absl::StrContains(error.message(), "0")) << error;
+}
+
+TEST(ErrorsTest, ATicketThatIsNoneIsAboutItsField) {
+  const absl::Status error = FieldError(v1::ERROR_REASON_CLAIM_TICKET_INVALID, "ticket", "must be one");
+  EXPECT_EQ(error.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(MakeError(v1::ERROR_REASON_CLAIM_TICKET_INVALID, "no").code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ErrorsTest, APauseSaysWhy) {

@@ -9,6 +9,7 @@
 #include "absl/synchronization/notification.h"
 #include "storage/bounded_executor.h"
 #include "storage/fake/fake_ledger.h"
+#include "storage/ledger/claim_refusal.h"
 #include "tests/support/one_shard.h"
 #include "tests/unit/server/error_matchers.h"
 #include "tests/unit/server/happened.h"
@@ -52,11 +53,11 @@ class ReservationHandlerTest : public ::testing::Test {
     return request;
   }
 
-  absl::StatusOr<quota::Sold> Create(const v1::CreateReservationRequest& request, absl::Time deadline) {
-    std::optional<absl::StatusOr<quota::Sold>> result;
-    handler_->Create(request, deadline, [&](absl::StatusOr<quota::Sold> sold) {
+  absl::StatusOr<Accepted> Create(const v1::CreateReservationRequest& request, absl::Time deadline) {
+    std::optional<absl::StatusOr<Accepted>> result;
+    handler_->Create(request, deadline, [&](absl::StatusOr<Accepted> accepted) {
       EXPECT_FALSE(result.has_value()) << "answered twice";
-      result = std::move(sold);
+      result = std::move(accepted);
     });
     if (!result.has_value()) return absl::InternalError("not answered");
     return *std::move(result);
@@ -188,7 +189,7 @@ TEST_F(ReservationHandlerTest, WhereTheBuyerIsAndTheirTokenGoToTheSeller) {
   v1::CreateReservationRequest request = GoodRequest();
   request.set_purchase_token(std::string(512, 't'));
   handler_->Create(
-      request, clock_.Now() + absl::Seconds(1), [](absl::StatusOr<quota::Sold>) {}, "203.0.113.7");
+      request, clock_.Now() + absl::Seconds(1), [](const absl::StatusOr<Accepted>&) {}, "203.0.113.7");
   EXPECT_EQ(visitor_.address, "203.0.113.7");
   EXPECT_EQ(visitor_.purchase_token, request.purchase_token());
   claim_.reset();
@@ -199,12 +200,51 @@ TEST_F(ReservationHandlerTest, WhereTheBuyerIsAndTheirTokenGoToTheSeller) {
   EXPECT_FALSE(claim_.has_value()) << "it reached the seller";
 }
 
+TEST_F(ReservationHandlerTest, WhatIsQueuedIsToldWithItsTicket) {
+  v1::CreateReservationRequest request = GoodRequest();
+  EXPECT_TRUE(Create(request, clock_.Now() + absl::Seconds(2)).ok());
+  EXPECT_FALSE(visitor_.accept_queued);
+  request.set_accept_queued(true);
+  answer_ = quota::Queued{.ticket = "t",
+                          .ahead_at_most = 7,
+                          .poll_after = absl::Milliseconds(1500),
+                          .decide_at = absl::FromUnixSeconds(1'800'000'000)};
+  const absl::StatusOr<Accepted> accepted = Create(request, clock_.Now() + absl::Seconds(2));
+  EXPECT_TRUE(visitor_.accept_queued);
+  ASSERT_TRUE(accepted.ok()) << accepted.status();
+  v1::CreateReservationResponse response;
+  handler_->Fill(*accepted, &response);
+  EXPECT_FALSE(response.has_reservation());
+  EXPECT_EQ(response.queued().ticket(), "t");
+  EXPECT_EQ(response.queued().ahead_at_most(), 7);
+  EXPECT_EQ(response.queued().poll_after().seconds(), 1);
+  EXPECT_EQ(response.queued().poll_after().nanos(), 500'000'000);
+  EXPECT_EQ(response.queued().decide_time().seconds(), 1'800'000'000);
+  EXPECT_THAT(Happened(handler_->outcomes()), ElementsAre(Pair("created", 1), Pair("queued", 1)));
+}
+
+// Its row says so, whoever asks for the id again.
+TEST_F(ReservationHandlerTest, AClaimThatWasQueuedAndRefusedStaysRefused) {
+  quota::Sold refused{.reservation = {}, .replayed = true};
+  refused.reservation.state = storage::ReservationState::kCancelled;
+  refused.reservation.cancel_reason = storage::ToCancelReason(storage::Refusal::kSoldOut);
+  answer_ = refused;
+  const absl::Status error = CreateError(GoodRequest());
+  EXPECT_EQ(ReasonOf(error), "SOLD_OUT");
+  EXPECT_EQ(MetadataOf(error, "sku_id"), "tv");
+  // One that was sold, and cancelled later, is told as ever.
+  refused.reservation.revision = 2;
+  answer_ = refused;
+  EXPECT_TRUE(CreateError(GoodRequest()).ok());
+  EXPECT_THAT(Happened(handler_->outcomes()), ElementsAre(Pair("SOLD_OUT", 1), Pair("replayed", 1)));
+}
+
 TEST_F(ReservationHandlerTest, ANodeThatIsNotReadySendsCallersElsewhere) {
   const auto sell_too_early = [](auto, auto, auto, auto, auto) { FAIL() << "sold before it was ready"; };
   ReservationHandler starting(sell_too_early, shard_->books(), &clock_);
   absl::Status error;
   starting.Create(GoodRequest(), clock_.Now() + absl::Seconds(1),
-                  [&](absl::StatusOr<quota::Sold> sold) { error = sold.status(); });
+                  [&](const absl::StatusOr<Accepted>& accepted) { error = accepted.status(); });
   EXPECT_EQ(ReasonOf(error), "EXHAUSTED_HERE");
 }
 

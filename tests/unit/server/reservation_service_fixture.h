@@ -24,6 +24,7 @@
 #include "storage/fake/fake_ledger.h"
 #include "tests/support/one_shard.h"
 #include "tests/support/stub_books.h"
+#include "tests/unit/server/admission/test_keys.h"
 #include "tests/unit/server/grpc_fixture.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
@@ -147,6 +148,10 @@ class WatchedRows {
     row.user_id = std::string(1 << 16, 'u');
     row_ = row;
   }
+  void Remove() {
+    absl::MutexLock lock(&mutex_);
+    row_.reset();
+  }
   storage::PartialRead Read() {
     absl::MutexLock lock(&mutex_);
     ++reads_;
@@ -167,6 +172,21 @@ class WatchedRows {
   int reads_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
+// Has the watched reservation.
+class WatchedBooks : public tranche::testing::StubBooks {
+ public:
+  explicit WatchedBooks(WatchedRows* rows) : rows_(rows) {}
+  void ReadAll(std::vector<storage::Uuid>, absl::Time, ReadDone done) override { done(rows_->Read().found); }
+  void Find(const storage::Uuid&, storage::Assurance, absl::Time, FindDone done) override {
+    const auto found = rows_->Read().found;
+    if (found.empty()) return done(absl::NotFoundError("none"));
+    done(found.front());
+  }
+
+ private:
+  WatchedRows* const rows_;
+};
+
 class ReservationServiceTest : public ::testing::Test {
  protected:
   void StartServer(int max_outstanding) { StartServer(ReservationStreamOptions{.max_outstanding = max_outstanding}); }
@@ -175,7 +195,7 @@ class ReservationServiceTest : public ::testing::Test {
     cart_handler_.StartServing();
     service_ = std::make_unique<ReservationServiceImpl>(
         ReservationHandlers{&handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_,
-                            VisitorAddresses(&gate_, trusted_proxies_)},
+                            VisitorAddresses(&gate_, trusted_proxies_), &claim_handler_},
         CallFrame{.clock = storage::Clock::Real(),
                   .deadlines = CallDeadlines{},
                   .open_calls = &calls_,
@@ -261,6 +281,12 @@ class ReservationServiceTest : public ::testing::Test {
   WatchHub watch_hub_{[this](absl::Span<const storage::Uuid>) { return rows_.Read(); },
                       &clock_,
                       {.max_watches = 2, .poll_interval = absl::Milliseconds(1)}};
+  std::shared_ptr<const FrontKeys> keys_ = std::make_shared<const FrontKeys>(CurrentTestKey());
+  WatchedBooks watched_books_{&rows_};
+  ClaimHandler claim_handler_{&watched_books_, &clock_, [this] { return keys_; },
+                              [](const ClaimTicket& ticket) {
+                                return ClaimOutlook{ticket.ahead_at_most, absl::Seconds(1)};
+                              }};
   OpenCalls calls_{&clock_, absl::Seconds(30)};
   CallMetrics metrics_{storage::Clock::Real()};
   AccessControl* access_ = nullptr;  // everybody may call everything

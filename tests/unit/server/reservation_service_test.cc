@@ -511,6 +511,51 @@ TEST_F(ReservationServiceTest, AWatchTellsEveryStateAndEndsWithTheLast) {
   EXPECT_EQ(watch_hub_.watches(), 0u);
 }
 
+TEST_F(ReservationServiceTest, AWatchOfAClaimTellsThatItIsQueuedAndEndsWithTheDecision) {
+  StartServer(8);
+  rows_.Put(1, storage::ReservationState::kPending);
+  const storage::Reservation row = rows_.Read().found.front();
+  rows_.Remove();
+  ClaimTicket ticket;
+  ticket.ids = {row.reservation_id};
+  ticket.payload = PayloadOf(std::vector<storage::ReservationClaim>{
+      {row.reservation_id, row.sku_id, row.user_id, row.quantity, row.order_reference}});
+  ticket.ahead_at_most = 3;
+  ticket.enqueued_at = clock_.Now();
+  ticket.decide_at = clock_.Now() + absl::Minutes(10);
+  v1::WatchClaimRequest request;
+  request.set_ticket(MakeClaimTicket(*keys_, ticket));
+  grpc::ClientContext context;
+  const auto reader = stub_->WatchClaim(&context, request);
+  v1::WatchClaimResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.claim().queued().ticket(), request.ticket());
+  EXPECT_EQ(response.claim().queued().ahead_at_most(), 3);
+  rows_.Put(1, storage::ReservationState::kPending);
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.claim().created().reservation().reservation_id(), row.reservation_id.ToString());
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(watch_hub_.watches(), 0u);
+  v1::GetClaimRequest asked;
+  asked.set_ticket(request.ticket());
+  v1::GetClaimResponse claim;
+  const auto asking = Context();
+  EXPECT_TRUE(stub_->GetClaim(asking.get(), asked, &claim).ok());
+  EXPECT_TRUE(claim.has_created());
+}
+
+TEST_F(ReservationServiceTest, AWatchOfNoClaimIsRefused) {
+  StartServer(8);
+  const auto context = Context();
+  v1::WatchClaimRequest request;
+  request.set_ticket("v4.local.none");
+  const auto reader = stub_->WatchClaim(context.get(), request);
+  v1::WatchClaimResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(ReasonOnWire(reader->Finish()), "CLAIM_TICKET_INVALID");
+}
+
 TEST_F(ReservationServiceTest, AWatchIsRefusedWithItsReason) {
   StartServer(8);
   const auto refusal = [&](const v1::WatchReservationRequest& request) {

@@ -35,6 +35,8 @@ const std::map<std::string, std::string> kExpected = {
     {"ReservationService.ConfirmReservation", " S    "},
     {"ReservationService.CancelReservation", "sSr   "},
     {"ReservationService.ExtendReservation", "sS    "},
+    {"ReservationService.GetClaim", "sSrvoa"},
+    {"ReservationService.WatchClaim", "sSrvoa"},
     {"ReservationService.GetReservation", "sSrvoa"},
     {"ReservationService.BatchGetReservations", "sSrvoa"},
     {"ReservationService.ListReservations", " Srvoa"},

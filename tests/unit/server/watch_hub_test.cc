@@ -36,6 +36,10 @@ class Ear : public ReservationWatcher {
     revisions.push_back(reservation.revision);
     last = reservation;
   }
+  void OnMissing() override {
+    EXPECT_FALSE(end.has_value()) << "told after its end";
+    ++missing;
+  }
   void OnEnd(const absl::Status& status) override {
     EXPECT_FALSE(end.has_value()) << "ended twice";
     end = status;
@@ -43,6 +47,7 @@ class Ear : public ReservationWatcher {
   }
   void OnRecheck() override { ++rechecked; }
   std::vector<int32_t> revisions;
+  int missing = 0;  // how often it was told so
   int rechecked = 0;
   std::optional<Reservation> last;
   std::optional<absl::Status> end;
@@ -77,9 +82,9 @@ class WatchHubTest : public ::testing::Test {
     return read;
   }
 
-  std::shared_ptr<Ear> Watch(int number, const std::string& caller = "a") {
+  std::shared_ptr<Ear> Watch(int number, const std::string& caller = "a", IfMissing if_missing = IfMissing::kEnd) {
     auto ear = std::make_shared<Ear>();
-    EXPECT_TRUE(hub_.Add(WatchedId(number), ear, caller).ok());
+    EXPECT_TRUE(hub_.Add(WatchedId(number), ear, caller, if_missing).ok());
     return ear;
   }
 
@@ -178,6 +183,40 @@ TEST_F(WatchHubTest, WhatDoesNotExistEndsTheWatch) {
   ASSERT_TRUE(ear->end.has_value());
   EXPECT_EQ(ReasonOf(*ear->end), "RESERVATION_NOT_FOUND");
   EXPECT_TRUE(ear->revisions.empty());
+}
+
+TEST_F(WatchHubTest, WhoWaitsForAReservationIsToldThatItIsMissingAndEndsWhenItComes) {
+  const auto ear = Watch(7, "a", IfMissing::kWait);
+  const auto other = Watch(7);
+  hub_.Poll();
+  hub_.Poll();
+  EXPECT_EQ(ear->missing, 1);
+  EXPECT_TRUE(other->end.has_value());
+  clock_.AdvanceBy(absl::Seconds(60));
+  hub_.Poll();
+  EXPECT_EQ(ear->missing, 2) << "its stream must not be idle";
+  EXPECT_FALSE(ear->end.has_value()) << "however long it takes";
+  Put(7, 1);
+  hub_.Poll();
+  EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1}));
+  ASSERT_TRUE(ear->end.has_value());
+  EXPECT_TRUE(ear->end->ok());
+  EXPECT_EQ(ear->missing, 2);
+  EXPECT_EQ(hub_.watches(), 0u);
+}
+
+TEST_F(WatchHubTest, WhoWaitsForAReservationBearsASilentLedgerOnceItHasAnswered) {
+  const auto seen = Watch(7, "a", IfMissing::kWait);
+  hub_.Poll();
+  error_ = absl::UnavailableError("down");
+  const auto unseen = Watch(8, "a", IfMissing::kWait);
+  hub_.Poll();
+  clock_.AdvanceBy(absl::Seconds(20));
+  hub_.Poll();
+  EXPECT_EQ(seen->missing, 2);
+  EXPECT_FALSE(seen->end.has_value());
+  ASSERT_TRUE(unseen->end.has_value());
+  EXPECT_EQ(ReasonOf(*unseen->end), "LEDGER_UNAVAILABLE");
 }
 
 TEST_F(WatchHubTest, WhatWasSeenOnceMayVanishForAMoment) {
