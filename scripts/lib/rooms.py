@@ -38,7 +38,7 @@ ROOMS = {
         "outbound": ("(root)", "process", "admission"),  # calls to servers of others
         "rpc": ("(root)", "process", "metrics", "access"),
         "handlers": ("(root)", "process", "access", "admission", "queue", "rpc"),
-        "services": ("(root)", "admission", "rpc", "handlers"),
+        "services": ("(root)", "admission", "queue", "rpc", "handlers"),
         "node": (
             "(root)",
             "process",

@@ -27,6 +27,12 @@ std::unique_ptr<CallerCalls> MakeCallerCalls(const ServerOptions& options) {
   return options.max_calls_per_caller == 0 ? nullptr : std::make_unique<CallerCalls>(options.max_calls_per_caller);
 }
 
+// Of a claim that is still queued. A node without a broker knows no more than the ticket.
+ClaimOutlook OutlookOf(const NodeQueue* queue, const ClaimTicket& ticket) {
+  if (queue != nullptr) return queue->OutlookOf(ticket);
+  return {.ahead_at_most = ticket.ahead_at_most, .poll_after = PollAfter(ticket.ahead_at_most, /*drained_per_s=*/0)};
+}
+
 // The answers are counted where they are given.
 CallFrame FrameOf(const ServerOptions& options, OpenCalls* open_calls, CallerCalls* caller_calls, CallMetrics* metrics,
                   AccessLog* access_log, AccessControl* access) {
@@ -67,8 +73,8 @@ ReservationStreamOptions ToStreamOptions(const ServerOptions& options) {
 }  // namespace
 
 BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger,
-                       NodeSale* sale, NodeDoor* door, CallMetrics* metrics, AccessLog* access_log,
-                       AccessControl* access)
+                       NodeSale* sale, NodeDoor* door, const NodeQueue* queue, CallMetrics* metrics,
+                       AccessLog* access_log, AccessControl* access)
     : access_(access),
       unread_timeout_(absl::Milliseconds(options.unread_timeout_ms)),
       visitors_(door->gate(), options.trusted_proxies),
@@ -89,6 +95,9 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
       lists_(ledger->books(), storage::Clock::Real()),
       watch_hub_([ledger](absl::Span<const storage::Uuid> ids) { return ledger->router().ReadWhereAnswered(ids); },
                  storage::Clock::Real(), ToWatchOptions(options)),
+      claims_(
+          ledger->books(), storage::Clock::Real(), [door] { return KeysOf(door->door()); },
+          [queue](const ClaimTicket& ticket) { return OutlookOf(queue, ticket); }),
       catalog_([ledger](const std::string& sku_id, auto done) { ledger->router().ViewSku(sku_id, std::move(done)); },
                [ledger](const std::string& after, auto done) {
                  ledger->ListSkus(after, CatalogHandler::kLargestPage + 1, std::move(done));

@@ -14,6 +14,7 @@
 #include "server/handlers/cart_handler.h"
 #include "server/handlers/catalog_handler.h"
 #include "server/handlers/change_handler.h"
+#include "server/handlers/claim_handler.h"
 #include "server/handlers/draw_handler.h"
 #include "server/handlers/draw_prover.h"
 #include "server/handlers/enter_draw_handler.h"
@@ -24,6 +25,7 @@
 #include "server/handlers/watch_hub.h"
 #include "server/node/node_door.h"
 #include "server/node/node_ledger.h"
+#include "server/node/node_queue.h"
 #include "server/node/node_sale.h"
 #include "server/process/options.h"
 #include "server/process/periodic_task.h"
@@ -41,10 +43,11 @@ namespace tranche::server {
 // Thread-safe, except for ending. Outlived by its dependencies.
 class BuyerCalls {
  public:
-  // `metrics` may be null: then calls are not counted by method; so may `access_log`: then they have no lines; and so
-  // may `access`: then everybody may make every call.
+  // `queue` may be null: there is no broker; so may `metrics`: then calls are not counted by method; so may
+  // `access_log`: then they have no lines; and so may `access`: then everybody may make every call.
   BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger, NodeSale* sale,
-             NodeDoor* door, CallMetrics* metrics, AccessLog* access_log, AccessControl* access);
+             NodeDoor* door, const NodeQueue* queue, CallMetrics* metrics, AccessLog* access_log,
+             AccessControl* access);
 
   std::vector<grpc::Service*> services() { return served_.services(); }
   // The same calls for those who connect where operators do, if that is an address of its own. Their streams and unread
@@ -87,7 +90,7 @@ class BuyerCalls {
   };
 
   ReservationHandlers HandlersWith(ChangeHandler* changes) {
-    return {&reservations_, &carts_, changes, &lists_, &watch_hub_, visitors_};
+    return {&reservations_, &carts_, changes, &lists_, &watch_hub_, visitors_, &claims_};
   }
   FrontDoorHandlers front_door_handlers() {
     return {.enter = &enter_, .rounds = &rounds_, .enter_draw = &enter_draw_, .draws = &draws_, .visitors = visitors_};
@@ -106,6 +109,7 @@ class BuyerCalls {
   ChangeHandler changes_of_operators_;
   ListHandler lists_;
   WatchHub watch_hub_;
+  ClaimHandler claims_;
   CatalogHandler catalog_;
   EnterSaleHandler enter_;
   LotteryRoundHandler rounds_;

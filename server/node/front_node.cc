@@ -17,6 +17,7 @@
 #include "server/node/node_door.h"
 #include "server/node/node_ledger.h"
 #include "server/node/node_metrics.h"
+#include "server/node/node_queue.h"
 #include "server/node/node_sale.h"
 #include "server/node/operator_calls.h"
 #include "server/outbound/make_outside_checks.h"
@@ -74,13 +75,16 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         door_(
             options, std::move(outside), &ledger_, this, [this] { return Incarnation(); },
             [this] { return sale_.waiting(); }),
-        sale_(options, &slices_, ledger_.books(), door_.gate()),
+        queue_(options.queue.enabled() ? std::make_unique<NodeQueue>(options.queue, &slices_, &ledger_, &door_.door())
+                                       : nullptr),
+        sale_(options, &slices_, ledger_.books(), door_.gate(), diversion()),
         access_log_(MakeAccessLog(options)),
         access_(options.access_file.empty()
                     ? nullptr
                     : std::make_unique<NodeAccess>(options.access_file, AccessPlace(options), &ledger_.stock())),
         call_metrics_(options.metrics.listen.empty() ? nullptr : std::make_unique<CallMetrics>(storage::Clock::Real())),
-        buyer_calls_(options, &slices_, &ledger_, &sale_, &door_, call_metrics_.get(), access_log_.get(), control()),
+        buyer_calls_(options, &slices_, &ledger_, &sale_, &door_, queue_.get(), call_metrics_.get(), access_log_.get(),
+                     control()),
         operator_calls_(options, &ledger_, this, buyer_calls_.handlers_of_operators(), &slices_,
                         {.door = &door_.door(), .age = [this] { return door_.age(); }}, ClaimBroker(),
                         call_metrics_.get(), access_log_.get(), control()) {}
@@ -90,8 +94,9 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     ledger_.GiveUpAfter(absl::ZeroDuration());
     if (grpc_.server != nullptr) EndCalls(absl::ZeroDuration());
     metrics_.reset();
-    // It uses the agent's session and the ledger.
+    // They use the agent's session and the ledger.
     door_.StopThreads();
+    if (queue_ != nullptr) queue_->StopThreads();
     std::unique_ptr<quota::NodeAgent> agent;
     {
       absl::MutexLock lock(&mutex_);
@@ -149,7 +154,9 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     draining_ = draining;
     UpdateHealth();
   }
-  bool Idle() override { return ledger_.Idle() && sale_.carts().unanswered() == 0; }
+  bool Idle() override {
+    return ledger_.Idle() && sale_.carts().unanswered() == 0 && (queue_ == nullptr || queue_->under_way() == 0);
+  }
   void ExitAfterDrain() override { end_requested_("an operator has drained this node and wants it to end", 0); }
   bool LedgerAnswers() override { return ledger_.shards().home().Answers(); }
   std::vector<std::string> SilentShards() override { return ledger_.shards().Silent(); }
@@ -184,6 +191,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
                                                             .ledger = &ledger_,
                                                             .sale = &sale_,
                                                             .door = &door_,
+                                                            .queue = queue_.get(),
                                                             .buyer_calls = &buyer_calls_,
                                                             .operator_calls = &operator_calls_,
                                                             .calls = call_metrics_.get(),
@@ -329,6 +337,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   // that answer run until every call has its answer.
   void EndCalls(absl::Duration timeout) {
     SetAccepting(false);
+    if (queue_ != nullptr) queue_->NoteEnding();
     door_.EndTurns();
     ledger_.RefuseWaiting();
     ShutDownServers(timeout);
@@ -339,6 +348,9 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     door_.StopThreads();
     buyer_calls_.StopThreads();
     operator_calls_.StopThreads();
+    // Operators' calls use the broker, too. A claim that is being queued has its answer within the 2 s that this may
+    // take and a moment.
+    if (queue_ != nullptr) queue_->StopThreads();
     if (access_ != nullptr) access_->StopThreads();
     ledger_.StopExecutors();
   }
@@ -354,6 +366,9 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     grpc_.server.reset();
     admin_grpc_.server.reset();
   }
+
+  // Also of a node without a broker: it must not sell what is only sold through a queue.
+  quota::ClaimDiversion* diversion() { return queue_ == nullptr ? &no_queue_ : queue_->diversion(); }
 
   AccessControl* control() { return access_ == nullptr ? nullptr : access_->control(); }
 
@@ -374,6 +389,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   NodeLedger ledger_;
   quota::ZookeeperConnector connector_;
   NodeDoor door_;
+  NoClaimQueue no_queue_;
+  const std::unique_ptr<NodeQueue> queue_;  // null: there is no broker
   NodeSale sale_;
   const std::unique_ptr<AccessLog> access_log_;      // null: off
   const std::unique_ptr<NodeAccess> access_;         // null: everybody may call everything

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/node/queue_metrics.h"
 #include "server/rpc/open_calls.h"
 #include "storage/base/status_macros.h"
 
@@ -40,6 +41,9 @@ void NodeMetrics::Collect(MetricSet* metrics) {
   if (const quota::NodeAgent* const agent = parts_.agent(); agent != nullptr) AddAgent(*agent, metrics);
   AddCalls(metrics);
   if (parts_.access != nullptr) parts_.access->Collect(metrics);
+  if (parts_.queue != nullptr) {
+    AddQueueMetrics(parts_.queue->counts(), parts_.queue->depths(), parts_.queue->up(), metrics);
+  }
   AddExecutorQueue("admin", "", parts_.operator_calls->queued(), metrics);
   AddExecutorQueue("move", "", parts_.operator_calls->queued_moves(), metrics);
   AddExecutorQueue("status", "", parts_.operator_calls->queued_status(), metrics);

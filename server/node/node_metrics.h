@@ -15,6 +15,7 @@
 #include "server/node/node_access.h"
 #include "server/node/node_door.h"
 #include "server/node/node_ledger.h"
+#include "server/node/node_queue.h"
 #include "server/node/node_sale.h"
 #include "server/node/operator_calls.h"
 #include "server/node/sale_metrics.h"
@@ -35,6 +36,7 @@ struct NodeMetricsParts {
   NodeLedger* ledger = nullptr;
   const NodeSale* sale = nullptr;
   const NodeDoor* door = nullptr;
+  const NodeQueue* queue = nullptr;  // null without a broker
   BuyerCalls* buyer_calls = nullptr;
   const OperatorCalls* operator_calls = nullptr;
   CallMetrics* calls = nullptr;

@@ -20,13 +20,13 @@ quota::WaitingOptions ToWaitingOptions(const ServerOptions& options) {
 }  // namespace
 
 NodeSale::NodeSale(const ServerOptions& options, quota::SliceTable* slices, storage::Books* books,
-                   quota::SaleGate* gate)
+                   quota::SaleGate* gate, quota::ClaimDiversion* diversion)
     : slices_(slices),
       directory_(books, storage::Clock::Real()),
       pools_(slices, books, storage::Clock::Real()),
       room_(slices, storage::Clock::Real(), ToWaitingOptions(options), &pools_),
-      seller_(slices, &directory_, books, storage::Clock::Real(), &room_, gate),
-      carts_(slices, &directory_, books, storage::Clock::Real(), &room_, gate),
+      seller_(slices, &directory_, books, storage::Clock::Real(), &room_, gate, diversion),
+      carts_(slices, &directory_, books, storage::Clock::Real(), &room_, gate, diversion),
       overdue_task_(std::make_unique<PeriodicTask>(kWaitGranularity, [this] { room_.AnswerOverdue(); })) {}
 
 void NodeSale::CheckEntry(const std::string& sku_id, quota::EntryChecked done) {

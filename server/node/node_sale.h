@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "quota/sale/cart_seller.h"
+#include "quota/sale/claim_diversion.h"
 #include "quota/sale/entry_check.h"
 #include "quota/sale/pool_taker.h"
 #include "quota/sale/sale_gate.h"
@@ -26,8 +27,9 @@ namespace tranche::server {
 // Thread-safe, except for ending. Outlived by its dependencies.
 class NodeSale {
  public:
-  // `gate`: asked for each claim and cart.
-  NodeSale(const ServerOptions& options, quota::SliceTable* slices, storage::Books* books, quota::SaleGate* gate);
+  // `gate`: asked for each claim and cart. `diversion`: likewise; null: all go to the ledger at once.
+  NodeSale(const ServerOptions& options, quota::SliceTable* slices, storage::Books* books, quota::SaleGate* gate,
+           quota::ClaimDiversion* diversion = nullptr);
 
   quota::Seller& seller() { return seller_; }
   quota::CartSeller& carts() { return carts_; }
