@@ -86,7 +86,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         buyer_calls_(options, &slices_, &ledger_, &sale_, &door_, queue_.get(), call_metrics_.get(), access_log_.get(),
                      control()),
         operator_calls_(options, &ledger_, this, buyer_calls_.handlers_of_operators(), &slices_,
-                        {.door = &door_.door(), .age = [this] { return door_.age(); }}, ClaimBroker(),
+                        {.door = &door_.door(), .age = [this] { return door_.age(); }}, Broker(),
                         call_metrics_.get(), access_log_.get(), control()) {}
 
   ~Parts() override {
@@ -369,6 +369,11 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
 
   // Also of a node without a broker: it must not sell what is only sold through a queue.
   quota::ClaimDiversion* diversion() { return queue_ == nullptr ? &no_queue_ : queue_->diversion(); }
+
+  ClaimBroker Broker() {
+    if (queue_ == nullptr) return {};
+    return {.admin = queue_->admin(), .publisher = queue_->publisher(), .partitions = queue_->options().partitions};
+  }
 
   AccessControl* control() { return access_ == nullptr ? nullptr : access_->control(); }
 
