@@ -24,7 +24,7 @@ void ShardPace::Note(bool answers, absl::Duration waited, absl::Time now) {
     since_ = absl::InfiniteFuture();
   } else if (now < since_) {  // it begins to differ, or the clock was set back
     since_ = now;
-  } else if (now - since_ >= kSlowFor) {
+  } else if (now - since_ >= (slow_ ? kFastFor : kSlowFor)) {
     slow_ = !slow_;
     since_ = absl::InfiniteFuture();
   }

@@ -9,10 +9,13 @@
 
 namespace tranche::server {
 
-// Claims that have waited for so long, over kSlowFor, make a shard slow; below kFastAgain for as long it is fast again.
+// Claims that have waited for so long, over kSlowFor, make a shard slow; below kFastAgain over kFastFor it is fast again.
+// The latter is longer than a consumer rests before it tries a claim again (ClaimConsumer): what consumers hold is in no
+// queue's depth, and a buyer's next claim should not overtake it.
 inline constexpr absl::Duration kSlowWait = absl::Milliseconds(20);
 inline constexpr absl::Duration kFastAgain = absl::Milliseconds(10);
 inline constexpr absl::Duration kSlowFor = absl::Seconds(1);
+inline constexpr absl::Duration kFastFor = absl::Seconds(5);
 
 // Is a shard too slow to let callers wait? Not thread-safe: told and asked by one thread, once in a while.
 class ShardPace {

@@ -39,9 +39,9 @@ TEST_F(ShardPaceTest, AMomentWithoutAWaitBeginsAnew) {
 TEST_F(ShardPaceTest, IsFastAgainOnlyAfterShortWaits) {
   Wait(absl::Seconds(1), kSlowFor + kNoteEvery);
   ASSERT_TRUE(pace_.slow());
-  Wait(kFastAgain, 5 * kSlowFor);
+  Wait(kFastAgain, 5 * kFastFor);
   EXPECT_TRUE(pace_.slow()) << "between the two bounds it stays as it is";
-  Wait(kFastAgain - absl::Milliseconds(1), kSlowFor);
+  Wait(kFastAgain - absl::Milliseconds(1), kFastFor);
   EXPECT_TRUE(pace_.slow());
   Wait(kFastAgain - absl::Milliseconds(1), kNoteEvery);
   EXPECT_FALSE(pace_.slow());
@@ -49,10 +49,10 @@ TEST_F(ShardPaceTest, IsFastAgainOnlyAfterShortWaits) {
   EXPECT_FALSE(pace_.slow());
 }
 
-TEST_F(ShardPaceTest, OneThatIsDownIsSlowAtOnceAndForASecondAfterwards) {
+TEST_F(ShardPaceTest, OneThatIsDownIsSlowAtOnceAndForAWhileAfterwards) {
   Wait(absl::ZeroDuration(), kNoteEvery, /*answers=*/false);
   EXPECT_TRUE(pace_.slow());
-  Wait(absl::ZeroDuration(), kSlowFor);
+  Wait(absl::ZeroDuration(), kFastFor);
   EXPECT_TRUE(pace_.slow());
   Wait(absl::ZeroDuration(), kNoteEvery);
   EXPECT_FALSE(pace_.slow());
