@@ -145,7 +145,12 @@ def stop(pid, process=None):
 
 def servers(state):
     """Our own processes of a running cluster."""
-    return state.get("balancers", []) + state.get("workers", []) + state["nodes"]
+    return state.get("balancers", []) + state.get("workers", []) + state.get("consumers", []) + state["nodes"]
+
+
+def backends(state):
+    """What is not ours and has a log."""
+    return [state[name] for name in ("postgres", "zookeeper", "rabbitmq") if name in state]
 
 
 def admin_endpoints(state):
@@ -156,7 +161,7 @@ def admin_endpoints(state):
 def save_logs(state, folder):
     """Copies the logs of a running cluster into `folder`: its own are gone when it stops."""
     folder.mkdir(exist_ok=True)
-    for process in servers(state) + [state["postgres"], state["zookeeper"]]:
+    for process in servers(state) + backends(state):
         if pathlib.Path(process["log_file"]).exists():
             shutil.copy(process["log_file"], folder)
 

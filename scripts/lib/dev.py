@@ -1,5 +1,6 @@
 """Keeps one cluster in the background; scripts/dev is its front."""
 
+import contextlib
 import os
 import pathlib
 import shlex
@@ -8,6 +9,7 @@ import sys
 
 import authority
 import cluster
+import queue_servers
 import rotation
 import security
 import tranchectl
@@ -31,6 +33,7 @@ def parse_options(argv):
     up.add_argument("--workers", type=at_least_one, default=1)
     up.add_argument("--sku", type=sku_and_stock, action="append", dest="skus", default=[])
     up.add_argument("--secure", action="store_true")
+    up.add_argument("--queue", action="store_true")
     up.add_argument("--parse-only", action="store_true")
     commands.add_parser("down")
     commands.add_parser("status")
@@ -55,43 +58,69 @@ def up(options):
         return 0
     state = running_state()
     if state:
-        if bool(state.get("secure")) != options.secure:
-            how = "with" if state.get("secure") else "without"
-            raise ClusterError(f"the cluster is up already, {how} --secure, and its PostgreSQL and its znodes are made "
-                               "for that: run scripts/dev down first, which removes its data")
+        refuse_another_kind(state, options)
         print("the cluster is up already")
         tell(state)
         return 0
     STATE_FILE.parent.mkdir(parents=True, exist_ok=True)
     clear()
     folder = cluster.make_scratch_folder("dev")
-    print(f"starting PostgreSQL, ZooKeeper, {options.nodes} front nodes, {options.balancers} balancer(s), "
-          f"{options.workers} worker(s)", flush=True)
-    try:
-        secured = None
-        if options.secure:
-            secured = security.Security(folder / "security").make(authority.Authority(AUTHORITY))
-        process, state = cluster.start(folder, STATE_FILE, options.nodes, options.balancers, keep=True,
-                                       workers=options.workers, metrics=True, admin_ports=True, secured=secured)
-    except ClusterError:
-        cluster.remove(folder)
-        raise
-    try:
-        for name, stock in options.skus:
-            tranchectl.create_sku(state, name, stock, DEMO_PRICE_MINOR, DEMO_CURRENCY)
-        tranchectl.wait_until_announced(state, [name for name, stock in options.skus if stock > 0])
-    except BaseException:
-        cluster.stop(process.pid, process)
-        clear()
-        raise
+    print(f"starting PostgreSQL, ZooKeeper, {'RabbitMQ, a consumer, ' if options.queue else ''}{options.nodes} front "
+          f"nodes, {options.balancers} balancer(s), {options.workers} worker(s)", flush=True)
+    state = start(options, folder)
     tell(state)
     return 0
 
 
+def start(options, folder):
+    """The state of a new cluster. If it fails, nothing is left."""
+    with contextlib.ExitStack() as undo:
+        undo.callback(cluster.remove, folder)
+        secured = queue = None
+        if options.secure:
+            secured = security.Security(folder / "security").make(authority.Authority(AUTHORITY))
+        if options.queue:
+            queue = queue_servers.QueueServers(folder, keep=True, secured=secured)
+            undo.callback(queue.stop_all)
+            queue.start_broker()
+        undo.callback(STATE_FILE.unlink, missing_ok=True)
+        process, state = cluster.start(folder, STATE_FILE, options.nodes, options.balancers, keep=True,
+                                       workers=options.workers, metrics=True, admin_ports=True, secured=secured,
+                                       node_args=queue.queue_args() if queue else ())
+        undo.callback(cluster.stop, process.pid, process)
+        if queue:
+            undo.callback(queue.stop_consumers)
+            begin_to_queue(queue, state)
+        for name, stock in options.skus:
+            tranchectl.create_sku(state, name, stock, DEMO_PRICE_MINOR, DEMO_CURRENCY)
+        tranchectl.wait_until_announced(state, [name for name, stock in options.skus if stock > 0])
+        undo.pop_all()
+    return state
+
+
+def refuse_another_kind(state, options):
+    """What a cluster is made with does not change while it runs."""
+    for option, has in (("--secure", bool(state.get("secure"))), ("--queue", "rabbitmq" in state)):
+        if has != getattr(options, option.strip("-")):
+            raise ClusterError(f"the cluster is up already, {'with' if has else 'without'} {option}, and its servers are "
+                               "made for that: run scripts/dev down first, which removes its data")
+
+
+def begin_to_queue(queue, state):
+    """Nodes make tickets with the front door's key, so there must be one."""
+    queue.start_consumers(state)
+    queue_servers.add_to_file(state, STATE_FILE)
+    done = tranchectl.run(state, "door", "key", "rotate", "--yes", principal="admin")
+    if done.returncode != 0:
+        raise ClusterError(f"tranchectl door key rotate: {done.stderr.strip()}")
+
+
 def clear():
-    """Forgets a cluster that has ended, and removes what it left."""
+    """Forgets a cluster that has ended, ends what ran beside it, and removes what it left."""
     state = cluster.read_state(STATE_FILE)
     if state:
+        queue_servers.stop_consumers(state)
+        queue_servers.stop_broker(state)
         cluster.remove(state["dir"])
         STATE_FILE.unlink(missing_ok=True)
 
@@ -99,6 +128,7 @@ def clear():
 def down():
     state = running_state()
     if state:
+        queue_servers.stop_consumers(state)  # first, so that they give their units back
         cluster.stop(state["pid"])
     clear()
     print("the cluster is stopped" if state else "the cluster was not up")
@@ -116,6 +146,9 @@ def status():
         dead += not runs
         print(f"{process['name']:<14} pid {process['pid']:<8} {'runs' if runs else 'ENDED':<6} "
               f"metrics {scheme}://{process['metrics']}/metrics  {process['log_file']}")
+    if "rabbitmq" in state and not queue_servers.runs(state["rabbitmq"]):
+        dead += 1
+        print(f"rabbitmq       ENDED  {state['rabbitmq']['log_file']}")
     tell(state)
     return 1 if dead else 0
 
@@ -128,6 +161,8 @@ def tell(state):
     print(f"postgres     {state['postgres']['superuser']}")
     print(f"servers as   {state['postgres']['app']}")
     print(f"zookeeper    {state['zookeeper']['address']}, root {state['zookeeper']['root']}")
+    if "rabbitmq" in state:
+        print(f"rabbitmq     {state['rabbitmq']['address']}, user and password in {state['rabbitmq']['user_file']}")
     if secured:
         print(f"secured      certificates, passwords and tokens in {secured.folder}")
         tell_secured()
@@ -142,6 +177,10 @@ def tell_plain(state, endpoints):
     print(f"  {ctl} sku create lamp --stock 100 --price 19.90 --currency EUR")
     print(f"  {ctl} quota show lamp")
     print(f"  {load} --endpoints {endpoints} --sku lamp --requests 1000 --progress")
+    if "rabbitmq" in state:
+        print(f"  {ctl} sku update lamp --path queue --yes")
+        print(f"  {ctl} reservation create --user alice --accept-queued lamp")
+        print(f"  {ctl} queue list")
     print(f"  {ctl} sku list\n  {ctl} verify\n  scripts/dev down")
 
 
@@ -195,7 +234,7 @@ def logs(options):
     if not state:
         print("the cluster is not up; start it with scripts/dev up")
         return 1
-    files = {name: state[name]["log_file"] for name in ("postgres", "zookeeper")}
+    files = {name: state[name]["log_file"] for name in ("postgres", "zookeeper", "rabbitmq") if name in state}
     files |= {process["name"]: process["log_file"] for process in cluster.servers(state)}
     files["cluster"] = str(pathlib.Path(state["dir"]) / "cluster.log")
     unknown = [name for name in options.processes if name not in files]

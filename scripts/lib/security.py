@@ -143,6 +143,10 @@ class Security:
         return [*(self._door_flags() if metrics else []), *self._backend_flags(), "--zookeeper-auth-file",
                 self.zookeeper_auth_file]
 
+    def consumer_flags(self):
+        """It needs what a balancer that shows its metrics needs."""
+        return self.balancer_flags(metrics=True)
+
     def worker_flags(self, metrics):
         return [*(self._door_flags() if metrics else []), *self._backend_flags()]
 
