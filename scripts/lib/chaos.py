@@ -24,6 +24,7 @@ from chaos_draw import DRAWN, Draw
 from chaos_faults import FAULTS, Victims, may_join
 from chaos_front_door import Crowd, FrontDoor
 from chaos_load import CHANGE_TIMEOUT_MS, FULL_S, TIMEOUT_MS, Buyers, Operator, Payers, Warehouse
+from chaos_queue import QUEUED, Queue
 from chaos_room import Room
 from chaos_round import Rounds
 from chaos_units import UnitsWatch
@@ -58,18 +59,24 @@ def parse_options(argv):
     parser.add_argument("--session-timeout-ms", type=at_least_one, default=4000)
     parser.add_argument("--statement-timeout-ms", type=at_least_one, default=2000)
     parser.add_argument("--node-statement-timeout-ms", type=at_least_one, default=5000)
-    parser.add_argument("--faults", type=fault_names, default=list(FAULTS))
+    parser.add_argument("--faults", type=fault_names)
     parser.add_argument("--once", action="store_true")
     parser.add_argument("--secure", action="store_true")
     parser.add_argument("--patience", type=at_least_one, default=1)
     parser.add_argument("--no-room", dest="room", action="store_false")
     parser.add_argument("--draw", action="store_true")
+    parser.add_argument("--queue", action="store_true")
     parser.add_argument("--keep-logs", type=pathlib.Path)
     parser.add_argument("--report", type=pathlib.Path)
     parser.add_argument("--parse-only", action="store_true")
     parser.add_argument("--list-goals", action="store_true")
     options = parser.parse_args(argv)
     options.seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
+    if options.faults is None:
+        options.faults = [name for name, fault in FAULTS.items() if options.queue or not fault.of_queue]
+    needs = [name for name in options.faults if FAULTS[name.split("+")[0]].of_queue and not options.queue]
+    if needs:
+        parser.error(f"--faults: {needs[0]} needs --queue, or there is nothing to hit")
     if options.nodes < 2:
         parser.error("--nodes: at least 2, or a fault would leave nobody to sell")
     if options.report and not options.report.absolute().parent.is_dir():
@@ -104,6 +111,7 @@ class Evidence(typing.NamedTuple):
     rows: list
     quiet_from: object  # as of chaos_check.quiet_times
     forgotten: object  # as of chaos_check.forgotten_by
+    forgotten_spans: list  # the same, as (begin, end)
 
 
 class Ended(typing.NamedTuple):
@@ -113,14 +121,15 @@ class Ended(typing.NamedTuple):
     load: dict  # the generator's figures
     verify: dict  # what `tranchectl verify` found
     lottery: object
-    sales: list  # the room and the draw, if there are any; they have stopped
+    sales: list  # the room, the draw and the queue, if there are any; they have stopped
 
 
 def make_sales(options, servers, operator, front_door):
-    """The room, or None, and all the sales that are not sold to whoever is first."""
+    """The room and the queue, or None, and all the sales that are not sold at once to whoever is first."""
     room = Room(servers, operator, front_door) if options.room else None
     draw = Draw(servers, operator, random.Random(options.seed)) if options.draw else None
-    return room, [sale for sale in (room, draw) if sale]
+    queue = Queue(servers, operator) if options.queue else None
+    return room, queue, [sale for sale in (room, draw, queue) if sale]
 
 
 def run_faults(options, runner):
@@ -141,7 +150,7 @@ def run_rounds(options, servers, watch):
     operator = Operator(servers)
     warehouse = Warehouse(operator, watch, SKUS, options.rate)
     front_door = FrontDoor(servers, operator)
-    room, sales = make_sales(options, servers, operator, front_door)
+    room, queue, sales = make_sales(options, servers, operator, front_door)
     buyers = payers = crowd = None
     try:
         for sale in sales:
@@ -157,7 +166,8 @@ def run_rounds(options, servers, watch):
         for sale in sales:
             sale.start()
         crowd.await_entries()
-        rounds = run_faults(options, Rounds(servers, victims, buyers, payers, crowd, warehouse, watch, room, sales))
+        rounds = run_faults(options, Rounds(servers, victims, buyers, payers, crowd, warehouse, watch, room, queue,
+                                            sales))
         # Stopped first, because cancelled units come back.
         payers.stop()
         crowd.stop()
@@ -212,13 +222,14 @@ def judge(options, servers, watch, ended):
     stale = chaos_check.stale_sold_outs(read(answers_file), samples, quiet_from)
     violations = [f"{one.fault} {one.target}: {text}" for one in rounds for text in one.violations]
     violations += chaos_check.check_overdue(answers, lambda answer: TIMEOUT_MS / 1000)
-    claimed = [row for row in rows if row.sku != DRAWN]
+    claimed = [row for row in rows if row.sku not in (DRAWN, QUEUED)]
     violations += chaos_check.check_answers(told) + chaos_check.check_rows(told, claimed, forgotten)
     violations += chaos_check.check_limits(rows, limits) + chaos_check.check_stock(rows, last.stock, last.unsold)
-    violations += check_changes(servers, changes, rows, told, quiet_from, forgotten)
+    violations += check_changes(servers, changes, claimed, told, quiet_from, forgotten)
     violations += chaos_check.check_sold_out(stale) + chaos_check.check_verify(ended.verify)
     violations += check_front_door(rows, told, ended.lottery)
-    violations += check_sales(ended.sales, Evidence(rows, quiet_from, forgotten))
+    spans = [one.forgotten for one in rounds if one.forgotten]
+    violations += check_sales(ended.sales, Evidence(rows, quiet_from, forgotten, spans))
     return {
         "seed": options.seed,
         "secure": options.secure,
@@ -255,7 +266,8 @@ def run(options, folder):
     watch = None
     try:
         servers.start()
-        say(f"{options.nodes} front nodes, {options.balancers} balancers, 3 ZooKeeper servers, PostgreSQL: up after "
+        say(f"{options.nodes} front nodes, {options.balancers} balancers, 3 ZooKeeper servers, PostgreSQL"
+            f"{', 3 brokers, 2 consumers' if options.queue else ''}: up after "
             f"{time.monotonic() - started:.1f} s{', secured' if options.secure else ''}")
         watch = UnitsWatch(servers.ledger, SKUS, folder / "units.log")
         result = judge(options, servers, watch, run_rounds(options, servers, watch))
@@ -289,7 +301,7 @@ def keep_logs(folder, destination):
     destination.mkdir(parents=True, exist_ok=True)
     for file in [*folder.glob("*.log"), folder / "answers", folder / "payers-answers", folder / "crowd-answers",
                  folder / "changes", folder / "room-answers", folder / "room-entries", folder / "draw-entries",
-                 folder / "load-summary.json"]:
+                 folder / "queue-answers", folder / "load-summary.json"]:
         if file.exists():
             shutil.copy(file, destination)
 

@@ -7,6 +7,7 @@ import time
 
 import chaos_backup
 import chaos_zookeeper
+from chaos_brokers import Brokers
 from chaos_doors import OpenDoors, SecuredDoors
 from chaos_ledger import Ledger, LedgerError
 from chaos_network import Network
@@ -15,6 +16,7 @@ from cluster import BIN, ClusterError, log_tail
 
 ZOOKEEPERS = 3
 START_TIMEOUT_S = 120
+CONSUMERS = 2
 NODE_PORT = 7400
 ROOT_ZNODE = "/tranche"
 CLIENT = "client"
@@ -45,7 +47,8 @@ class Cluster:
     def __init__(self, folder, options):
         self.folder, self.options = folder, options
         self.network = Network()
-        self.zookeepers, self.nodes, self.balancers, self.workers = [], [], [], []
+        self.zookeepers, self.nodes, self.balancers, self.workers, self.consumers = [], [], [], [], []
+        self.brokers = None  # chaos_brokers.Brokers
         self.postgres = None
         self.doors = None
         self.ledger = Ledger(folder)
@@ -56,7 +59,9 @@ class Cluster:
         self._make_hosts()
         self._start_zookeepers()
         self._start_postgres()
-        for process in [*self.balancers, *self.workers]:
+        if self.brokers:
+            self.brokers.start()
+        for process in [*self.balancers, *self.workers, *self.consumers]:
             process.start()
         for node in self.nodes[: self.options.nodes]:
             node.start()
@@ -66,14 +71,20 @@ class Cluster:
 
     def stop(self):
         """Ends everything at once: nothing here needs an orderly end."""
-        for process in [*self.nodes, *self.balancers, *self.workers, *self.zookeepers]:
+        for process in [*self.nodes, *self._helpers(), *self.zookeepers, *self._broker_processes()]:
             process.kill()
         if self.postgres:
             self.postgres.kill_with_children()
         self.network.remove()
 
     def processes(self):
-        return [*self.nodes, *self.balancers, *self.workers, *self.zookeepers, self.postgres]
+        return [*self.nodes, *self._helpers(), *self.zookeepers, *self._broker_processes(), self.postgres]
+
+    def _helpers(self):
+        return [*self.balancers, *self.workers, *self.consumers]
+
+    def _broker_processes(self):
+        return self.brokers.processes if self.brokers else []
 
     def node_addresses(self):
         """The addresses of all possible nodes: callers know the spare one too."""
@@ -108,13 +119,26 @@ class Cluster:
             self.balancers.append(self._server(f"balancer-{number}", "tranche-balancer", "--name",
                                                self.options.statement_timeout_ms, *self.doors.balancer_flags()))
         self.workers.append(self._worker("worker-1"))
+        if self.options.queue:
+            self._make_queue_hosts()
         for number in nodes:
             listen = ["--listen", f"{self.network.address(f'node-{number}')}:{NODE_PORT}"]
             # Few buyers' limits; the machine has all nodes.
             listen += ["--door-memory-mib", 4]
+            listen += self.brokers.flags() if self.brokers else []
             self.nodes.append(self._server(f"node-{number}", "tranched", "--node-name",
                                            self.options.node_statement_timeout_ms, *listen,
                                            *self.doors.node_flags()))
+
+    def _make_queue_hosts(self):
+        self.brokers = Brokers(self.network, self.folder, CLIENT)
+        for number in range(1, CONSUMERS + 1):
+            name = f"consumer-{number}"
+            address = self.network.add(name, 220 + number)
+            self.consumers.append(self._server(name, "tranche-consumer", "--node-name",
+                                               self.options.node_statement_timeout_ms, "--listen",
+                                               f"{address}:{NODE_PORT}", *self.brokers.flags(),
+                                               *self.doors.consumer_flags()))
 
     def _server(self, name, binary, name_flag, statement_timeout_ms, *args):
         zookeepers = ",".join(f"{self.network.address(f'zookeeper-{n}')}:{chaos_zookeeper.PORT}"
@@ -249,10 +273,12 @@ class Cluster:
             if process.paused():
                 process.resume()
         spare = self.nodes[self.options.nodes :]
-        for process in [self.postgres, *self.zookeepers, *self.balancers, *self.workers, *self.nodes]:
+        for process in [self.postgres, *self.zookeepers, *self._broker_processes(), *self._helpers(), *self.nodes]:
             if not process.running() and process not in spare:
                 process.start()
         self.await_postgres()
+        if self.brokers:
+            self.brokers.clear_alarm()
         self.await_zookeepers()
         self.unable.clear()
 

@@ -25,6 +25,9 @@ class OpenDoors:
     def worker_flags(self):
         return []
 
+    def consumer_flags(self):
+        return []
+
     def client_flags(self, principal):
         return []
 
@@ -58,6 +61,9 @@ class SecuredDoors:
 
     def worker_flags(self):
         return self._secured.worker_flags(metrics=False)
+
+    def consumer_flags(self):
+        return self._secured.consumer_flags()
 
     def client_flags(self, principal):
         return self._secured.client_flags(principal)

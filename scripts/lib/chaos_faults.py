@@ -25,6 +25,8 @@ class Fault:
     graceful: bool = False
     # The ledger only stands still: everything must go on at once afterwards, and is watched for a while.
     stall: bool = False
+    # Of a broker or a consumer: there is none unless claims are queued.
+    of_queue: bool = False
 
 
 @dataclasses.dataclass
@@ -77,9 +79,9 @@ def strike(faults, victims):
     )
 
 
-def fault(name, text, graceful=False, stall=False):
+def fault(name, text, graceful=False, stall=False, of_queue=False):
     def add(run):
-        FAULTS[name] = Fault(name, text, run, graceful, stall)
+        FAULTS[name] = Fault(name, text, run, graceful, stall, of_queue)
         return run
 
     return add
@@ -473,3 +475,78 @@ def postgres_stop(victims):
 @fault("postgres-stop-long", "the same, for longer than the nodes' statement timeout", stall=True)
 def postgres_stop_long(victims):
     return _stop_postgres(victims, victims.node_statement_s + 1)
+
+
+# The queue. Those who buy directly must notice nothing, so these hit no node.
+
+
+def _broker(victims):
+    return victims.random.choice(victims.cluster.brokers.processes)
+
+
+def _restart_brokers(victims, brokers, target, hold_s):
+    blow = victims.blow(target, hold_s=hold_s)
+    for broker in brokers:
+        broker.kill()
+    yield blow
+    # Side by side: those that had the newest state wait for each other.
+    for broker in brokers:
+        broker.start()
+    victims.cluster.brokers.await_serving(brokers)
+
+
+@fault("broker-kill", "one of three brokers is killed, and started again some seconds later", of_queue=True)
+def broker_kill(victims):
+    broker = _broker(victims)
+    return _restart_brokers(victims, [broker], broker.name, victims.past_session())
+
+
+@fault("brokers-restart", "all three brokers are killed at once, and started again", of_queue=True)
+def brokers_restart(victims):
+    return _restart_brokers(victims, victims.cluster.brokers.processes, "all three", victims.moment())
+
+
+@fault("broker-stop", "a broker stands still (SIGSTOP) for some seconds, and goes on", of_queue=True)
+def broker_stop(victims):
+    broker = _broker(victims)
+    blow = victims.blow(broker.name, hold_s=victims.past_session())
+    broker.pause()
+    yield blow
+    broker.resume()
+    victims.cluster.brokers.await_serving([broker])
+
+
+@fault("broker-cut", "a broker is cut off from the other two, but not from its clients", of_queue=True)
+def broker_cut(victims):
+    broker = _broker(victims)
+    blow = victims.blow(broker.name, hold_s=victims.past_session())
+    victims.part([broker.host], [other.host for other in victims.cluster.brokers.processes if other is not broker])
+    yield blow
+    victims.cluster.network.carry_all()
+    victims.cluster.brokers.await_serving()
+
+
+@fault("broker-alarm", "a broker has a memory alarm, so none of them takes messages", of_queue=True)
+def broker_alarm(victims):
+    broker = _broker(victims)
+    victims.cluster.brokers.raise_alarm(broker)
+    yield victims.blow(broker.name, hold_s=victims.past_session())
+    victims.cluster.brokers.clear_alarm()
+
+
+@fault("consumer-kill", "a consumer is killed, and started again when its session is over", of_queue=True)
+def consumer_kill(victims):
+    consumer = victims.random.choice(victims.cluster.consumers)
+    blow = victims.blow(consumer.name, hold_s=victims.past_session())
+    consumer.kill()
+    yield blow
+    consumer.start()
+
+
+@fault("consumer-stop", "a consumer stands still (SIGSTOP) for longer than its session, and goes on", of_queue=True)
+def consumer_stop(victims):
+    consumer = victims.random.choice(victims.cluster.consumers)
+    blow = victims.blow(consumer.name, hold_s=victims.past_session())
+    consumer.pause()
+    yield blow
+    consumer.resume()

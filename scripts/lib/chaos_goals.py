@@ -13,11 +13,18 @@ MARGIN_S = 2.0
 ROUND_S = 1.0
 # Until a balancer that has begun to lead knows all that a room goes by.
 ROOM_S = 10.0
+# From when nothing is at fault any more until claims are queued again: clients look for a broker every 2 s at least,
+# and the queues' leaders are chosen anew.
+QUEUE_S = 10.0
+# Until such a claim was decided and its buyer has heard so: what came before is decided first, and buyers ask at least
+# every 10 s.
+DECIDE_S = 20.0
 # So many claims of a second may fail while callers count as served.
 FEW_FAILED, FAILED_SHARE = 1, 0.05
 
 # What is measured, by the field of a Round.
 FREED, POOL, CALLERS, CHANGES, SOLD, ROOM = "holders_s", "pool_s", "claims_s", "changes_s", "empty_s", "room_s"
+QUEUED, DECIDED = "queued_s", "decided_s"
 WORDS = {
     FREED: "stuck units are sellable",
     POOL: "new stock has left the pool",
@@ -25,6 +32,8 @@ WORDS = {
     CHANGES: "every node makes changes",
     SOLD: "the last unit is sold",
     ROOM: "the room lets buyers in",
+    QUEUED: "claims are queued",
+    DECIDED: "queued claims are decided",
 }
 # From when it counts. New stock that was delivered later counts from its delivery: after a strike, if it came later
 # than it should have been sellable; after an end, which leaves no margin, in any case.
@@ -60,6 +69,7 @@ def _limits(promised, since, measures=(FREED, POOL, CALLERS), margin_s=MARGIN_S)
 
 
 QUOTA, OPERATIONS, MEASUREMENTS = "docs/quota.md, 7", "docs/operations.md", "docs/measurements.md"
+QUEUE = "docs/queue.md"
 
 # (faults, their goals, where that is promised)
 TABLE = [
@@ -89,13 +99,20 @@ TABLE = [
     (("postgres-kill", "ledger-lock", "ledger-lock-long", "postgres-stop", "postgres-stop-long"),
      [*_limits(_seconds(3), END, (FREED, POOL, CALLERS, CHANGES), margin_s=0),
       Limit(ROOM, lambda times: times.session_s + ROOM_S + 3, END)], "scripts/README.md"),
+    # Whoever buys directly notices nothing.
+    (("broker-kill", "brokers-restart", "broker-stop", "broker-cut", "broker-alarm", "consumer-kill", "consumer-stop"),
+     _limits(_seconds(1), STRIKE), QUEUE),
 ]
 # Whatever the fault was: an announcement that was lost is repaired within 10 s. A balancer leads after a session at the
 # latest, and within 10 s more it knows policies, stock and who waits.
 ALWAYS = {
     Limit(SOLD, _seconds(10), SUPPLY): QUOTA,
     Limit(ROOM, lambda times: times.session_s + ROOM_S, END): "scripts/README.md",
+    Limit(QUEUED, lambda times: times.session_s + QUEUE_S, END): QUEUE,
+    Limit(DECIDED, lambda times: times.session_s + QUEUE_S + DECIDE_S, END): QUEUE,
 }
+# Those that a round has only if there is something to measure, by the Round's field that says so.
+ONLY_WITH = {ROOM: "has_room", QUEUED: "has_queue", DECIDED: "has_queue"}
 
 
 def goals_of(fault):
@@ -115,7 +132,7 @@ def goals(name):
     both = {}
     for measure in WORDS:
         limits = [one[measure] for one in together if measure in one]
-        if measure in (SOLD, ROOM):  # whatever the faults were
+        if measure == SOLD or measure in ONLY_WITH:  # whatever the faults were
             both[measure] = limits[0]
         elif limits:
             since = END if any(limit.since == END for limit in limits) else STRIKE
@@ -190,7 +207,7 @@ def judge(one, times):
         # Nothing was stuck, so nothing could be freed.
         if limit.measure == FREED and not one.stuck_units and one.holders_s is not None:
             continue
-        if limit.measure == ROOM and not one.has_room:
+        if limit.measure in ONLY_WITH and not getattr(one, ONLY_WITH[limit.measure]):
             continue
         promised_s = limit.promised(times)
         seen_s = _seen(one, limit, promised_s)

@@ -20,6 +20,8 @@ CHANGES_TIMEOUT_S = 30
 ENTRIES_TIMEOUT_S = 30
 # And for those who wait in the waiting room.
 ROOM_TIMEOUT_S = 60
+# And for those whose claims are queued.
+QUEUE_TIMEOUT_S = 90
 
 
 @dataclasses.dataclass
@@ -47,6 +49,10 @@ class Round:
     empty_s: float = None
     has_room: bool = False
     room_s: float = None  # until newcomers were let into the waiting room; before it opens, no time passes
+    has_queue: bool = False
+    # Until claims of those who came after the fault were queued; and until these claims were decided.
+    queued_s: float = None
+    decided_s: float = None
     notes: list = dataclasses.field(default_factory=list)
     violations: list = dataclasses.field(default_factory=list)
     goals: list = dataclasses.field(default_factory=list)  # chaos_goals.Outcome
@@ -59,22 +65,23 @@ def unforgivable(failed):
 
 
 class Rounds:
-    """`room`: None if there is none. `others`: all further crowds, which must not end; the room's is one of them."""
+    """`room`, `queue`: None if there is none. `others`: all further crowds, which must not end, those two included."""
 
-    def __init__(self, cluster, victims, buyers, payers, crowd, warehouse, watch, room=None, others=()):
+    def __init__(self, cluster, victims, buyers, payers, crowd, warehouse, watch, room=None, queue=None, others=()):
         self._cluster, self._victims = cluster, victims
         self._buyers, self._payers, self._crowd = buyers, payers, crowd
         self._warehouse, self._watch = warehouse, watch
-        self._room, self._callers = room, [buyers, payers, crowd, *others]
+        self._room, self._queue, self._callers = room, queue, [buyers, payers, crowd, *others]
 
     def run(self, name):
-        result = Round(name, has_room=self._room is not None)
+        result = Round(name, has_room=self._room is not None, has_queue=self._queue is not None)
         try:
             self._supply()
             self._strike(parts(name), result)
             self._sell_out(result)
             self._await_entries(result)
             self._await_room(result)
+            self._await_queue(result)
         except (ClusterError, LedgerError, ZookeeperError) as error:
             result.violations.append(str(error))
             self._repair()
@@ -201,6 +208,21 @@ class Rounds:
                 return
             time.sleep(INTERVAL_S)
         result.room_s = result.healed_s + let_in - since
+
+    def _await_queue(self, result):
+        """Waits until claims that came after the fault were queued and decided."""
+        if self._queue is None:
+            return
+        healed = result.began + result.healed_s
+        deadline = time.time() + QUEUE_TIMEOUT_S
+        while (decided := self._queue.decided_since(healed)) is None and time.time() < deadline:
+            time.sleep(INTERVAL_S)
+        queued = self._queue.queued_since(healed)
+        result.queued_s = None if queued is None else queued - result.began
+        result.decided_s = None if decided is None else decided - result.began
+        if decided is None:
+            what = "claims are not queued" if queued is None else "queued claims are not decided"
+            result.violations.append(f"{what} {QUEUE_TIMEOUT_S} s after the round")
 
     def _whereabouts(self):
         """Who holds what, in words."""
