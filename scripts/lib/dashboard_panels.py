@@ -144,9 +144,27 @@ WORKER_AND_OUTBOX = (
     gauge("Age of what the worker has read", "tranche_ledger_health_read_age_seconds", ("shard",), "s", of="min"),
 )
 
+CLAIM_QUEUES = (
+    rate("Claims by what the queue said", "tranche_queue_claims_total", ("outcome",)),
+    gauge("Node may put claims into the queue", "tranche_queue_up", ("instance",), of="min"),
+    latency("From a claim to the broker's confirm", "tranche_queue_publish_seconds", ("instance",)),
+    gauge("Claims that wait", "tranche_queue_depth", ("queue",), of="max"),
+    gauge("Consumers that take", "tranche_queue_consumers", ("queue",), of="max"),
+    gauge("Claims that could not be decided", "tranche_queue_dead", ("queue",), of="max"),
+    rate("Claims decided, and others that were taken", "tranche_consumer_claims_total", ("shard", "outcome")),
+    rate("Tries that came to nothing", "tranche_consumer_retries_total", ("shard",)),
+    Panel("Time until all that waits is decided, at this pace", "s", ((
+        "sum(max by (queue) (tranche_queue_depth)) / sum(rate(tranche_consumer_claims_total[$__rate_interval]))",
+        "all queues"),)),
+    gauge("Claims that consumers hold", "tranche_consumer_held", ("instance", "shard")),
+    gauge("Oldest claim that a consumer holds", "tranche_consumer_oldest_held_seconds", ("shard",), "s", of="max"),
+    gauge("Consumer is connected to its queues", "tranche_consumer_up", ("instance", "shard"), of="min"),
+)
+
 # (name of the file and id, title, panels)
 DASHBOARDS = (
     ("tranche-front-nodes", "Tranche: front nodes", FRONT_NODES),
     ("tranche-ledger-balancer", "Tranche: ledger and balancer", LEDGER_AND_BALANCER),
     ("tranche-worker-outbox", "Tranche: worker and outbox", WORKER_AND_OUTBOX),
+    ("tranche-claim-queues", "Tranche: claim queues", CLAIM_QUEUES),
 )

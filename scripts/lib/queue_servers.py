@@ -59,6 +59,7 @@ class QueueServers:
     def __init__(self, folder, keep=False, secured=None):
         self._folder, self._keep, self._secured = pathlib.Path(folder), keep, secured
         self._user_file = self._folder / "queue.user"
+        self._server = None  # rabbitmq.Rabbitmq
         self._children = []
         self.state = {}  # what is added to the cluster's state: "rabbitmq", "epmd" and "consumers"
 
@@ -67,17 +68,25 @@ class QueueServers:
         make_user_file(self._user_file)
         node = "tranche@127.0.0.1"
         ports = {name: free_port() for name in ("amqp", "dist", "epmd")}
-        server = Rabbitmq(self._folder / "rabbitmq", node, ports, secrets.token_hex(16)).write(self._user_file, [node])
+        self._server = Rabbitmq(self._folder / "rabbitmq", node, ports, secrets.token_hex(16))
+        self._server.write(self._user_file, [node])
         # RabbitMQ would start one that outlives it and listens everywhere.
         self.state["epmd"] = self._start("epmd", ["epmd", "-port", ports["epmd"], "-address", "127.0.0.1"], {})
-        broker = self._start("rabbitmq", server.command, server.environment)
-        broker |= {"address": f"{server.host}:{ports['amqp']}", "user_file": str(self._user_file)}
+        self.run_broker()
+        return self
+
+    def run_broker(self):
+        """For the first time, or again after its end, with what it had."""
+        broker = self._start("rabbitmq", self._server.command, self._server.environment)
+        broker |= {"address": f"{self._server.host}:{self._server.ports['amqp']}", "user_file": str(self._user_file)}
         self.state["rabbitmq"] = broker
         try:
-            await_serving(server.serves, lambda: runs(broker), "RabbitMQ", START_TIMEOUT_S)
+            await_serving(self._server.serves, lambda: runs(broker), "RabbitMQ", START_TIMEOUT_S)
         except ClusterError as error:
             raise ClusterError(f"{error}:\n{cluster.log_tail(broker['log_file'])}") from None
-        return self
+
+    def kill_broker(self):
+        os.kill(self.state["rabbitmq"]["pid"], signal.SIGKILL)
 
     def queue_args(self):
         """Of nodes and of consumers."""
@@ -116,7 +125,7 @@ class QueueServers:
 
     def _start(self, name, command, variables):
         log_file = self._folder / f"{name}.log"
-        with open(log_file, "wb") as log:
+        with open(log_file, "ab") as log:
             child = subprocess.Popen([str(part) for part in command], env=cluster.environment() | variables,
                                      stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                                      preexec_fn=None if self._keep else cluster.terminate_with_parent)

@@ -5,8 +5,10 @@ import dataclasses
 from series import FAULT_S, GONE, HEALTHY_S, cut, during, steady
 
 NODES = ("node1", "node2", "node3")
-BALANCER, WORKER = "balancer1", "worker1"
-JOBS = {**dict.fromkeys(NODES, "tranched"), BALANCER: "tranche-balancer", WORKER: "tranche-worker"}
+BALANCER, WORKER, CONSUMER = "balancer1", "worker1", "consumer1"
+QUEUE = "tranche.claims.home.0"
+JOBS = {**dict.fromkeys(NODES, "tranched"), BALANCER: "tranche-balancer", WORKER: "tranche-worker",
+        CONSUMER: "tranche-consumer"}
 DAY_S = 86400
 LIMITS = ("0.5", "1", "2.5", "+Inf")  # of the histogram's buckets; those below say the same
 
@@ -41,6 +43,18 @@ def of_room(name, **labels):
     return series(f"tranche_room_{name}", BALANCER, sku="tv", **labels)
 
 
+def of_queue(name, node):
+    return series(f"tranche_queue_{name}", node, queue=QUEUE)
+
+
+def of_consumer(name):
+    return series(f"tranche_consumer_{name}", CONSUMER, shard="home")
+
+
+def of_decided():
+    return series("tranche_consumer_claims_total", CONSUMER, shard="home", outcome="created")
+
+
 def of_node(node):
     healthy = {
         series("up", node): steady(1),
@@ -63,6 +77,10 @@ def of_node(node):
         series("tranche_service_mode", node, mode="CHANGES_ONLY"): steady(0),
         series("tranche_service_mode", node, mode="READ_ONLY"): steady(0),
         told_to_wait(node): steady(80),
+        series("tranche_queue_up", node): steady(1),
+        of_queue("depth", node): steady(30),
+        of_queue("dead", node): steady(0),
+        of_queue("consumers", node): steady(2),
         # A shop asks for streams now and then, somebody tries what they may not.
         denied(node, "ROLE_MISSING", method="StreamReservations"): steady(0.2),
         denied(node, "CALLER_UNKNOWN", "AdminService", "GetStatus"): steady(0.1),
@@ -119,15 +137,28 @@ def of_worker(worker=WORKER):
     }
 
 
+def of_consumer_process(consumer=CONSUMER):
+    return {
+        series("up", consumer): steady(1),
+        series("tranche_ledger_up", consumer, shard="home"): steady(1),
+        series("tranche_tls_files_faulty", consumer): steady(0),
+        of_consumer("up"): steady(1),
+        of_consumer("held"): steady(400),
+        of_decided(): steady(300),
+        of_consumer("oldest_held_seconds"): steady(0.2),
+    }
+
+
 def healthy():
-    shown = of_balancer() | of_worker()
+    shown = of_balancer() | of_worker() | of_consumer_process()
     for node in NODES:
         shown |= of_node(node)
     return shown
 
 
 def of(instance):
-    return {BALANCER: of_balancer, WORKER: of_worker}[instance]() if instance not in NODES else of_node(instance)
+    others = {BALANCER: of_balancer, WORKER: of_worker, CONSUMER: of_consumer_process}
+    return of_node(instance) if instance in NODES else others[instance]()
 
 
 def gone(*instances):
@@ -214,6 +245,16 @@ CASES = [
          | at_worker("tranche_outbox_oldest_seconds", 601, 1, sink="default"), HOME | {"sink": "default"}, 60),
     Case("TrancheOutboxOld", "", at_worker("tranche_outbox_oldest_seconds", 601, 1, sink="orders"), SINK, 60),
     Case("TrancheOutboxDead", "", at_worker("tranche_outbox_messages", 3, sink="orders", state="dead"), SINK, 60),
+    Case("TrancheQueueUnreachable", "the broker has an alarm", at_nodes("tranche_queue_up", 0), {}),
+    Case("TrancheNoConsumer", "the only one has ended",
+         at_nodes("tranche_queue_consumers", 0, 2, queue=QUEUE) | gone(CONSUMER), {},
+         others=(("TrancheProcessGone", 150, {"job": "tranche-consumer", "instance": CONSUMER}),)),
+    Case("TrancheQueueOld", "a consumer cannot decide what it holds",
+         {of_consumer("oldest_held_seconds"): during(0.2, 61)}, HOME),
+    Case("TrancheQueueOld", "more wait than will be decided in time",
+         at_nodes("tranche_queue_depth", 100_000, 30, queue=QUEUE), HOME),
+    Case("TrancheQueueOld", "nothing is decided any more", {of_decided(): during(300, 0)}, HOME, 90),
+    Case("TrancheQueueDead", "", at_nodes("tranche_queue_dead", 3, 0, queue=QUEUE), {"queue": QUEUE}, 60),
     # 5 % wait longer than 1 s, and none before.
     Case("TrancheQueueingLong", "",
          {queueing(node, limit): during(50, 47.5 if limit in ("0.5", "1") else 50)

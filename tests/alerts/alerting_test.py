@@ -48,9 +48,9 @@ class Short(Watched):
     def see_every_metric(self):
         """What the rules and the dashboards look at is what the processes show."""
         expressions = [rule.expression for rule in alert_rules.rules()] + dashboards.expressions()
-        # Those of TLS are not here, since this cluster has none; nor are those of the front door and its waiting rooms,
-        # which it does not use.
-        not_here = ("tranche_tls_", "tranche_door_", "tranche_room_")
+        # Those of TLS are not here, since this cluster has none; nor are those of the front door, its waiting rooms and
+        # claim queues, which it does not use.
+        not_here = ("tranche_tls_", "tranche_door_", "tranche_room_", "tranche_queue_", "tranche_consumer_")
         wanted = {name for name in set().union(*map(alert_rules.metrics_of, expressions))
                   if not name.startswith(not_here)} | {"tranche_door_state_age_seconds"}
         missing = set()

@@ -190,7 +190,8 @@ class Rules(unittest.TestCase):
             status, output = self.run_tests(ORDINARY_SALE, rules=rules)
         self.assertNotEqual(status, 0)
         for alert in ("TrancheLedgerDown", "TrancheNoLeader", "TrancheNoWorker", "TrancheNodeGone",
-                      "TrancheRoomStalled", "TrancheAccessFileFaulty", "TrancheTlsFilesFaulty", "TrancheCallsDenied"):
+                      "TrancheNoConsumer", "TrancheRoomStalled", "TrancheAccessFileFaulty", "TrancheTlsFilesFaulty",
+                      "TrancheCallsDenied"):
             self.assertIn(f'alertname="{alert}"', output)
 
     def test_the_text_says_where_and_links_to_the_page(self):

@@ -1,8 +1,9 @@
 """A sale with everything that is ordinary: an opening, a sell-out, a drain, restarts, an upgrade, a pause, a short outage,
-new certificates and roles, a waiting room that an operator holds, and a caller who has to be told of them.
-No alert may fire on what it shows."""
+new certificates and roles, a waiting room that an operator holds, a rush into a queue, and a caller who has to be told
+of them. No alert may fire on what it shows."""
 
-from alert_cases import BALANCER, NODES, WORKER, denied, healthy, of_room, outcome, queueing, series, told_to_wait
+from alert_cases import (BALANCER, CONSUMER, NODES, WORKER, denied, healthy, of_consumer, of_queue, of_room, outcome,
+                         queueing, series, told_to_wait)
 from series import cut
 
 END_S = 1500
@@ -12,7 +13,7 @@ HOLDS_END_S = 960
 PAUSE_S, PAUSE_LASTS_S = 1350, 60
 RENEWAL_S, RENEWAL_LASTS_S, DENIALS_LAST_S = 700, 30, 200
 # An upgrade, and a restart before it: each process is away for a moment.
-RESTARTS = {"node2": 300, BALANCER: 400, WORKER: 480, "node1": 560, "node3": 640}
+RESTARTS = {"node2": 300, CONSUMER: 350, BALANCER: 400, WORKER: 480, "node1": 560, "node3": 640}
 AWAY_S = 15
 DRAIN_S, DRAIN_LASTS_S = 200, 80  # of node1
 # Of another SKU, which opens when this sale does; the balancer restarts while buyers wait.
@@ -57,8 +58,17 @@ def of_waiting_room():
     }
 
 
+def of_claim_queue():
+    """It fills at the opening, and is worked off in four minutes. Meanwhile its only consumer is restarted. During the
+    outage claims are held and come back."""
+    shown = {of_queue("depth", node): phases((0, 0), (OPENS_S, 40_000), (OPENS_S + 120, 20_000), (OPENS_S + 240, 5000),
+                                             (OPENS_S + 330, 0), (OUTAGE_S, 900), (OUTAGE_S + 30, 0)) for node in NODES}
+    shown |= {of_queue("consumers", node): moment(RESTARTS[CONSUMER], AWAY_S, 0, 1) for node in NODES}
+    return shown | {of_consumer("oldest_held_seconds"): moment(OUTAGE_S, OUTAGE_LASTS_S, 10, 0.2)}
+
+
 def of_outage():
-    processes = [*NODES, BALANCER, WORKER]
+    processes = [*NODES, BALANCER, WORKER, CONSUMER]
     return {series("tranche_ledger_up", one, shard="home"): moment(OUTAGE_S, OUTAGE_LASTS_S, 0, 1) for one in processes}
 
 
@@ -69,6 +79,7 @@ def shown():
         found |= of_buyers(node)
     found |= of_outage()
     found |= of_waiting_room()
+    found |= of_claim_queue()
     for name in ("tranche_access_file_faulty", "tranche_tls_files_faulty"):
         found[series(name, "node2")] = moment(RENEWAL_S, RENEWAL_LASTS_S, 1)
     found[denied("node2", "CALLER_UNKNOWN")] = moment(RENEWAL_S, DENIALS_LAST_S, 30)

@@ -14,10 +14,12 @@ import tranchectl
 from backends import POSTGRES, ZOOKEEPER, Backend
 from processes import Processes
 from prometheus import Prometheus
+from queue_servers import QueueServers
 
 PAGE_WITHIN_S = 60
 CLEAR_WITHIN_S = 90
-JOBS = {"nodes": "tranched", "balancers": "tranche-balancer", "workers": "tranche-worker"}
+JOBS = {"nodes": "tranched", "balancers": "tranche-balancer", "workers": "tranche-worker",
+        "consumers": "tranche-consumer"}
 NODES = 3
 SHOP, OPERATOR = "service", "operator"
 
@@ -49,6 +51,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 class Watched(unittest.TestCase):
     """A cluster that Prometheus watches."""
 
+    with_queue = False  # a broker and a consumer, too
+
     @classmethod
     def setUpClass(cls):
         cls.folder = cluster.make_scratch_folder("alerting")
@@ -60,19 +64,27 @@ class Watched(unittest.TestCase):
         secret.write_text("a-secret-of-this-test-and-no-other\n")
         cls.access_file = cls.folder / "access.json"
         cls.allow(SHOP, OPERATOR)
+        cls.queue = QueueServers(cls.folder)
+        cls.addClassCleanup(cls.queue.stop_all)
+        if cls.with_queue:
+            cls.queue.start_broker()
         process, cls.state = cluster.start(
             cls.folder, cls.folder / "state.json", NODES, 1, keep=False, metrics=True,
-            node_args=("--access-file", cls.access_file),
+            node_args=("--access-file", cls.access_file, *(cls.queue.queue_args() if cls.with_queue else ())),
             worker_args=("--sink", f"default=webhook:http://127.0.0.1:{cls.shop.server_port}/hook",
                          "--sink-secret-file", f"default={secret}"))
         cls.addClassCleanup(cluster.stop, process.pid, process)
+        if cls.with_queue:
+            cls.addClassCleanup(cls.queue.stop_consumers)
+            cls.queue.start_consumers(cls.state)
         # They end after the processes that a test has started again, and before the cluster deletes their data.
         cls.zookeeper, cls.postgres = Backend(cls.state, ZOOKEEPER), Backend(cls.state, POSTGRES)
         cls.addClassCleanup(cls.zookeeper.stop)
         cls.addClassCleanup(cls.postgres.stop)
         cls.processes = Processes(cls.state)
         cls.addClassCleanup(cls.processes.stop_all)
-        targets = {job: [process["metrics"] for process in cls.state[kind]] for kind, job in JOBS.items()}
+        targets = {job: [process["metrics"] for process in cls.state[kind]] for kind, job in JOBS.items()
+                   if kind in cls.state}
         cls.prometheus = Prometheus(cls.folder, targets)
         cls.addClassCleanup(cls.prometheus.stop)
         cls.begun = time.monotonic()
@@ -89,7 +101,8 @@ class Watched(unittest.TestCase):
     @classmethod
     def await_all_up(cls):
         cls.prometheus.await_true("all processes are scraped",
-                                  lambda: sum(up for _, up in cls.prometheus.query("up")) == NODES + 2)
+                                  lambda: sum(up for _, up in cls.prometheus.query("up"))
+                                  == len(cluster.servers(cls.state)))
 
     def sell_out(self, sku, stock, per_s, meanwhile=lambda: None):
         """A sale to three times as many buyers as there are units. Meanwhile one node is drained and taken back, and
