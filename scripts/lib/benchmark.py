@@ -14,6 +14,7 @@ from benchmark_door import door
 from benchmark_draw import draw
 from benchmark_metrics import metrics
 from benchmark_overload import measure as overload
+from benchmark_queue import measure as queue
 from benchmark_security import security
 from benchmark_verify import verify
 from options import Parser, at_least_one
@@ -219,6 +220,7 @@ FIGURES = {
     "challenge": challenge,
     "door": door,
     "overload": overload,
+    "queue": queue,
     "draw": draw,
 }
 

@@ -141,6 +141,8 @@ class QueueLoad {
   internal::ChannelSecurity& security_;
   LineFile& answers_;
   StopFlag stop_;
+  // Buyers of other runs are others: a SKU may have several.
+  const int64_t run_ = absl::ToUnixMillis(absl::Now());
   absl::BitGen random_;  // of Run's thread
   int64_t buyers_ = 0;   // of Run's thread
 
@@ -196,7 +198,7 @@ void QueueLoad::Finish() {
 
 void QueueLoad::StartNew() {
   auto claim = std::make_shared<Claim>();
-  claim->user = absl::StrCat("queued-", buyers_);
+  claim->user = absl::StrCat("queued-", run_, "-", buyers_);
   claim->id = MakeUuidV7();
   claim->once_more = options_.twice_one_in > 0 && buyers_ % options_.twice_one_in == 0;
   ++buyers_;
