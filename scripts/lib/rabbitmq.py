@@ -67,7 +67,7 @@ class Rabbitmq:
 
     @property
     def command(self):
-        """Each program on the way replaces itself, so it stays one process."""
+        """It stays one process, in this environment."""
         return [PROGRAMS / "rabbitmq-server"]
 
     @property
@@ -84,13 +84,15 @@ class Rabbitmq:
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "advanced.config"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
             "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(self.folder / "config"),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),
             "RABBITMQ_PID_FILE": str(self.folder / "pid"),
             "RABBITMQ_LOGS": "-",
-            # The start script replaces itself, instead of waiting for its child; so we say that there is no input.
-            "RABBITMQ_ALLOW_INPUT": "true",
-            "RABBITMQ_SERVER_START_ARGS": f"-noinput {interface}",
+            # The start script then becomes the server, and is no process beside it.
+            "RUNNING_UNDER_SYSTEMD": "true",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": interface,
             "RABBITMQ_CTL_ERL_ARGS": interface,
+            "LANG": "C.UTF-8",
         }
 
     def with_environment(self, command):

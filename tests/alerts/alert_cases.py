@@ -52,7 +52,7 @@ def of_consumer(name):
 
 
 def of_decided():
-    return series("tranche_consumer_claims_total", CONSUMER, shard="home", outcome="created")
+    return series("tranche_consumer_claims_total", CONSUMER, shard="home", outcome="sold")
 
 
 def of_node(node):

@@ -49,8 +49,7 @@ class Files(unittest.TestCase):
         for name in ("HOME", "RABBITMQ_CONF_ENV_FILE", "RABBITMQ_CONFIG_FILE", "RABBITMQ_ADVANCED_CONFIG_FILE",
                      "RABBITMQ_ENABLED_PLUGINS_FILE", "RABBITMQ_MNESIA_BASE", "RABBITMQ_LOG_BASE", "RABBITMQ_PID_FILE"):
             self.assertTrue(variables[name].startswith(str(self.folder)), name)
-        self.assertIn("{10,77,0,51}", variables["RABBITMQ_SERVER_START_ARGS"])
-        self.assertIn("-noinput", variables["RABBITMQ_SERVER_START_ARGS"])
+        self.assertIn("{10,77,0,51}", variables["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"])
 
     def test_its_commands_are_run_where_it_is(self):
         with mock.patch("subprocess.run", return_value=subprocess.CompletedProcess([], 0, "done", "")) as run:

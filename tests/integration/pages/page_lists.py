@@ -78,6 +78,7 @@ OTHER_BLOCKS = {
     "docs/operations/sale-night.md": {
         "env -u TRANCHE_TOKEN_FILE ": "needs an access file, which the tour's cluster has not; secured_test runs such",
     },
+    "docs/queue.md": {"rabbitmqctl add_vhost ": "needs a broker of the reader's; queue_test has one with such a user"},
     "docs/reconciliation.md": {"reference,reservation_id,": "a file; the page's commands read it"},
     "docs/risk.md": {"import concurrent.futures": "the page says that it is not tested; risk_test has a scorer in C++"},
     "docs/reservations.md": {'{"kind": ': "messages; the tests of SQL and outbox_ledger_contract_test look at such"},

@@ -8,7 +8,8 @@ from page_commands import ROOT
 
 FLAG = re.compile(r"(?<![\w-])--?[a-zA-Z][\w-]*")
 SUBCOMMAND = re.compile(r"^  ([a-z][a-z-]*) {2,}\S", re.MULTILINE)
-SERVERS = ("tranched", "tranche-balancer", "tranche-worker", "tranche-migrate", "tranche-load")
+SERVERS = ("tranched", "tranche-balancer", "tranche-worker", "tranche-consumer", "tranche-migrate",
+           "tranche-load")
 CTL = "tranchectl"
 SEPARATORS = ("|", "&&", "||", ";")
 # What the pages write in place of something of the reader's: ID, NOUN, REVISION, N.
