@@ -14,9 +14,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "server/process/broker_options.h"
 #include "server/process/file_descriptor.h"
 #include "server/queue/amqp_message.h"
-#include "server/process/broker_options.h"
 #include "storage/base/address.h"
 
 namespace tranche::server {

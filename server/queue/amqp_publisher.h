@@ -14,10 +14,10 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/process/broker_options.h"
 #include "server/process/periodic_task.h"
 #include "server/queue/amqp_message.h"
 #include "server/queue/amqp_session.h"
-#include "server/process/broker_options.h"
 
 namespace tranche::server {
 
@@ -32,9 +32,8 @@ struct AmqpPublisherLimits {
 class AmqpPublisher : private AmqpSession::User {
  public:
   // OK: confirmed. kUnavailable: the broker does not have it: no connection, an alarm, or it was not sent before the
-  // deadline. kNotFound: nor does it; no queue takes it. kResourceExhausted: nor does it; a queue is full, or the limits
-  // are reached.
-  // storage::IsUnknownCommit: it was sent, and no confirm came.
+  // deadline. kNotFound: nor does it; no queue takes it. kResourceExhausted: nor does it; a queue is full, or the
+  // limits are reached. storage::IsUnknownCommit: it was sent, and no confirm came.
   using Done = absl::AnyInvocable<void(absl::Status)>;
 
   AmqpPublisher(BrokerOptions options, std::string name, AmqpPublisherLimits limits = {});

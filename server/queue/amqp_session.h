@@ -12,10 +12,10 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/process/broker_options.h"
 #include "server/process/file_descriptor.h"
 #include "server/queue/amqp_connection.h"
 #include "server/queue/amqp_message.h"
-#include "server/process/broker_options.h"
 #include "storage/base/address.h"
 
 namespace tranche::server {

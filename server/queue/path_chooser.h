@@ -9,9 +9,9 @@
 
 namespace tranche::server {
 
-// Claims that have waited for so long, over kSlowFor, make a shard slow; below kFastAgain over kFastFor it is fast again.
-// The latter is longer than a consumer rests before it tries a claim again (ClaimConsumer): what consumers hold is in no
-// queue's depth, and a buyer's next claim should not overtake it.
+// Claims that have waited for so long, over kSlowFor, make a shard slow; below kFastAgain over kFastFor it is fast
+// again. The latter is longer than a consumer rests before it tries a claim again (ClaimConsumer): what consumers hold
+// is in no queue's depth, and a buyer's next claim should not overtake it.
 inline constexpr absl::Duration kSlowWait = absl::Milliseconds(20);
 inline constexpr absl::Duration kFastAgain = absl::Milliseconds(10);
 inline constexpr absl::Duration kSlowFor = absl::Seconds(1);

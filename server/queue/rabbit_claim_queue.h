@@ -10,9 +10,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "server/process/broker_options.h"
 #include "server/queue/amqp_connection.h"
 #include "server/queue/amqp_publisher.h"
-#include "server/process/broker_options.h"
 #include "server/queue/claim_queue.h"
 
 namespace tranche::server {

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "server/queue/amqp_publisher.h"
 #include "server/process/broker_options.h"
+#include "server/queue/amqp_publisher.h"
 #include "server/worker/message_publisher.h"
 
 namespace tranche::server {
