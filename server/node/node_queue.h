@@ -12,7 +12,7 @@
 #include "server/admission/front_keys.h"
 #include "server/node/node_ledger.h"
 #include "server/process/periodic_task.h"
-#include "server/queue/broker_options.h"
+#include "server/process/broker_options.h"
 #include "server/queue/claim_queue.h"
 #include "server/queue/claim_ticket.h"
 #include "server/queue/queue_depths.h"
