@@ -34,7 +34,7 @@ constexpr absl::Duration kPatience = absl::Seconds(30);
 class AmqpSinkTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const std::string broker = tranche::testing::SharedRabbitmq();
+    const std::string broker = tranche::testing::UrlOf(tranche::testing::SharedRabbitmq());
     const auto url = tranche::testing::ParseAmqpUrl(broker);
     ASSERT_TRUE(url.ok()) << url.status();
     url_ = *url;

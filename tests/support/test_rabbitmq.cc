@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -59,12 +60,31 @@ std::string UserLine(const RabbitmqAccess& access) {
   return line;
 }
 
+std::string Quoted(const std::string& part) {
+  std::string quoted;
+  for (const char c : part) {
+    if (absl::ascii_isalnum(static_cast<unsigned char>(c))) {
+      quoted += c;
+    } else {
+      absl::StrAppend(&quoted, "%", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
+    }
+  }
+  return quoted;
+}
+
 }  // namespace
 
 const RabbitmqAccess& SharedRabbitmq() {
   static const RabbitmqAccess access =
       RabbitmqIsGiven() ? GivenRabbitmq() : RabbitmqAccess{.address = PrivateRabbitmq().address()};
   return access;
+}
+
+std::string UrlOf(const RabbitmqAccess& access) {
+  const std::string line = UserLine(access);
+  const size_t colon = line.find(':');
+  return absl::StrCat("amqp://", Quoted(line.substr(0, colon)), ":", Quoted(line.substr(colon + 1)), "@",
+                      access.address, "/", Quoted(access.vhost));
 }
 
 MiniRabbitmq* OwnSharedRabbitmq() { return RabbitmqIsGiven() ? nullptr : &PrivateRabbitmq(); }

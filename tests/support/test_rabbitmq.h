@@ -22,6 +22,9 @@ const RabbitmqAccess& SharedRabbitmq();
 // The private one, or null if TRANCHE_TEST_RABBITMQ names another: then nobody may give it an alarm.
 MiniRabbitmq* OwnSharedRabbitmq();
 
+// The same as a URL: amqp://user:password@host:port/vhost, with what a URL must quote.
+std::string UrlOf(const RabbitmqAccess& access);
+
 // A shard's name that nobody else uses: for queues in SharedRabbitmq().
 std::string UniqueShardName();
 
