@@ -243,7 +243,7 @@ nlohmann::json CompareWays(int64_t holds, int batch, int rounds) {
   testing::MiniPostgres postgres;
   Check(postgres.Start());
   Shard shard(postgres.dsn(), postgres.node_dsn());
-  const std::string broker = testing::SharedRabbitmq();
+  const std::string broker = testing::UrlOf(testing::SharedRabbitmq());
   LOG_IF(WARNING, UseOfDescendants("beam.smp").processes == 0)
       << "the broker is not this program's: its CPU time and memory are not known, and told as 0";
   nlohmann::json figures;
