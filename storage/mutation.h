@@ -83,6 +83,11 @@ enum class Mutation {
   kDelayNotAwaited,           // a delay ticket counts before its time
   kDelayForAnybody,           // nor is it bound to its buyer and SKU
   kCaptchaNotAsked,           // whatever is shown counts as a solved captcha
+  // Claims that are queued.
+  kRefusesWhatExists,   // a claim that was decided is refused for good
+  kRefusedIsSoldAgain,  // one that was refused for good is sold
+  kDoneBeforeDecision,  // a message leaves its queue before the ledger has the decision
+  kBacklogForgotten,    // claims on AUTO are sold at once while others wait in the queue
   kCount,
 };
 

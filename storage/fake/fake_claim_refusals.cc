@@ -7,6 +7,7 @@
 #include "storage/base/status_macros.h"
 #include "storage/fake/fake_ledger.h"
 #include "storage/ledger/claim_refusal.h"
+#include "storage/mutation.h"
 
 namespace tranche::storage {
 namespace {
@@ -32,6 +33,9 @@ int64_t AmountOf(const Sku& sku, int32_t quantity) {
 
 RefuseResult FakeLedger::Refuse(const ClaimRefusal& one) {
   const ReservationClaim& claim = one.claim;
+  if (Mutated(Mutation::kRefusesWhatExists) && reservations_.contains(claim.reservation_id)) {
+    RemoveRow(claim.reservation_id);
+  }
   if (const StoredReservation* stored = FindStored(claim.reservation_id); stored != nullptr) {
     const Reservation& row = stored->reservation;
     if (!IsOf(row, claim)) return {.outcome = RefuseOutcome::kConflict};

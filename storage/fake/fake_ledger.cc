@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "glog/logging.h"
 #include "storage/base/status_macros.h"
+#include "storage/ledger/claim_refusal.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/mutation.h"
 
@@ -37,6 +38,10 @@ absl::Status CheckDistinct(absl::Span<const ReservationClaim> claims) {
     }
   }
   return absl::OkStatus();
+}
+
+bool Overlooks(const Reservation& first) {
+  return Mutated(Mutation::kNoReplay) || (Mutated(Mutation::kRefusedIsSoldAgain) && RefusalOf(first).has_value());
 }
 
 bool ValidUser(const std::string& user_id) { return !user_id.empty() && user_id.size() <= 128; }
@@ -150,7 +155,8 @@ FakeLedger::LockedSlots FakeLedger::LockSlots(IncarnationId incarnation, LockMod
 bool FakeLedger::Fits(const ReservationClaim& claim, const LockedSlots& locked) const {
   const auto slots = locked.find(claim.sku_id);
   if (slots == locked.end()) return false;
-  if (reservations_.contains(claim.reservation_id) && !Mutated(Mutation::kNoReplay)) return false;
+  const auto first = reservations_.find(claim.reservation_id);
+  if (first != reservations_.end() && !Overlooks(first->second.reservation)) return false;
   const Sku& sku = skus_.at(claim.sku_id).sku;
   if (!IsOpen(sku, DatabaseNow())) return false;
   if (claim.quantity < 1 || claim.quantity > sku.per_user_limit) return false;
@@ -176,7 +182,8 @@ CommitResult FakeLedger::Insert(IncarnationId incarnation, const ReservationClai
 FakeLedger::StoredReservation& FakeLedger::AddRow(IncarnationId incarnation, const ReservationClaim& claim) {
   SkuState& state = skus_.at(claim.sku_id);
   const Sku& sku = state.sku;
-  if (Mutated(Mutation::kNoReplay) && reservations_.contains(claim.reservation_id)) RemoveRow(claim.reservation_id);
+  const auto first = reservations_.find(claim.reservation_id);
+  if (first != reservations_.end() && Overlooks(first->second.reservation)) RemoveRow(claim.reservation_id);
   int32_t ordinal = 1;
   for (auto it = live_.lower_bound({claim.sku_id, claim.user_id, ordinal});
        it != live_.end() && it->first == std::tie(claim.sku_id, claim.user_id, ordinal); ++it) {

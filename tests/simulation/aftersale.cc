@@ -98,7 +98,8 @@ void Aftersale::Plan(absl::Duration delay, Change change) {
 
 void Aftersale::Send(std::shared_ptr<Errand> errand) {
   --errand->tries_left;
-  const std::shared_ptr<FrontNode> node = cluster_->node(static_cast<int>(errand->random.Below(cluster_->nodes())));
+  const std::shared_ptr<FrontNode> node =
+      cluster_->node(static_cast<int>(errand->random.Below(cluster_->front_nodes())));
   if (node == nullptr || !node->serving() || node->process().paused()) return TryAgain(std::move(errand));
   Change change = errand->change;
   auto call = std::make_unique<Call>(this, node.get(), std::move(errand));

@@ -1,10 +1,12 @@
 #include "tests/simulation/buyers.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "storage/ledger/claim_refusal.h"
 
 namespace tranche::simulation {
 namespace {
@@ -16,6 +18,8 @@ constexpr absl::Duration kLongestWay = absl::Milliseconds(3);
 constexpr absl::Duration kJumpEvery = absl::Seconds(5);
 constexpr double kCarts = 0.25;
 constexpr int64_t kMostLines = 3;
+// Who was told what became of their claim, and sends it once more.
+constexpr double kRepeatDecided = 0.15;
 
 storage::Uuid NumberedId(int64_t number) {
   storage::Uuid id;
@@ -37,10 +41,18 @@ bool IsRetried(Refusal refusal) {
     case Refusal::kLedgerUnavailable:
     case Refusal::kCommitUnknown:
     case Refusal::kDraining:
+    case Refusal::kQueueUnavailable:
+    case Refusal::kQueueFull:
       return true;
     default:
       return false;
   }
+}
+
+std::vector<storage::Uuid> IdsOf(const std::vector<storage::ReservationClaim>& lines) {
+  std::vector<storage::Uuid> ids;
+  for (const storage::ReservationClaim& line : lines) ids.push_back(line.reservation_id);
+  return ids;
 }
 
 }  // namespace
@@ -67,23 +79,52 @@ class Buyers::Try {
   void Answer(const quota::SaleResult& result) {
     // A dead process tells nobody anything.
     if (node_->process().crashed()) return Lose();
-    buyers_->world_->checker.OnAnswer(node_->process().actor(), purchase_->lines.front(), may_exist_, existed_, result);
     Outcome outcome;
-    if (const auto* sold = std::get_if<quota::Sold>(&result)) outcome.sold = {sold->reservation};
+    const auto* sold = std::get_if<quota::Sold>(&result);
+    if (sold != nullptr) outcome.sold = {sold->reservation};
+    if (sold != nullptr && ToldOf(outcome.sold) == ClaimTold::kRefused) return EndAsDecidedBefore();
+    buyers_->world_->checker.OnAnswer(node_->process().actor(), purchase_->lines.front(), may_exist_, existed_, result);
+    if (const auto* queued = std::get_if<quota::Queued>(&result)) outcome.queued = *queued;
     if (const auto* refused = std::get_if<quota::Refused>(&result)) outcome.refused = *refused;
     End(outcome);
   }
 
   void AnswerCart(const quota::CartSale& sale) {
     if (node_->process().crashed()) return Lose();
-    buyers_->world_->checker.OnCartAnswer(node_->process().actor(), purchase_->lines, may_exist_, existed_, sale);
     Outcome outcome;
-    if (const auto* sold = std::get_if<quota::CartSold>(&sale)) outcome.sold = sold->reservations;
-    if (const auto* refused = std::get_if<quota::CartRefused>(&sale)) outcome.refused = refused->refused;
+    const auto* sold = std::get_if<quota::CartSold>(&sale);
+    if (sold != nullptr) outcome.sold = sold->reservations;
+    if (sold != nullptr && ToldOf(outcome.sold) == ClaimTold::kRefused) return EndAsDecidedBefore();
+    const auto* refused = std::get_if<quota::CartRefused>(&sale);
+    if (refused != nullptr && IsPartlyDecided(refused->refused.refusal)) return EndAsDecidedBefore();
+    buyers_->world_->checker.OnCartAnswer(node_->process().actor(), purchase_->lines, may_exist_, existed_, sale);
+    if (const auto* queued = std::get_if<quota::Queued>(&sale)) outcome.queued = *queued;
+    if (refused != nullptr) outcome.refused = refused->refused;
     End(outcome);
   }
 
  private:
+  // What the rows in an answer say.
+  ClaimTold ToldOf(const std::vector<storage::Reservation>& rows) const {
+    World& world = *buyers_->world_;
+    if (world.scenario.consumers == 0) return ClaimTold::kUndecided;
+    return world.claims.OnTold(IdsOf(purchase_->lines), rows);
+  }
+
+  // The lines of a cart may be refused for good one after the other. Whoever sends the cart again meanwhile is told
+  // that some of its ids are taken.
+  bool IsPartlyDecided(Refusal refusal) const {
+    return refusal == Refusal::kReservationIdReused && buyers_->world_->claims.AnyRefused(IdsOf(purchase_->lines));
+  }
+
+  // An earlier try was queued, and refused for good: the server's handlers make a refusal out of that.
+  void EndAsDecidedBefore() {
+    for (const storage::ReservationClaim& line : purchase_->lines) {
+      buyers_->world_->checker.OnDecidedBefore(line.reservation_id);
+    }
+    End({});
+  }
+
   void End(const Outcome& outcome) {
     for (const auto& [sku_id, units] : UnitsBySku(purchase_->lines)) {
       buyers_->world_->checker.CheckCounter(node_->slices(), sku_id, /*settled=*/false);
@@ -166,6 +207,7 @@ std::shared_ptr<Buyers::Purchase> Buyers::NewPurchase() {
   purchase->cart = random_.Chance(kCarts);
   if (purchase->cart) AddLines(purchase.get());
   purchase->tries_left = scenario.most_tries;
+  purchase->accept_queued = random_.Chance(scenario.accept_queued);
   purchase->node = ChooseNode();
   return purchase;
 }
@@ -190,7 +232,7 @@ void Buyers::AddLines(Purchase* purchase) {
 }
 
 int Buyers::ChooseNode() {
-  const int nodes = cluster_->nodes();
+  const int nodes = cluster_->front_nodes();
   if (all_to_one_node_) return 0;
   switch (world_->scenario.shape) {
     case DemandShape::kEven:
@@ -221,14 +263,20 @@ void Buyers::Arrive(std::shared_ptr<Purchase> purchase) {
   const std::vector<storage::ReservationClaim> lines = purchase->lines;
   const bool cart = purchase->cart;
   const bool may_exist = purchase->may_exist;
+  quota::Visitor visitor;
+  visitor.accept_queued = purchase->accept_queued;
   const absl::Time deadline = world_->scheduler.Now() + world_->scenario.request_deadline;
   auto attempt = std::make_unique<Try>(this, node, std::move(purchase));
   if (cart) {
-    return node->SellCart(lines, deadline, may_exist,
-                          [attempt = std::move(attempt)](const quota::CartSale& sale) { attempt->AnswerCart(sale); });
+    std::vector<quota::Visitor> visitors(lines.size(), visitor);
+    return node->SellCart(
+        lines, deadline, may_exist,
+        [attempt = std::move(attempt)](const quota::CartSale& sale) { attempt->AnswerCart(sale); },
+        std::move(visitors));
   }
-  node->Sell(lines.front(), deadline, may_exist,
-             [attempt = std::move(attempt)](const quota::SaleResult& result) { attempt->Answer(result); });
+  node->Sell(
+      lines.front(), deadline, may_exist,
+      [attempt = std::move(attempt)](const quota::SaleResult& result) { attempt->Answer(result); }, visitor);
 }
 
 void Buyers::Ended(const std::shared_ptr<Purchase>& purchase, const Outcome* outcome) {
@@ -237,15 +285,27 @@ void Buyers::Ended(const std::shared_ptr<Purchase>& purchase, const Outcome* out
     return TryAgain(purchase, absl::Milliseconds(10));
   }
   for (const storage::Reservation& sold : outcome->sold) aftersale_->Begin(sold);
+  if (outcome->queued.has_value()) return AwaitDecision(purchase, *outcome->queued);
   if (!outcome->refused.has_value() || !IsRetried(outcome->refused->refusal)) return;
   if (outcome->refused->refusal == Refusal::kCommitUnknown) purchase->may_exist = true;
   TryAgain(purchase, absl::Milliseconds(10));
 }
 
+void Buyers::AwaitDecision(const std::shared_ptr<Purchase>& purchase, const quota::Queued& queued) {
+  world_->claims.OnQueued(purchase->lines);
+  askers_.Begin(queued, IdsOf(purchase->lines), purchase->random.Fork(), [this, purchase](ClaimTold told) {
+    if (!purchase->random.Chance(kRepeatDecided)) return;
+    world_->claims.Count(told == ClaimTold::kRefused ? "repeated after a refusal" : "repeated after a sale");
+    purchase->may_exist = true;
+    purchase->tries_left = std::max(purchase->tries_left, 1);
+    TryAgain(purchase, absl::Milliseconds(10));
+  });
+}
+
 void Buyers::TryAgain(std::shared_ptr<Purchase> purchase, absl::Duration pause) {
   if (purchase->tries_left <= 0 || world_->scheduler.stopping()) return;
   // At another node, but sometimes at the same one.
-  if (!all_to_one_node_) purchase->node = static_cast<int>(purchase->random.Below(cluster_->nodes()));
+  if (!all_to_one_node_) purchase->node = static_cast<int>(purchase->random.Below(cluster_->front_nodes()));
   const absl::Duration wait = purchase->random.Between(pause, pause * 10);
   world_->scheduler.After(wait, [this, purchase = std::move(purchase)]() mutable { Send(std::move(purchase)); });
 }

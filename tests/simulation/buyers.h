@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "tests/simulation/aftersale.h"
 #include "tests/simulation/cluster.h"
+#include "tests/simulation/queue/claim_askers.h"
 #include "tests/simulation/world.h"
 
 namespace tranche::simulation {
@@ -18,7 +19,11 @@ namespace tranche::simulation {
 class Buyers {
  public:
   Buyers(World* world, Cluster* cluster, Aftersale* aftersale)
-      : world_(world), cluster_(cluster), aftersale_(aftersale), random_(world->demand_random.Fork()) {}
+      : world_(world),
+        cluster_(cluster),
+        aftersale_(aftersale),
+        askers_(world, cluster, aftersale),
+        random_(world->demand_random.Fork()) {}
 
   // From now until Stop, buyers come. `everybody_new`: none has bought before, so that no limit per user slows the
   // sale.
@@ -27,6 +32,8 @@ class Buyers {
 
   // Unfinished tries.
   int64_t open_tries() const { return open_tries_; }
+  // Claims that were queued, and whose buyers were not told yet what became of them.
+  int64_t open_claims() const { return askers_.open(); }
   int64_t requests() const { return requests_; }
 
  private:
@@ -37,11 +44,13 @@ class Buyers {
     int node = 0;
     int tries_left = 0;
     bool may_exist = false;
+    bool accept_queued = false;
     Random random;  // its own, so that other buyers do not affect it
   };
   struct Outcome {
     std::vector<storage::Reservation> sold = {};
     std::optional<quota::Refused> refused = {};
+    std::optional<quota::Queued> queued = {};
   };
   // One try. Held by whoever must answer it; if it is destroyed unanswered, it is lost.
   class Try;
@@ -56,10 +65,12 @@ class Buyers {
   // `outcome` is null when no answer came.
   void Ended(const std::shared_ptr<Purchase>& purchase, const Outcome* outcome);
   void TryAgain(std::shared_ptr<Purchase> purchase, absl::Duration pause);
+  void AwaitDecision(const std::shared_ptr<Purchase>& purchase, const quota::Queued& queued);
 
   World* const world_;
   Cluster* const cluster_;
   Aftersale* const aftersale_;
+  ClaimAskers askers_;
   Random random_;
   bool coming_ = false;
   uint64_t generation_ = 0;

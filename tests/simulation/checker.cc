@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "storage/ledger/claim_refusal.h"
 
 namespace tranche::simulation {
 namespace {
@@ -112,7 +113,9 @@ void Checker::OnCommit(ActorId actor, IncarnationId incarnation, absl::Span<cons
     ++tries_[claims[i].reservation_id].sent;
     trace_->Add(scheduler_->Now(), actor, "commit: sku, units, outcome", books->second.number, claims[i].quantity,
                 static_cast<int64_t>(results[i].outcome));
-    if (results[i].outcome == CommitOutcome::kReplayed) CheckReplay(results[i].reservation);
+    // A row of a claim that was refused for good is the ClaimChecker's.
+    const bool replayed = results[i].outcome == CommitOutcome::kReplayed;
+    if (replayed && !storage::RefusalOf(results[i].reservation).has_value()) CheckReplay(results[i].reservation);
     if (results[i].outcome != CommitOutcome::kCreated) continue;
     CheckCreated(books->second, claims[i], results[i]);
     created[claims[i].sku_id] += claims[i].quantity;
@@ -358,6 +361,10 @@ void Checker::OnCommitUnknown(IncarnationId incarnation, absl::Span<const storag
 
 void Checker::OnTryBegun(const storage::ReservationClaim& claim) { ++tries_[claim.reservation_id].open; }
 
+void Checker::OnDecidedBefore(const storage::Uuid& reservation_id) {
+  if (--tries_[reservation_id].open < 0) Violated("one answer", "answered twice");
+}
+
 void Checker::OnTryLost(const storage::Uuid& reservation_id) {
   Tries& tries = tries_[reservation_id];
   --tries.open;
@@ -372,6 +379,11 @@ void Checker::OnAnswer(ActorId actor, const storage::ReservationClaim& claim, bo
     trace_->Add(scheduler_->Now(), actor, "answer: sold", claim.quantity, sold->replayed ? 1 : 0);
     tries.sold = true;
     return CheckSold(claim, *sold);
+  }
+  if (std::holds_alternative<quota::Queued>(result)) {
+    trace_->Add(scheduler_->Now(), actor, "answer: queued", claim.quantity);
+    tries.unknown = true;
+    return;
   }
   const quota::Refused& refused = std::get<quota::Refused>(result);
   trace_->Add(scheduler_->Now(), actor, "answer: refused", claim.quantity, static_cast<int64_t>(refused.refusal));
@@ -393,6 +405,10 @@ void Checker::OnCartAnswer(ActorId actor, absl::Span<const storage::ReservationC
   for (size_t i = 0; i < lines.size(); ++i) {
     if (sold != nullptr) {
       OnAnswer(actor, lines[i], may_exist, existed_before, quota::Sold{sold->reservations[i], sold->replayed});
+      continue;
+    }
+    if (const auto* queued = std::get_if<quota::Queued>(&sale); queued != nullptr) {
+      OnAnswer(actor, lines[i], may_exist, existed_before, *queued);
       continue;
     }
     const auto& [refused, sku_id, _] = std::get<quota::CartRefused>(sale);

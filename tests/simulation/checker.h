@@ -75,6 +75,8 @@ class Checker {
   // The same for a cart, whose lines are tries of one buyer that begin and end together.
   void OnCartAnswer(ActorId actor, absl::Span<const storage::ReservationClaim> lines, bool may_exist,
                     bool existed_before, const quota::CartSale& sale);
+  // The answer is what became of an earlier try, which was queued: see ClaimChecker::OnTold.
+  void OnDecidedBefore(const storage::Uuid& reservation_id);
   void OnTryLost(const storage::Uuid& reservation_id);
   // How often a commit of it reached the ledger.
   int64_t TimesSent(const storage::Uuid& reservation_id) { return tries_[reservation_id].sent; }

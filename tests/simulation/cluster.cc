@@ -15,10 +15,11 @@ constexpr absl::Duration kLongestRestart = absl::Seconds(3);
 
 Cluster::Cluster(World* world)
     : world_(world),
-      nodes_(static_cast<size_t>(world->scenario.nodes)),
+      nodes_(static_cast<size_t>(world->scenario.nodes + world->scenario.consumers)),
       balancers_(static_cast<size_t>(world->scenario.balancers)),
       workers_(static_cast<size_t>(world->scenario.workers)) {
-  for (size_t i = 0; i < nodes_.size(); ++i) node_names_.push_back(absl::StrCat("node-", i));
+  for (int i = 0; i < world->scenario.nodes; ++i) node_names_.push_back(absl::StrCat("node-", i));
+  for (int i = 0; i < world->scenario.consumers; ++i) node_names_.push_back(absl::StrCat("consumer-", i));
   for (size_t i = 0; i < balancers_.size(); ++i) balancer_names_.push_back(absl::StrCat("balancer-", i));
   for (const std::string& name : node_names_) node_actors_.push_back(world->trace.AddActor(name));
   for (const std::string& name : balancer_names_) balancer_actors_.push_back(world->trace.AddActor(name));
@@ -35,7 +36,9 @@ void Cluster::Launch() {
 }
 
 void Cluster::LaunchNode(size_t number) {
-  nodes_[number] = std::make_shared<FrontNode>(world_, node_actors_[number], node_names_[number], [this, number] {
+  const bool front = number < static_cast<size_t>(front_nodes());
+  const FrontNode::Role role = front ? FrontNode::Role::kFront : FrontNode::Role::kConsumer;
+  nodes_[number] = std::make_shared<FrontNode>(world_, node_actors_[number], node_names_[number], role, [this, number] {
     Again([this, number] {
       nodes_[number].reset();
       Again([this, number] { LaunchNode(number); });

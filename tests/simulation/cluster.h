@@ -27,7 +27,9 @@ class Cluster {
 
   void Launch();
 
+  // Those that buyers come to are the first ones; the others are consumers.
   int nodes() const { return static_cast<int>(nodes_.size()); }
+  int front_nodes() const { return world_->scenario.nodes; }
   // The node's current run; null while it is being restarted. Shared, so that a request in flight finds the run that it
   // was sent to.
   std::shared_ptr<FrontNode> node(int number) const { return nodes_[static_cast<size_t>(number)]; }

@@ -119,12 +119,32 @@ void FaultInjector::Inject(Fault fault) {
       world_->locked_sku = world_->fault_random.Pick(scenario.skus).sku_id;
       Later(duration, [this] { world_->locked_sku.clear(); });
       break;
+    case Fault::kBrokerDown:
+    case Fault::kBrokerAlarm:
+    case Fault::kBrokerConnectionsLost:
+      InjectIntoBroker(fault, duration);
+      break;
     default:
       if (!targets.empty()) InjectIntoProcess(fault, world_->fault_random.Pick(targets));
       return;
   }
   world_->Count(fault);
   world_->trace.Add(world_->scheduler.Now(), 0, NameOf(fault), absl::ToInt64Milliseconds(duration));
+}
+
+void FaultInjector::InjectIntoBroker(Fault fault, absl::Duration duration) {
+  SimBroker& broker = world_->broker;
+  switch (fault) {
+    case Fault::kBrokerDown:
+      broker.SetUp(false);
+      return Later(duration, [&broker] { broker.SetUp(true); });
+    case Fault::kBrokerAlarm:
+      broker.server().Alarm(true);
+      return Later(duration, [&broker] { broker.server().Alarm(false); });
+    default:
+      broker.server().LoseConnection();
+      broker.Changed();
+  }
 }
 
 void FaultInjector::LoseHistory(Fault fault) {
@@ -186,8 +206,16 @@ void FaultInjector::InjectIntoProcess(Fault fault, const Target& target) {
       const absl::Duration duration = world_->fault_random.Between(absl::Milliseconds(20), timeout * 3);
       process->Pause(duration);
       if (duration > timeout && target.connector != nullptr) ExpireAfterTimeout(target.connector->session_id());
+      // The broker misses its heartbeats.
+      if (duration > timeout && target.node != nullptr && target.node->consumes()) {
+        target.node->CutOffFromBroker(absl::ZeroDuration());
+      }
       return;
     }
+    case Fault::kConsumerCutOff:
+      if (target.node == nullptr || !target.node->consumes()) return;
+      process->NoteFault(fault);
+      return target.node->CutOffFromBroker(world_->fault_random.Between(absl::ZeroDuration(), timeout));
     case Fault::kLedgerCutOffFromOne:
       process->NoteFault(fault);
       process->CutOffFromLedger(true);
@@ -245,6 +273,8 @@ void FaultInjector::Heal() {
   world_->ledger_down = false;
   world_->locked_sku.clear();
   world_->said_to_be_dead.clear();
+  world_->broker.SetUp(true);
+  world_->broker.server().Alarm(false);
   SetZookeeperDown(false);
   for (const Target& target : cluster_->Targets()) {
     target.process->CutOffFromLedger(false);

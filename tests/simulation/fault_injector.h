@@ -17,6 +17,7 @@ class FaultInjector {
 
  private:
   void Inject(Fault fault);
+  void InjectIntoBroker(Fault fault, absl::Duration duration);
   void InjectIntoProcess(Fault fault, const Target& target);
   void InjectIntoSession(Fault fault, int64_t session);
   void SetZookeeperDown(bool down);

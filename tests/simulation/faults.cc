@@ -30,7 +30,13 @@ const char* NameOf(Fault fault) {
                                                       "ledger promoted",
                                                       "ledger cut off from one",
                                                       "SKU locked",
-                                                      "request duplicated"};
+                                                      "request duplicated",
+                                                      "broker down",
+                                                      "broker alarm",
+                                                      "broker connections lost",
+                                                      "confirm lost",
+                                                      "consumer cut off",
+                                                      "consumer dies"};
   return kNames[static_cast<int>(fault)];
 }
 

@@ -41,10 +41,19 @@ enum class Fault {
   kSkuLocked,  // a stranger's transaction has locked its slots
   // Faults of a request.
   kRequestDuplicated,
+  // Faults of the broker and of consumers, where claims are queued.
+  kBrokerDown,
+  kBrokerAlarm,            // takes no messages
+  kBrokerConnectionsLost,  // of all consumers: they connect again at once
+  kConfirmLost,            // a message may be in its queue
+  kConsumerCutOff,         // and it learns of that late; others are given what it holds
+  kConsumerDies,           // between a decision and its message's end
   kCount,
 };
 
 inline constexpr int kFaultKinds = static_cast<int>(Fault::kCount);
+// From here on they are faults of the scenario "queue" alone.
+inline constexpr int kFirstQueueFault = static_cast<int>(Fault::kBrokerDown);
 const char* NameOf(Fault fault);
 
 using FaultCounts = std::array<int64_t, kFaultKinds>;
@@ -57,6 +66,9 @@ struct CallFaults {
   double watch_event_lost = 0;
   double crash = 0;  // at any one wait
   double request_duplicated = 0;
+  double confirm_lost = 0;
+  double cut_off_before_done = 0;  // of a consumer, whenever it has decided a claim
+  double dies_before_done = 0;     // the same
 };
 
 }  // namespace tranche::simulation

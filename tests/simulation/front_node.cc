@@ -31,10 +31,11 @@ quota::WaitingOptions ToWaitingOptions(const Scenario& scenario) {
 
 std::string AddressOf(const std::string& name) { return name + ":1"; }
 
-quota::NodeAgentOptions ToAgentOptions(const std::string& name) {
+quota::NodeAgentOptions ToAgentOptions(const std::string& name, FrontNode::Role role) {
   quota::NodeAgentOptions options;
   options.node_name = name;
   options.address = AddressOf(name);
+  options.consumer = role == FrontNode::Role::kConsumer;
   return options;
 }
 
@@ -45,7 +46,7 @@ const char* VerbOf(const Change& change) {
 
 }  // namespace
 
-FrontNode::FrontNode(World* world, ActorId actor, const std::string& name, std::function<void()> ended)
+FrontNode::FrontNode(World* world, ActorId actor, const std::string& name, Role role, std::function<void()> ended)
     : process_(world, actor),
       name_(name),
       ended_(std::move(ended)),
@@ -58,12 +59,18 @@ FrontNode::FrontNode(World* world, ActorId actor, const std::string& name, std::
       directory_(shard_->books(), &world->scheduler),
       pools_(&slices_, shard_->books(), &world->scheduler),
       room_(&slices_, &world->scheduler, ToWaitingOptions(world->scenario), &pools_),
-      seller_(std::make_unique<quota::Seller>(&slices_, &directory_, shard_->books(), &world->scheduler, &room_)),
-      carts_(std::make_unique<quota::CartSeller>(&slices_, &directory_, shard_->books(), &world->scheduler, &room_)),
       agent_(std::make_unique<quota::NodeAgent>(
           &connector_, &ledger_, &slices_, this, &world->scheduler,
           [this](const std::string& sku_id) { return static_cast<int64_t>(room_.waiting(sku_id)); },
-          ToAgentOptions(name))) {
+          ToAgentOptions(name, role))) {
+  if (world->scenario.consumers > 0 && role == Role::kFront) {
+    intake_ = std::make_unique<NodeIntake>(&process_, &slices_, shard_->books());
+  }
+  seller_ = std::make_unique<quota::Seller>(&slices_, &directory_, shard_->books(), &world->scheduler, &room_,
+                                            /*gate=*/nullptr, intake_.get());
+  carts_ = std::make_unique<quota::CartSeller>(&slices_, &directory_, shard_->books(), &world->scheduler, &room_,
+                                               /*gate=*/nullptr, intake_.get());
+  if (role == Role::kConsumer) consumer_ = MakeConsumer();
   for (int i = 0; i < world->scenario.lanes; ++i) {
     lanes_.push_back(std::make_unique<storage::CommitLane>(&shard_->claims()));
   }
@@ -100,6 +107,8 @@ void FrontNode::Launch() {
   Spawn([this] { TrySlowCarts(); });
   Spawn([this] { AnswerOverdue(); });
   Spawn([this] { WatchRequests(); });
+  if (intake_ != nullptr) Spawn([this] { LookAtQueues(); });
+  if (consumer_ != nullptr) Spawn([this] { DecideQueued(); });
 }
 
 void FrontNode::RunAgent() {
@@ -144,8 +153,9 @@ void FrontNode::CheckNothingHeld(const quota::Slice& slice) {
 void FrontNode::ReleaseInOrder() {
   Scheduler& scheduler = process_.world().scheduler;
   serving_ = false;
-  SetAccepting(false);
   const absl::Time deadline = scheduler.Now() + kDrainTimeout;
+  if (consumer_ != nullptr) DrainQueues(deadline);
+  SetAccepting(false);
   while (!Drained() && scheduler.Now() < deadline && !process_.crashed()) {
     scheduler.Sleep(kDrainPoll);
   }
@@ -236,24 +246,29 @@ int64_t FrontNode::Waiting() const {
   return waiting;
 }
 
-void FrontNode::Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
-  seller_->Sell(std::move(claim), deadline, may_exist,
-                [ticket = requests_.Open("buy", process_.world().scheduler.Now(), deadline),
-                 done = std::move(done)](quota::SaleResult result) mutable {
-                  ticket.Close();
-                  done(std::move(result));
-                });
+void FrontNode::Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done,
+                     quota::Visitor visitor) {
+  seller_->Sell(
+      std::move(claim), deadline, may_exist,
+      [ticket = requests_.Open("buy", process_.world().scheduler.Now(), deadline),
+       done = std::move(done)](quota::SaleResult result) mutable {
+        ticket.Close();
+        done(std::move(result));
+      },
+      std::move(visitor));
   process_.NoteChange();
 }
 
 void FrontNode::SellCart(std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist,
-                         quota::CartDone done) {
-  carts_->Sell(std::move(lines), deadline, may_exist,
-               [ticket = requests_.Open("buy a cart", process_.world().scheduler.Now(), deadline),
-                done = std::move(done)](quota::CartSale sale) mutable {
-                 ticket.Close();
-                 done(std::move(sale));
-               });
+                         quota::CartDone done, std::vector<quota::Visitor> visitors) {
+  carts_->Sell(
+      std::move(lines), deadline, may_exist,
+      [ticket = requests_.Open("buy a cart", process_.world().scheduler.Now(), deadline),
+       done = std::move(done)](quota::CartSale sale) mutable {
+        ticket.Close();
+        done(std::move(sale));
+      },
+      std::move(visitors));
   process_.NoteChange();
 }
 
@@ -284,6 +299,7 @@ void FrontNode::StopInOrder() {
 void FrontNode::SetDraining(bool draining) {
   if (draining != draining_) process_.Note("draining", draining ? 1 : 0);
   draining_ = draining;
+  if (consumer_ != nullptr) return consumer_->SetDraining(draining);
   SetAccepting(!draining);
 }
 

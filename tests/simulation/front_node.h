@@ -20,6 +20,8 @@
 #include "storage/pipeline/commit_pipeline.h"
 #include "tests/simulation/open_requests.h"
 #include "tests/simulation/process.h"
+#include "tests/simulation/queue/consumer_part.h"
+#include "tests/simulation/queue/node_intake.h"
 #include "tests/simulation/sim_coordination.h"
 #include "tests/simulation/sim_executor.h"
 #include "tests/simulation/sim_ledger.h"
@@ -29,16 +31,24 @@ namespace tranche::simulation {
 
 class FrontNode : public quota::NodeHost {
  public:
+  enum class Role {
+    kFront,
+    kConsumer,  // no buyer comes: it decides what is queued
+  };
+
   // `ended` is called once, when the process has ended and nothing of it runs any more.
-  FrontNode(World* world, ActorId actor, const std::string& name, std::function<void()> ended);
+  FrontNode(World* world, ActorId actor, const std::string& name, Role role, std::function<void()> ended);
   ~FrontNode() override;
 
   void Launch();
 
   // Like an arriving request. When the process dies, `done` is destroyed unanswered.
-  void Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done);
-  void SellCart(std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist,
-                quota::CartDone done);
+  void Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done,
+            quota::Visitor visitor = {});
+  void SellCart(std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist, quota::CartDone done,
+                std::vector<quota::Visitor> visitors = {});
+  // What became of the claim with this ticket: those of its rows that exist.
+  void Ask(const std::string& ticket, absl::Time deadline, storage::Books::ReadDone done);
   // A request to change a reservation. Distinguishes late payments from those in time, as the server does.
   void Apply(Change change, absl::Time deadline, storage::ChangeDone done);
   // Drains and ends, as after SIGTERM.
@@ -50,6 +60,9 @@ class FrontNode : public quota::NodeHost {
   const quota::SliceTable& slices() const { return slices_; }
   storage::IncarnationId incarnation() const { return agent_->incarnation(); }
   bool draining() const { return draining_; }
+  bool consumes() const { return consumer_ != nullptr; }
+  // Of a consumer.
+  void CutOffFromBroker(absl::Duration unnoticed) { consumer_->CutOff(unnoticed); }
   const OpenRequests& requests() const { return requests_; }
   const std::string& name() const { return name_; }
   // Claims and carts that were granted units and are not decided.
@@ -57,7 +70,7 @@ class FrontNode : public quota::NodeHost {
 
   // NodeHost.
   void SetDraining(bool draining) override;
-  bool Idle() override { return !busy(); }
+  bool Idle() override { return !busy() && (consumer_ == nullptr || consumer_->idle()); }
   void ExitAfterDrain() override { StopInOrder(); }
   bool LedgerAnswers() override { return shard_->claims().Stats().ledger_answers; }
 
@@ -74,6 +87,10 @@ class FrontNode : public quota::NodeHost {
   void SetAccepting(bool accepting);
   void AnswerOverdue();
   void TrySlowCarts();
+  void LookAtQueues();
+  void DecideQueued();
+  void DrainQueues(absl::Time deadline);
+  std::unique_ptr<ConsumerPart> MakeConsumer();
   void WatchRequests();
   int64_t Waiting() const;
   void ReleaseInOrder();
@@ -94,6 +111,9 @@ class FrontNode : public quota::NodeHost {
   SimConnector connector_;
   quota::SliceTable slices_;
   SimExecutor executor_;
+  // Null in the other role, or where no claims are queued. They outlive what they have begun below.
+  std::unique_ptr<NodeIntake> intake_;
+  std::unique_ptr<ConsumerPart> consumer_;
   // Destroyed one by one, see the destructor.
   std::unique_ptr<testing::OneShard> shard_;
   std::vector<std::unique_ptr<storage::CommitLane>> lanes_;

@@ -79,7 +79,9 @@ INSTANTIATE_TEST_SUITE_P(
         TRANCHE_CASE(TicketOfAnyRound, "door"), TRANCHE_CASE(ThresholdFalls, "door"),
         TRANCHE_CASE(ThresholdIncludesItsRank, "door"), TRANCHE_CASE(RefusedTierEnters, "door"),
         TRANCHE_CASE(TierAsksForNoMore, "door"), TRANCHE_CASE(DelayNotAwaited, "door"),
-        TRANCHE_CASE(DelayForAnybody, "door"), TRANCHE_CASE(CaptchaNotAsked, "door")),
+        TRANCHE_CASE(DelayForAnybody, "door"), TRANCHE_CASE(CaptchaNotAsked, "door"),
+        TRANCHE_CASE(RefusesWhatExists, "queue"), TRANCHE_CASE(RefusedIsSoldAgain, "queue"),
+        TRANCHE_CASE(DoneBeforeDecision, "queue"), TRANCHE_CASE(BacklogForgotten, "queue")),
     [](const testing::TestParamInfo<Case>& info) { return std::string(info.param.name); });
 
 // A fence that is in the enumeration but not in this list would not be tested.
@@ -90,7 +92,7 @@ TEST(MutationListTest, EveryFenceIsInTheList) {
 
 // Without a mutation this build must find nothing.
 TEST(NoMutationTest, FindsNothing) {
-  for (const char* const scenario : {"", "door"}) {
+  for (const char* const scenario : {"", "door", "queue"}) {
     CampaignOptions options;
     options.seeds = 100;
     options.scenario = scenario;

@@ -108,12 +108,17 @@ void Operators::CreateSku(const storage::Sku& sku) {
 
 void Operators::Operate(Console& console) {
   const std::string sku_id = random_.Pick(world_->scenario.skus).sku_id;
+  if (world_->scenario.paths_change && random_.Chance(0.5)) {
+    return random_.Chance(0.6) ? ChangePath(console, sku_id) : LetConsumersRest(console);
+  }
   const auto choice = world_->scenario.only_terms_change ? random_.Between(9, 11) : random_.Below(12);
   if (choice < 2) return ChangeStock(console, sku_id);
   if (choice == 2) return Drain(console);
   if (choice == 9) return ChangePrice(console, sku_id);
   if (choice > 9) return PauseOrResume(console, sku_id);
   if (choice == 3) {
+    // Claims for units that no consumer can get would fill its hands, to the harm of all others.
+    if (world_->scenario.consumers > 0) return;
     const bool freeze = !frozen_.contains(sku_id);
     if (!console.ledger().SetQuotaFrozen(sku_id, freeze, kName).ok()) return;
     freeze ? (void)frozen_.insert(sku_id) : (void)frozen_.erase(sku_id);
@@ -198,6 +203,24 @@ void Operators::ChangePrice(Console& console, const std::string& sku_id) {
   if (updated.ok()) console.Announce(*updated);
 }
 
+void Operators::ChangePath(Console& console, const std::string& sku_id) {
+  auto sku = console.ledger().GetSku(sku_id);
+  if (!sku.ok()) return;
+  static constexpr storage::ClaimPath kPaths[] = {storage::ClaimPath::kDirect, storage::ClaimPath::kQueue,
+                                                  storage::ClaimPath::kAuto};
+  sku->claim_path = kPaths[random_.Below(3)];
+  const auto updated = console.ledger().UpdateSku(*sku, kName);
+  if (!updated.ok()) return;
+  console.process().Note("changes the path", static_cast<int64_t>(sku->claim_path));
+  console.Announce(*updated);
+}
+
+void Operators::LetConsumersRest(Console& console) {
+  const bool paused = !world_->broker.claims_paused();
+  console.process().Note(paused ? "pauses the queues" : "resumes the queues");
+  world_->broker.SetClaimsPaused(paused);
+}
+
 void Operators::Settle() {
   // Some quotas stay frozen: their units may stay where they are.
   for (const storage::Sku& sku : world_->scenario.skus) {
@@ -214,6 +237,12 @@ void Operators::Settle() {
 
 bool Operators::SettleOnce() {
   Console console(world_, actor_);
+  world_->broker.SetClaimsPaused(false);
+  const int64_t retried = world_->broker.RetryDead();
+  if (retried > 0) {
+    console.process().Note("retries dead claims", retried);
+    world_->claims.Count("retried when dead");
+  }
   bool done = true;
   for (const storage::Sku& sku : world_->scenario.skus) {
     const absl::Status set = console.ledger().SetQuotaFrozen(sku.sku_id, frozen_.contains(sku.sku_id), kName).status();

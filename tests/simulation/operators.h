@@ -44,6 +44,8 @@ class Operators {
   void Drain(Console& console);
   void PauseOrResume(Console& console, const std::string& sku_id);
   void ChangePrice(Console& console, const std::string& sku_id);
+  void ChangePath(Console& console, const std::string& sku_id);
+  void LetConsumersRest(Console& console);
   void Settle();
   bool SettleOnce();
 

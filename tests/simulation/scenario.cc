@@ -39,6 +39,13 @@ const std::vector<Kind>& Kinds() {
        true},
       // No balancer runs: nodes take from the pools by themselves.
       {"unbalanced", 2, {}, false},
+      // Claims are queued, and consumers decide them.
+      {"queue",
+       0,
+       {Fault::kCrash, Fault::kRestart, Fault::kPause, Fault::kProbesLie, Fault::kSessionExpires, Fault::kSessionCutOff,
+        Fault::kLedgerDown, Fault::kLedgerCutOffFromOne, Fault::kSkuLocked, Fault::kBrokerDown, Fault::kBrokerAlarm,
+        Fault::kBrokerConnectionsLost, Fault::kConsumerCutOff},
+       true},
       // Many nodes have nothing, and buyers come to all of them for units that are in the pool.
       {"dry", 0, {}, false},
       // Sales are paused and resumed all the time, and prices change.
@@ -155,6 +162,24 @@ void LetManyNodesRunDry(Random& random, Scenario* scenario) {
   scenario->faulty_phase = absl::Seconds(3);
 }
 
+// Deadlines are so short that some claims reach theirs, and prefetch so small that claims wait in the queue, too.
+void QueueClaims(Random& random, Scenario* scenario) {
+  scenario->consumers = static_cast<int>(random.Between(1, 3));
+  scenario->queue_partitions = static_cast<int>(random.Between(1, 2));
+  scenario->prefetch = static_cast<int>(random.Between(2, 16));
+  scenario->decide_within = absl::Seconds(random.Between(1, 10));
+  scenario->accept_queued = 0.9;
+  scenario->paths_change = random.Chance(0.7);
+  if (scenario->paths_change) scenario->between_operations = absl::Milliseconds(random.Between(200, 2000));
+  static constexpr storage::ClaimPath kPaths[] = {storage::ClaimPath::kQueue, storage::ClaimPath::kQueue,
+                                                  storage::ClaimPath::kAuto, storage::ClaimPath::kAuto,
+                                                  storage::ClaimPath::kDirect};
+  for (storage::Sku& sku : scenario->skus) sku.claim_path = kPaths[random.Below(5)];
+  scenario->call_faults.confirm_lost = random.Chance(0.7) ? 0.03 : 0;
+  scenario->call_faults.cut_off_before_done = random.Chance(0.5) ? 0.01 : 0;
+  scenario->call_faults.dies_before_done = random.Chance(0.5) ? 0.01 : 0;
+}
+
 void ChangeTermsOften(Random& random, Scenario* scenario) {
   scenario->only_terms_change = true;
   scenario->between_operations = absl::Milliseconds(random.Between(50, 500));
@@ -195,6 +220,7 @@ Scenario ScenarioFor(Random& random, absl::string_view name, absl::Time start) {
   if (scenario.name == "unbalanced") LeaveOutWhatNeedsABalancer(&scenario);
   if (scenario.name == "dry") LetManyNodesRunDry(random, &scenario);
   if (scenario.name == "pauses") ChangeTermsOften(random, &scenario);
+  if (scenario.name == "queue") QueueClaims(random, &scenario);
   return scenario;
 }
 

@@ -58,6 +58,14 @@ struct Scenario {
   absl::Duration faulty_phase;
   bool one_buyer_node_at_the_end = false;  // all buyers of the second phase come to one node
 
+  // Claims that are queued, and the nodes that decide them. Without consumers none is.
+  int consumers = 0;
+  int queue_partitions = 1;
+  int prefetch = 1;
+  absl::Duration decide_within;
+  double accept_queued = 0;  // so many buyers do
+  bool paths_change = false;
+
   CallFaults call_faults;
   // The faults that the injector chooses from, and how often on average. Empty: none.
   std::vector<Fault> staged_faults;

@@ -116,12 +116,19 @@ class Simulation {
     if (!RunUntil(longest, done)) world_.checker.Violated(rule, std::string(complaint));
   }
 
-  bool AllAnswered() const { return buyers_.open_tries() == 0 && aftersale_.open() == 0; }
+  bool AllAnswered() const {
+    return buyers_.open_tries() == 0 && aftersale_.open() == 0 && buyers_.open_claims() == 0 &&
+           world_.claims.undecided() == 0;
+  }
 
   // Describes what buyers still wait for, and who should have answered.
   std::string Unanswered() const {
     std::string text =
         absl::StrCat(buyers_.open_tries(), " tries to buy and ", aftersale_.open(), " errands are not done");
+    if (buyers_.open_claims() > 0 || world_.claims.undecided() > 0) {
+      absl::StrAppend(&text, "; ", buyers_.open_claims(), " buyers wait for what becomes of their queued claims, ",
+                      world_.claims.undecided(), " lines are not decided ", world_.claims.Undecided());
+    }
     for (int i = 0; i < cluster_.nodes(); ++i) {
       const auto node = cluster_.node(i);
       if (node == nullptr || node->requests().empty()) continue;
@@ -152,7 +159,7 @@ class Simulation {
       AllAnswered()
           ? world_.checker.Violated("hold", absl::StrCat(world_.life.EndingBefore(world_.scheduler.Now() + kSoon),
                                                          " short holds that nobody has paid for do not come back"))
-          : world_.checker.Violated("one answer", Unanswered());
+          : world_.checker.Violated(world_.claims.undecided() > 0 ? "decided" : "one answer", Unanswered());
     }
     // Until no unit has moved for a while.
     int64_t moves = -1;
@@ -220,8 +227,10 @@ class Simulation {
 
   void End() {
     Note("the sale is over");
-    if (!RunUntil(kLongestAnswering, [this] { return AllAnswered(); })) {
-      world_.checker.Violated("one answer", Unanswered());
+    // What is queued is decided by its deadline.
+    const absl::Duration longest = kLongestAnswering + world_.scenario.decide_within;
+    if (!RunUntil(longest, [this] { return AllAnswered(); })) {
+      world_.checker.Violated(world_.claims.undecided() > 0 ? "decided" : "one answer", Unanswered());
     }
     Verify();
   }
@@ -260,6 +269,7 @@ SimulationResult Simulate(const SimulationOptions& options) {
   result.pool_requests = world.checker.pool_requests();
   result.life = world.life.counts();
   result.faults = world.fault_counts;
+  result.claims = world.claims.counts();
   simulation.Finish();
   return result;
 }

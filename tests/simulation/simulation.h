@@ -41,6 +41,7 @@ struct SimulationResult {
   LifeCounts life{};
   FaultCounts faults{};
   std::map<std::string, int64_t> door_answers = {};  // of the scenario "door": how often, by name
+  std::map<std::string, int64_t> claims = {};        // of the scenario "queue": what became of claims, by name
 };
 
 SimulationResult Simulate(const SimulationOptions& options);

@@ -31,13 +31,16 @@ namespace {
 #if defined(__SANITIZE_ADDRESS__)
 constexpr uint64_t kFreshSeeds = 30;
 constexpr uint64_t kFreshDoorSeeds = 10;
+constexpr uint64_t kFreshQueueSeeds = 10;
 #else
 constexpr uint64_t kFreshSeeds = 1000;
 constexpr uint64_t kFreshDoorSeeds = 200;
+constexpr uint64_t kFreshQueueSeeds = 200;
 #endif
 constexpr uint64_t kFixedSeeds = 50;
 constexpr uint64_t kDrySeeds = 20;
 constexpr uint64_t kFixedDoorSeeds = 20;
+constexpr uint64_t kFixedQueueSeeds = 40;
 struct KnownSeed {
   const char* scenario;
   uint64_t seed;
@@ -157,7 +160,7 @@ TEST(SimulationTest, FixedSeedsFindNothingAndDoEverything) {
     EXPECT_GT(summary.life[static_cast<size_t>(i)], static_cast<int64_t>(kFixedSeeds) / 10)
         << KindOf(static_cast<LifeEvent>(i));
   }
-  for (int i = 0; i < kFaultKinds; ++i) {
+  for (int i = 0; i < kFirstQueueFault; ++i) {
     EXPECT_GT(summary.faults[static_cast<size_t>(i)], 0) << NameOf(static_cast<Fault>(i));
   }
 }
@@ -189,6 +192,36 @@ TEST(SimulationTest, FixedSeedsOfTheFrontDoorFindNothingAndReachEveryAnswer) {
         "RATE_LIMITED", "scored", "refused tier", "captcha", "solved captcha", "delay", "waited"}) {
     EXPECT_GT(answers[answer], static_cast<int64_t>(kFixedDoorSeeds)) << answer;
   }
+}
+
+// Always the same seeds: something that no longer happens to a claim, or a fault that is no longer injected, is
+// noticed.
+TEST(SimulationTest, FixedSeedsOfTheQueueFindNothingAndDoEverything) {
+  std::map<std::string, int64_t> claims;
+  FaultCounts faults{};
+  for (uint64_t seed = 1; seed <= kFixedQueueSeeds; ++seed) {
+    const SimulationResult result = Simulate({.seed = seed, .scenario = "queue", .print_trace = false});
+    EXPECT_FALSE(result.violation.has_value()) << Describe(result, "of this build");
+    for (const auto& [what, count] : result.claims) claims[what] += count;
+    for (size_t i = 0; i < faults.size(); ++i) faults[i] += result.faults[i];
+  }
+  for (const auto& [what, count] : claims) std::printf("%s: %lld\n", what.c_str(), static_cast<long long>(count));
+  for (const char* const what : {"queued", "queued by itself", "done", "delivered again", "refused", "refused again",
+                                 "sold before it was refused", "told sold", "told refused", "repeated after a sale",
+                                 "repeated after a refusal"}) {
+    EXPECT_GT(claims[what], 0) << what;
+  }
+  for (int i = kFirstQueueFault; i < kFaultKinds; ++i) {
+    EXPECT_GT(faults[static_cast<size_t>(i)], 0) << NameOf(static_cast<Fault>(i));
+  }
+}
+
+TEST(SimulationTest, FreshSeedsOfTheQueueFindNothing) {
+  const uint64_t first = NumberFrom("TRANCHE_SIMULATION_FIRST_SEED", AnyFirstSeed());
+  std::printf("the same again: scripts/simulate --scenario queue --first %llu --seeds %llu\n",
+              static_cast<unsigned long long>(first), static_cast<unsigned long long>(kFreshQueueSeeds));
+  std::fflush(stdout);
+  RunSeeds(first, kFreshQueueSeeds, "queue");
 }
 
 TEST(SimulationTest, FreshSeedsOfTheFrontDoorFindNothing) {

@@ -10,6 +10,7 @@ void WatchedLedger::OnCommitted(IncarnationId incarnation, absl::Span<const stor
                                 absl::Span<const storage::CommitResult> results) {
   process_->world().checker.OnCommit(process_->actor(), incarnation, claims, results);
   process_->world().life.OnCommit(results);
+  process_->world().claims.OnCommit(results);
 }
 
 absl::StatusOr<std::vector<storage::CommitResult>> WatchedLedger::CommitReservations(
@@ -148,6 +149,15 @@ absl::StatusOr<storage::CartResult> WatchedLedger::CommitCart(IncarnationId inca
     process_->world().checker.OnCartRefused(lines);
   }
   return cart;
+}
+
+absl::StatusOr<std::vector<storage::RefuseResult>> WatchedLedger::RefuseClaims(
+    absl::Span<const storage::ClaimRefusal> batch) {
+  auto results = ledger().RefuseClaims(batch);
+  if (!results.ok()) return results;
+  process_->Note("refuses for good", static_cast<int64_t>(batch.size()));
+  process_->world().claims.OnRefused(batch, *results);
+  return results;
 }
 
 absl::StatusOr<storage::ExpiredHolds> WatchedLedger::ExpireDue(int limit) {

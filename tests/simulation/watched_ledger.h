@@ -65,6 +65,8 @@ class WatchedLedger : public storage::ForwardingReservationLedger<WatchedLedger>
   absl::StatusOr<storage::ChangeResult> ConfirmLate(const storage::Payment& payment) override;
   absl::StatusOr<storage::CartResult> CommitCart(storage::IncarnationId incarnation, storage::LockMode mode,
                                                  absl::Span<const storage::ReservationClaim> lines) override;
+  absl::StatusOr<std::vector<storage::RefuseResult>> RefuseClaims(
+      absl::Span<const storage::ClaimRefusal> batch) override;
 
   absl::StatusOr<storage::ExpiredHolds> ExpireDue(int limit) override;
 

@@ -16,6 +16,8 @@
 #include "tests/simulation/checker.h"
 #include "tests/simulation/faults.h"
 #include "tests/simulation/life_checker.h"
+#include "tests/simulation/queue/claim_checker.h"
+#include "tests/simulation/queue/sim_broker.h"
 #include "tests/simulation/random.h"
 #include "tests/simulation/scenario.h"
 #include "tests/simulation/scheduler.h"
@@ -40,9 +42,11 @@ struct World {
         ledger(&scheduler, &outbox),
         checker(&ledger, &scheduler, &trace),
         life(&checker, &ledger, &outbox, &scheduler, &trace),
+        claims(chosen.consumers > 0, &checker, &ledger),
         call_random(random.Fork()),
         demand_random(random.Fork()),
-        fault_random(random.Fork()) {
+        fault_random(random.Fork()),
+        broker(scenario, &scheduler, random.Fork()) {
     if (scenario.second_sink) CHECK(outbox.AddSink("second", "simulation").ok());
     life.SetSinks(*outbox.ListSinks());
   }
@@ -57,10 +61,13 @@ struct World {
   quota::FakeZookeeper zookeeper;
   Checker checker;
   LifeChecker life;
+  ClaimChecker claims;
 
   Random call_random;  // for delays and faults of single calls
   Random demand_random;
   Random fault_random;
+
+  SimBroker broker;
 
   // Whether faults are injected. Not in the second phase, in which every unit must find its buyer.
   bool faulty = true;
