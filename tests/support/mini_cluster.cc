@@ -83,6 +83,9 @@ absl::StatusOr<std::unique_ptr<MiniCluster>> MiniCluster::Start(const MiniCluste
   for (FrontNode& node : cluster->nodes_) {
     if (absl::Status serving = cluster->WaitForNode(node); !serving.ok()) return serving;
   }
+  for (int i = 0; i < options.consumers; ++i) {
+    if (absl::StatusOr<int> consumer = cluster->StartConsumer(); !consumer.ok()) return consumer.status();
+  }
   return cluster;
 }
 
@@ -151,6 +154,34 @@ absl::Status MiniCluster::SuspendNode(int node) { return Node(node).process->pro
 
 absl::Status MiniCluster::ResumeNode(int node) { return Node(node).process->process().Signal(SIGCONT); }
 
+absl::StatusOr<int> MiniCluster::StartConsumer() {
+  const int number = consumers();
+  const std::string name = absl::StrCat("consumer-", number + 1);
+  Launched process = LaunchConsumer(name);
+  if (!process.ok()) return process.status();
+  consumers_.push_back(*std::move(process));
+  const absl::StatusOr<int> port = consumers_.back()->WaitForPort(PortFile(name), kServerStartTimeout);
+  if (!port.ok()) return port.status();
+  return number;
+}
+
+MiniCluster::Launched MiniCluster::LaunchConsumer(const std::string& name) const {
+  std::vector<std::string> args = CommonArgs();
+  args.insert(args.end(), {"--node-name", name, "--listen", "127.0.0.1:0", "--port-file", PortFile(name).string()});
+  AddMetricsArgs(name, &args);
+  AddQueueArgs(&args);
+  args.insert(args.end(), options_.consumer_args.begin(), options_.consumer_args.end());
+  return ServerProcess::Start(name, "tranche-consumer", args, dir());
+}
+
+absl::StatusOr<int> MiniCluster::StopConsumer(int consumer) {
+  return this->consumer(consumer).Terminate(kServerStopTimeout);
+}
+
+void MiniCluster::AddQueueArgs(std::vector<std::string>* args) const {
+  if (!options_.queue_broker.empty()) args->insert(args->end(), {"--queue-broker", options_.queue_broker});
+}
+
 absl::StatusOr<int> MiniCluster::StartBalancer() {
   const int number = balancers();
   Launched process = LaunchBalancer(absl::StrCat("balancer-", number + 1));
@@ -196,7 +227,9 @@ absl::Status MiniCluster::Stop() {
     node.endpoint.clear();
     result.Update(AskToEnd(*node.process));
   }
+  for (const auto& consumer : consumers_) result.Update(AskToEnd(*consumer));
   for (FrontNode& node : nodes_) result.Update(WaitForEnd(*node.process));
+  for (const auto& consumer : consumers_) result.Update(WaitForEnd(*consumer));
   for (const auto* processes : {&balancers_, &workers_}) {
     for (const auto& process : *processes) result.Update(AskToEnd(*process));
   }
@@ -204,6 +237,7 @@ absl::Status MiniCluster::Stop() {
     for (const auto& process : *processes) result.Update(WaitForEnd(*process));
   }
   nodes_.clear();
+  consumers_.clear();
   balancers_.clear();
   workers_.clear();
   if (zookeeper_ != nullptr && zookeeper_->undisturbed()) SpareZookeeper() = std::move(zookeeper_);
@@ -292,6 +326,7 @@ MiniCluster::Launched MiniCluster::LaunchNode(const std::string& name, const std
                options_.admin_ports ? "127.0.0.1:0" : "same", "--admin-port-file", AdminPortFile(name).string()});
   AddMetricsArgs(name, &args);
   AddShardHostsArgs(&args);
+  AddQueueArgs(&args);
   args.insert(args.end(), options_.node_args.begin(), options_.node_args.end());
   return ServerProcess::Start(name, "tranched", args, dir());
 }

@@ -1,5 +1,6 @@
-// A whole Tranche on this machine: PostgreSQL, ZooKeeper, balancers, workers and front nodes as child processes on free
-// ports of 127.0.0.1. Used by tests of several processes and by the binary tranche-cluster.
+// A whole Tranche on this machine: PostgreSQL, ZooKeeper, balancers, workers, front nodes and consumers of claim queues
+// as child processes on free ports of 127.0.0.1. A broker is the caller's. Used by tests of several processes and by
+// the binary tranche-cluster.
 #pragma once
 
 #include <filesystem>
@@ -23,14 +24,19 @@ struct MiniClusterOptions {
   int nodes = 2;
   int balancers = 1;
   int workers = 1;
+  // host:port of the RabbitMQ that keeps queued claims: every node and every consumer uses it, as guest. "": there is
+  // none, and there are no consumers.
+  std::string queue_broker;
+  int consumers = 0;
   // Shards besides home: "s1", "s2", ..., each with a PostgreSQL server of its own.
   int shards = 0;
   // How soon a dead process's ephemeral znodes vanish.
   absl::Duration zookeeper_session_timeout = absl::Seconds(4);
   // How PostgreSQL is secured, if it is; what the processes need for that is among their flags.
   std::optional<PostgresSecurity> postgres_security = std::nullopt;
-  // More flags for every node, every balancer and every worker.
+  // More flags for every node, every consumer, every balancer and every worker.
   std::vector<std::string> node_args;
+  std::vector<std::string> consumer_args;
   std::vector<std::string> balancer_args;
   std::vector<std::string> worker_args;
   // Every process serves its metrics, on a free port.
@@ -81,6 +87,16 @@ class MiniCluster {
   absl::Status SuspendNode(int node);
   absl::Status ResumeNode(int node);
 
+  // Those of claim queues. Numbers are not reused.
+  ServerProcess& consumer(int consumer) { return *consumers_.at(static_cast<size_t>(consumer)); }
+  int consumers() const { return static_cast<int>(consumers_.size()); }
+  // Adds a consumer, which takes claims when this returns, or as soon as it reaches the broker; returns its number.
+  absl::StatusOr<int> StartConsumer();
+  // Kills it with SIGKILL: nothing is handed back.
+  absl::Status KillConsumer(int consumer) { return this->consumer(consumer).Kill(); }
+  // Asks it to end (SIGTERM); returns the exit status.
+  absl::StatusOr<int> StopConsumer(int consumer);
+
   ServerProcess& balancer(int balancer) { return *balancers_.at(static_cast<size_t>(balancer)); }
   int balancers() const { return static_cast<int>(balancers_.size()); }
   // Adds a balancer; returns its number.
@@ -109,8 +125,8 @@ class MiniCluster {
   // The folder with <name>.log of every process that this class starts itself.
   const std::filesystem::path& dir() const { return scratch_.path(); }
 
-  // Stops the nodes, then the rest, first with SIGTERM; kills those that do not end in time. Reports what did not end
-  // well.
+  // Stops the nodes and consumers, then the rest, first with SIGTERM; kills those that do not end in time. Reports what
+  // did not end well.
   absl::Status Stop();
 
  private:
@@ -129,6 +145,7 @@ class MiniCluster {
   absl::Status AddShards();
   absl::Status AddNode();
   Launched LaunchNode(const std::string& name, const std::string& listen) const;
+  Launched LaunchConsumer(const std::string& name) const;
   Launched LaunchBalancer(const std::string& name) const;
   Launched LaunchWorker(const std::string& name) const;
   absl::Status Restart(std::unique_ptr<ServerProcess>& process, const Launch& launch);
@@ -144,6 +161,7 @@ class MiniCluster {
   // Of a process of this name: what it is asked to show.
   void AddMetricsArgs(const std::string& name, std::vector<std::string>* args) const;
   void AddShardHostsArgs(std::vector<std::string>* args) const;
+  void AddQueueArgs(std::vector<std::string>* args) const;
   FrontNode& Node(int node) { return nodes_.at(static_cast<size_t>(node)); }
   const FrontNode& Node(int node) const { return nodes_.at(static_cast<size_t>(node)); }
 
@@ -156,6 +174,7 @@ class MiniCluster {
   std::vector<std::unique_ptr<ServerProcess>> balancers_;
   std::vector<std::unique_ptr<ServerProcess>> workers_;
   std::vector<FrontNode> nodes_;
+  std::vector<std::unique_ptr<ServerProcess>> consumers_;
 };
 
 }  // namespace tranche::testing
