@@ -8,6 +8,7 @@
 #include "quota/sale/grant.h"
 #include "server/queue/final_refusals.h"
 #include "storage/base/log_trace.h"
+#include "storage/mutation.h"
 
 namespace tranche::server {
 
@@ -245,6 +246,9 @@ void ClaimConsumer::BeginNow(HeldClaim& held, Work& work) {
   const absl::Time now = parts_.clock->Now();
   held.began = now;
   if (held.refusal == Refusal::kNone && held.claim.deadline <= now) held.refusal = Refusal::kDeadlinePassed;
+  if (storage::Mutated(storage::Mutation::kDoneBeforeDecision)) {
+    work.settles.push_back({.queue = held.queue, .tag = held.tag, .settlement = Settlement::kDone});
+  }
   if (held.refusal != Refusal::kNone) return BeginNoting(held, work);
   SetStep(held, HeldClaim::Step::kSells);
   work.tries.push_back({.number = held.number,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "storage/mutation.h"
+
 namespace tranche::server {
 namespace {
 
@@ -39,7 +41,8 @@ Way ChoosePath(const PathView& view) {
     case storage::ClaimPath::kAuto:
       break;
   }
-  const bool queues = view.has_queue && view.accept_queued && (view.shard_slow || view.backlog > 0);
+  const bool others_wait = view.backlog > 0 && !storage::Mutated(storage::Mutation::kBacklogForgotten);
+  const bool queues = view.has_queue && view.accept_queued && (view.shard_slow || others_wait);
   return queues ? Way::kQueue : Way::kSell;
 }
 

@@ -140,6 +140,7 @@ bool FakeClaimBroker::NextDelivery(Consumer& consumer, Call& call) {
     if (static_cast<size_t>(unsettled) >= consumer.prefetch) continue;
     Message message = std::move(found->second.ready.front());
     found->second.ready.pop_front();
+    if (found->second.returned > 0) --found->second.returned;
     const uint64_t tag = ++last_tag_;
     call.receiver = consumer.receiver;
     call.delivery = {
@@ -165,8 +166,9 @@ void FakeClaimBroker::GiveBack(Unsettled unsettled) {
     Bury(std::move(unsettled), "delivery_limit");
     return;
   }
-  std::deque<Message>& ready = queues_[unsettled.queue].ready;
-  ready.push_front(std::move(unsettled.message));
+  Queue& queue = queues_[unsettled.queue];
+  queue.ready.insert(queue.ready.begin() + static_cast<std::ptrdiff_t>(queue.returned), std::move(unsettled.message));
+  ++queue.returned;
 }
 
 void FakeClaimBroker::Bury(Unsettled unsettled, const std::string& reason) {
@@ -180,10 +182,7 @@ void FakeClaimBroker::Bury(Unsettled unsettled, const std::string& reason) {
 }
 
 void FakeClaimBroker::GiveAllBack(Consumer& consumer) {
-  // The last one first: the first one is then at the front.
-  for (auto unsettled = consumer.unsettled.rbegin(); unsettled != consumer.unsettled.rend(); ++unsettled) {
-    GiveBack(std::move(unsettled->second));
-  }
+  for (auto& [_, unsettled] : consumer.unsettled) GiveBack(std::move(unsettled));
   consumer.unsettled.clear();
 }
 

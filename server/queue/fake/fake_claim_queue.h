@@ -66,6 +66,7 @@ class FakeClaimBroker {
   };
   struct Queue {
     std::deque<Message> ready = {};
+    size_t returned = 0;  // of these, the first ones have come back, in this order
     std::deque<DeadClaim> dead = {};
   };
   struct Unsettled {
@@ -93,7 +94,7 @@ class FakeClaimBroker {
   bool NextCall(Call& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool NextDelivery(Consumer& consumer, Call& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Settle(Consumer& consumer, const std::string& queue, uint64_t tag, Settlement settlement);
-  // To the front of its queue, or to the dead letters if it was delivered too often.
+  // Before what nobody has had and behind what came back earlier, or to the dead letters if it was delivered too often.
   void GiveBack(Unsettled unsettled) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Bury(Unsettled unsettled, const std::string& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GiveAllBack(Consumer& consumer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
