@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::server {
@@ -91,10 +92,10 @@ void AmqpSession::Run() {
   // Not all processes begin with the same broker.
   size_t turn = brokers_.empty() ? 0 : std::random_device{}() % brokers_.size();
   while (!stopping()) {
-    opened_ = false;
+    lasted_ = false;
     const absl::Status lost = brokers_.empty() ? absl::UnavailableError("no broker is configured")
                                                : RunConnection(brokers_[turn++ % brokers_.size()]);
-    if (opened_) pause = kShortestAmqpPause;
+    if (lasted_) pause = kShortestAmqpPause;
     user_->OnLost(lost);
     absl::MutexLock lock(&mutex_);
     if (stopping_) break;
@@ -112,11 +113,20 @@ void AmqpSession::Note(const absl::Status& lost) {
   told_ = true;
 }
 
+// Only then: one that is lost again and again must not make the pause short each time, nor the log long.
+void AmqpSession::NoteLasting(const AmqpConnection& connection) {
+  lasted_ = true;
+  LOG_IF(INFO, told_) << name_ << ": connected to the broker " << connection.broker();
+  told_ = false;
+}
+
 absl::Status AmqpSession::RunConnection(const Address& broker) {
   ASSIGN_OR_RETURN(const std::unique_ptr<AmqpConnection> connection,
                    AmqpConnection::Open(options_, broker, kAmqpPatience));
   {
     absl::MutexLock lock(&mutex_);
+    // Stop had nothing to break yet.
+    if (stopping_) return absl::UnavailableError("it is being closed");
     current_ = connection.get();
   }
   const absl::Status ended = RunOpen(*connection);
@@ -129,10 +139,9 @@ absl::Status AmqpSession::RunConnection(const Address& broker) {
 // OK: the session is to end.
 absl::Status AmqpSession::RunOpen(AmqpConnection& connection) {
   RETURN_IF_ERROR(user_->OnOpen(connection));
-  opened_ = true;
-  LOG_IF(INFO, told_) << name_ << ": connected to the broker " << connection.broker();
-  told_ = false;
+  const absl::Time opened_at = absl::Now();
   while (true) {
+    if (!lasted_ && absl::Now() - opened_at >= kAmqpLasting) NoteLasting(connection);
     const bool last = stopping();
     ASSIGN_OR_RETURN(const User::Rest rest, user_->OnTurn(connection));
     if (last) return absl::OkStatus();

@@ -26,6 +26,8 @@ std::vector<Address> BrokersOf(const BrokerOptions& options);
 // Between two attempts to connect there is a pause of this kind, longer each time and with jitter.
 inline constexpr absl::Duration kShortestAmqpPause = absl::Milliseconds(100);
 inline constexpr absl::Duration kLongestAmqpPause = absl::Seconds(2);
+// A connection that lasted for so long was a success: the next pause is a short one again.
+inline constexpr absl::Duration kAmqpLasting = absl::Seconds(5);
 // The most that connecting and each wait for an answer may take.
 inline constexpr absl::Duration kAmqpPatience = absl::Milliseconds(1500);
 
@@ -71,6 +73,7 @@ class AmqpSession {
   absl::StatusOr<bool> TakeEvents(AmqpConnection& connection);
   void Wait(const AmqpConnection& connection, bool wants_room);
   void Note(const absl::Status& lost);
+  void NoteLasting(const AmqpConnection& connection);
   bool stopping() const;
 
   const BrokerOptions options_;
@@ -81,7 +84,7 @@ class AmqpSession {
   std::atomic<bool> woken_ = false;
   // The session's thread only.
   bool told_ = false;    // the log knows that there is no connection
-  bool opened_ = false;  // the last attempt succeeded
+  bool lasted_ = false;  // the last connection was up for kAmqpLasting
 
   mutable absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

@@ -25,8 +25,9 @@ inline constexpr size_t kMaxQueuedBytes = 16 * 1024;
 // What the broker itself keeps per queue, at most: then it rejects, and Publish answers kResourceExhausted.
 inline constexpr int64_t kMaxQueueLength = 1'000'000;
 inline constexpr int64_t kMaxQueueBytes = int64_t{1} << 30;
-// A message that was delivered so often, and not settled, is a dead letter.
-inline constexpr int kDeliveryLimit = 5;
+// A message that was delivered so often, and not settled, is a dead letter. Each connection that a broker or a consumer
+// loses counts, so some bad minutes must not use it up.
+inline constexpr int kDeliveryLimit = 20;
 
 std::string ClaimQueueName(const std::string& shard, int partition);
 // Which of a shard's queues a SKU's claims are in: a fixed hash, the same in every version and process.

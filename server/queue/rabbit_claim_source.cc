@@ -84,18 +84,28 @@ class RabbitClaimSource : public ClaimSource, private AmqpSession::User {
 
   absl::Status OnOpen(AmqpConnection& connection) override {
     for (const ConsumedQueue& queue : queues_) RETURN_IF_ERROR(connection.OpenChannel(queue.channel));
+    // Before anything is delivered: if the connection ends because of one queue, what came from the others counts as
+    // delivered once more.
+    for (const ConsumedQueue& queue : queues_) {
+      RETURN_IF_ERROR(connection.CountQueue(queue.channel, queue.name).status());
+    }
     return absl::OkStatus();
   }
 
   absl::StatusOr<Rest> OnTurn(AmqpConnection& connection) override {
     TakeSettled();
-    for (ConsumedQueue& queue : queues_) {
+    const size_t first = first_;
+    for (size_t i = 0; i < queues_.size(); ++i) {
+      const size_t index = (first + i) % queues_.size();
+      ConsumedQueue& queue = queues_[index];
       // A broker that reads nothing must not hold this thread.
       if (!connection.Writable()) return Rest{.wants_room = true};
       RETURN_IF_ERROR(TellSettled(connection, queue));
+      first_ = index;  // is left there by an error
       if (!stopping_) RETURN_IF_ERROR(FollowPause(connection, queue));
       HandOver(queue);
     }
+    first_ = 0;
     up_ = !stopping_;
     return Rest{};
   }
@@ -194,6 +204,9 @@ class RabbitClaimSource : public ClaimSource, private AmqpSession::User {
   Receiver* receiver_ = nullptr;
   uint16_t prefetch_ = 1;
   std::vector<ConsumedQueue> queues_;
+  // The queue that the next turn begins with: one that could not be consumed, so that nothing is delivered from the
+  // others in vain. The session's thread only.
+  size_t first_ = 0;
   std::map<std::string, size_t> indexes_;  // of queues_; constant after Start
   std::atomic<bool> paused_ = false;
   std::atomic<bool> stopping_ = false;

@@ -30,7 +30,7 @@ class DeadClaimContractTest : public ClaimQueueContractTest {
   }
 };
 
-TEST_P(DeadClaimContractTest, PoisonIsDeadAfterFiveDeliveries) {
+TEST_P(DeadClaimContractTest, PoisonIsDeadAfterTheLastDelivery) {
   ASSERT_TRUE(Publish("poison").ok());
   ASSERT_TRUE(Publish("neighbour").ok());
   ClaimCollector collector;
