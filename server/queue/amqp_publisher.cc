@@ -15,7 +15,12 @@ constexpr uint16_t kPublishChannel = 1;
 // Then what has come is read.
 constexpr int kMostPublishesAtOnce = 64;
 constexpr absl::Duration kDeadlineTick = absl::Milliseconds(20);
+// Between two messages to nobody. Each is answered at once by a broker that takes messages, whatever the queues do; and
+// a broker in an alarm says so only when a message comes.
+constexpr absl::Duration kAmqpProbeEvery = absl::Milliseconds(500);
+// Of a broker that does not answer them: then nobody waits for it, and then it is left.
 constexpr absl::Duration kLongestSilence = absl::Seconds(1);
+constexpr absl::Duration kLeaveSilentBroker = absl::Seconds(3);
 
 }  // namespace
 
@@ -39,8 +44,8 @@ AmqpPublisher::~AmqpPublisher() {
 
 absl::Status AmqpPublisher::State() const {
   if (closing_) return absl::UnavailableError("the publisher is ending");
-  if (!ready_) return lost_;
   if (blocked_) return absl::UnavailableError("the broker is in an alarm and takes no messages");
+  if (!ready_) return lost_;
   if (silent_) return absl::UnavailableError("the broker does not answer");
   return absl::OkStatus();
 }
@@ -58,6 +63,7 @@ void AmqpPublisher::Publish(AmqpMessage message, absl::Time deadline, Done done)
     if (refused.ok() && absl::Now() >= deadline) refused = absl::UnavailableError("the deadline has passed");
     if (refused.ok() && (messages_ >= limits_.messages || bytes_ + message.bytes() > limits_.bytes)) {
       refused = absl::ResourceExhaustedError("too many messages are on their way to the broker");
+      full_at_ = absl::Now();
     }
     if (refused.ok()) {
       ++messages_;
@@ -76,19 +82,58 @@ void AmqpPublisher::Publish(AmqpMessage message, absl::Time deadline, Done done)
 absl::Status AmqpPublisher::OnOpen(AmqpConnection& connection) {
   RETURN_IF_ERROR(connection.OpenChannel(kPublishChannel));
   RETURN_IF_ERROR(connection.ConfirmPublishes(kPublishChannel));
-  // The broker tells only connections that have published that an alarm blocks them. So each begins with a message to
-  // nobody, and is up when that one is confirmed.
-  RETURN_IF_ERROR(connection.Publish(kPublishChannel, {.routing_key = "tranche.nobody", .mandatory = false}));
-  absl::MutexLock lock(&mutex_);
-  last_tag_ = 1;
+  // It is up when the broker confirms this one.
+  const AmqpMessage* probe = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    probe = BeginProbe(absl::Now());
+  }
+  return connection.Publish(kPublishChannel, *probe);
+}
+
+const AmqpMessage* AmqpPublisher::BeginProbe(absl::Time now) {
+  probed_at_ = now;
+  heard_at_ = std::max(heard_at_, now);
+  probe_tag_ = last_tag_ + 1;
+  return BeginFlight({.message = {.routing_key = "tranche.nobody", .mandatory = false}, .probe = true}, now);
+}
+
+const AmqpMessage* AmqpPublisher::BeginFlight(Entry entry, absl::Time now) {
+  entry.sent_at = now;
+  return &in_flight_.emplace(++last_tag_, std::move(entry)).first->second.message;
+}
+
+void AmqpPublisher::NoteStuck(bool stuck) {
+  if (stuck && !stuck_) heard_at_ = std::max(heard_at_, absl::Now());
+  stuck_ = stuck;
+}
+
+absl::Duration AmqpPublisher::Silence(absl::Time now) const {
+  // In an alarm it reads nothing, and that it is there is seen from its heartbeats.
+  if (blocked_ || (probe_tag_ == 0 && !stuck_)) return absl::ZeroDuration();
+  return now - heard_at_;
+}
+
+absl::Status AmqpPublisher::WhyLeave(absl::Time now) const {
+  if (Silence(now) > kLeaveSilentBroker) return absl::UnavailableError("the broker does not answer");
+  // A queue without a majority confirms nothing. What waits for it must not keep out the other queues' messages.
+  const bool full = now - full_at_ < kLongestSilence;
+  if (full && !blocked_ && !in_flight_.empty() && now - in_flight_.begin()->second.sent_at > kLeaveSilentBroker) {
+    return absl::UnavailableError("too many messages are not confirmed");
+  }
   return absl::OkStatus();
 }
 
 absl::StatusOr<AmqpSession::User::Rest> AmqpPublisher::OnTurn(AmqpConnection& connection) {
+  {
+    absl::MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(WhyLeave(absl::Now()));
+  }
   for (int sent = 0; sent < kMostPublishesAtOnce; ++sent) {
     // A broker that reads nothing must not keep this thread from reading what it says.
     if (!connection.Writable()) {
       absl::MutexLock lock(&mutex_);
+      NoteStuck(true);
       return Rest{.wants_room = !waiting_.empty()};
     }
     Answers answers;
@@ -103,13 +148,12 @@ absl::StatusOr<AmqpSession::User::Rest> AmqpPublisher::OnTurn(AmqpConnection& co
 const AmqpMessage* AmqpPublisher::TakeNext(Answers& answers) {
   const absl::Time now = absl::Now();
   absl::MutexLock lock(&mutex_);
+  NoteStuck(false);
+  if (ready_ && !blocked_ && probe_tag_ == 0 && now - probed_at_ >= kAmqpProbeEvery) return BeginProbe(now);
   while (!waiting_.empty() && !blocked_ && ready_) {
     Entry entry = std::move(waiting_.front());
     waiting_.pop_front();
-    if (now < entry.deadline) {
-      entry.sent_at = now;
-      return &in_flight_.emplace(++last_tag_, std::move(entry)).first->second.message;
-    }
+    if (now < entry.deadline) return BeginFlight(std::move(entry), now);
     Release(entry);
     answers.emplace_back(std::move(entry.done), absl::UnavailableError("it was not sent before its deadline"));
   }
@@ -147,6 +191,7 @@ absl::Status AmqpPublisher::OnEvent(AmqpConnection& connection, AmqpEvent event)
 }
 
 void AmqpPublisher::Settle(const AmqpEvent& event, Answers& answers) {
+  if (event.tag == probe_tag_ || (event.multiple && event.tag > probe_tag_)) probe_tag_ = 0;
   auto entry = event.multiple ? in_flight_.begin() : in_flight_.find(event.tag);
   while (entry != in_flight_.end() && entry->first <= event.tag) {
     SettleOne(entry->second, event, answers);
@@ -198,6 +243,8 @@ void AmqpPublisher::OnLost(const absl::Status& why) {
     in_flight_.clear();
     last_tag_ = 0;
     last_returned_ = 0;
+    probe_tag_ = 0;
+    stuck_ = false;
   }
   Answer(std::move(answers));
 }
@@ -211,6 +258,7 @@ void AmqpPublisher::RefuseWaiting(const absl::Status& why, Answers& answers) {
 }
 
 void AmqpPublisher::Release(const Entry& entry) {
+  if (entry.probe) return;
   --messages_;
   bytes_ -= entry.message.bytes();
 }
@@ -220,8 +268,7 @@ void AmqpPublisher::KeepDeadlines() {
   Answers answers;
   {
     absl::MutexLock lock(&mutex_);
-    silent_ = !in_flight_.empty() && now - in_flight_.begin()->second.sent_at > kLongestSilence &&
-              now - heard_at_ > kLongestSilence;
+    silent_ = Silence(now) > kLongestSilence;
     if (now < next_deadline_) return;
     next_deadline_ = absl::InfiniteFuture();
     for (auto& [tag, entry] : in_flight_) {

@@ -44,8 +44,9 @@ class AmqpPublisher : private AmqpSession::User {
   // at the latest; it must not block.
   void Publish(AmqpMessage message, absl::Time deadline, Done done);
 
-  // False: connecting, an alarm, or the broker has not said anything for a second while messages waited for confirms.
-  // Then Publish refuses at once.
+  // False: connecting, an alarm, or the broker has not answered for a second. Then Publish refuses at once. An alarm is
+  // known a second after its begin at the latest; what was sent before that is confirmed at its end, or unknown at the
+  // deadline. A broker that does not answer for three seconds is left for the next one.
   bool Up() const;
 
  private:
@@ -55,6 +56,7 @@ class AmqpPublisher : private AmqpSession::User {
     Done done = nullptr;  // null: answered; the broker's confirm is still to come
     absl::Time sent_at = absl::InfiniteFuture();
     bool returned = false;
+    bool probe = false;  // a message to nobody, which counts for no limit
   };
   using Answers = std::vector<std::pair<Done, absl::Status>>;
 
@@ -67,6 +69,13 @@ class AmqpPublisher : private AmqpSession::User {
   // The message to be sent next, or null. It stays where it is until it is confirmed or the connection is lost: only
   // the session's thread removes it.
   const AmqpMessage* TakeNext(Answers& answers) ABSL_LOCKS_EXCLUDED(mutex_);
+  const AmqpMessage* BeginFlight(Entry entry, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  const AmqpMessage* BeginProbe(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteStuck(bool stuck) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // For how long the broker has owed an answer and said nothing.
+  absl::Duration Silence(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // OK: the connection is of use.
+  absl::Status WhyLeave(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Settle(const AmqpEvent& event, Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SettleOne(Entry& entry, const AmqpEvent& event, Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void MarkReturned(const AmqpMessage& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -80,9 +89,9 @@ class AmqpPublisher : private AmqpSession::User {
 
   mutable absl::Mutex mutex_;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool ready_ ABSL_GUARDED_BY(mutex_) = false;    // connected, and the first publish is confirmed
+  bool ready_ ABSL_GUARDED_BY(mutex_) = false;    // connected, and the first probe is confirmed
   bool blocked_ ABSL_GUARDED_BY(mutex_) = false;  // by an alarm
-  bool silent_ ABSL_GUARDED_BY(mutex_) = false;   // the broker owes confirms and says nothing
+  bool silent_ ABSL_GUARDED_BY(mutex_) = false;   // the broker owes an answer and says nothing
   absl::Status lost_ ABSL_GUARDED_BY(mutex_) = absl::UnavailableError("connecting to the broker");
   std::deque<Entry> waiting_ ABSL_GUARDED_BY(mutex_);            // to be sent
   std::map<uint64_t, Entry> in_flight_ ABSL_GUARDED_BY(mutex_);  // by tag: sent, or being sent
@@ -90,6 +99,10 @@ class AmqpPublisher : private AmqpSession::User {
   uint64_t last_returned_ ABSL_GUARDED_BY(mutex_) = 0;  // returns come in the order of publishes
   size_t messages_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t probe_tag_ ABSL_GUARDED_BY(mutex_) = 0;                     // of the probe that is not answered yet; 0: none
+  bool stuck_ ABSL_GUARDED_BY(mutex_) = false;                         // the socket takes nothing more
+  absl::Time full_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();  // when the limits refused a message last
+  absl::Time probed_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   absl::Time heard_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   absl::Time next_deadline_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();  // not later than the first one
 

@@ -1,4 +1,7 @@
 // What every broker of claims does, on the fake and on RabbitMQ: publishing and taking.
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
 #include "absl/time/clock.h"
 #include "tests/contract/claim_queue_fixture.h"
 
@@ -171,6 +174,7 @@ TEST_P(ClaimQueueContractTest, AlarmRefusesPublishersAndNotSources) {
   if (!backend_->CanAlarm()) GTEST_SKIP() << "the broker is not ours";
   ASSERT_TRUE(Publish("before").ok());
   backend_->SetAlarm(true);
+  absl::Cleanup lift = [this] { backend_->SetAlarm(false); };
   EXPECT_TRUE(BecomesTrue([this] { return !backend_->publisher().Up(); }));
   const absl::Time start = absl::Now();
   const absl::Status refused = Publish("under alarm");
@@ -180,7 +184,7 @@ TEST_P(ClaimQueueContractTest, AlarmRefusesPublishersAndNotSources) {
   ClaimCollector collector;
   const auto source = Take(collector, 10);
   EXPECT_THAT(IdsOf(collector.WaitFor(1)), ElementsAre("before"));
-  backend_->SetAlarm(false);
+  std::move(lift).Invoke();
   EXPECT_TRUE(BecomesTrue([this] { return backend_->publisher().Up(); }));
   ASSERT_TRUE(Publish("after").ok());
   EXPECT_THAT(IdsOf(collector.WaitFor(2)), ElementsAre("before", "after"));
