@@ -86,7 +86,8 @@ class ClaimSource {
   // Begins to take from these queues, at most `prefetch` unsettled messages of each at a time, until Stop. Connects,
   // and connects again, by itself. Once.
   virtual void Start(std::vector<std::string> queues, int prefetch, Receiver* receiver) = 0;
-  // Takes nothing more; what was delivered can still be settled. Does not block. Pause and Resume may be repeated.
+  // Takes nothing more; what was delivered can still be settled. What is on its way is delivered yet. Does not block.
+  // Pause and Resume may be repeated.
   virtual void Pause() = 0;
   virtual void Resume() = 0;
   // Each delivery exactly once; a delivery that was lost is ignored. Does not block.

@@ -193,8 +193,9 @@ class RabbitClaimSource : public ClaimSource, private AmqpSession::User {
   static std::string ConsumerName(const ConsumedQueue& queue) { return absl::StrCat("claims-", queue.consumers); }
 
   // After a pause the broker may give another `prefetch` messages before those of before are settled: they wait here.
+  // What comes while the consumer is being ended is handed over, too: nobody else gets it until it is settled.
   void HandOver(ConsumedQueue& queue) {
-    while (!queue.held.empty() && !paused_ && !stopping_ && queue.open.size() - queue.held.size() < prefetch_) {
+    while (!queue.held.empty() && !stopping_ && queue.open.size() - queue.held.size() < prefetch_) {
       ClaimDelivery delivery = std::move(queue.held.front());
       queue.held.pop_front();
       receiver_->OnDelivery(std::move(delivery));
