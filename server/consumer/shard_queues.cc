@@ -1,6 +1,7 @@
 #include "server/consumer/shard_queues.h"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -16,13 +17,24 @@ absl::Status ShardQueues::Serve(const std::vector<std::string>& shards) {
 }
 
 absl::Status ShardQueues::ServeShard(const std::string& name) {
+  bool here = false;
   {
     absl::MutexLock lock(&mutex_);
-    if (stopped_ || shards_.contains(name)) return absl::OkStatus();
+    if (stopped_) return absl::OkStatus();
+    const auto found = shards_.find(name);
+    if (found != shards_.end()) {
+      Shard& shard = *found->second;
+      const bool up = shard.source->Up();
+      const bool still_down = !up && shard.seen_down;
+      shard.seen_down = !up;
+      if (!still_down) return absl::OkStatus();
+      here = true;
+    }
   }
   std::vector<std::string> queues;
   for (int i = 0; i < parts_.partitions; ++i) queues.push_back(ClaimQueueName(name, i));
   RETURN_IF_ERROR(parts_.admin->Declare(queues));
+  if (here) return absl::OkStatus();
   auto shard = std::make_unique<Shard>();
   shard->source = parts_.make_source();
   shard->consumer = std::make_unique<ClaimConsumer>(ClaimConsumer::Parts{.shard = name,
@@ -91,7 +103,9 @@ void ShardQueues::Stop() {
     if (stopped_) return;
     stopped_ = true;
   }
-  for (Shard* const shard : All()) shard->source->Stop();
+  std::vector<std::thread> stops;
+  for (Shard* const shard : All()) stops.emplace_back([shard] { shard->source->Stop(); });
+  for (std::thread& stop : stops) stop.join();
 }
 
 }  // namespace tranche::server

@@ -44,7 +44,8 @@ class ShardQueues {
 
   // Makes the queues of those shards that are new here, and begins to take from them. Blocks for as long as the broker
   // does; one call at a time. An error of one shard leaves the others as they are; the first one is returned, for
-  // operators. Call it again: what failed is tried again.
+  // operators. Call it again: what failed is tried again,
+  // and of a shard whose source is down in two calls the queues are made again, since one of them may be gone.
   absl::Status Serve(const std::vector<std::string>& shards);
 
   // See ClaimConsumer, of all. A shard that comes later begins so, too.
@@ -56,7 +57,8 @@ class ShardQueues {
   // Side by side: all have until the same time.
   void Drain(absl::Duration timeout);
 
-  // Takes from no queue any more, for good. Afterwards Serve does nothing.
+  // Takes from no queue any more, for good: all shards side by side, for two seconds at most. Afterwards Serve does
+  // nothing.
   void Stop();
 
  private:
@@ -64,6 +66,7 @@ class ShardQueues {
     std::unique_ptr<ClaimSource> source;
     std::unique_ptr<ClaimConsumer> consumer;
     std::unique_ptr<ConsumerMetrics::Membership> shown;
+    bool seen_down = false;  // by the last Serve; under the mutex
   };
 
   absl::Status ServeShard(const std::string& name);

@@ -1,7 +1,9 @@
 #include "server/queue/rabbit_claim_queue.h"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -51,6 +53,13 @@ RabbitClaimPublisher::RabbitClaimPublisher(const BrokerOptions& options, AmqpPub
   for (int i = 0; i < kPublishConnections; ++i) {
     publishers_.push_back(std::make_unique<AmqpPublisher>(options, "claim publisher", limits));
   }
+}
+
+RabbitClaimPublisher::~RabbitClaimPublisher() {
+  // Side by side: each may wait for its broker.
+  std::vector<std::thread> ends;
+  for (auto& publisher : publishers_) ends.emplace_back([&publisher] { publisher.reset(); });
+  for (std::thread& end : ends) end.join();
 }
 
 void RabbitClaimPublisher::Publish(const std::string& queue, std::string id, std::string body, absl::Time deadline,

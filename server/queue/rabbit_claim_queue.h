@@ -24,6 +24,8 @@ std::string DeadLetterQueueName(const std::string& queue);
 class RabbitClaimPublisher : public ClaimPublisher {
  public:
   explicit RabbitClaimPublisher(const BrokerOptions& options, AmqpPublisherLimits limits = {});
+  // Answers what is under way. Blocks for two seconds at most. No call to Publish meanwhile.
+  ~RabbitClaimPublisher() override;
 
   // Besides the errors of the interface, kInvalidArgument: the body has more than kMaxQueuedBytes.
   void Publish(const std::string& queue, std::string id, std::string body, absl::Time deadline,

@@ -121,6 +121,18 @@ TEST_P(ClaimQueueContractTest, PausedSourceTakesNothingAndCanSettle) {
   EXPECT_TRUE(DepthBecomes(0, 0));
 }
 
+TEST_P(ClaimQueueContractTest, WhatArrivesDuringAPauseIsHandedOver) {
+  PublishNumbers(50);
+  ClaimCollector collector;
+  const auto source = Take(collector, 50);
+  ASSERT_FALSE(collector.WaitFor(1).empty());
+  source->Pause();
+  ASSERT_TRUE(BecomesTrue([&] { return Depth().consumers == 0; }));
+  EXPECT_TRUE(BecomesTrue([&] { return collector.count() + static_cast<size_t>(Depth().ready) == 50; }))
+      << collector.count() << " delivered, " << Depth().ready << " in the queue";
+  source->Stop();
+}
+
 TEST_P(ClaimQueueContractTest, PrefetchHoldsOverAPause) {
   PublishNumbers(4);
   ClaimCollector collector;

@@ -126,6 +126,20 @@ TEST_F(ShardQueuesTest, WhatCannotBeMadeIsTriedAgain) {
   EXPECT_EQ(sources_.size(), 1u);
 }
 
+TEST_F(ShardQueuesTest, QueuesOfASourceThatStaysDownAreMadeAgain) {
+  ASSERT_TRUE(queues_->Serve({"home"}).ok());
+  admin_.declared.clear();
+  sources_[0]->up = false;
+  ASSERT_TRUE(queues_->Serve({"home"}).ok());
+  EXPECT_TRUE(admin_.declared.empty()) << "it may be connecting";
+  ASSERT_TRUE(queues_->Serve({"home"}).ok());
+  EXPECT_THAT(admin_.declared, ElementsAre(ClaimQueueName("home", 0), ClaimQueueName("home", 1)));
+  EXPECT_EQ(sources_.size(), 1u);
+  sources_[0]->up = true;
+  ASSERT_TRUE(queues_->Serve({"home"}).ok());
+  EXPECT_EQ(admin_.declared.size(), 2u);
+}
+
 TEST_F(ShardQueuesTest, ALaterShardBeginsAsTheOthersAre) {
   ASSERT_TRUE(queues_->Serve({"home"}).ok());
   queues_->SetPaused(true);
