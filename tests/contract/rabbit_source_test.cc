@@ -74,7 +74,7 @@ TEST_F(RabbitSourceTest, EachQueueKeepsItsDeliveriesAndItsLosses) {
   for (const std::string& queue : queues_) EXPECT_TRUE(collector.WaitForLoss(queue)) << queue;
   forwarder_.Restore();
   for (const ClaimDelivery& delivery : collector.WaitFor(5)) {
-    if (delivery.tag > 1) EXPECT_NE(delivery.id, "claim-0") << "settled, and delivered again";
+    EXPECT_TRUE(delivery.tag == 1 || delivery.id != "claim-0") << "settled, and delivered again";
   }
   source->Stop();
 }
