@@ -21,8 +21,8 @@
 
 namespace tranche::server {
 
-// Broker and client tell each other so often that they are there. The client does in Next, which fails when it has heard
-// nothing for twice as long.
+// Broker and client tell each other so often that they are there. The client does in Next, which fails when it has
+// heard nothing for twice as long.
 inline constexpr absl::Duration kAmqpHeartbeat = absl::Seconds(5);
 // What is received and has a larger body comes with an empty one: it is none of ours.
 inline constexpr size_t kMostAmqpBodyBytes = 1024 * 1024;
