@@ -242,6 +242,7 @@ void AddSkuPauseCommands(CLI::App* sku, Session& session) {
                   "What buyers are told, at most 200 characters of plain text",
                   "When it returns, nothing more is sold. Units stay with the nodes, and still move.\n"
                   "What is reserved can be paid. A payment that comes after its hold has expired is refunded.\n"
+                  "Of the claims that are queued, the first wait for the resume, and the rest are refused.\n"
                   "--all passes over SKUs that are closed, over or paused already. Repeating it is harmless.\n"
                   "Examples:\n"
                   "  tranchectl sku pause tv --reason 'the price is wrong, we are back soon' --yes\n"

@@ -43,6 +43,7 @@ absl::Status ShardQueues::ServeShard(const std::string& name) {
                                                                          .sell_cart = parts_.sell_cart,
                                                                          .books = parts_.books,
                                                                          .clock = parts_.clock,
+                                                                         .prefetch = parts_.prefetch,
                                                                          .seed = parts_.seed});
   shard->shown =
       parts_.metrics->Join({.shard = name, .consumer = shard->consumer.get(), .up = [source = shard->source.get()] {

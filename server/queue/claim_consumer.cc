@@ -14,7 +14,8 @@ namespace tranche::server {
 
 using storage::Refusal;
 
-ClaimConsumer::ClaimConsumer(Parts parts) : parts_(std::move(parts)), random_(parts_.seed) {}
+ClaimConsumer::ClaimConsumer(Parts parts)
+    : parts_(std::move(parts)), paused_skus_(parts_.prefetch), random_(parts_.seed) {}
 
 void ClaimConsumer::OnDelivery(ClaimDelivery delivery) {
   absl::StatusOr<QueuedClaim> claim = ReadMessage(delivery.body);
@@ -167,42 +168,55 @@ void ClaimConsumer::Begin(Work::Try tried) {
     return parts_.sell_cart(std::move(tried.lines), tried.deadline, tried.may_exist,
                             [this, number = tried.number, queued = kQueuedAgain](quota::CartSale sale) {
                               if (const auto* sold = std::get_if<quota::CartSold>(&sale)) {
-                                return OnTried(number, Refusal::kNone, sold->replayed);
+                                return OnSold(number, sold->replayed);
                               }
                               const auto* const refused = std::get_if<quota::CartRefused>(&sale);
-                              OnTried(number, refused == nullptr ? queued : refused->refused.refusal, false);
+                              if (refused == nullptr) return OnRefused(number, queued, "");
+                              OnRefused(number, refused->refused.refusal, refused->sku_id);
                             });
   }
+  const std::string sku_id = tried.lines.front().sku_id;
   parts_.sell(std::move(tried.lines.front()), tried.deadline, tried.may_exist,
-              [this, number = tried.number, queued = kQueuedAgain](quota::SaleResult result) {
-                if (const auto* sold = std::get_if<quota::Sold>(&result)) {
-                  return OnTried(number, Refusal::kNone, sold->replayed);
-                }
+              [this, number = tried.number, queued = kQueuedAgain, sku_id](quota::SaleResult result) {
+                if (const auto* sold = std::get_if<quota::Sold>(&result)) return OnSold(number, sold->replayed);
                 const auto* const refused = std::get_if<quota::Refused>(&result);
-                OnTried(number, refused == nullptr ? queued : refused->refusal, false);
+                OnRefused(number, refused == nullptr ? queued : refused->refusal, sku_id);
               });
 }
 
-void ClaimConsumer::OnTried(uint64_t number, Refusal refusal, bool replayed) {
+HeldClaim* ClaimConsumer::Tried(uint64_t number) {
+  HeldClaim* const held = held_.Find(number);
+  if (held == nullptr || held->step != HeldClaim::Step::kSells) return nullptr;
+  SetStep(*held, HeldClaim::Step::kWaits);
+  return held;
+}
+
+void ClaimConsumer::OnSold(uint64_t number, bool replayed) {
   Work work;
   {
     absl::MutexLock lock(&mutex_);
-    HeldClaim* const held = held_.Find(number);
-    if (held == nullptr || held->step != HeldClaim::Step::kSells) return;
-    SetStep(*held, HeldClaim::Step::kWaits);
-    if (refusal == Refusal::kNone) {
-      NoteLedgerAnswers();
-      (replayed ? counts_.replayed : counts_.sold).Add();
-      Settle(*held, Settlement::kDone, work);
-    } else {
-      Refused(*held, refusal, work);
-    }
+    HeldClaim* const held = Tried(number);
+    if (held == nullptr) return;
+    NoteLedgerAnswers();
+    (replayed ? counts_.replayed : counts_.sold).Add();
+    Settle(*held, Settlement::kDone, work);
   }
   Do(std::move(work));
 }
 
-void ClaimConsumer::Refused(HeldClaim& held, Refusal refusal, Work& work) {
-  const RefusalMeans means = MeaningOf(refusal);
+void ClaimConsumer::OnRefused(uint64_t number, Refusal refusal, const std::string& sku_id) {
+  Work work;
+  {
+    absl::MutexLock lock(&mutex_);
+    HeldClaim* const held = Tried(number);
+    if (held == nullptr) return;
+    Refused(*held, refusal, sku_id, work);
+  }
+  Do(std::move(work));
+}
+
+void ClaimConsumer::Refused(HeldClaim& held, Refusal refusal, const std::string& sku_id, Work& work) {
+  RefusalMeans means = MeaningOf(refusal);
   if (means == RefusalMeans::kLedgerOut) {
     NoteLedgerOut(held);
     return TryAgain(held);
@@ -211,6 +225,12 @@ void ClaimConsumer::Refused(HeldClaim& held, Refusal refusal, Work& work) {
   if (probe_ == held.number) {
     probe_ = 0;
     ledger_out_ = false;
+  }
+  if (means == RefusalMeans::kPaused) {
+    const bool waits = paused_skus_.Keep(held, sku_id, parts_.clock->Now());
+    means = waits ? RefusalMeans::kTryAgain : RefusalMeans::kDecided;
+  } else {
+    paused_skus_.Leave(held);
   }
   // Of a cart, other lines have rows.
   if (means == RefusalMeans::kDecided || (means == RefusalMeans::kNoRow && held.claim.cart)) {
@@ -282,6 +302,7 @@ void ClaimConsumer::GiveBack(HeldClaim& held, Work& work) {
 std::vector<uint64_t> ClaimConsumer::Forget(HeldClaim& held) {
   SetStep(held, HeldClaim::Step::kWaits);
   if (probe_ == held.number) probe_ = 0;
+  paused_skus_.Leave(held);
   return held_.Remove(held.number);
 }
 

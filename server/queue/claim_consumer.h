@@ -2,8 +2,8 @@
 // refused for good, and settles its message when the decision is in the ledger (docs/decisions/0021-queue.md).
 //
 // What only time mends is tried again here, with growing pauses, and not put back: so it keeps its place, and no
-// delivery is counted. While the shard's ledger does not answer, one claim at a time asks whether it does again, and
-// all others wait.
+// delivery is counted. A claim for a paused SKU waits so, too, unless too many do (paused_skus.h). While the shard's
+// ledger does not answer, one claim at a time asks whether it does again, and all others wait.
 //
 // What is refused is noted in batches: of each shard, one call is under way, and takes along what has gathered since.
 #pragma once
@@ -26,6 +26,7 @@
 #include "server/queue/claim_queue.h"
 #include "server/queue/consumer_counts.h"
 #include "server/queue/held_claims.h"
+#include "server/queue/paused_skus.h"
 #include "storage/books.h"
 #include "storage/clock.h"
 
@@ -57,6 +58,7 @@ class ClaimConsumer : public ClaimSource::Receiver {
     SellCart sell_cart = {};
     storage::Books* books = nullptr;
     const storage::Clock* clock = nullptr;
+    int prefetch = 1;   // of each queue
     uint64_t seed = 0;  // of the random part of pauses
   };
 
@@ -127,7 +129,9 @@ class ClaimConsumer : public ClaimSource::Receiver {
   void Begin(Work::Try tried) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Answers.
-  void OnTried(uint64_t number, storage::Refusal refusal, bool replayed) ABSL_LOCKS_EXCLUDED(mutex_);
+  // `sku_id`: of the line that was refused.
+  void OnSold(uint64_t number, bool replayed) ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnRefused(uint64_t number, storage::Refusal refusal, const std::string& sku_id) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnNoted(const std::string& shard, const std::vector<LineName>& lines,
                const absl::StatusOr<std::vector<storage::RefuseResult>>& results) ABSL_LOCKS_EXCLUDED(mutex_);
   void OnLooked(LineName line, const absl::StatusOr<storage::Sku>& sku) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -136,7 +140,10 @@ class ClaimConsumer : public ClaimSource::Receiver {
   void TryNow(HeldClaim& held, Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void BeginNow(HeldClaim& held, Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Probe(absl::Time now, Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Refused(HeldClaim& held, storage::Refusal refusal, Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Null: it is not here any more, or not at the seller.
+  HeldClaim* Tried(uint64_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Refused(HeldClaim& held, storage::Refusal refusal, const std::string& sku_id, Work& work)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TryAgain(HeldClaim& held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteLedgerOut(const HeldClaim& held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteLedgerAnswers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -165,6 +172,7 @@ class ClaimConsumer : public ClaimSource::Receiver {
   absl::Mutex telling_;  // the source is told to pause and to resume in the order in which that was decided
   mutable absl::Mutex mutex_;
   HeldClaims held_ ABSL_GUARDED_BY(mutex_);
+  PausedSkus paused_skus_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Notes> notes_ ABSL_GUARDED_BY(mutex_);  // by shard
   int under_way_ ABSL_GUARDED_BY(mutex_) = 0;                   // of those that are held
   bool paused_ ABSL_GUARDED_BY(mutex_) = false;

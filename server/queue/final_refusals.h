@@ -7,6 +7,7 @@ namespace tranche::server {
 
 enum class RefusalMeans {
   kDecided,    // the ledger is told, and who asks later
+  kPaused,     // by an operator, until they resume it: some claims wait for that
   kNoRow,      // for good, but the ledger can keep no row of it: the id is another claim's, or there is no such SKU
   kLedgerOut,  // the ledger does not answer, to anybody
   kMayExist,   // it may have been sold: the next try looks
@@ -21,13 +22,13 @@ inline RefusalMeans MeaningOf(storage::Refusal refusal) {
     case Refusal::kInsufficientUnits:
     case Refusal::kUserLimitReached:
     case Refusal::kQuantityAboveUserLimit:
-    case Refusal::kSaleNotOpen:
     case Refusal::kSaleClosed:
-    case Refusal::kSalePaused:
     case Refusal::kCartSpansShards:
     case Refusal::kDenied:
     case Refusal::kDrawDecides:
       return RefusalMeans::kDecided;
+    case Refusal::kSalePaused:
+      return RefusalMeans::kPaused;
     case Refusal::kSkuNotFound:
     case Refusal::kReservationIdReused:
       return RefusalMeans::kNoRow;

@@ -41,7 +41,8 @@ struct HeldClaim {
   absl::Time began = absl::InfinitePast();   // the try that is under way
   int tries = 0;                             // that came to nothing, for the next pause
   int internal_errors = 0;
-  bool may_exist = false;  // an earlier try may have been committed
+  bool may_exist = false;     // an earlier try may have been committed
+  std::string kept_for = {};  // it has a place among those that wait for this paused SKU; see PausedSkus
   // It is refused for good, and the ledger does not know it yet.
   storage::Refusal refusal = storage::Refusal::kNone;
   int noting = 0;     // lines that the ledger is being told of

@@ -47,9 +47,8 @@ TEST_F(ConsumerTest, WhatCannotBeReadIsDead) {
 }
 
 TEST_F(ConsumerTest, ARefusalForGoodIsNotedAndThenDone) {
-  for (const Refusal refusal :
-       {Refusal::kSoldOut, Refusal::kInsufficientUnits, Refusal::kUserLimitReached, Refusal::kQuantityAboveUserLimit,
-        Refusal::kSaleNotOpen, Refusal::kSaleClosed, Refusal::kSalePaused, Refusal::kDrawDecides}) {
+  for (const Refusal refusal : {Refusal::kSoldOut, Refusal::kInsufficientUnits, Refusal::kUserLimitReached,
+                                Refusal::kQuantityAboveUserLimit, Refusal::kSaleClosed, Refusal::kDrawDecides}) {
     const uint64_t tag = Deliver("ann");
     Refuse(refusal);
     EXPECT_EQ(source_.Of(tag), std::nullopt) << "the ledger does not know it yet";
@@ -61,7 +60,103 @@ TEST_F(ConsumerTest, ARefusalForGoodIsNotedAndThenDone) {
     EXPECT_EQ(source_.Of(tag), Settlement::kDone);
   }
   EXPECT_EQ(Outcomes()["SOLD_OUT"], 1);
-  EXPECT_EQ(Outcomes().size(), 8u);
+  EXPECT_EQ(Outcomes().size(), 6u);
+}
+
+TEST_F(ConsumerTest, AClaimForAPausedSkuWaitsUntilItIsResumed) {
+  const uint64_t tag = Deliver("ann");
+  for (int i = 0; i < 50; ++i) {
+    Refuse(Refusal::kSalePaused);
+    Wait();
+  }
+  EXPECT_EQ(source_.Of(tag), std::nullopt);
+  EXPECT_TRUE(books_.calls.empty());
+  Sell();
+  EXPECT_EQ(source_.Of(tag), Settlement::kDone);
+}
+
+TEST_F(ConsumerTest, AClaimThatWaitsForAResumeOrAnOpeningIsRefusedAtItsDeadline) {
+  for (const Refusal refusal : {Refusal::kSalePaused, Refusal::kSaleNotOpen}) {
+    claims_last_ = absl::Seconds(10);
+    const uint64_t tag = Deliver("ann");
+    Refuse(refusal);
+    Wait(absl::Seconds(10));
+    EXPECT_TRUE(tries_.empty());
+    ASSERT_EQ(books_.calls.size(), 1u);
+    EXPECT_EQ(books_.calls[0].batch.at(0).refusal, Refusal::kDeadlinePassed);
+    books_.Answer(RefuseOutcome::kRefused);
+    EXPECT_EQ(source_.Of(tag), Settlement::kDone);
+  }
+}
+
+// A quarter of 8 waits for as long as it takes.
+TEST_F(ConsumerTest, OfAPausedSkuTheFirstClaimsWaitAndTheOthersMakeRoom) {
+  std::vector<uint64_t> tags;
+  for (const char* const user : {"ann", "bob", "cid", "dan"}) tags.push_back(Deliver(user));
+  for (size_t i = 0; i < tags.size(); ++i) Refuse(Refusal::kSalePaused);
+  EXPECT_TRUE(books_.calls.empty())
+      << "the others may be here because it was resumed, and this process hears of it late";
+  Wait(kHearsOfResume);
+  for (size_t i = 0; i < tags.size(); ++i) Refuse(Refusal::kSalePaused);
+  size_t noted = 0;
+  while (!books_.calls.empty()) {
+    for (const storage::ClaimRefusal& refused : books_.calls[0].batch) {
+      EXPECT_EQ(refused.refusal, Refusal::kSalePaused);
+      EXPECT_THAT(refused.claim.user_id, ::testing::AnyOf("cid", "dan"));
+      ++noted;
+    }
+    books_.Answer(RefuseOutcome::kRefused);
+  }
+  EXPECT_EQ(noted, 2u);
+  EXPECT_EQ(source_.Of(tags[0]), std::nullopt);
+  EXPECT_EQ(source_.Of(tags[1]), std::nullopt);
+
+  Wait();
+  Sell();
+  Refuse(Refusal::kSalePaused);
+  const uint64_t later = Deliver("eve");
+  Refuse(Refusal::kSalePaused);
+  Wait(kHearsOfResume);
+  Refuse(Refusal::kSalePaused);
+  Refuse(Refusal::kSalePaused);
+  EXPECT_EQ(source_.Of(later), std::nullopt) << "a place had become free";
+  EXPECT_TRUE(books_.calls.empty());
+}
+
+TEST_F(ConsumerTest, WhatWasQueuedBeforeItsSkuWasPausedMakesRoomAtOnce) {
+  Deliver("ann");
+  Deliver("bob");
+  Refuse(Refusal::kSalePaused);
+  Refuse(Refusal::kSalePaused);
+  const QueuedClaim before{.lines = {Line("cid", "tv")},
+                           .cart = false,
+                           .enqueued_at = clock_.Now() - absl::Seconds(1),
+                           .deadline = clock_.Now() + absl::Minutes(10)};
+  clock_.AdvanceBy(kHearsOfResume);
+  DeliverText(ToMessage(before));
+  Deliver("dan");
+  Refuse(Refusal::kSalePaused);
+  Refuse(Refusal::kSalePaused);
+  ASSERT_EQ(books_.calls.size(), 1u);
+  ASSERT_EQ(books_.calls[0].batch.size(), 1u) << "a node queued dan's meanwhile: it knows of a resume";
+  EXPECT_EQ(books_.calls[0].batch[0].claim.user_id, "cid");
+}
+
+TEST_F(ConsumerTest, APausedSkuIsInNobodyElsesWay) {
+  for (const char* const user : {"ann", "bob", "cid"}) {
+    Deliver(user);
+    Refuse(Refusal::kSalePaused);
+  }
+  const uint64_t other = Deliver("dan", "radio");
+  Sell();
+  EXPECT_EQ(source_.Of(other), Settlement::kDone);
+  Deliver("eve", "radio");
+  Refuse(Refusal::kSalePaused);
+  Wait(kHearsOfResume);
+  for (int i = 0; i < 4; ++i) Refuse(Refusal::kSalePaused);
+  ASSERT_EQ(books_.calls.size(), 1u);
+  ASSERT_EQ(books_.calls[0].batch.size(), 1u) << "each SKU has its own bound";
+  EXPECT_EQ(books_.calls[0].batch[0].claim.user_id, "cid");
 }
 
 TEST_F(ConsumerTest, OneThatTurnsOutToBeSoldIsDone) {
@@ -100,9 +195,9 @@ TEST_F(ConsumerTest, NoTryLastsLongerThanItsClaim) {
 }
 
 TEST_F(ConsumerTest, WhatTimeMendsIsTriedAgainInItsPlace) {
-  for (const Refusal refusal :
-       {Refusal::kExhaustedHere, Refusal::kOverloaded, Refusal::kSkuMoving, Refusal::kServiceLimited,
-        Refusal::kDraining, Refusal::kDeadlinePassed, Refusal::kQueueUnavailable, Refusal::kRateLimited}) {
+  for (const Refusal refusal : {Refusal::kExhaustedHere, Refusal::kOverloaded, Refusal::kSkuMoving,
+                                Refusal::kServiceLimited, Refusal::kDraining, Refusal::kDeadlinePassed,
+                                Refusal::kQueueUnavailable, Refusal::kRateLimited, Refusal::kSaleNotOpen}) {
     const uint64_t tag = Deliver("ann");
     Refuse(refusal);
     EXPECT_TRUE(tries_.empty()) << "not at once";
@@ -112,7 +207,7 @@ TEST_F(ConsumerTest, WhatTimeMendsIsTriedAgainInItsPlace) {
     EXPECT_EQ(source_.Of(tag), Settlement::kDone);
   }
   EXPECT_TRUE(books_.calls.empty());
-  EXPECT_EQ(consumer_.counts().retried.value(), 8);
+  EXPECT_EQ(consumer_.counts().retried.value(), 9);
 }
 
 TEST_F(ConsumerTest, PausesGrowAndAreBounded) {

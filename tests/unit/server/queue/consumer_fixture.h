@@ -179,6 +179,7 @@ class ConsumerTest : public ::testing::Test {
            },
        .books = &books_,
        .clock = &clock_,
+       .prefetch = 8,
        .seed = 1}};
   uint64_t tags_ = 0;
   int ids_ = 0;
