@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <random>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "quota/node/node_host.h"
 #include "quota/slices/slice_table.h"
 #include "server/consumer/consumer_metrics.h"
+#include "server/consumer/rest_orders.h"
 #include "server/consumer/shard_queues.h"
 #include "server/metrics/metrics_door.h"
 #include "server/node/agent_options.h"
@@ -36,7 +38,7 @@ namespace {
 
 // Time between looks whether a claim is to be tried again.
 constexpr absl::Duration kTickQueues = absl::Milliseconds(50);
-// Time between looks whether operators have paused all queues, and whether there are new shards.
+// Time between looks whether operators let consumers rest, and whether there are new shards.
 constexpr absl::Duration kLookAtPause = absl::Seconds(1);
 constexpr absl::Duration kLookForShards = absl::Seconds(5);
 
@@ -164,6 +166,7 @@ class ConsumerNode::Parts : public quota::NodeHost {
   }
 
   absl::Status StartQueues() {
+    rest_orders_.emplace(ledger_.shards().home().stock, ledger_.shards().home().front);
     LookAtPause();
     const absl::Status served = queues_.Serve(Shards());
     // One that has other properties than it should must be mended by somebody.
@@ -175,11 +178,7 @@ class ConsumerNode::Parts : public quota::NodeHost {
     return absl::OkStatus();
   }
 
-  // While the ledger does not say, it is as it was.
-  void LookAtPause() {
-    const absl::StatusOr<storage::ClusterSettings> settings = ledger_.shards().home().stock->ReadClusterSettings();
-    if (settings.ok()) queues_.SetPaused(settings->claims_paused);
-  }
+  void LookAtPause() { queues_.SetPaused(rest_orders_->Look()); }
 
   void LookForShards() {
     const absl::Status served = queues_.Serve(Shards());
@@ -241,6 +240,7 @@ class ConsumerNode::Parts : public quota::NodeHost {
   RabbitClaimQueueAdmin broker_;
   ConsumerMetrics metrics_;
   ShardQueues queues_;
+  std::optional<RestOrders> rest_orders_;  // set once home is reached; its task's alone, afterwards
   v1::CatalogService::CallbackService no_calls_;
 
   absl::Mutex mutex_;
