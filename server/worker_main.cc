@@ -123,14 +123,13 @@ struct ServedShard {
 
   void Begin(const std::string& shard, const Shared& shared) {
     const bool home = shard == storage::kHomeShard;
-    // Before any hold expires. Later home's expirer looks, for all.
+    // Before any hold expires. Later home's expirer and reminder look, for all: either may be switched off.
     if (home) shared.expiry_pause->LookIfDue();
     server::ShardWorkerOptions options = shared.options;
-    options.expirer.paused = [pause = shared.expiry_pause, home] {
+    options.expirer.paused = options.reminder.paused = [pause = shared.expiry_pause, home] {
       if (home) pause->LookIfDue();
       return pause->paused();
     };
-    options.reminder.paused = [pause = shared.expiry_pause] { return pause->paused(); };
     worker.emplace(&upkeep, &outbox, &draws, shared.sinks, storage::Clock::Real(), options);
     worker_runs.emplace(shared.workers, &*worker);
     heartbeats.emplace(&health, shared.process, [this] { return worker->Describe(); });

@@ -39,8 +39,10 @@ void AddExpiry(OptionsParser& parser, WorkerProcessOptions* options) {
   parser.Group("Expiry of unpaid holds");
   parser.AddSwitch("expire", &options->expire, "Expire holds whose time is over, and put their units back on sale");
   parser.AddNumber("expire-batch", &options->expire_batch, 1, 10000, "N", "Most holds in one transaction");
-  parser.AddNumber("expire-per-s", &options->expire_per_s, 1, 1000000, "N",
-                   "Most holds that this process expires in a second, so that a sale beside it stays fast");
+  parser.AddNumber(
+      "expire-per-s", &options->expire_per_s, 1, 1000000, "N",
+      "Most holds that this process expires in a second, so that a sale beside it stays fast; and of which it tells "
+      "that they lapse soon (--remind-before-s)");
   parser.AddNumber("remind-before-s", &options->remind_before_s, 0, 604800, "S",
                    "Tell the sinks of a hold so many seconds before it lapses (reservation.lapses_soon), once for each "
                    "end; not of holds that last no longer than that. If workers differ, the longest counts. 0: never");

@@ -14,14 +14,17 @@ void ExpiryPause::LookIfDue() {
     if (!first_look_at_.has_value()) first_look_at_ = now;
     // Also if the clock was set back.
     if (now < look_at_ && look_at_ <= now + kLookEvery) return;
+    if (looking_) return;
+    looking_ = true;
     look_at_ = now + kLookEvery;
   }
   const absl::StatusOr<storage::ServiceMode> mode = home_->ReadServiceMode();
+  absl::MutexLock lock(&mutex_);
+  looking_ = false;
   if (!mode.ok()) {
     LOG_EVERY_T(WARNING, 60) << "home does not say whether holds expire now: " << mode.status();
     return;
   }
-  absl::MutexLock lock(&mutex_);
   Note(*mode);
 }
 

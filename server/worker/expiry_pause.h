@@ -27,8 +27,8 @@ class ExpiryPause {
 
   ExpiryPause(storage::FrontLedger* home, storage::Clock* clock) : home_(home), clock_(clock) {}
 
-  // Looks, if it is time. Blocks for at most one call to home. While home does not answer, what was known holds; until
-  // its first answer, kFirstAnswer from the first look on, no hold expires.
+  // Looks, if it is time and nobody else does. Blocks for at most one call to home. While home does not answer, what
+  // was known holds; until its first answer, kFirstAnswer from the first look on, no hold expires.
   void LookIfDue();
   // Does not block for long.
   bool paused() const;
@@ -42,6 +42,7 @@ class ExpiryPause {
   storage::Clock* const clock_;
   mutable absl::Mutex mutex_;
   absl::Time look_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  bool looking_ ABSL_GUARDED_BY(mutex_) = false;  // one at a time: a later answer is never overtaken by an older one
   std::optional<absl::Time> first_look_at_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Time> answered_at_ ABSL_GUARDED_BY(mutex_);
   bool read_only_ ABSL_GUARDED_BY(mutex_) = false;
