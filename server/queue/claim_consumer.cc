@@ -232,6 +232,7 @@ void ClaimConsumer::Refused(HeldClaim& held, Refusal refusal, const std::string&
   } else {
     paused_skus_.Leave(held);
   }
+  if (means == RefusalMeans::kForeign) return SettleForeign(held, work);
   // Of a cart, other lines have rows.
   if (means == RefusalMeans::kDecided || (means == RefusalMeans::kNoRow && held.claim.cart)) {
     held.refusal = refusal;
@@ -244,6 +245,14 @@ void ClaimConsumer::Refused(HeldClaim& held, Refusal refusal, const std::string&
   if (means == RefusalMeans::kInternal) return NoteFault(held, work);
   if (means == RefusalMeans::kMayExist) held.may_exist = true;
   TryAgain(held);
+}
+
+void ClaimConsumer::SettleForeign(HeldClaim& held, Work& work) {
+  const storage::ReservationClaim& line = held.claim.lines.front();
+  LOG_EVERY_T(WARNING, 1) << "claim " << line.reservation_id.ToString() << " for " << line.sku_id << " of "
+                          << held.queue << " goes to the dead letters: there is no such SKU in this cluster";
+  counts_.dead.Add();
+  Settle(held, Settlement::kDead, work);
 }
 
 void ClaimConsumer::NoteFault(HeldClaim& held, Work& work) {

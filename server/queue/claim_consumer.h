@@ -147,6 +147,7 @@ class ClaimConsumer : public ClaimSource::Receiver {
   void TryAgain(HeldClaim& held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteLedgerOut(const HeldClaim& held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteLedgerAnswers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SettleForeign(HeldClaim& held, Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteFault(HeldClaim& held, Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void BeginNoting(HeldClaim& held, Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

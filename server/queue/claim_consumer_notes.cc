@@ -81,9 +81,10 @@ void ClaimConsumer::Noted(LineName name, const storage::RefuseResult& result, Wo
     work.looks.push_back({.line = name, .sku_id = held->claim.lines[name.line].sku_id});
     return;
   }
-  // Of a conflict, or of a SKU that does not exist, the ledger can keep no row.
+  // Of a conflict the ledger can keep no row.
   held->lines[name.line].noted = true;
   if (result.outcome == RefuseOutcome::kSold) held->sold = true;
+  if (result.outcome == RefuseOutcome::kSkuNotFound) held->foreign = true;
   EndNote(*held, absl::OkStatus(), work);
 }
 
@@ -124,6 +125,7 @@ void ClaimConsumer::EndNote(HeldClaim& held, const absl::Status& error, Work& wo
   SetStep(held, HeldClaim::Step::kWaits);
   const bool all = std::all_of(held.lines.begin(), held.lines.end(), [](const auto& line) { return line.noted; });
   if (all) {
+    if (held.foreign && !held.sold) return SettleForeign(held, work);
     if (held.sold) {
       counts_.replayed.Add();
     } else {

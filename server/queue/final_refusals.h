@@ -8,7 +8,8 @@ namespace tranche::server {
 enum class RefusalMeans {
   kDecided,    // the ledger is told, and who asks later
   kPaused,     // by an operator, until they resume it: some claims wait for that
-  kNoRow,      // for good, but the ledger can keep no row of it: the id is another claim's, or there is no such SKU
+  kNoRow,      // for good, but the ledger can keep no row of it: the id is another claim's
+  kForeign,    // there is no such SKU: it may be another cluster's claim, and is not ours to decide
   kLedgerOut,  // the ledger does not answer, to anybody
   kMayExist,   // it may have been sold: the next try looks
   kInternal,   // a fault: it may be this claim's own
@@ -30,6 +31,7 @@ inline RefusalMeans MeaningOf(storage::Refusal refusal) {
     case Refusal::kSalePaused:
       return RefusalMeans::kPaused;
     case Refusal::kSkuNotFound:
+      return RefusalMeans::kForeign;
     case Refusal::kReservationIdReused:
       return RefusalMeans::kNoRow;
     case Refusal::kLedgerUnavailable:

@@ -45,8 +45,9 @@ struct HeldClaim {
   std::string kept_for = {};  // it has a place among those that wait for this paused SKU; see PausedSkus
   // It is refused for good, and the ledger does not know it yet.
   storage::Refusal refusal = storage::Refusal::kNone;
-  int noting = 0;     // lines that the ledger is being told of
-  bool sold = false;  // the ledger says so of a line that was to be refused
+  int noting = 0;        // lines that the ledger is being told of
+  bool sold = false;     // the ledger says so of a line that was to be refused
+  bool foreign = false;  // likewise: it does not know the SKU of one
 };
 
 // Not thread-safe. References and pointers to a claim stay good until it is removed.
