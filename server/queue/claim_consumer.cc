@@ -81,6 +81,7 @@ void ClaimConsumer::Tick() {
         TryNow(*held, work);
       }
     }
+    for (const auto& [shard, notes] : notes_) SendNotes(shard, work);
     Probe(now, work);
   }
   Do(std::move(work));
@@ -217,7 +218,10 @@ void ClaimConsumer::OnRefused(uint64_t number, Refusal refusal, const std::strin
 
 void ClaimConsumer::Refused(HeldClaim& held, Refusal refusal, const std::string& sku_id, Work& work) {
   RefusalMeans means = MeaningOf(refusal);
-  if (means == RefusalMeans::kLedgerOut) {
+  // A node that cannot ask the ledger about a repeated claim says so from memory: that is no sign of life.
+  const bool unanswered = means == RefusalMeans::kMayExist && probe_ == held.number;
+  if (means == RefusalMeans::kMayExist) held.may_exist = true;
+  if (means == RefusalMeans::kLedgerOut || unanswered) {
     NoteLedgerOut(held);
     return TryAgain(held);
   }
@@ -243,7 +247,6 @@ void ClaimConsumer::Refused(HeldClaim& held, Refusal refusal, const std::string&
     return Settle(held, Settlement::kDone, work);
   }
   if (means == RefusalMeans::kInternal) return NoteFault(held, work);
-  if (means == RefusalMeans::kMayExist) held.may_exist = true;
   TryAgain(held);
 }
 

@@ -61,14 +61,15 @@ void ClaimConsumer::OnNoted(const std::string& shard, const std::vector<LineName
       if (shard == parts_.shard) NoteLedgerAnswers();
       notes.most = std::min<size_t>(storage::kMaxBatch, notes.most * 2);
       for (size_t i = 0; i < lines.size(); ++i) Noted(lines[i], (*results)[i], work);
+      SendNotes(shard, work);
     } else {
       notes.most = std::max<size_t>(1, lines.size() / 2);
       NotNoted(
           shard, lines,
           results.ok() ? absl::InternalError("the ledger's answer is not about what it was told") : results.status(),
           work);
+      // What waits is sent by the next tick: who fails at once would fail within this call, batch after batch.
     }
-    SendNotes(shard, work);
   }
   Do(std::move(work));
 }

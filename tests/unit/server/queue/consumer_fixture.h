@@ -60,6 +60,10 @@ class ScriptedBooks : public tranche::testing::StubBooks {
 
   void RefuseClaims(const std::string& shard, std::vector<storage::ClaimRefusal> batch, absl::Time,
                     RefuseDone done) override {
+    if (!at_once.ok()) {
+      ++failed_at_once;
+      return done(at_once);
+    }
     calls.push_back({shard, std::move(batch), std::move(done)});
   }
   void FindSku(const std::string& sku_id, SkuDone done) override {
@@ -85,6 +89,8 @@ class ScriptedBooks : public tranche::testing::StubBooks {
   }
 
   std::deque<Call> calls;
+  absl::Status at_once;  // unless OK: what each call fails with, before it returns
+  int failed_at_once = 0;
   std::string sku_is_at = "s1";
 };
 

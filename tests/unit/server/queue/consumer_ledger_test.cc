@@ -151,6 +151,34 @@ TEST_F(ConsumerTest, ABatchThatFailsIsMadeSmaller) {
   EXPECT_LE(books_.calls.front().batch.size(), 4u);
 }
 
+TEST_F(ConsumerTest, NotesThatFailAtOnceAreNotSentInsideEachOther) {
+  for (int i = 0; i < 300; ++i) Deliver(absl::StrCat("buyer-", i));
+  while (!tries_.empty()) Refuse(Refusal::kSoldOut);
+  books_.at_once = absl::ResourceExhaustedError("too many calls wait for the ledger");
+  books_.Fail(books_.at_once);
+  EXPECT_EQ(books_.failed_at_once, 0) << "only the next tick tries";
+  Wait();
+  EXPECT_EQ(books_.failed_at_once, 1);
+  books_.at_once = absl::OkStatus();
+  for (int i = 0; i < 100 && source_.settled.size() < 300; ++i) {
+    Wait();
+    while (!books_.calls.empty()) books_.Answer(RefuseOutcome::kRefused);
+  }
+  EXPECT_EQ(source_.settled.size(), 300u);
+}
+
+TEST_F(ConsumerTest, AClaimThatAsksForAllAndIsNotAnsweredReleasesNobody) {
+  Deliver("ann", "tv", /*deliveries=*/1);
+  Deliver("bob");
+  while (!tries_.empty()) Refuse(Refusal::kLedgerUnavailable);
+  Wait();
+  ASSERT_EQ(tries_.size(), 1u);
+  Refuse(Refusal::kCommitUnknown);
+  Wait();
+  ASSERT_EQ(tries_.size(), 1u) << "the next one asks, alone";
+  EXPECT_EQ(tries_[0].user(), "bob");
+}
+
 TEST_F(ConsumerTest, AClaimThatCannotBeNotedForItselfGoesBackInTheEnd) {
   const uint64_t tag = Deliver("ann");
   Refuse(Refusal::kSoldOut);
