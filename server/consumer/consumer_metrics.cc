@@ -22,7 +22,8 @@ void AddConsumer(const ConsumerPart& part, absl::Time now, MetricSet* metrics) {
   metrics->AddGauge("tranche_consumer_held", "Claims that were taken out of queues and are not decided.",
                     static_cast<double>(part.consumer->held()), labels);
   const std::optional<absl::Time> oldest = part.consumer->oldest_held_since();
-  metrics->AddGauge("tranche_consumer_oldest_held_seconds", "Time since the oldest of them was taken.",
+  metrics->AddGauge("tranche_consumer_oldest_held_seconds",
+                    "Time since the oldest of them was taken that waits for no resume.",
                     oldest.has_value() ? std::max(0.0, absl::ToDoubleSeconds(now - *oldest)) : 0, labels);
   metrics->AddGauge("tranche_consumer_up", "1 while it is connected to all of the shard's queues.", part.up() ? 1 : 0,
                     labels);

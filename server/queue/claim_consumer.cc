@@ -140,8 +140,10 @@ size_t ClaimConsumer::held() const {
 
 std::optional<absl::Time> ClaimConsumer::oldest_held_since() const {
   absl::MutexLock lock(&mutex_);
-  if (held_.size() == 0) return std::nullopt;
-  return held_.all().begin()->second.since;
+  const auto tried = std::find_if(held_.all().begin(), held_.all().end(),
+                                  [](const auto& each) { return each.second.kept_for.empty(); });
+  if (tried == held_.all().end()) return std::nullopt;
+  return tried->second.since;
 }
 
 // Whatever answers at once comes back through the lock, which is free here.

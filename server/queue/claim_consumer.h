@@ -81,7 +81,7 @@ class ClaimConsumer : public ClaimSource::Receiver {
 
   const ConsumerCounts& counts() const { return counts_; }
   size_t held() const;
-  // When the oldest of them came; nullopt: nothing is held.
+  // When the oldest of them came, but for those that wait for a paused SKU; nullopt: no other is held.
   std::optional<absl::Time> oldest_held_since() const;
 
  private:

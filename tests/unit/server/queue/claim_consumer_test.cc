@@ -384,6 +384,10 @@ TEST_F(ConsumerTest, TellsSinceWhenTheOldestIsHeld) {
   clock_.AdvanceBy(absl::Seconds(3));
   Deliver("bob");
   EXPECT_EQ(consumer_.oldest_held_since(), began);
+  Refuse(Refusal::kSalePaused);
+  EXPECT_EQ(consumer_.oldest_held_since(), clock_.Now()) << "who waits for a resume is no fault";
+  Refuse(Refusal::kSalePaused);
+  EXPECT_EQ(consumer_.oldest_held_since(), std::nullopt);
 }
 
 }  // namespace
