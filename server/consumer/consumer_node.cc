@@ -136,6 +136,7 @@ class ConsumerNode::Parts : public quota::NodeHost {
                              quota::CartDone done) {
       sale_.carts().Sell(std::move(lines), deadline, may_exist, std::move(done));
     };
+    parts.shard_of = [this](const std::string& sku_id) { return slices_.ShardOf(sku_id); };
     parts.books = ledger_.books();
     parts.clock = storage::Clock::Real();
     parts.metrics = &metrics_;

@@ -43,6 +43,7 @@ absl::Status ShardQueues::ServeShard(const std::string& name) {
                                                                          .sell_cart = parts_.sell_cart,
                                                                          .books = parts_.books,
                                                                          .clock = parts_.clock,
+                                                                         .shard_of = parts_.shard_of,
                                                                          .prefetch = parts_.prefetch,
                                                                          .seed = parts_.seed});
   shard->shown =

@@ -31,6 +31,7 @@ class ShardQueues {
     ClaimQueueAdmin* admin = nullptr;
     ClaimConsumer::Sell sell = {};
     ClaimConsumer::SellCart sell_cart = {};
+    std::function<std::string(const std::string& sku_id)> shard_of = {};  // see ClaimConsumer::Parts
     storage::Books* books = nullptr;
     const storage::Clock* clock = nullptr;
     ConsumerMetrics* metrics = nullptr;

@@ -200,7 +200,7 @@ void ClaimConsumer::OnSold(uint64_t number, bool replayed) {
     absl::MutexLock lock(&mutex_);
     HeldClaim* const held = Tried(number);
     if (held == nullptr) return;
-    NoteLedgerAnswers();
+    if (!IsElsewhere(*held)) NoteLedgerAnswers();
     (replayed ? counts_.replayed : counts_.sold).Add();
     Settle(*held, Settlement::kDone, work);
   }
@@ -224,7 +224,7 @@ void ClaimConsumer::Refused(HeldClaim& held, Refusal refusal, const std::string&
   const bool unanswered = means == RefusalMeans::kMayExist && probe_ == held.number;
   if (means == RefusalMeans::kMayExist) held.may_exist = true;
   if (means == RefusalMeans::kLedgerOut || unanswered) {
-    NoteLedgerOut(held);
+    if (probe_ == held.number || !IsElsewhere(held)) NoteLedgerOut(held);
     return TryAgain(held);
   }
   // The claim that asks for all was answered: from memory perhaps, so the others find out for themselves.
@@ -290,6 +290,12 @@ void ClaimConsumer::BeginNow(HeldClaim& held, Work& work) {
                         .cart = held.claim.cart,
                         .deadline = std::min(held.claim.deadline, now + kTryQueuedClaim),
                         .may_exist = held.may_exist});
+}
+
+bool ClaimConsumer::IsElsewhere(const HeldClaim& held) const {
+  // All lines of a cart are on one shard.
+  const std::string shard = parts_.shard_of ? parts_.shard_of(held.claim.lines.front().sku_id) : "";
+  return !shard.empty() && shard != parts_.shard;
 }
 
 void ClaimConsumer::TryAgain(HeldClaim& held) {

@@ -58,6 +58,8 @@ class ClaimConsumer : public ClaimSource::Receiver {
     SellCart sell_cart = {};
     storage::Books* books = nullptr;
     const storage::Clock* clock = nullptr;
+    // Where the SKU is believed to be; "": not known. It must not block. Optional.
+    std::function<std::string(const std::string& sku_id)> shard_of = {};
     int prefetch = 1;   // of each queue
     uint64_t seed = 0;  // of the random part of pauses
   };
@@ -144,6 +146,8 @@ class ClaimConsumer : public ClaimSource::Receiver {
   HeldClaim* Tried(uint64_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Refused(HeldClaim& held, storage::Refusal refusal, const std::string& sku_id, Work& work)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has its SKU moved away? Then what becomes of a try says nothing about this shard's ledger.
+  bool IsElsewhere(const HeldClaim& held) const;
   void TryAgain(HeldClaim& held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteLedgerOut(const HeldClaim& held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteLedgerAnswers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

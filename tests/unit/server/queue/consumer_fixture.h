@@ -185,8 +185,10 @@ class ConsumerTest : public ::testing::Test {
            },
        .books = &books_,
        .clock = &clock_,
+       .shard_of = [this](const std::string& sku_id) { return sku_id == "radio" ? radio_is_at_ : ""; },
        .prefetch = 8,
        .seed = 1}};
+  std::string radio_is_at_;
   uint64_t tags_ = 0;
   int ids_ = 0;
 };

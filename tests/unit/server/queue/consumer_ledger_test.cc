@@ -59,6 +59,14 @@ TEST_F(ConsumerTest, AClaimThatAsksForAllAndIsRefusedReleasesThem) {
   EXPECT_EQ(tries_.size(), 2u);
 }
 
+TEST_F(ConsumerTest, TheOutageOfAShardToWhichASkuHasMovedIsNotThisOnes) {
+  radio_is_at_ = "s1";
+  Deliver("ann", "radio");
+  Refuse(Refusal::kLedgerUnavailable);
+  Deliver("bob");
+  EXPECT_EQ(tries_.size(), 1u) << "this shard's ledger was not asked";
+}
+
 TEST_F(ConsumerTest, OneThatFailsWhileOthersAreAnsweredHoldsUpNobody) {
   Deliver("ann");
   Deliver("bob");
