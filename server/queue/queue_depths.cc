@@ -13,6 +13,21 @@ constexpr absl::Duration kSoonestPoll = absl::Milliseconds(200);
 constexpr absl::Duration kLatestPoll = absl::Seconds(10);
 // Of a queue that nobody has seen shrink.
 constexpr double kGuessedRate = 1000;
+// Older figures are no news: a queue's leader may be gone for that long.
+constexpr absl::Duration kFreshFor = absl::Seconds(5);
+// Answers in a row after which an empty queue is believed to be empty.
+constexpr int kBelievedAfter = 3;
+
+// Whether an answer is to be doubted that is also what a queue without a leader gives, after one that it is not.
+bool Doubt(bool nothing, bool nothing_before, int* doubted) {
+  if (!nothing || nothing_before) {
+    *doubted = 0;
+    return false;
+  }
+  if (++*doubted < kBelievedAfter) return true;
+  *doubted = 0;
+  return false;
+}
 
 }  // namespace
 
@@ -50,7 +65,15 @@ void QueueDepths::Poll(const std::vector<std::string>& queues) {
   }
 }
 
-void QueueDepths::Apply(const QueueDepth& depth, int64_t published_before, absl::Time now, Figures* figures) {
+bool QueueDepths::Fresh(const Figures& figures, absl::Time now) const { return now - figures.read_at <= kFreshFor; }
+
+void QueueDepths::Apply(QueueDepth depth, int64_t published_before, absl::Time now, Figures* figures) {
+  if (figures->read_at != absl::InfinitePast()) {
+    const QueueDepth& last = figures->depth;
+    if (Doubt(depth.dead == 0, last.dead == 0, &figures->dead_doubted)) depth.dead = last.dead;
+    const bool nothing_before = last.ready == 0 && last.consumers == 0;
+    if (Doubt(depth.ready == 0 && depth.consumers == 0, nothing_before, &figures->doubted)) return;
+  }
   const absl::Duration passed = now - figures->read_at;
   const bool known = figures->read_at != absl::InfinitePast() && passed > absl::ZeroDuration();
   // An empty queue shows nobody's rate.
@@ -87,13 +110,14 @@ int64_t QueueDepths::Backlog(const std::string& queue) const {
 ClaimOutlook QueueDepths::OutlookOf(const std::string& queue, int64_t at_most) const {
   int64_t ahead = at_most;
   double drained_per_s = 0;
+  const absl::Time now = clock_->Now();
   {
     absl::ReaderMutexLock lock(&mutex_);
     if (const auto found = queues_.find(queue); found != queues_.end()) {
       const Figures& figures = found->second;
-      // What the broker has never told of may be anything.
-      const bool known = figures.read_at != absl::InfinitePast();
-      if (known) ahead = std::min(ahead, figures.depth.ready + figures.published - figures.published_before);
+      // What the broker has not told of, or not lately, may be anything.
+      if (Fresh(figures, now))
+        ahead = std::min(ahead, figures.depth.ready + figures.published - figures.published_before);
       drained_per_s = figures.drained_per_s;
     }
   }
@@ -102,9 +126,10 @@ ClaimOutlook QueueDepths::OutlookOf(const std::string& queue, int64_t at_most) c
 
 std::vector<QueueDepths::Known> QueueDepths::All() const {
   std::vector<Known> all;
+  const absl::Time now = clock_->Now();
   absl::ReaderMutexLock lock(&mutex_);
   for (const auto& [_, figures] : queues_) {
-    if (figures.read_at != absl::InfinitePast()) all.push_back({figures.depth, figures.read_at});
+    if (Fresh(figures, now)) all.push_back({figures.depth, figures.read_at});
   }
   return all;
 }

@@ -33,6 +33,8 @@ class QueueDepths {
 
   // Asks the broker about these queues, once a second, on a thread of its own: blocks for as long as the admin does.
   // Makes the queues if one of them is missing, so that claims can come before the first consumer. Forgets the others.
+  // A broker says "nothing, and no consumer" also of a queue whose leader does not answer it, as during an election.
+  // So that after another answer, and "no dead letters" after some, is believed when three polls in a row say it.
   void Poll(const std::vector<std::string>& queues) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The broker has confirmed a message of this node.
@@ -44,14 +46,14 @@ class QueueDepths {
   // The same, but what was put in while the broker was asked is left out: otherwise a queue that one puts claims into
   // only because it is not empty would never seem to be empty.
   int64_t Backlog(const std::string& queue) const;
-  // For a claim that had at most so many before it.
+  // For a claim that had at most so many before it. What the broker said more than five seconds ago counts no more.
   ClaimOutlook OutlookOf(const std::string& queue, int64_t at_most) const;
 
   struct Known {
     QueueDepth depth;
     absl::Time read_at = absl::InfinitePast();  // when the broker said so
   };
-  // Of the queues that the broker has told about.
+  // Of the queues that the broker has told about within the last five seconds.
   std::vector<Known> All() const;
 
  private:
@@ -62,9 +64,12 @@ class QueueDepths {
     int64_t published_before = 0;         // of these, before the broker was asked last
     int64_t published_before_answer = 0;  // and before it answered
     double drained_per_s = 0;             // smoothed
+    int doubted = 0;                      // answers in a row that the queue has nothing, not believed
+    int dead_doubted = 0;                 // likewise of its dead letters
   };
 
-  void Apply(const QueueDepth& depth, int64_t published_before, absl::Time now, Figures* figures)
+  bool Fresh(const Figures& figures, absl::Time now) const;
+  void Apply(QueueDepth depth, int64_t published_before, absl::Time now, Figures* figures)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   ClaimQueueAdmin* const admin_;

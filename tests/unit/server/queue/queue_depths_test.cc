@@ -57,6 +57,69 @@ TEST_F(QueueDepthsTest, ASilentBrokerLeavesWhatWasKnown) {
   EXPECT_EQ(depths_.All()[0].read_at, clock_.Now());
 }
 
+// It is also what a broker says of a queue whose leader does not answer it.
+TEST_F(QueueDepthsTest, ThatAQueueHasNothingAnyMoreIsBelievedTheThirdTime) {
+  admin_.ready["q"] = 7;
+  depths_.Poll({"q"});
+  admin_.ready["q"] = 0;
+  admin_.consumers = 0;
+  admin_.dead = 0;
+  Publish(1);
+  for (int i = 0; i < 2; ++i) {
+    clock_.AdvanceBy(absl::Seconds(1));
+    depths_.Poll({"q"});
+    EXPECT_EQ(depths_.Ahead("q"), 8);
+    EXPECT_EQ(depths_.Backlog("q"), 8);
+    ASSERT_EQ(depths_.All().size(), 1u);
+    EXPECT_EQ(depths_.All()[0].depth.consumers, 1);
+    EXPECT_EQ(depths_.All()[0].depth.dead, 2);
+  }
+  depths_.Poll({"q"});
+  EXPECT_EQ(depths_.Ahead("q"), 0);
+  EXPECT_EQ(depths_.All()[0].depth.consumers, 0);
+}
+
+TEST_F(QueueDepthsTest, AnotherAnswerBetweenBeginsTheDoubtAnew) {
+  admin_.ready["q"] = 7;
+  depths_.Poll({"q"});
+  for (int i = 0; i < 4; ++i) {
+    admin_.ready["q"] = i % 2 == 0 ? 0 : 5;
+    admin_.consumers = i % 2 == 0 ? 0 : 1;
+    depths_.Poll({"q"});
+    EXPECT_GT(depths_.Ahead("q"), 0) << i;
+  }
+}
+
+TEST_F(QueueDepthsTest, AnEmptyQueueWithConsumersIsBelievedAtOnce) {
+  admin_.ready["q"] = 7;
+  depths_.Poll({"q"});
+  admin_.ready["q"] = 0;
+  depths_.Poll({"q"});
+  EXPECT_EQ(depths_.Ahead("q"), 0);
+}
+
+TEST_F(QueueDepthsTest, NoDeadLettersAnyMoreIsBelievedTheThirdTime) {
+  admin_.ready["q"] = 7;
+  depths_.Poll({"q"});
+  admin_.dead = 0;
+  for (const int64_t dead : {2, 2, 0}) {
+    depths_.Poll({"q"});
+    EXPECT_EQ(depths_.All().at(0).depth.dead, dead);
+  }
+}
+
+TEST_F(QueueDepthsTest, WhatIsOldIsNotShownAndStillBacklog) {
+  admin_.ready["q"] = 7;
+  depths_.Poll({"q"});
+  admin_.error = absl::UnavailableError("away");
+  clock_.AdvanceBy(absl::Seconds(6));
+  depths_.Poll({"q"});
+  EXPECT_TRUE(depths_.All().empty());
+  EXPECT_EQ(depths_.OutlookOf("q", 500).ahead_at_most, 500);
+  EXPECT_EQ(depths_.Backlog("q"), 7);
+  EXPECT_EQ(depths_.Ahead("q"), 7);
+}
+
 TEST_F(QueueDepthsTest, QueuesThatAreMissingAreMade) {
   depths_.Poll({"q", "r"});
   EXPECT_EQ(admin_.declared, (std::vector<std::string>{"q", "r"}));

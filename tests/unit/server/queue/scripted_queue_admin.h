@@ -30,7 +30,7 @@ class ScriptedQueueAdmin : public ClaimQueueAdmin {
     std::vector<QueueDepth> depths;
     for (const std::string& queue : queues) {
       if (!ready.contains(queue)) return absl::NotFoundError(queue);
-      depths.push_back({.queue = queue, .ready = ready[queue], .consumers = 1, .dead = 2});
+      depths.push_back({.queue = queue, .ready = ready[queue], .consumers = consumers, .dead = dead});
     }
     return depths;
   }
@@ -42,6 +42,8 @@ class ScriptedQueueAdmin : public ClaimQueueAdmin {
   }
 
   std::map<std::string, int64_t> ready;  // of the queues that exist
+  int64_t consumers = 1;                 // of each
+  int64_t dead = 2;                      // of each
   std::vector<std::string> declared;
   absl::Status error;
   std::function<void()> on_depths;
