@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/queue/amqp_session.h"
@@ -17,10 +18,15 @@ constexpr int kPublishConnections = 2;
 constexpr uint16_t kAdminChannel = 1;
 // Of the five seconds that a call has, half a second is left for good-bye.
 constexpr absl::Duration kAdminCall = absl::Milliseconds(4500);
+constexpr absl::Duration kAdminGoodBye = absl::Milliseconds(300);
+// A connection that was not used for longer is not used again: nobody has sent heartbeats on it.
+constexpr absl::Duration kKeptFor = absl::Seconds(10);
 
 AmqpTable ArgumentsOf(const std::string& queue, const ClaimQueueBounds& bounds) {
   return {
       {"x-queue-type", "quorum"},
+      // Otherwise all leaders are on the server that the first process was connected to.
+      {"x-queue-leader-locator", "balanced"},
       // The broker counts returns, and a message is dead when it has more than this: so it was delivered once more.
       {"x-delivery-limit", int64_t{kDeliveryLimit - 1}},
       {"x-max-length", bounds.messages},
@@ -37,6 +43,7 @@ AmqpTable ArgumentsOf(const std::string& queue, const ClaimQueueBounds& bounds) 
 AmqpTable DeadArguments() {
   return {
       {"x-queue-type", "quorum"},
+      {"x-queue-leader-locator", "balanced"},
       {"x-max-length", int64_t{kMaxQueueLength}},
       {"x-max-length-bytes", int64_t{kMaxQueueBytes}},
       {"x-overflow", "reject-publish"},
@@ -83,18 +90,40 @@ bool RabbitClaimPublisher::Up() const {
   return std::all_of(publishers_.begin(), publishers_.end(), [](const auto& publisher) { return publisher->Up(); });
 }
 
-RabbitClaimQueueAdmin::RabbitClaimQueueAdmin(BrokerOptions options, ClaimQueueBounds bounds)
-    : options_(std::move(options)), bounds_(bounds) {}
+bool AdminTurns::Begin(absl::Time deadline) {
+  absl::MutexLock lock(&mutex_);
+  if (!mutex_.AwaitWithDeadline(absl::Condition(&free_), deadline)) return false;
+  free_ = false;
+  return true;
+}
 
-absl::StatusOr<std::unique_ptr<AmqpConnection>> RabbitClaimQueueAdmin::Connect(absl::Time deadline) const {
+void AdminTurns::End() {
+  absl::MutexLock lock(&mutex_);
+  free_ = true;
+}
+
+RabbitClaimQueueAdmin::RabbitClaimQueueAdmin(BrokerOptions options, ClaimQueueBounds bounds)
+    : options_(std::move(options)), bounds_(bounds), brokers_(BrokersOf(options_)) {}
+
+RabbitClaimQueueAdmin::~RabbitClaimQueueAdmin() {
+  if (kept_ != nullptr) kept_->Close(kAdminGoodBye);
+}
+
+absl::StatusOr<std::unique_ptr<AmqpConnection>> RabbitClaimQueueAdmin::Connect(absl::Time deadline) {
   absl::Status last = absl::UnavailableError("no broker is configured");
-  for (const Address& broker : BrokersOf(options_)) {
+  const size_t first = first_.load(std::memory_order_relaxed);
+  for (size_t i = 0; i < brokers_.size(); ++i) {
+    const size_t number = (first + i) % brokers_.size();
     const absl::Duration left = deadline - absl::Now();
     if (left <= absl::ZeroDuration()) break;
-    auto connection = AmqpConnection::Open(options_, broker, std::min(left, kAmqpPatience));
-    if (connection.ok()) last = (*connection)->OpenChannel(kAdminChannel);
-    if (connection.ok() && last.ok()) return connection;
-    if (!connection.ok()) last = connection.status();
+    auto connection = AmqpConnection::Open(options_, brokers_[number], std::min(left, kAmqpPatience));
+    last = connection.status();
+    if (!connection.ok()) continue;
+    (*connection)->LimitWaits(std::min(deadline - absl::Now(), kAmqpPatience));
+    last = (*connection)->OpenChannel(kAdminChannel);
+    if (!last.ok()) continue;
+    first_.store(number, std::memory_order_relaxed);
+    return connection;
   }
   return absl::UnavailableError(last.message());
 }
@@ -102,18 +131,20 @@ absl::StatusOr<std::unique_ptr<AmqpConnection>> RabbitClaimQueueAdmin::Connect(a
 absl::Status RabbitClaimQueueAdmin::Declare(absl::Span<const std::string> queues) {
   const absl::Time deadline = absl::Now() + kAdminCall;
   ASSIGN_OR_RETURN(const std::unique_ptr<AmqpConnection> connection, Connect(deadline));
-  for (const std::string& queue : queues) {
-    connection->LimitWaits(deadline - absl::Now());
-    RETURN_IF_ERROR(DeclareOne(*connection, queue));
-  }
-  connection->Close(absl::Milliseconds(300));
+  for (const std::string& queue : queues) RETURN_IF_ERROR(DeclareOne(*connection, queue, deadline));
+  connection->Close(kAdminGoodBye);
   return absl::OkStatus();
 }
 
-absl::Status RabbitClaimQueueAdmin::DeclareOne(AmqpConnection& connection, const std::string& queue) const {
+absl::Status RabbitClaimQueueAdmin::DeclareOne(AmqpConnection& connection, const std::string& queue,
+                                               absl::Time deadline) const {
   // The dead letters' queue first: a letter that finds none would wait.
+  connection.LimitWaits(deadline - absl::Now());
   absl::Status declared = connection.DeclareQueue(kAdminChannel, DeadLetterQueueName(queue), DeadArguments());
-  if (declared.ok()) declared = connection.DeclareQueue(kAdminChannel, queue, ArgumentsOf(queue, bounds_));
+  if (declared.ok()) {
+    connection.LimitWaits(deadline - absl::Now());
+    declared = connection.DeclareQueue(kAdminChannel, queue, ArgumentsOf(queue, bounds_));
+  }
   if (!absl::IsFailedPrecondition(declared)) return declared;
   return absl::FailedPreconditionError(absl::StrCat(
       declared.message(), ". A queue of another kind is there: when it is empty, delete it (rabbitmqctl delete_queue ",
@@ -122,16 +153,44 @@ absl::Status RabbitClaimQueueAdmin::DeclareOne(AmqpConnection& connection, const
 
 absl::StatusOr<std::vector<QueueDepth>> RabbitClaimQueueAdmin::Depths(absl::Span<const std::string> queues) {
   const absl::Time deadline = absl::Now() + kAdminCall;
-  ASSIGN_OR_RETURN(const std::unique_ptr<AmqpConnection> connection, Connect(deadline));
+  if (!depths_turns_.Begin(deadline)) return absl::UnavailableError("the broker is being asked by others already");
+  const absl::Cleanup end = [this] { depths_turns_.End(); };
+  const bool had_one = kept_ != nullptr;
+  absl::StatusOr<std::vector<QueueDepth>> depths = DepthsOnce(queues, deadline);
+  // The kept one may have been lost since, or its broker has become silent: a new one says what is true.
+  if (had_one && absl::IsUnavailable(depths.status())) depths = DepthsOnce(queues, deadline);
+  return depths;
+}
+
+absl::StatusOr<std::unique_ptr<AmqpConnection>> RabbitClaimQueueAdmin::TakeConnection(absl::Time deadline) {
+  if (kept_ != nullptr && absl::Now() - kept_at_ < kKeptFor) return std::move(kept_);
+  kept_.reset();
+  return Connect(deadline);
+}
+
+absl::StatusOr<std::vector<QueueDepth>> RabbitClaimQueueAdmin::DepthsOnce(absl::Span<const std::string> queues,
+                                                                          absl::Time deadline) {
+  ASSIGN_OR_RETURN(std::unique_ptr<AmqpConnection> connection, TakeConnection(deadline));
+  const auto count = [&](const std::string& name) {
+    connection->LimitWaits(std::min(deadline - absl::Now(), kAmqpPatience));
+    absl::StatusOr<AmqpConnection::QueueCount> counted = connection->CountQueue(kAdminChannel, name);
+    if (counted.ok()) return counted;
+    if (absl::IsNotFound(counted.status())) {
+      connection->Close(kAdminGoodBye);
+    } else {
+      // The next one is asked first, for this one may accept connections and answer nothing else.
+      first_.fetch_add(1, std::memory_order_relaxed);
+    }
+    return counted;
+  };
   std::vector<QueueDepth> depths;
   for (const std::string& queue : queues) {
-    connection->LimitWaits(deadline - absl::Now());
-    ASSIGN_OR_RETURN(const AmqpConnection::QueueCount count, connection->CountQueue(kAdminChannel, queue));
-    ASSIGN_OR_RETURN(const AmqpConnection::QueueCount dead,
-                     connection->CountQueue(kAdminChannel, DeadLetterQueueName(queue)));
-    depths.push_back({.queue = queue, .ready = count.ready, .consumers = count.consumers, .dead = dead.ready});
+    ASSIGN_OR_RETURN(const AmqpConnection::QueueCount claims, count(queue));
+    ASSIGN_OR_RETURN(const AmqpConnection::QueueCount dead, count(DeadLetterQueueName(queue)));
+    depths.push_back({.queue = queue, .ready = claims.ready, .consumers = claims.consumers, .dead = dead.ready});
   }
-  connection->Close(absl::Milliseconds(300));
+  kept_ = std::move(connection);
+  kept_at_ = absl::Now();
   return depths;
 }
 
