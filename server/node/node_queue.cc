@@ -1,7 +1,5 @@
 #include "server/node/node_queue.h"
 
-#include <set>
-
 #include "server/queue/rabbit_claim_queue.h"
 #include "storage/clock.h"
 #include "storage/pipeline/commit_pipeline.h"
@@ -53,13 +51,18 @@ void NodeQueue::StopThreads() {
 }
 
 std::vector<std::string> NodeQueue::Queues() const {
-  std::set<std::string> queues;
+  std::vector<std::string> queues;
+  for (const auto& shard : ledger_->shards().All()) {
+    for (int i = 0; i < options_.partitions; ++i) queues.push_back(ClaimQueueName(shard->name, i));
+  }
+  return queues;
+}
+
+void NodeQueue::ExpectClaims() {
   for (const auto& [sku_id, slice] : slices_->All()) {
     const std::shared_ptr<const quota::SkuTerms> terms = slice->terms();
-    if (terms == nullptr || terms->claim_path == storage::ClaimPath::kDirect) continue;
-    queues.insert(ClaimQueueName(terms->shard, PartitionOf(sku_id, options_.partitions)));
+    if (terms != nullptr && terms->claim_path != storage::ClaimPath::kDirect) unsold_.Expect(sku_id);
   }
-  return {queues.begin(), queues.end()};
 }
 
 void NodeQueue::NotePaces() {
@@ -72,6 +75,7 @@ void NodeQueue::NotePaces() {
 
 void NodeQueue::LookAtQueues() {
   if (ending_.load(std::memory_order_relaxed)) return;
+  ExpectClaims();
   unsold_.Refresh();
   depths_.Poll(Queues());
 }

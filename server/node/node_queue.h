@@ -11,8 +11,8 @@
 #include "server/admission/front_door.h"
 #include "server/admission/front_keys.h"
 #include "server/node/node_ledger.h"
-#include "server/process/periodic_task.h"
 #include "server/process/broker_options.h"
+#include "server/process/periodic_task.h"
 #include "server/queue/claim_queue.h"
 #include "server/queue/claim_ticket.h"
 #include "server/queue/queue_depths.h"
@@ -51,8 +51,10 @@ class NodeQueue {
   void StopThreads();
 
  private:
-  // Of the SKUs that this node knows and whose claims may be queued.
+  // Of all shards, whatever their SKUs' paths: what waits, and dead letters, outlive a change of the path.
   std::vector<std::string> Queues() const;
+  // Before a sale opens, so that its queue has its bound from the first claim on.
+  void ExpectClaims();
   void NotePaces();
   void LookAtQueues();
 

@@ -18,6 +18,8 @@ using storage::Refusal;
 constexpr absl::Duration kPublishWithin = absl::Seconds(2);
 // Whoever finds a full queue comes again after this at the soonest.
 constexpr absl::Duration kFullForAtLeast = absl::Seconds(1);
+// A queue with fewer is not full, however large they are.
+constexpr int64_t kFullFrom = kMaxQueueBytes / static_cast<int64_t>(kMaxQueuedBytes);
 
 bool HasKey(const FrontKeys* keys) { return keys != nullptr && keys->current() != nullptr; }
 
@@ -92,11 +94,12 @@ void QueueIntake::Published(UnderWay claim, const absl::Status& status) {
                                     .poll_after = outlook.poll_after,
                                     .decide_at = claim.ticket.decide_at});
   }
-  if (!storage::IsUnknownCommit(status) && absl::IsResourceExhausted(status)) {
+  const bool rejected = !storage::IsUnknownCommit(status) && absl::IsResourceExhausted(status);
+  if (rejected && MayBeFull(claim.queue)) {
     counts_.full.Add();
     return claim.done(Full(claim.queue));
   }
-  if (!storage::IsUnknownCommit(status) && absl::IsUnavailable(status)) {
+  if (rejected || (!storage::IsUnknownCommit(status) && absl::IsUnavailable(status))) {
     counts_.unavailable.Add();
     return claim.done(Refused{.refusal = Refusal::kQueueUnavailable});
   }
@@ -108,6 +111,11 @@ void QueueIntake::Published(UnderWay claim, const absl::Status& status) {
 
 int64_t QueueIntake::UnsoldOf(const std::string& sku_id, const quota::SkuTerms& terms) {
   return terms.at_most == quota::SkuTerms::kPlenty ? parts_.unsold->Of(sku_id) : terms.at_most;
+}
+
+// A broker rejects, in the same words, also what it cannot put into a queue without a leader.
+bool QueueIntake::MayBeFull(const std::string& queue) const {
+  return parts_.depths->OutlookOf(queue, kMaxQueueLength).ahead_at_most >= kFullFrom;
 }
 
 // In whole seconds, so that answers that are given again and again are the same.

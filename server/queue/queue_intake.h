@@ -79,6 +79,7 @@ class QueueIntake final : public quota::ClaimDiversion {
     return ClaimQueueName(shard, PartitionOf(sku_id, options_.partitions));
   }
   int64_t UnsoldOf(const std::string& sku_id, const quota::SkuTerms& terms);
+  bool MayBeFull(const std::string& queue) const;
   quota::Refused Full(const std::string& queue);
   void Published(UnderWay claim, const absl::Status& status);
 

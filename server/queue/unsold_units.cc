@@ -13,6 +13,13 @@ int64_t UnsoldUnits::Of(const std::string& sku_id) {
   return units.unsold;
 }
 
+void UnsoldUnits::Expect(const std::string& sku_id) {
+  absl::MutexLock lock(&mutex_);
+  if (skus_.size() >= kMostSkus) return;
+  Units& units = skus_[sku_id];
+  if (units.unsold == kUnknown) units.wanted = true;
+}
+
 void UnsoldUnits::Refresh() {
   std::vector<std::string> wanted;
   {

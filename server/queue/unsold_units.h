@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -16,13 +17,15 @@ namespace tranche::server {
 // Thread-safe. Outlived by its dependencies, and outlives the calls to the books that it has made.
 class UnsoldUnits {
  public:
-  // Of a SKU that was never read.
-  static constexpr int64_t kUnknown = 1000;
+  // Of a SKU that was never read: no bound. The broker has its own.
+  static constexpr int64_t kUnknown = std::numeric_limits<int64_t>::max();
 
   explicit UnsoldUnits(storage::Books* books) : books_(books) {}
 
   // Of an answer that may be old: while the ledger is silent, the last one counts. The SKU is read at the next Refresh.
   int64_t Of(const std::string& sku_id);
+  // This SKU's claims will be queued: it is read at the next Refresh, unless it was read before.
+  void Expect(const std::string& sku_id);
   // Reads, without waiting for it, the SKUs that were asked for since the last time. To be called once a second.
   void Refresh();
 

@@ -182,6 +182,20 @@ TEST_F(QueueIntakeTest, EveryFailureHasItsRefusal) {
   EXPECT_EQ(depths_.Ahead(QueueName()), 0) << "what was not confirmed is nowhere, as far as is known";
 }
 
+// A queue without a leader rejects, too.
+TEST_F(QueueIntakeTest, WhatIsRejectedByAQueueThatCannotBeFullIsUnavailable) {
+  books_.unsold = 1'000'000;
+  SetReady(10);
+  const auto rejected = Queue();
+  publisher_.AnswerAll(absl::ResourceExhaustedError("rejected"));
+  EXPECT_EQ(RefusedOf(*rejected).refusal, Refusal::kQueueUnavailable);
+  EXPECT_EQ(intake_.counts().unavailable.value(), 1);
+  SetReady(900'000);
+  const auto full = Queue();
+  publisher_.AnswerAll(absl::ResourceExhaustedError("rejected"));
+  EXPECT_EQ(RefusedOf(*full).refusal, Refusal::kQueueFull);
+}
+
 TEST_F(QueueIntakeTest, WithoutAKeyNothingIsQueued) {
   keys_ = nullptr;
   EXPECT_EQ(RefusedOf(*Queue()).refusal, Refusal::kQueueUnavailable);
@@ -213,8 +227,13 @@ TEST_F(QueueIntakeTest, AQueueWithFourClaimsForEachUnitIsFull) {
 }
 
 TEST_F(QueueIntakeTest, HowManyUnitsThereAreIsReadAndKept) {
-  SetReady(4 * UnsoldUnits::kUnknown);
-  EXPECT_EQ(RefusedOf(*Queue()).refusal, Refusal::kQueueFull) << "as long as nobody knows";
+  SetReady(4'000);
+  Queue();
+  EXPECT_EQ(publisher_.held.size(), 1u) << "as long as nobody knows, the broker's bound is the only one";
+  publisher_.AnswerAll(absl::OkStatus());
+  books_.unsold = 1'000;
+  unsold_.Refresh();
+  EXPECT_EQ(RefusedOf(*Queue()).refusal, Refusal::kQueueFull);
   books_.unsold = 1'000'000;
   unsold_.Refresh();
   Queue();
@@ -229,6 +248,16 @@ TEST_F(QueueIntakeTest, HowManyUnitsThereAreIsReadAndKept) {
   EXPECT_EQ(books_.asked.size(), asked + 1);
   unsold_.Refresh();
   EXPECT_EQ(books_.asked.size(), asked + 1) << "nobody has asked since";
+}
+
+TEST_F(QueueIntakeTest, WhatIsExpectedIsReadOnce) {
+  books_.unsold = 300;
+  unsold_.Expect("tv");
+  unsold_.Refresh();
+  unsold_.Expect("tv");
+  unsold_.Refresh();
+  EXPECT_EQ(books_.asked, std::vector<std::string>{"tv"});
+  EXPECT_EQ(unsold_.Of("tv"), 300);
 }
 
 TEST_F(QueueIntakeTest, AutoQueuesWhileTheShardIsSlowOrTheQueueIsNotEmpty) {
