@@ -95,7 +95,7 @@ class AmqpConnection {
   AmqpConnection(amqp_connection_state_t state, std::string broker) : state_(state), broker_(std::move(broker)) {}
 
   absl::Status Connect(const BrokerOptions& options, const Address& broker, absl::Duration timeout);
-  absl::StatusOr<amqp_socket_t*> MakeSocket(const BrokerOptions& options);
+  absl::StatusOr<amqp_socket_t*> MakeSocket(const BrokerOptions& options, const std::string& host);
   absl::Status LogIn(const BrokerOptions& options);
   absl::Status LastReply(absl::string_view doing) const;
   absl::StatusOr<std::optional<AmqpEvent>> TakeFrame(const amqp_frame_t& frame);
