@@ -33,7 +33,8 @@ class Brokers:
     def flags(self):
         """Of nodes and of consumers."""
         addresses = ",".join(f"{server.host}:{PORTS['amqp']}" for server in self._servers.values())
-        return ["--queue-broker", addresses, "--queue-user-file", self.user_file]
+        return ["--queue-broker", addresses, "--queue-user-file", self.user_file,
+                "--queue-plaintext", "on"]
 
     def start(self):
         """The first one begins the cluster, and the others join it."""

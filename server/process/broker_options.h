@@ -10,6 +10,7 @@ struct BrokerOptions {
   std::string user_file;  // USER:PASSWORD in a file of mode 600; read for each connection. "": guest:guest
   std::string vhost = "/";
   bool tls = false;
+  bool plaintext = false;        // without tls, the password may cross a network
   std::string ca_file;           // with tls; "": the authorities of this machine
   std::string certificate_file;  // with tls; "": shows none
   std::string key_file;

@@ -1,10 +1,12 @@
 #include "server/process/options_queue.h"
 
+#include <optional>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "server/process/options_shared.h"
+#include "storage/base/loopback.h"
 
 namespace tranche::server {
 namespace {
@@ -40,6 +42,9 @@ CLI::Option* AddQueueFlags(OptionsParser& parser, BrokerOptions* options) {
   parser.Add("queue-vhost", &options->vhost, "NAME", "The broker's virtual host that the queues are in")
       ->check(CheckVhost, "");
   parser.AddSwitch("queue-tls", &options->tls, "Connect to the broker over TLS; its certificate must name its host");
+  parser.AddSwitch("queue-plaintext", &options->plaintext,
+                   "Send the password of --queue-user-file without TLS, also to a broker on another machine: for "
+                   "networks that nobody else can read");
   parser.Add("queue-ca-file", &options->ca_file, "FILE",
              "PEM file of the authorities that may vouch for the broker's certificate [default: those that this "
              "machine trusts]");
@@ -62,12 +67,20 @@ void AddQueueDeadline(OptionsParser& parser, BrokerOptions* options) {
 std::string CheckQueueFlags(const BrokerOptions& options) {
   const bool any_file = !options.ca_file.empty() || !options.certificate_file.empty() || !options.key_file.empty();
   if (!options.enabled()) {
-    const bool any = any_file || options.tls || !options.user_file.empty();
+    const bool any = any_file || options.tls || options.plaintext || !options.user_file.empty();
     return any ? "flags about the broker of claim queues need --queue-broker" : "";
   }
   if (any_file && !options.tls) return "--queue-ca-file, --queue-certificate and --queue-key need --queue-tls on";
   if (options.certificate_file.empty() != options.key_file.empty()) {
     return "--queue-certificate and --queue-key go together";
+  }
+  if (options.plaintext && options.tls) return "--queue-plaintext on and --queue-tls on exclude each other";
+  if (options.user_file.empty() || options.tls || options.plaintext) return "";
+  const std::vector<std::string> brokers = absl::StrSplit(options.brokers, ',');
+  if (const std::optional<std::string> beyond = FirstBeyondLoopback(brokers); beyond.has_value()) {
+    return absl::StrCat("--queue-user-file: in plaintext, everybody between here and ", *beyond,
+                        " could read the password; use --queue-tls on, or --queue-plaintext on in a network that "
+                        "nobody else can read");
   }
   return "";
 }

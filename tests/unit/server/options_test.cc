@@ -449,8 +449,23 @@ TEST_F(OptionsTest, TheBrokersPasswordIsReadByItsOwnerOnly) {
   EXPECT_THAT(line, HasSubstr("--queue-user-file"));
   EXPECT_THAT(line, Not(HasSubstr("hunter2")));
   std::filesystem::permissions(file, std::filesystem::perms::owner_read);
-  EXPECT_EQ(Parse({"--queue-broker", "mq1:5672", "--queue-user-file", file}), std::nullopt) << err_.str();
+  EXPECT_EQ(Parse({"--queue-broker", "127.0.0.1:5672", "--queue-user-file", file}), std::nullopt) << err_.str();
   EXPECT_EQ(options_.queue.user_file, file);
+}
+
+TEST_F(OptionsTest, TheBrokersPasswordCrossesNoNetworkInPlaintextUnlessSaidSo) {
+  const std::string file = WriteFile("tranche:hunter2\n");
+  std::filesystem::permissions(file, std::filesystem::perms::owner_read);
+  const auto with = [&](std::vector<std::string> more) {
+    options_ = {};
+    std::vector<std::string> arguments = {"--queue-broker", "127.0.0.1:5672,mq2:5672", "--queue-user-file", file};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  EXPECT_THAT(Complaint(with({})), HasSubstr("everybody between here and mq2:5672 could read the password"));
+  EXPECT_EQ(Parse(with({"--queue-tls", "on"})), std::nullopt) << err_.str();
+  EXPECT_EQ(Parse(with({"--queue-plaintext", "on"})), std::nullopt) << err_.str();
+  EXPECT_THAT(Complaint(with({"--queue-plaintext", "on", "--queue-tls", "on"})), HasSubstr("exclude"));
 }
 
 TEST_F(OptionsTest, AConsumerNeedsABroker) {
