@@ -15,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "tests/support/free_port.h"
 #include "tests/support/tcp_forwarder.h"
+#include "tests/support/test_certificates.h"
 
 namespace tranche::testing {
 namespace {
@@ -102,6 +103,13 @@ MiniRabbitmq::~MiniRabbitmq() = default;
 std::string MiniRabbitmq::address() const { return absl::StrCat("127.0.0.1:", port_); }
 std::string MiniRabbitmq::node_name() const { return absl::StrCat("tranche", port_, "@localhost"); }
 
+void MiniRabbitmq::ServeTls(const std::string& certificate_pem, const std::string& key_pem) {
+  CHECK(port_ == 0) << "already started";
+  serves_tls_ = true;
+  ReplaceFile(scratch_.path() / "tls.pem", certificate_pem);
+  ReplaceFile(scratch_.path() / "tls.key", key_pem);
+}
+
 absl::Status MiniRabbitmq::Start() {
   CHECK(!running()) << "already started";
   if (port_ != 0) return StartOnPorts();
@@ -111,6 +119,7 @@ absl::Status MiniRabbitmq::Start() {
   // The port is part of the broker's name and so of its data: no second attempt with another one.
   port_ = PickFreePort();
   distribution_port_ = PickFreePort();
+  if (serves_tls_) tls_port_ = PickFreePort();
   return StartOnPorts();
 }
 
@@ -122,6 +131,12 @@ void MiniRabbitmq::WriteConfig() const {
                                     "log.file = false\n"
                                     "vm_memory_high_watermark.relative = 0.9\n"
                                     "disk_free_limit.absolute = 1MB\n");
+  if (serves_tls_) {
+    absl::StrAppend(&config, "listeners.ssl.1 = 127.0.0.1:", tls_port_,
+                    "\nssl_options.certfile = ", (scratch_.path() / "tls.pem").string(),
+                    "\nssl_options.keyfile = ", (scratch_.path() / "tls.key").string(),
+                    "\nssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n");
+  }
   if (!member_.empty()) {
     absl::StrAppend(&config, "cluster_formation.peer_discovery_backend = classic_config\n",
                     "cluster_formation.classic_config.nodes.1 = ", member_, "\n",

@@ -41,6 +41,9 @@ class MiniRabbitmq {
   MiniRabbitmq(const RabbitmqNeighbourhood* neighbourhood, std::string member);
   ~MiniRabbitmq();
 
+  // Before Start: it also serves TLS, with this certificate. It asks nobody for theirs.
+  void ServeTls(const std::string& certificate_pem, const std::string& key_pem);
+
   // Starts the broker and returns when it serves. After Stop or Kill: the same port, name and data.
   absl::Status Start();
 
@@ -58,6 +61,8 @@ class MiniRabbitmq {
   bool running() const { return process_ != nullptr; }
   // "127.0.0.1:port"
   std::string address() const;
+  // After Start; served a moment after the other one.
+  int tls_port() const { return tls_port_; }
   std::string node_name() const;
   // The broker's log, to be shown when a test fails.
   std::string log_file() const { return (scratch_.path() / "rabbitmq.log").string(); }
@@ -73,7 +78,9 @@ class MiniRabbitmq {
   std::unique_ptr<RabbitmqNeighbourhood> own_neighbourhood_;
   const RabbitmqNeighbourhood* neighbourhood_ = nullptr;
   const std::string member_;
-  int port_ = 0;               // chosen by the first Start
+  int port_ = 0;  // chosen by the first Start
+  bool serves_tls_ = false;
+  int tls_port_ = 0;
   int distribution_port_ = 0;  // for the other members and the tools
   std::unique_ptr<ChildProcess> process_;
 };
