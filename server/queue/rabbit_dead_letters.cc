@@ -44,8 +44,11 @@ absl::StatusOr<int64_t> CountLetters(AmqpConnection& connection, const std::stri
   while (true) {
     connection.LimitWaits(deadline - absl::Now());
     ASSIGN_OR_RETURN(const AmqpConnection::QueueCount count, connection.CountQueue(kLetterChannel, dead));
-    if (count.ready > 0 || count.consumers == 0) return count.ready;
-    if (absl::Now() >= patient_until) return SomebodyElse(dead);
+    if (count.consumers == 0) return count.ready;
+    if (absl::Now() >= patient_until) {
+      if (count.ready > 0) return count.ready;
+      return SomebodyElse(dead);
+    }
     absl::SleepFor(absl::Milliseconds(20));
   }
 }

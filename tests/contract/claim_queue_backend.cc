@@ -35,7 +35,7 @@ class RabbitClaimQueueBackend : public ClaimQueueBackend {
  public:
   explicit RabbitClaimQueueBackend(int64_t max_length)
       : publisher_(Options(access_.address)),
-        admin_(Options(access_.address), {.messages = max_length}),
+        admin_(Options(forwarder_.address()), {.messages = max_length}),
         queue_(ClaimQueueName(testing::UniqueShardName(), 0)) {}
   ~RabbitClaimQueueBackend() override { testing::DeleteQueues(access_, {queue_, DeadLetterQueueName(queue_)}); }
 

@@ -1,4 +1,6 @@
 // What every broker of claims does with dead letters, and for operators.
+#include <thread>
+
 #include "absl/time/clock.h"
 #include "server/queue/rabbit_claim_queue.h"
 #include "tests/contract/claim_queue_fixture.h"
@@ -107,6 +109,29 @@ TEST_P(DeadClaimContractTest, LettersCanGoBackToTheirQueue) {
   const auto deliveries = collector.WaitFor(1);
   ASSERT_THAT(IdsOf(deliveries), ElementsAre("1"));
   EXPECT_EQ(deliveries[0].deliveries, 0);
+}
+
+TEST_P(DeadClaimContractTest, DepthsAreToldAgainAtOnceWhenTheConnectionIsLost) {
+  ASSERT_TRUE(Publish("claim").ok());
+  ASSERT_TRUE(DepthBecomes(1, 0));
+  for (int i = 0; i < 2; ++i) {
+    backend_->LoseConnections();
+    const auto depths = backend_->admin().Depths({queue_});
+    ASSERT_TRUE(depths.ok()) << depths.status();
+    EXPECT_EQ(depths->front().ready, 1);
+  }
+}
+
+TEST_P(DeadClaimContractTest, TwoWhoLookAtDeadLettersAtOnceBothSeeThem) {
+  ASSERT_TRUE(Publish("poison").ok());
+  RejectAll(1);
+  absl::StatusOr<std::vector<DeadClaim>> other = absl::UnknownError("not asked");
+  std::thread thread([&] { other = backend_->admin().ListDead(queue_, 10); });
+  const auto own = backend_->admin().ListDead(queue_, 10);
+  thread.join();
+  ASSERT_TRUE(own.ok() && other.ok()) << own.status() << other.status();
+  EXPECT_THAT(DeadIds(*own), ElementsAre("poison"));
+  EXPECT_THAT(DeadIds(*other), ElementsAre("poison"));
 }
 
 TEST_P(DeadClaimContractTest, DeclaringAgainChangesNothing) {
