@@ -154,7 +154,8 @@ CLAIM_QUEUES = (
     rate("Claims decided, and others that were taken", "tranche_consumer_claims_total", ("shard", "outcome")),
     rate("Tries that came to nothing", "tranche_consumer_retries_total", ("shard",)),
     Panel("Time until all that waits is decided, at this pace", "s", ((
-        "sum(max by (queue) (tranche_queue_depth)) / sum(rate(tranche_consumer_claims_total[$__rate_interval]))",
+        "sum(max by (queue) (tranche_queue_depth)) / "
+        'sum(rate(tranche_consumer_claims_total{outcome!~"lost|requeued|dead"}[$__rate_interval]))',
         "all queues"),)),
     gauge("Claims that consumers hold", "tranche_consumer_held", ("instance", "shard")),
     gauge("Oldest claim that a consumer holds", "tranche_consumer_oldest_held_seconds", ("shard",), "s", of="max"),

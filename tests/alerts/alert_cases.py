@@ -51,8 +51,8 @@ def of_consumer(name):
     return series(f"tranche_consumer_{name}", CONSUMER, shard="home")
 
 
-def of_decided():
-    return series("tranche_consumer_claims_total", CONSUMER, shard="home", outcome="sold")
+def of_decided(outcome="sold"):
+    return series("tranche_consumer_claims_total", CONSUMER, shard="home", outcome=outcome)
 
 
 def of_node(node):
@@ -89,6 +89,7 @@ def of_node(node):
         outcome(node, "SOLD_OUT"): steady(5000),
         outcome(node, "EXHAUSTED_HERE"): steady(20),
         outcome(node, "LEDGER_UNAVAILABLE"): steady(0),
+        outcome(node, "QUEUE_UNAVAILABLE"): steady(0),
         outcome(node, "created", "tranche_carts_total"): steady(5),
         outcome(node, "OVERLOADED", "tranche_carts_total"): steady(0),
         outcome(node, "confirmed", "tranche_changes_total", change="confirm"): steady(20),
@@ -145,6 +146,7 @@ def of_consumer_process(consumer=CONSUMER):
         of_consumer("up"): steady(1),
         of_consumer("held"): steady(400),
         of_decided(): steady(300),
+        of_decided("requeued"): steady(0),
         of_consumer("oldest_held_seconds"): steady(0.2),
     }
 
@@ -254,6 +256,15 @@ CASES = [
     Case("TrancheQueueOld", "more wait than will be decided in time",
          at_nodes("tranche_queue_depth", 100_000, 30, queue=QUEUE), HOME),
     Case("TrancheQueueOld", "nothing is decided any more", {of_decided(): during(300, 0)}, HOME, 90),
+    Case("TrancheQueueOld", "all that is taken is given back",
+         {of_decided(): during(300, 0), of_decided("requeued"): during(0, 300)}, HOME, 90),
+    Case("TrancheNodeWithoutBroker", "", {series("tranche_queue_up", "node2"): during(1, 0)}, {"instance": "node2"}, 150),
+    Case("TrancheConsumerWithoutBroker", "another one has all claims", {of_consumer("up"): during(1, 0)},
+         HOME | {"instance": CONSUMER}, 150),
+    Case("TrancheQueueUnreachable", "consumers are not connected, either",
+         at_nodes("tranche_queue_up", 0) | {of_consumer("up"): during(1, 0)}
+         | {of_queue(name, node): during(value, GONE) for node in NODES
+            for name, value in (("depth", 30), ("dead", 0), ("consumers", 2))}, {}),
     Case("TrancheQueueDead", "", at_nodes("tranche_queue_dead", 3, 0, queue=QUEUE), {"queue": QUEUE}, 60),
     # 5 % wait longer than 1 s, and none before.
     Case("TrancheQueueingLong", "",
@@ -261,6 +272,8 @@ CASES = [
           for node in NODES for limit in LIMITS}, HOME | {"kind": "claim"}, 160),
     Case("TrancheRefusalsUnusual", "of claims",
          at_each_node(lambda node: outcome(node, "LEDGER_UNAVAILABLE"), 0, 5), {"kind": "claim"}, 160),
+    Case("TrancheRefusalsUnusual", "of claims that would be queued",
+         at_each_node(lambda node: outcome(node, "QUEUE_UNAVAILABLE"), 0, 5), {"kind": "claim"}, 160),
     Case("TrancheRefusalsUnusual", "of carts",
          at_each_node(lambda node: outcome(node, "OVERLOADED", "tranche_carts_total"), 0, 1), {"kind": "cart"}, 160),
     Case("TrancheRefusalsUnusual", "of payments",
