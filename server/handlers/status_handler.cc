@@ -96,21 +96,21 @@ absl::StatusOr<v1::GetStatusResponse> StatusHandler::Get(const v1::GetStatusRequ
   *response.mutable_time() = ToTimestamp(now);
   FillCoordination(tree, traffic, now, &response);
   if (rooms.ok()) FillRooms(*rooms, now, &response);
-  if (broker_asked != nullptr) FillQueues(broker_asked->Await(until), &response);
+  if (broker_asked != nullptr) FillBroker(broker_asked->Await(until), &response);
   // Without ZooKeeper it is not known who serves.
   if (tree.ok()) FillGoneNodes(shards, asked, until, &response);
   for (v1::Problem& problem : ProblemsOf(response)) *response.add_problems() = std::move(problem);
   return response;
 }
 
-std::shared_ptr<BoundedLook<StatusHandler::Queues>::Question> StatusHandler::AskBroker() {
-  if (!read_queues_) return nullptr;
+std::shared_ptr<BoundedLook<StatusHandler::BrokerState>::Question> StatusHandler::AskBroker() {
+  if (!read_broker_) return nullptr;
   const absl::Time now = clock_->Now();
   absl::MutexLock lock(&mutex_);
   const absl::Duration age = now - broker_asked_at_;
   // Below zero, the clock was set back.
   if (age >= absl::ZeroDuration() && age < kBrokerLooks) return broker_asked_;
-  broker_asked_ = queues_.Ask(*executor_, read_queues_);
+  broker_asked_ = broker_.Ask(*executor_, read_broker_);
   broker_asked_at_ = now;
   return broker_asked_;
 }
@@ -189,10 +189,11 @@ void StatusHandler::FillRooms(const internal::v1::RoomBoards& boards, absl::Time
   }
 }
 
-void StatusHandler::FillQueues(const absl::StatusOr<Queues>& queues, v1::GetStatusResponse* response) {
-  response->set_broker_out_of_reach(!queues.ok());
-  if (!queues.ok()) return;
-  for (const v1::ClaimQueueState& queue : *queues) *response->add_claim_queues() = queue;
+void StatusHandler::FillBroker(const absl::StatusOr<BrokerState>& broker, v1::GetStatusResponse* response) {
+  response->set_broker_out_of_reach(!broker.ok());
+  if (!broker.ok()) return;
+  response->set_broker_blocked(!broker->takes_claims);
+  for (const v1::ClaimQueueState& queue : broker->queues) *response->add_claim_queues() = queue;
 }
 
 void StatusHandler::FillShard(const storage::ShardBackend& shard, const ShardQuestions& asked, absl::Time until,

@@ -39,19 +39,24 @@ class StatusHandler {
 
   // A broker is looked at this often, however often the status is asked for: each look is a connection to it.
   static constexpr absl::Duration kBrokerLooks = absl::Seconds(1);
-  // Looks at the broker's queues of claims; blocks.
-  using ReadQueues = std::function<absl::StatusOr<std::vector<v1::ClaimQueueState>>()>;
+  // What one look at the broker found.
+  struct BrokerState {
+    std::vector<v1::ClaimQueueState> queues;
+    bool takes_claims = true;  // of this node. Under an alarm it answers, and takes none
+  };
+  // Looks at the broker; blocks.
+  using ReadBroker = std::function<absl::StatusOr<BrokerState>()>;
 
-  // Outlived by all of these. `clock` dates the answer. `read_queues`: null if this node has no broker; it may still be
+  // Outlived by all of these. `clock` dates the answer. `read_broker`: null if this node has no broker; it may still be
   // called when a call has been answered, on `executor`.
   StatusHandler(storage::ShardSet* shards, quota::SessionSource* sessions, storage::Executor* executor,
-                storage::Clock* clock, absl::Duration patience = kPatience, ReadQueues read_queues = nullptr)
+                storage::Clock* clock, absl::Duration patience = kPatience, ReadBroker read_broker = nullptr)
       : shards_(shards),
         sessions_(sessions),
         executor_(executor),
         clock_(clock),
         patience_(patience),
-        read_queues_(std::move(read_queues)) {}
+        read_broker_(std::move(read_broker)) {}
 
   // Never an error.
   absl::StatusOr<v1::GetStatusResponse> Get(const v1::GetStatusRequest& request);
@@ -70,7 +75,6 @@ class StatusHandler {
     std::optional<storage::ServiceMode> mode;  // only of home
   };
   using Gone = std::vector<storage::GoneIncarnation>;
-  using Queues = std::vector<v1::ClaimQueueState>;
   struct Pong {};
   struct ShardLooks {
     BoundedLook<Books> books;
@@ -93,14 +97,14 @@ class StatusHandler {
 
   std::shared_ptr<ShardLooks> LooksAt(const std::string& shard);
   // Null: this node has no broker. An earlier question, if it is not old.
-  std::shared_ptr<BoundedLook<Queues>::Question> AskBroker();
+  std::shared_ptr<BoundedLook<BrokerState>::Question> AskBroker();
   // Who has gone is asked later, when it is known who serves.
   std::vector<ShardQuestions> AskShards(const storage::ShardList& shards);
   void AskForGoneNodes(const storage::ShardList& shards, const Tree& tree, std::vector<ShardQuestions>* asked);
   void FillCoordination(const absl::StatusOr<Tree>& tree, const absl::StatusOr<ClusterTraffic>& traffic, absl::Time now,
                         v1::GetStatusResponse* response);
   static void FillRooms(const internal::v1::RoomBoards& boards, absl::Time now, v1::GetStatusResponse* response);
-  static void FillQueues(const absl::StatusOr<Queues>& queues, v1::GetStatusResponse* response);
+  static void FillBroker(const absl::StatusOr<BrokerState>& broker, v1::GetStatusResponse* response);
   void FillShard(const storage::ShardBackend& shard, const ShardQuestions& asked, absl::Time until,
                  const absl::StatusOr<Tree>& tree, v1::GetStatusResponse* response);
   void FillBooks(const std::string& shard, const Books& books, absl::Time now, v1::ShardStatus* message);
@@ -112,17 +116,17 @@ class StatusHandler {
   storage::Executor* const executor_;
   storage::Clock* const clock_;
   const absl::Duration patience_;
-  const ReadQueues read_queues_;
+  const ReadBroker read_broker_;
   PoolWatch pools_;
   DrawWatch draws_;
   BoundedLook<Tree> tree_;
   BoundedLook<ClusterTraffic> traffic_;
   BoundedLook<internal::v1::RoomBoards> rooms_;
-  BoundedLook<Queues> queues_;
+  BoundedLook<BrokerState> broker_;
   absl::Mutex mutex_;
   std::map<std::string, std::shared_ptr<ShardLooks>> looks_ ABSL_GUARDED_BY(mutex_);
   absl::Time tree_answered_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
-  std::shared_ptr<BoundedLook<Queues>::Question> broker_asked_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<BoundedLook<BrokerState>::Question> broker_asked_ ABSL_GUARDED_BY(mutex_);
   absl::Time broker_asked_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 };
 

@@ -335,6 +335,13 @@ class Finder {
           "it "
           "from the nodes; nodes and consumers go on by themselves");
     }
+    if (found_.broker_blocked()) {
+      Add("BROKER_BLOCKED", kCritical, "",
+          "The broker answers, and takes no claims of this node. Buyers of SKUs whose claims are queued are refused "
+          "(QUEUE_UNAVAILABLE); what is queued is decided, and other SKUs are sold as ever.",
+          "look for alarms of its memory or its disk (rabbitmq-diagnostics check_local_alarms), and free some; without "
+          "any, this node's log says why it is not connected");
+    }
     int64_t ready = 0;
     for (const v1::ClaimQueueState& queue : found_.claim_queues()) {
       ready += queue.ready();

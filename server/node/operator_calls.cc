@@ -78,9 +78,14 @@ ClaimQueueHandler::Parts QueuePartsOf(const ClaimBroker& broker, NodeLedger* led
 }
 
 // Null: this node has no broker to look at.
-StatusHandler::ReadQueues QueuesFor(const ClaimBroker& broker, NodeLedger* ledger) {
+StatusHandler::ReadBroker BrokerFor(const ClaimBroker& broker, NodeLedger* ledger) {
   if (!broker.exists()) return nullptr;
-  return [broker, ledger] { return ReadClaimQueues(broker, NamesOfShards(ledger)); };
+  return [broker, ledger]() -> absl::StatusOr<StatusHandler::BrokerState> {
+    absl::StatusOr<std::vector<v1::ClaimQueueState>> queues = ReadClaimQueues(broker, NamesOfShards(ledger));
+    if (!queues.ok()) return queues.status();
+    // An alarm stops who publishes, and not who asks.
+    return StatusHandler::BrokerState{*std::move(queues), broker.publisher->Up()};
+  };
 }
 
 CountHoldsAt HoldsOf(NodeLedger* ledger) {
@@ -143,7 +148,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       looks_(std::make_unique<storage::BoundedExecutor>(kLookThreads, kLookThreads)),
       rooms_(ledger->shards().home().front, sessions, looks_.get(), storage::Clock::Real()),
       status_(&ledger->shards(), sessions, looks_.get(), storage::Clock::Real(), StatusHandler::kPatience,
-              QueuesFor(broker, ledger)),
+              BrokerFor(broker, ledger)),
       traffic_(&ledger->stock(), sessions, looks_.get(), storage::Clock::Real()),
       answers_(AnswerLimitsOf(options), storage::Clock::Real()),
       exports_(AnswerLimitsOf(options), storage::Clock::Real()),

@@ -177,12 +177,12 @@ TEST_F(StatusHandlerTest, TellsTheServiceMode) {
 
 TEST_F(StatusHandlerTest, TellsOfClaimQueues) {
   int looks = 0;
-  absl::StatusOr<std::vector<v1::ClaimQueueState>> queues = std::vector<v1::ClaimQueueState>(1);
-  queues->front().set_queue("tranche.claims.home.0");
-  queues->front().set_dead(2);
+  absl::StatusOr<StatusHandler::BrokerState> broker = StatusHandler::BrokerState();
+  broker->queues.emplace_back().set_queue("tranche.claims.home.0");
+  broker->queues.front().set_dead(2);
   StatusHandler handler(&shards_, &sessions_, &tree_executor_, &clock_, absl::Milliseconds(20), [&] {
     ++looks;
-    return queues;
+    return broker;
   });
   const auto status = handler.Get({});
   ASSERT_TRUE(status.ok());
@@ -190,7 +190,8 @@ TEST_F(StatusHandlerTest, TellsOfClaimQueues) {
   EXPECT_EQ(status->claim_queues(0).dead(), 2);
   EXPECT_THAT(Codes(*status), Contains("CLAIMS_DEAD"));
   EXPECT_FALSE(status->broker_out_of_reach());
-  queues = absl::UnavailableError("connection refused");
+  EXPECT_FALSE(status->broker_blocked());
+  broker = absl::UnavailableError("connection refused");
   EXPECT_FALSE(handler.Get({})->broker_out_of_reach()) << "it is not asked for every status";
   EXPECT_EQ(looks, 1);
   clock_.AdvanceBy(StatusHandler::kBrokerLooks);
@@ -201,12 +202,22 @@ TEST_F(StatusHandlerTest, TellsOfClaimQueues) {
   EXPECT_FALSE(Status().broker_out_of_reach()) << "a node without a broker";
 }
 
+TEST_F(StatusHandlerTest, ABrokerUnderAnAlarmAnswersAndTakesNoClaims) {
+  StatusHandler handler(&shards_, &sessions_, &tree_executor_, &clock_, absl::Milliseconds(20),
+                        [] { return StatusHandler::BrokerState{.queues = {}, .takes_claims = false}; });
+  const auto status = handler.Get({});
+  ASSERT_TRUE(status.ok());
+  EXPECT_TRUE(status->broker_blocked());
+  EXPECT_FALSE(status->broker_out_of_reach());
+  EXPECT_THAT(Codes(*status), Contains("BROKER_BLOCKED"));
+}
+
 TEST_F(StatusHandlerTest, ABrokerThatHangsKeepsNoStatusWaiting) {
   BeatAll();
   tree_executor_.skips = 3;  // ZooKeeper answers
   tree_executor_.hangs_next = 1;
   StatusHandler handler(&shards_, &sessions_, &tree_executor_, &clock_, absl::Milliseconds(20),
-                        [] { return std::vector<v1::ClaimQueueState>(); });
+                        [] { return StatusHandler::BrokerState(); });
   const auto status = handler.Get({});
   ASSERT_TRUE(status.ok());
   EXPECT_TRUE(status->broker_out_of_reach());

@@ -123,6 +123,11 @@ TEST_F(StatusProblemsTest, ABrokerThatIsSilent) {
   Expect("BROKER_SILENT", "", kCritical);
 }
 
+TEST_F(StatusProblemsTest, ABrokerThatTakesNoClaims) {
+  found_.set_broker_blocked(true);
+  EXPECT_THAT(Expect("BROKER_BLOCKED", "", kCritical).text(), HasSubstr("takes no claims"));
+}
+
 TEST_F(StatusProblemsTest, NothingIsWrong) { EXPECT_THAT(Codes(), IsEmpty()); }
 
 TEST_F(StatusProblemsTest, ALimitedServiceIsTold) {
