@@ -108,7 +108,14 @@ absl::StatusOr<v1::UpdateSkuResponse> SkuChangeHandler::Update(const v1::UpdateS
       announced = AnnounceSku(*announcer_, *after);
     }
     auto response = Answer<v1::UpdateSkuResponse>(*before, *after, announced);
-    if (wanted.claim_path != before->claim_path) WarnOfClaimPath(wanted.claim_path, has_broker_, response);
+    // Only before the change: an operator can still decide, and the answer to a change waits for no broker.
+    if (wanted.claim_path != before->claim_path) {
+      if (request.preview()) {
+        WarnOfClaimQueue(wanted, count_consumers_, response);
+      } else {
+        WarnOfClaimPath(wanted.claim_path, count_consumers_ != nullptr, response);
+      }
+    }
     return response;
   }
   return TermsAreOthers(request.sku_id());

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "quota/coordination/announcer.h"
+#include "server/handlers/claim_path_warnings.h"
 #include "storage/clock.h"
 #include "storage/ledger/stock_ledger.h"
 #include "tranche/v1/admin_service.pb.h"
@@ -15,10 +17,11 @@ namespace tranche::server {
 
 class SkuChangeHandler {
  public:
-  // `clock` decides what state a SKU is in. `has_broker`: this node can queue claims.
+  // `clock` decides what state a SKU is in. `count_consumers`: null if this node can queue no claims; it
+  // may block.
   SkuChangeHandler(storage::StockLedger* ledger, quota::Announcer* announcer, storage::Clock* clock,
-                   bool has_broker = false)
-      : ledger_(ledger), announcer_(announcer), clock_(clock), has_broker_(has_broker) {}
+                   CountConsumers count_consumers = nullptr)
+      : ledger_(ledger), announcer_(announcer), clock_(clock), count_consumers_(std::move(count_consumers)) {}
 
   absl::StatusOr<v1::SetSkuPausedResponse> SetPaused(const v1::SetSkuPausedRequest& request,
                                                      const storage::Actor& actor);
@@ -35,7 +38,7 @@ class SkuChangeHandler {
   storage::StockLedger* const ledger_;
   quota::Announcer* const announcer_;
   storage::Clock* const clock_;
-  const bool has_broker_;
+  const CountConsumers count_consumers_;
 };
 
 }  // namespace tranche::server

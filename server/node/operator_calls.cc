@@ -10,6 +10,7 @@
 #include "server/process/backends.h"
 #include "server/process/shard_hosts.h"
 #include "storage/base/log_identity.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -119,7 +120,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
       skus_(&ledger->stock(), &announcer_, storage::Clock::Real(), HoldsOf(ledger), broker.exists()),
-      sku_changes_(&ledger->stock(), &announcer_, storage::Clock::Real(), broker.exists()),
+      sku_changes_(&ledger->stock(), &announcer_, storage::Clock::Real(), ConsumersAt(broker, ledger)),
       stock_(&ledger->stock(), &announcer_, storage::Clock::Real()),
       quota_(&ledger->stock(), &mover_, sessions, storage::Clock::Real()),
       nodes_(&ledger->stock(), sessions, storage::Clock::Real()),
@@ -172,6 +173,21 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
   check_exports_task_ = std::make_unique<PeriodicTask>(std::min(kCheckExports, unread_timeout / 4), [=, this] {
     open_exports_.CheckAll(storage::Clock::Real()->Now() - unread_timeout);
   });
+}
+
+CountConsumers OperatorCalls::ConsumersAt(const ClaimBroker& broker, NodeLedger* ledger) {
+  if (!broker.exists()) return nullptr;
+  return [this, broker, ledger](const storage::Sku& sku) -> absl::StatusOr<int64_t> {
+    const auto asked =
+        claim_queues_look_.Ask(*looks_, [broker, ledger] { return ReadClaimQueues(broker, NamesOfShards(ledger)); });
+    ASSIGN_OR_RETURN(const std::vector<v1::ClaimQueueState> queues,
+                     asked->Await(absl::Now() + StatusHandler::kPatience));
+    const std::string wanted = ClaimQueueName(sku.shard, PartitionOf(sku.sku_id, broker.partitions));
+    for (const v1::ClaimQueueState& queue : queues) {
+      if (queue.queue() == wanted) return queue.consumers();
+    }
+    return 0;  // nobody has made it yet
+  };
 }
 
 AdminHandlers OperatorCalls::Handlers(bool watches_exports) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <vector>
 
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/quota_mover.h"
@@ -13,6 +14,8 @@
 #include "server/handlers/access_entry_handler.h"
 #include "server/handlers/audit_handler.h"
 #include "server/handlers/audited_change_handler.h"
+#include "server/handlers/bounded_look.h"
+#include "server/handlers/claim_path_warnings.h"
 #include "server/handlers/claim_queue_handler.h"
 #include "server/handlers/claim_queues.h"
 #include "server/handlers/cluster_handler.h"
@@ -74,6 +77,8 @@ class OperatorCalls {
  private:
   // For the service. `watches_exports`: those of callers who may not go on are cut off.
   AdminHandlers Handlers(bool watches_exports);
+  // Null: this node has no broker.
+  CountConsumers ConsumersAt(const ClaimBroker& broker, NodeLedger* ledger);
 
   quota::Announcer announcer_;
   quota::QuotaMover mover_;
@@ -99,7 +104,8 @@ class OperatorCalls {
   ServiceModeHandler service_mode_;
   DrawAdminHandler draws_;
   ClaimQueueHandler claim_queues_;
-  std::unique_ptr<storage::BoundedExecutor> looks_;  // for questions of the next three
+  std::unique_ptr<storage::BoundedExecutor> looks_;  // for questions of the next four
+  BoundedLook<std::vector<v1::ClaimQueueState>> claim_queues_look_;
   RoomHandler rooms_;
   StatusHandler status_;
   TrafficHandler traffic_;

@@ -185,21 +185,31 @@ TEST_F(SkuChangeHandlerTest, AClaimPathIsATermOfTheSale) {
 }
 
 TEST_F(SkuChangeHandlerTest, AClaimPathThatThisNodeCannotTakeIsWarnedOf) {
-  const auto warnings = [&](bool has_broker, v1::ClaimPath path) {
-    SkuChangeHandler handler(&ledger_, &announcer_, &clock_, has_broker);
+  const auto warnings = [&](const CountConsumers& consumers, v1::ClaimPath path, bool preview = true) {
+    SkuChangeHandler handler(&ledger_, &announcer_, &clock_, consumers);
     v1::UpdateSkuRequest request;
     request.set_sku_id("tv");
     request.set_claim_path(path);
-    request.set_preview(true);
+    request.set_preview(preview);
     const auto updated = handler.Update(request, kActor);
     EXPECT_TRUE(updated.ok()) << updated.status();
     return updated->warnings_size() == 0 ? "" : updated->warnings(0);
   };
-  EXPECT_EQ(warnings(false, v1::CLAIM_PATH_QUEUE), kQueuesNothing);
-  EXPECT_EQ(warnings(false, v1::CLAIM_PATH_AUTO), kQueuesNothing);
-  EXPECT_EQ(warnings(true, v1::CLAIM_PATH_QUEUE), "");
-  EXPECT_EQ(warnings(false, v1::CLAIM_PATH_DIRECT), "");
-  EXPECT_EQ(warnings(false, v1::CLAIM_PATH_UNSPECIFIED), "");
+  EXPECT_EQ(warnings(nullptr, v1::CLAIM_PATH_QUEUE), kQueuesNothing);
+  EXPECT_EQ(warnings(nullptr, v1::CLAIM_PATH_AUTO), kQueuesNothing);
+  EXPECT_EQ(warnings(nullptr, v1::CLAIM_PATH_DIRECT), "");
+  EXPECT_EQ(warnings(nullptr, v1::CLAIM_PATH_UNSPECIFIED), "");
+  const CountConsumers two = [](const storage::Sku& sku) {
+    EXPECT_EQ(sku.sku_id, "tv");
+    return int64_t{2};
+  };
+  const CountConsumers none = [](const storage::Sku&) { return int64_t{0}; };
+  const CountConsumers silent = [](const storage::Sku&) { return absl::UnavailableError("no answer in time"); };
+  EXPECT_EQ(warnings(two, v1::CLAIM_PATH_QUEUE), "");
+  EXPECT_EQ(warnings(none, v1::CLAIM_PATH_QUEUE), kNobodyTakes);
+  EXPECT_EQ(warnings(none, v1::CLAIM_PATH_DIRECT), "");
+  EXPECT_EQ(warnings(silent, v1::CLAIM_PATH_AUTO), kBrokerSilent);
+  EXPECT_EQ(warnings(none, v1::CLAIM_PATH_QUEUE, /*preview=*/false), "") << "a change waits for no broker";
 }
 
 TEST_F(SkuChangeHandlerTest, ATimeThatTheLedgerCannotKeepIsCutBeforeItIsCompared) {
