@@ -11,6 +11,7 @@ from chaos_queue_check import CREATED, NOT_SENT, QUEUED, UNKNOWN
 GOALS = {
     "share": (">=", 0.60), "queued_p50_ms": ("<", 5), "queued_p99_ms": ("<", 25), "lost": ("<=", 0),
     "doubled": ("<=", 0), "backlog_s": ("<", 60), "refused_p99_ms": ("<", 200), "direct_p99_ratio": ("<", 2),
+    "direct_failed": ("<=", 0),
 }
 # A claim whose decision comes so long after it was queued has waited in a backlog.
 BACKLOG_S = 1.0
@@ -33,8 +34,8 @@ class Claimed(typing.NamedTuple):
     """What a caller was told of one claim: the first answer that is none of UNKNOWN."""
 
     reservation_id: str
-    outcome: str  # UNKNOWN: there was none
-    began: float
+    outcome: str  # UNKNOWN: there was none; NOT_SENT: the generator had too many under way
+    began: float  # when it was to be sent
     ended: float
 
     def latency_ms(self):
@@ -42,11 +43,10 @@ class Claimed(typing.NamedTuple):
 
 
 def claimed(lines):
-    """Each claim that was sent. `lines`: of tranche-queue-load, in the order of the answers."""
+    """Each claim, also those that the generator could not send. `lines`: of tranche-queue-load, in the order of the
+    answers."""
     found = {}
     for line in lines:
-        if line.outcome == NOT_SENT:
-            continue
         before = found.get(line.reservation_id)
         if before is None:
             found[line.reservation_id] = Claimed(line.reservation_id, line.outcome, line.began, line.ended)
@@ -65,9 +65,16 @@ def of(claims, *outcomes):
     return [one for one in claims if one.outcome in outcomes]
 
 
+def sent(claims):
+    return [one for one in claims if one.outcome != NOT_SENT]
+
+
 def latency(claims, *outcomes):
+    """Of claims with these outcomes, and of those that were not sent: these were not served, so they took for ever."""
     times = [one.latency_ms() for one in of(claims, *outcomes)]
-    return {"count": len(times), "p50_ms": quantile(times, 0.5), "p99_ms": quantile(times, 0.99)}
+    count = len(times)
+    times += [math.inf] * len(of(claims, NOT_SENT))
+    return {"count": count, "p50_ms": quantile(times, 0.5), "p99_ms": quantile(times, 0.99)}
 
 
 def outcomes(claims):
@@ -76,14 +83,15 @@ def outcomes(claims):
 
 def sent_per_s(claims):
     """How many were sent in a second, of those that the generator could send."""
-    span = max(one.began for one in claims) - min(one.began for one in claims)
-    return len(claims) / span if span > 0 else math.inf
+    began = [one.began for one in sent(claims)]
+    span = max(began) - min(began) if began else 0
+    return len(began) / span if span > 0 else math.inf
 
 
-def created_per_s(claims):
-    """Of the direct path: from the first call until the last reservation."""
-    done = of(claims, CREATED)
-    return len(done) / (max(one.ended for one in done) - min(one.began for one in claims))
+def answered_per_s(claims, outcome):
+    """Claims with this outcome: from the first call until its last answer."""
+    done = of(claims, outcome)
+    return len(done) / (max(one.ended for one in done) - min(one.began for one in claims)) if done else 0
 
 
 def decisions_of(claims, decisions):
@@ -122,19 +130,22 @@ def broker_loss(queued, direct, killed, back):
     """What callers were told while the broker was away, from `killed` to `back`: those whose claims would be queued,
     and those who buy directly."""
     away = [one for one in queued if killed <= one.began < back]
-    before = [one for one in direct if one.began < killed]
     meanwhile = [one for one in direct if killed <= one.began < back]
+    before_p99_ms = latency([one for one in direct if one.began < killed], CREATED)["p99_ms"]
+    meanwhile_p99_ms = latency(meanwhile, CREATED)["p99_ms"]
     refused = latency(away, "QUEUE_UNAVAILABLE")
     again = [one.ended for one in queued if one.began >= back and one.outcome == QUEUED]
     return {"refused_p99_ms": refused["p99_ms"], "refused": refused["count"], "others": outcomes(away),
-            "direct_p99_ratio": latency(meanwhile, CREATED)["p99_ms"] / latency(before, CREATED)["p99_ms"],
+            # Nothing to compare with is no success.
+            "direct_p99_ratio": meanwhile_p99_ms / before_p99_ms if math.isfinite(before_p99_ms) else math.inf,
             "direct_failed": len(meanwhile) - len(of(meanwhile, CREATED)),
             "again_s": min(again) - back if again else math.inf}
 
 
 def cpu_us_per_claim(before, after, claims):
-    """`before`, `after`: of each name, the CPU milliseconds by process. One that is not in both does not count."""
-    return {name: 1e3 * sum(after[name][pid] - ms for pid, ms in used.items() if pid in after[name]) / claims
+    """`before`, `after`: of each name, the CPU milliseconds by process. One that has begun between counts as a whole;
+    one that has ended does not count, since nobody knows any more."""
+    return {name: 1e3 * sum(ms - used.get(pid, 0.0) for pid, ms in after[name].items()) / claims
             for name, used in before.items()}
 
 
@@ -153,6 +164,7 @@ TABLE = {
     "backlog_s": (("outage", "backlog_s"), "the backlog is gone, s after its end"),
     "refused_p99_ms": (("broker", "refused_p99_ms"), "refused without a broker, p99 in ms"),
     "direct_p99_ratio": (("broker", "direct_p99_ratio"), "direct claims' p99 then, as a multiple of before"),
+    "direct_failed": (("broker", "direct_failed"), "direct claims without a reservation then"),
 }
 
 

@@ -95,7 +95,8 @@ struct Claim {
 // `call` is "claim" or "ask". The outcome of a claim is "queued", "created" or "replayed", or as of a refused claim
 // (see AnswerLog); UNKNOWN is followed by another try. That of a question is "queued" or "created", "refused:" and the
 // reason, or what the call itself failed with. A decision is asked for once more. "skip" is a claim that was not sent,
-// because too many calls were under way.
+// because too many calls were under way. A claim begins when it was to be sent, so that a generator that is late hides
+// nothing.
 class QueueLoad {
  public:
   QueueLoad(const QueueLoadOptions& options, std::vector<QueueNode> nodes, internal::ChannelSecurity& security,
@@ -118,11 +119,11 @@ class QueueLoad {
 
   void MakeClaims();
   void Finish();
-  void StartNew();
+  void StartNew(absl::Time planned);
   // Sends what is due.
   void GoOn();
   void Send(ClaimPtr claim);
-  void SendClaim(ClaimPtr claim, const QueueNode& node);
+  void SendClaim(ClaimPtr claim, const QueueNode& node, absl::Time began);
   void SendQuestion(ClaimPtr claim, const QueueNode& node);
   void OnClaimed(ClaimPtr claim, const QueueNode& node, absl::Time began, const grpc::Status& status,
                  const v1::CreateReservationResponse& response);
@@ -166,8 +167,8 @@ void QueueLoad::MakeClaims() {
         stop_.SleepUntil(std::min(next, now + kBetweenLooks));
         continue;
       }
+      StartNew(next);
       next += absl::Seconds(absl::Exponential<double>(random_, options_.rate_per_second));
-      StartNew();
       continue;
     }
     const auto has_room = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return in_flight_ < options_.in_flight; };
@@ -176,7 +177,7 @@ void QueueLoad::MakeClaims() {
       absl::MutexLock lock(&mutex_);
       room = mutex_.AwaitWithTimeout(absl::Condition(&has_room), kBetweenLooks);
     }
-    if (room) StartNew();
+    if (room) StartNew(absl::Now());
   }
 }
 
@@ -196,7 +197,7 @@ void QueueLoad::Finish() {
   mutex_.Await(absl::Condition(&all_answered));
 }
 
-void QueueLoad::StartNew() {
+void QueueLoad::StartNew(absl::Time planned) {
   auto claim = std::make_shared<Claim>();
   claim->user = absl::StrCat("queued-", run_, "-", buyers_);
   claim->id = MakeUuidV7();
@@ -208,8 +209,8 @@ void QueueLoad::StartNew() {
     room = in_flight_ < options_.in_flight && due_.size() < kMostWaiting;
     if (room) ++in_flight_;
   }
-  if (!room) return Note(*claim, "-", "skip", "NOT_SENT", absl::Now());
-  Send(std::move(claim));
+  if (!room) return Note(*claim, "-", "skip", "NOT_SENT", planned);
+  SendClaim(std::move(claim), RandomNode(), planned);
 }
 
 void QueueLoad::GoOn() {
@@ -228,10 +229,10 @@ void QueueLoad::GoOn() {
 
 void QueueLoad::Send(ClaimPtr claim) {
   const QueueNode& node = RandomNode();
-  claim->ticket.empty() ? SendClaim(std::move(claim), node) : SendQuestion(std::move(claim), node);
+  claim->ticket.empty() ? SendClaim(std::move(claim), node, absl::Now()) : SendQuestion(std::move(claim), node);
 }
 
-void QueueLoad::SendClaim(ClaimPtr claim, const QueueNode& node) {
+void QueueLoad::SendClaim(ClaimPtr claim, const QueueNode& node, absl::Time began) {
   auto call = std::make_shared<Call<v1::CreateReservationRequest, v1::CreateReservationResponse>>();
   security_.Authorize(call->context);
   call->context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Milliseconds(options_.crowd.timeout_ms)));
@@ -242,11 +243,10 @@ void QueueLoad::SendClaim(ClaimPtr claim, const QueueNode& node) {
   call->request.set_may_exist(claim->may_exist);
   call->request.set_accept_queued(!options_.direct);
   call->request.set_refusal_in_response(true);
-  node.stub->async()->CreateReservation(
-      &call->context, &call->request, &call->response,
-      [this, call, claim = std::move(claim), &node, began = absl::Now()](grpc::Status status) {
-        OnClaimed(claim, node, began, status, call->response);
-      });
+  node.stub->async()->CreateReservation(&call->context, &call->request, &call->response,
+                                        [this, call, claim = std::move(claim), &node, began](grpc::Status status) {
+                                          OnClaimed(claim, node, began, status, call->response);
+                                        });
 }
 
 void QueueLoad::OnClaimed(ClaimPtr claim, const QueueNode& node, absl::Time began, const grpc::Status& status,

@@ -29,8 +29,13 @@ class Claims(unittest.TestCase):
     def test_what_stays_unknown(self):
         self.assertEqual(figures.claimed([line("a", "UNKNOWN"), line("a", "UNKNOWN", 12.0)])[0].outcome, "UNKNOWN")
 
-    def test_what_was_not_sent_does_not_count(self):
-        self.assertEqual(figures.claimed([line("a", "NOT_SENT")]), [])
+    def test_what_was_not_sent_was_not_served(self):
+        claims = figures.claimed([line("a", "NOT_SENT", lasts=0.0), *(line(str(n)) for n in range(9))])
+        self.assertEqual(len(figures.of(claims, "queued")) / len(claims), 0.9)
+        found = figures.latency(claims, "queued")
+        self.assertEqual((found["count"], found["p99_ms"]), (9, math.inf))
+        self.assertAlmostEqual(found["p50_ms"], 100)
+        self.assertEqual(len(figures.sent(claims)), 9)
 
     def test_latency_of_some(self):
         claims = [claim(str(n), lasts=n / 1e3) for n in range(1, 101)] + [claim("x", "QUEUE_FULL", lasts=9)]
@@ -44,7 +49,8 @@ class Claims(unittest.TestCase):
 class Rates(unittest.TestCase):
     def test_direct_until_the_last_reservation(self):
         claims = [claim(str(n), "created", 10.0 + n, 1.0) for n in range(4)] + [claim("x", "OVERLOADED", 10.0)]
-        self.assertAlmostEqual(figures.created_per_s(claims), 4 / 4.0)
+        self.assertAlmostEqual(figures.answered_per_s(claims, "created"), 4 / 4.0)
+        self.assertEqual(figures.answered_per_s(claims, "queued"), 0)
 
     def test_queued_until_the_last_decision(self):
         claims = [claim(str(n), began=10.0 + n) for n in range(4)] + [claim("x", "QUEUE_FULL")]
@@ -52,7 +58,9 @@ class Rates(unittest.TestCase):
         self.assertAlmostEqual(figures.decided_per_s(claims, decisions), 4 / 6.0)
 
     def test_sent(self):
-        self.assertAlmostEqual(figures.sent_per_s([claim(str(n), began=10 + n / 4) for n in range(5)]), 5.0)
+        claims = [claim(str(n), began=10 + n / 4) for n in range(5)]
+        self.assertAlmostEqual(figures.sent_per_s(claims), 5.0)
+        self.assertAlmostEqual(figures.sent_per_s([*claims, claim("x", "NOT_SENT")]), 5.0)
 
     def test_wait_for_the_decision(self):
         found = figures.wait([claim("a"), claim("b"), claim("c", "UNKNOWN")], [decision("a", 10.5), decision("c")])
@@ -62,7 +70,7 @@ class Rates(unittest.TestCase):
 
     def test_cpu_of_a_claim(self):
         before, after = {"node": {7: 10.0}, "db": {8: 1.0, 9: 5.0}}, {"node": {7: 30.0}, "db": {9: 6.0, 10: 100.0}}
-        self.assertEqual(figures.cpu_us_per_claim(before, after, 1000), {"node": 20.0, "db": 1.0})
+        self.assertEqual(figures.cpu_us_per_claim(before, after, 1000), {"node": 20.0, "db": 101.0})
 
 
 class Outage(unittest.TestCase):
@@ -99,6 +107,12 @@ class BrokerLoss(unittest.TestCase):
         self.assertAlmostEqual(self.found(direct_lasts=0.3)["direct_p99_ratio"], 3)
         self.assertEqual(self.found()["direct_failed"], 0)
 
+    def test_direct_claims_that_were_not_sent_have_failed(self):
+        direct = [claim("1", "created", 9.0), claim("2", "NOT_SENT", 12.0, 0.0)]
+        found = figures.broker_loss([claim("a")], direct, killed=10.0, back=20.0)
+        self.assertEqual((found["direct_failed"], found["direct_p99_ratio"]), (1, math.inf))
+        self.assertEqual(figures.broker_loss([], direct, killed=5.0, back=20.0)["direct_p99_ratio"], math.inf)
+
     def test_never_refused_is_no_success(self):
         self.assertEqual(self.found()["refused_p99_ms"], math.inf)
         self.assertFalse(figures.reached("refused_p99_ms", math.inf))
@@ -108,7 +122,7 @@ class Verdict(unittest.TestCase):
     def round(self, share, p99_ms=10.0, lost=0):
         return {"queued path": {"share": share}, "half load": {"queued": {"p50_ms": 2.0, "p99_ms": p99_ms}},
                 "outage": {"lost": lost, "doubled": 0, "backlog_s": 12.0},
-                "broker": {"refused_p99_ms": 3.0, "direct_p99_ratio": 1.1}}
+                "broker": {"refused_p99_ms": 3.0, "direct_p99_ratio": 1.1, "direct_failed": 0}}
 
     def test_medians_and_the_worst(self):
         found = figures.summarize([self.round(0.7), self.round(0.5, 30.0), self.round(0.65, lost=2)])
@@ -118,7 +132,7 @@ class Verdict(unittest.TestCase):
 
     def test_missed_goals_are_said(self):
         lines = figures.table(figures.summarize([self.round(0.59, 24.9)]))
-        self.assertEqual([line.endswith("missed") for line in lines[1:]], [True] + [False] * 7)
+        self.assertEqual([line.endswith("missed") for line in lines[1:]], [True] + [False] * 8)
         self.assertFalse(any(line.endswith("missed") for line in figures.table(figures.summarize([self.round(0.6)]))))
 
     def test_each_goal_is_in_the_table(self):
