@@ -21,6 +21,10 @@ NOT_RUN = {
         "scripts/chaos ": "chaos_test runs it",
         "scripts/scale ": "scale_test runs what it runs",
     },
+    "docs/reservations.md": {
+        "rabbitmqctl ": "needs a broker of the reader's",
+        "shop_mq": "needs a broker of the reader's; amqp_sink_test declares such by AMQP",
+    },
     "docs/waiting-room.md": {"scripts/verify_rank.py ": "needs a round that has ended; test_verify_rank runs it"},
 }
 # All other blocks, by how they begin, and why pages_test does not run them.
