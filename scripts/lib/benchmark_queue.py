@@ -164,7 +164,8 @@ def measure_paths(place):
     claims = place.load("rate", sku, "--claims", CLAIMS).finish()
     decided = figures.decided_per_s(claims, await_decisions(place, sku, claims))
     found = {"direct_per_s": direct, "decided_per_s": decided, "share": decided / direct,
-             "queued_per_s": figures.answered_per_s(claims, chaos_queue_check.QUEUED), "others": figures.outcomes(claims)}
+             "queued_per_s": figures.answered_per_s(claims, chaos_queue_check.QUEUED),
+             "others": figures.outcomes(claims)}
     print(f"direct {direct:,.0f}/s   queued and decided {decided:,.0f}/s ({100 * found['share']:.0f} %)   "
           f"put into the queue meanwhile {found['queued_per_s']:,.0f}/s   {found['others']}", flush=True)
     return found

@@ -60,7 +60,8 @@ class Queue(Watched):
         self.addCleanup(process.terminate)
 
     def decided_per_s(self):
-        return sum(value for _, value in self.prometheus.query('rate(tranche_consumer_claims_total{outcome="sold"}[10s])'))
+        rates = self.prometheus.query('rate(tranche_consumer_claims_total{outcome="sold"}[10s])')
+        return sum(value for _, value in rates)
 
     def see_every_metric(self):
         expressions = [rule.expression for rule in alert_rules.rules()] + dashboards.expressions()
