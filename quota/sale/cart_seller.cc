@@ -8,6 +8,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
 #include "glog/logging.h"
+#include "quota/sale/noted_refusal.h"
 #include "quota/sale/shortage.h"
 #include "storage/mutation.h"
 
@@ -337,7 +338,13 @@ void CartSeller::Decided(const CartPtr& cart, absl::StatusOr<storage::CartResult
   SettleAll(*cart, result);
   // As in Seller::Commit: not after an error.
   const bool gave_back = result.ok() && !IsNew(*result);
-  cart->done(AnswerOf(*cart, std::move(result), clock_->Now()));
+  CartSale answer = AnswerOf(*cart, std::move(result), clock_->Now());
+  const auto* const refused = std::get_if<CartRefused>(&answer);
+  if (refused != nullptr && cart->may_exist && MayBeQueued(*cart)) {
+    NoteRefused(books_, cart, *refused);
+  } else {
+    cart->done(std::move(answer));
+  }
   for (const auto& [sku_id, want] : cart->wants) {
     if (gave_back && want.slice->counter().free() > 0) room_->Serve(sku_id);
   }
@@ -407,10 +414,60 @@ void CartSeller::Refuse(const CartPtr& cart, CartRefused refused) {
   if (!cart->may_exist || at_no_shard) return cart->done(std::move(refused));
   std::vector<storage::Uuid> ids;
   for (const storage::ReservationClaim& line : cart->lines) ids.push_back(line.reservation_id);
-  books_->FindReplicated(cart->shard, std::move(ids), cart->deadline,
-                         [cart, refused = std::move(refused)](absl::StatusOr<std::vector<storage::Reservation>> found) {
-                           cart->done(FoundAs(*cart, refused, std::move(found)));
-                         });
+  books_->FindReplicated(
+      cart->shard, std::move(ids), cart->deadline,
+      [books = books_, cart, refused = std::move(refused),
+       may_be_queued = MayBeQueued(*cart)](absl::StatusOr<std::vector<storage::Reservation>> found) mutable {
+        // A consumer may have noted the refusal of some lines.
+        const bool undecided =
+            found.ok() && found->size() < cart->lines.size() &&
+            absl::c_all_of(*found, [](const storage::Reservation& one) { return storage::RefusalOf(one).has_value(); });
+        if (undecided && may_be_queued) return NoteRefused(books, cart, std::move(refused));
+        cart->done(FoundAs(*cart, refused, std::move(found)));
+      });
+}
+
+bool CartSeller::MayBeQueued(const Cart& cart) const {
+  return diversion_ != nullptr && absl::c_any_of(cart.wants, [](const auto& want) {
+           return want.second.terms.claim_path != storage::ClaimPath::kDirect;
+         });
+}
+
+// As in Seller.
+void CartSeller::NoteRefused(storage::Books* books, const CartPtr& cart, CartRefused refused) {
+  if (!MustBeNoted(cart->shard, refused.refused)) return cart->done(std::move(refused));
+  std::vector<storage::ClaimRefusal> batch;
+  batch.reserve(cart->lines.size());
+  for (const storage::ReservationClaim& line : cart->lines) {
+    batch.push_back({.claim = line, .refusal = refused.refused.refusal});
+  }
+  books->RefuseClaims(cart->shard, std::move(batch), cart->deadline,
+                      [cart, refused = std::move(refused)](absl::StatusOr<std::vector<storage::RefuseResult>> results) {
+                        if (!results.ok() || results->size() != cart->lines.size()) {
+                          return cart->done(RefusedAs(RefusalNotNoted(results.status())));
+                        }
+                        cart->done(NotedAs(*cart, refused, *std::move(results)));
+                      });
+}
+
+CartSale CartSeller::NotedAs(const Cart& cart, const CartRefused& refused, std::vector<storage::RefuseResult> results) {
+  const auto is_sold = [](const storage::RefuseResult& one) { return one.outcome == storage::RefuseOutcome::kSold; };
+  if (absl::c_all_of(results, is_sold)) {
+    CartSold sold{{}, /*replayed=*/true};
+    for (storage::RefuseResult& one : results) sold.reservations.push_back(std::move(one.reservation));
+    return sold;
+  }
+  std::optional<CartRefused> first;
+  for (size_t i = 0; i < results.size(); ++i) {
+    // Sold alone: to a single claim, or with another cart.
+    if (is_sold(results[i])) return ReusedAt(cart.lines[i]);
+    const Refused noted = RefusedAsNoted(results[i], refused.refused);
+    if (noted.refusal == Refusal::kReservationIdReused) return ReusedAt(cart.lines[i]);
+    if (noted.refusal == Refusal::kCommitUnknown) return RefusedAs(Refusal::kCommitUnknown);
+    const bool other = noted.refusal != refused.refused.refusal;
+    if (other && !first.has_value()) first = CartRefused{noted, cart.lines[i].sku_id};
+  }
+  return first.value_or(refused);
 }
 
 // As Seller does for one claim. Lines are committed together, so if one is found, all must be.

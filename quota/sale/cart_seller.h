@@ -144,6 +144,10 @@ class CartSeller {
   // After it has waited: as `exhausted`, unless the ledger says of some SKU that there is too little of it, or all has
   // come.
   void RefuseInVain(const CartPtr& cart, CartRefused exhausted);
+  bool MayBeQueued(const Cart& cart) const;
+  // As in Seller, of a cart that may be queued.
+  static void NoteRefused(storage::Books* books, const CartPtr& cart, CartRefused refused);
+  static CartSale NotedAs(const Cart& cart, const CartRefused& refused, std::vector<storage::RefuseResult> results);
   static CartSale FoundAs(const Cart& cart, const CartRefused& otherwise,
                           absl::StatusOr<std::vector<storage::Reservation>> found);
 

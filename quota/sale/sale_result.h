@@ -83,6 +83,8 @@ struct SaleRequest {
   Visitor visitor = {};
   // The gate has let it in: it is asked once.
   bool let_in = false;
+  // Where its SKU is, if claims for that may be queued; else "".
+  std::string queue_shard = {};
 };
 
 }  // namespace tranche::quota

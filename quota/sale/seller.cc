@@ -8,6 +8,7 @@
 
 #include "absl/types/span.h"
 #include "quota/sale/grant.h"
+#include "quota/sale/noted_refusal.h"
 #include "quota/sale/shortage.h"
 #include "storage/mutation.h"
 
@@ -70,6 +71,7 @@ void Seller::Start(SaleRequest request) {
   const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
   // Without an announcement, the terms of the last look apply, if any.
   const bool known = terms != nullptr && slice->counter().version() != 0;
+  if (terms != nullptr) NotePath(*terms, request);
   if (!known && !GoesElsewhere(terms.get(), request)) return SellWithoutSlice(std::move(request));
   if (const auto refused = RefuseByTerms(*terms, request.claim.quantity, clock_->Now())) {
     return Refuse(std::move(request), *refused);
@@ -118,6 +120,11 @@ void Seller::WaitAtGate(SaleRequest request, absl::Duration wait) {
   if (!parked) waiting->done(Refused{.refusal = Refusal::kDraining});
 }
 
+void Seller::NotePath(const SkuTerms& terms, SaleRequest& request) const {
+  const bool may_be_queued = diversion_ != nullptr && terms.claim_path != storage::ClaimPath::kDirect;
+  request.queue_shard = may_be_queued ? terms.shard : "";
+}
+
 bool Seller::GoesElsewhere(const SkuTerms* terms, const SaleRequest& request) const {
   if (diversion_ == nullptr || terms == nullptr || !terms->announced) return false;
   return diversion_->WayOf(request.claim.sku_id, *terms, request.visitor.accept_queued) != ClaimDiversion::Way::kSell;
@@ -159,6 +166,7 @@ void Seller::SellWithoutSlice(SaleRequest request) {
     if (!found.ok()) return request.done(Refused{.refusal = RefusalOf(found.status())});
     if (!found->has_value()) return request.done(Refused{.refusal = Refusal::kSkuNotFound});
     const SkuTerms& terms = (*found)->terms;
+    NotePath(terms, request);
     if (const auto refused = RefuseByTerms(terms, request.claim.quantity, clock_->Now())) {
       return Refuse(std::move(request), *refused);
     }
@@ -230,39 +238,75 @@ void Seller::Refuse(SaleRequest request, Refused refused) {
 }
 
 void Seller::AnswerFromLedger(SaleRequest request, Refused otherwise) {
-  books_->Find(request.claim.reservation_id, storage::Assurance::kReplicated, request.deadline,
-               [claim = std::move(request.claim), otherwise,
-                done = std::move(request.done)](absl::StatusOr<storage::Reservation> found) mutable {
-                 if (absl::IsNotFound(found.status())) return done(otherwise);
-                 if (absl::IsResourceExhausted(found.status())) return done(Refused{.refusal = Refusal::kOverloaded});
-                 if (!found.ok()) return done(Refused{.refusal = Refusal::kCommitUnknown});
-                 if (!IsOf(*found, claim)) return done(Refused{.refusal = Refusal::kReservationIdReused});
-                 done(Sold{*std::move(found), /*replayed=*/true});
+  const storage::Uuid id = request.claim.reservation_id;
+  const absl::Time deadline = request.deadline;
+  books_->Find(id, storage::Assurance::kReplicated, deadline,
+               [books = books_, request = std::move(request),
+                otherwise = std::move(otherwise)](absl::StatusOr<storage::Reservation> found) mutable {
+                 if (absl::IsNotFound(found.status())) {
+                   return NoteRefused(books, std::move(request), std::move(otherwise));
+                 }
+                 if (absl::IsResourceExhausted(found.status())) {
+                   return request.done(Refused{.refusal = Refusal::kOverloaded});
+                 }
+                 if (!found.ok()) return request.done(Refused{.refusal = Refusal::kCommitUnknown});
+                 if (!IsOf(*found, request.claim)) {
+                   return request.done(Refused{.refusal = Refusal::kReservationIdReused});
+                 }
+                 request.done(Sold{*std::move(found), /*replayed=*/true});
                });
+}
+
+// A queue may have the claim from a try whose confirm was lost. Whoever is told a decision must not be sold to later.
+void Seller::NoteRefused(storage::Books* books, SaleRequest request, Refused refused) {
+  if (!MustBeNoted(request.queue_shard, refused)) return request.done(std::move(refused));
+  const std::string shard = request.queue_shard;
+  const absl::Time deadline = request.deadline;
+  std::vector<storage::ClaimRefusal> batch = {{.claim = request.claim, .refusal = refused.refusal}};
+  books->RefuseClaims(shard, std::move(batch), deadline,
+                      [request = std::move(request), refused = std::move(refused)](
+                          absl::StatusOr<std::vector<storage::RefuseResult>> results) mutable {
+                        if (!results.ok() || results->size() != 1) {
+                          return request.done(Refused{.refusal = RefusalNotNoted(results.status())});
+                        }
+                        storage::RefuseResult& result = results->front();
+                        if (result.outcome == storage::RefuseOutcome::kSold) {
+                          return request.done(Sold{std::move(result.reservation), /*replayed=*/true});
+                        }
+                        request.done(RefusedAsNoted(result, std::move(refused)));
+                      });
 }
 
 void Seller::Commit(Grant grant, SaleRequest request) {
   const storage::IncarnationId incarnation = grant.slice->incarnation();
   if (storage::Mutated(storage::Mutation::kAcknowledgeBeforeCommit)) return request.done(Sold{});
   const auto terms = grant.slice->terms();
-  books_->Commit(terms == nullptr ? storage::kHomeShard : terms->shard, incarnation, std::move(request.claim),
-                 request.deadline,
-                 [this, grant = std::move(grant), may_exist = request.may_exist,
-                  done = std::move(request.done)](absl::StatusOr<CommitResult> result) mutable {
-                   Settle(grant, *slices_, result);
-                   if (IsShort(result)) room_->NoteShort(grant.slice, result->slice_version, grant.units);
-                   if (!result.ok()) return done(Refused{.refusal = RefusalOf(result.status(), may_exist)});
-                   // Units that were given back may serve a waiting request. Not after an error: all waiting requests
-                   // would be refused one by one.
-                   const bool gave_back = result->outcome != CommitOutcome::kCreated;
-                   if (result->outcome == CommitOutcome::kCreated || result->outcome == CommitOutcome::kReplayed) {
-                     done(Sold{std::move(result->reservation), result->outcome == CommitOutcome::kReplayed});
-                   } else {
-                     const auto terms = grant.slice->terms();
-                     done(RefusedByLedger(*result, terms.get(), grant.units, clock_->Now()));
-                   }
-                   if (gave_back && grant.slice->counter().free() > 0) room_->Serve(grant.slice->sku_id());
-                 });
+  ReservationClaim claim = request.may_exist ? request.claim : std::move(request.claim);
+  const absl::Time deadline = request.deadline;
+  books_->Commit(
+      terms == nullptr ? storage::kHomeShard : terms->shard, incarnation, std::move(claim), deadline,
+      [this, grant = std::move(grant), request = std::move(request)](absl::StatusOr<CommitResult> result) mutable {
+        Settle(grant, *slices_, result);
+        if (IsShort(result)) room_->NoteShort(grant.slice, result->slice_version, grant.units);
+        if (!result.ok()) {
+          return request.done(Refused{.refusal = RefusalOf(result.status(), request.may_exist)});
+        }
+        // Units that were given back may serve a waiting request. Not after an error: all waiting requests
+        // would be refused one by one.
+        const bool gave_back = result->outcome != CommitOutcome::kCreated;
+        if (result->outcome == CommitOutcome::kCreated || result->outcome == CommitOutcome::kReplayed) {
+          request.done(Sold{std::move(result->reservation), result->outcome == CommitOutcome::kReplayed});
+        } else {
+          const auto terms = grant.slice->terms();
+          Refused refused = RefusedByLedger(*result, terms.get(), grant.units, clock_->Now());
+          if (request.may_exist) {
+            NoteRefused(books_, std::move(request), std::move(refused));
+          } else {
+            request.done(std::move(refused));
+          }
+        }
+        if (gave_back && grant.slice->counter().free() > 0) room_->Serve(grant.slice->sku_id());
+      });
 }
 
 }  // namespace tranche::quota

@@ -69,6 +69,7 @@ class Seller {
   // Asks the gate, if it was not asked yet. False: the claim waits there or is refused, and `request` is used up.
   bool LetIn(SaleRequest& request);
   void WaitAtGate(SaleRequest request, absl::Duration wait);
+  void NotePath(const SkuTerms& terms, SaleRequest& request) const;
   // What was announced of its SKU, without a slice of it here, is enough: no unit is needed here.
   bool GoesElsewhere(const SkuTerms* terms, const SaleRequest& request) const;
   // Asks the diversion. True: the claim is queued or refused, and `request` is used up.
@@ -82,6 +83,8 @@ class Seller {
   void RefuseInVain(SaleRequest request);
   void Refuse(SaleRequest request, Refused refused);
   void AnswerFromLedger(SaleRequest request, Refused otherwise);
+  // Refuses, once the ledger has nothing of this claim. If it may be queued, the ledger is told first.
+  static void NoteRefused(storage::Books* books, SaleRequest request, Refused refused);
   void Commit(Grant grant, SaleRequest request);
 
   SliceTable* const slices_;

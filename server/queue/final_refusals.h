@@ -1,6 +1,7 @@
 // Which refusals of a queued claim are its decision, and which ones time may mend. Pure.
 #pragma once
 
+#include "storage/ledger/claim_refusal.h"
 #include "storage/ledger/refusal.h"
 
 namespace tranche::server {
@@ -19,17 +20,11 @@ enum class RefusalMeans {
 inline RefusalMeans MeaningOf(storage::Refusal refusal) {
   using storage::Refusal;
   switch (refusal) {
-    case Refusal::kSoldOut:
-    case Refusal::kInsufficientUnits:
-    case Refusal::kUserLimitReached:
-    case Refusal::kQuantityAboveUserLimit:
-    case Refusal::kSaleClosed:
-    case Refusal::kCartSpansShards:
-    case Refusal::kDenied:
-    case Refusal::kDrawDecides:
-      return RefusalMeans::kDecided;
     case Refusal::kSalePaused:
       return RefusalMeans::kPaused;
+    // Nodes and consumers hear of an opening one after the other.
+    case Refusal::kSaleNotOpen:
+      return RefusalMeans::kTryAgain;
     case Refusal::kSkuNotFound:
       return RefusalMeans::kForeign;
     case Refusal::kReservationIdReused:
@@ -41,7 +36,7 @@ inline RefusalMeans MeaningOf(storage::Refusal refusal) {
     case Refusal::kInternal:
       return RefusalMeans::kInternal;
     default:
-      return RefusalMeans::kTryAgain;
+      return storage::DecidesClaim(refusal) ? RefusalMeans::kDecided : RefusalMeans::kTryAgain;
   }
 }
 

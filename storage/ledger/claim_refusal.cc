@@ -12,6 +12,24 @@ constexpr absl::string_view kRefusedForGood = "REFUSED ";
 
 }  // namespace
 
+bool DecidesClaim(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::kSoldOut:
+    case Refusal::kInsufficientUnits:
+    case Refusal::kUserLimitReached:
+    case Refusal::kQuantityAboveUserLimit:
+    case Refusal::kSaleNotOpen:
+    case Refusal::kSaleClosed:
+    case Refusal::kSalePaused:
+    case Refusal::kCartSpansShards:
+    case Refusal::kDenied:
+    case Refusal::kDrawDecides:
+      return true;
+    default:
+      return false;
+  }
+}
+
 absl::string_view NameOfRefusal(Refusal refusal) {
   for (const RefusalWord& known : kRefusalWords) {
     if (known.refusal == refusal) return known.reason;

@@ -30,6 +30,9 @@ struct RefuseResult {
   Reservation reservation = {};  // for kRefused, kReplayed and kSold
 };
 
+// Such a refusal is the decision of a claim that is or may be queued. Any other one is mended by time, or the ledger
+// can keep no row of it; so what this version does not know is never taken for a decision.
+bool DecidesClaim(Refusal refusal);
 // In ErrorInfo.reason; not of kNone.
 absl::string_view NameOfRefusal(Refusal refusal);
 // The cancel_reason of such a row: "REFUSED " and the refusal's name.

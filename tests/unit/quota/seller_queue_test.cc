@@ -1,11 +1,13 @@
 // Claims and carts that are queued instead of being sold at once.
 #include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "quota/sale/cart_seller.h"
 #include "quota/sale/seller.h"
+#include "storage/ledger/claim_refusal.h"
 #include "tests/unit/quota/gate_fixture.h"
 
 namespace tranche::quota {
@@ -26,6 +28,13 @@ class SellerQueueTest : public GateFixture {
   }
   static bool IsQueued(const CartAnswer& answer) {
     return answer->has_value() && std::holds_alternative<Queued>(**answer);
+  }
+  // Its claims may be queued, as is announced.
+  void SetPath(const std::string& sku_id, storage::ClaimPath path) {
+    SkuTerms terms = *slice(sku_id).terms();
+    terms.claim_path = path;
+    terms.announced = true;
+    slice(sku_id).SetTerms(terms);
   }
   static Queued Ticket() { return {.ticket = "t", .ahead_at_most = 3, .poll_after = {}, .decide_at = {}}; }
   static Refused Refusing(Refusal refusal) { return Refused{.refusal = refusal}; }
@@ -123,6 +132,55 @@ TEST_F(SellerQueueTest, WhoMayHaveAReservationIsLookedUpIfItIsNotQueued) {
   }
   accept_queued_ = false;
   EXPECT_TRUE(IsSold(Sell(claim, /*may_exist=*/true)));
+}
+
+// The confirm of an earlier try was lost, so the queue may have the claim.
+TEST_F(SellerQueueTest, ARefusalOfWhatMayBeInTheQueueIsInTheLedgerFirst) {
+  LeaveUnsold("tv", 0);
+  SetPath("tv", storage::ClaimPath::kQueue);
+  const ReservationClaim first = ClaimOf("tv");
+  EXPECT_EQ(RefusedAs(Sell(first)).refusal, Refusal::kSoldOut);
+  EXPECT_TRUE(absl::IsNotFound(ledger_.FindReservation(first.reservation_id).status())) << "a first try is in no queue";
+  const ReservationClaim again = ClaimOf("tv");
+  EXPECT_EQ(RefusedAs(Sell(again, /*may_exist=*/true)).refusal, Refusal::kSoldOut);
+  const auto row = ledger_.FindReservation(again.reservation_id);
+  ASSERT_TRUE(row.ok()) << row.status();
+  EXPECT_EQ(storage::RefusalOf(*row), Refusal::kSoldOut);
+  const std::vector<ReservationClaim> lines = {ClaimOf("tv"), ClaimOf("tv")};
+  EXPECT_EQ(RefusedAs(SellCart(lines, /*may_exist=*/true)).refused.refusal, Refusal::kSoldOut);
+  for (const ReservationClaim& line : lines) EXPECT_TRUE(ledger_.FindReservation(line.reservation_id).ok());
+}
+
+TEST_F(SellerQueueTest, ARefusalOfADirectSkuNeedsNoRow) {
+  LeaveUnsold("tv", 0);
+  const ReservationClaim claim = ClaimOf("tv");
+  EXPECT_EQ(RefusedAs(Sell(claim, /*may_exist=*/true)).refusal, Refusal::kSoldOut);
+  EXPECT_TRUE(absl::IsNotFound(ledger_.FindReservation(claim.reservation_id).status()));
+}
+
+TEST_F(SellerQueueTest, WhatTimeMendsIsNoDecision) {
+  Give("tv", 1);
+  SetPath("tv", storage::ClaimPath::kQueue);
+  const ReservationClaim claim = ClaimOf("tv");
+  const ClaimAnswer answer = Sell(claim, /*may_exist=*/true);
+  diversion_.AnswerAll(Refusing(Refusal::kQueueFull));
+  Work();
+  EXPECT_EQ(RefusedAs(answer).refusal, Refusal::kQueueFull);
+  EXPECT_TRUE(absl::IsNotFound(ledger_.FindReservation(claim.reservation_id).status()));
+}
+
+// As with the path "auto": the claim that may be in the queue is now tried directly.
+TEST_F(SellerQueueTest, WhatTheLedgerRefusesOfItIsNotedToo) {
+  Give("tv", 10);
+  SetPath("tv", storage::ClaimPath::kAuto);
+  diversion_.queues.clear();
+  ASSERT_TRUE(IsSold(Sell(ClaimOf("tv", 5))));
+  const ReservationClaim claim = ClaimOf("tv");
+  EXPECT_EQ(RefusedAs(Sell(claim, /*may_exist=*/true)).refusal, Refusal::kUserLimitReached);
+  EXPECT_TRUE(ledger_.FindReservation(claim.reservation_id).ok());
+  const std::vector<ReservationClaim> lines = {ClaimOf("tv")};
+  EXPECT_EQ(RefusedAs(SellCart(lines, /*may_exist=*/true)).refused.refusal, Refusal::kUserLimitReached);
+  EXPECT_TRUE(ledger_.FindReservation(lines[0].reservation_id).ok());
 }
 
 // The ledger is away, and this node has no slice: what was announced is enough.
