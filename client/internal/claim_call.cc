@@ -80,7 +80,9 @@ void ClaimCall::Believe(const absl::Status& refusal) {
 
 std::optional<absl::Status> ClaimCall::RefusalIn(const Reservation& found) {
   absl::string_view reason = found.cancel_reason;
-  const bool born_cancelled = found.state == ReservationState::kCancelled && found.revision == 1;
+  // Its hold ended when it began, and no other does. Its revision tells nothing: a payment that was noted for it raises
+  // that.
+  const bool born_cancelled = found.state == ReservationState::kCancelled && found.expire_time == found.create_time;
   if (!born_cancelled || !absl::ConsumePrefix(&reason, kRefusedPrefix)) return std::nullopt;
   absl::Status refused = absl::FailedPreconditionError("the claim was queued, and was refused for good");
   SetReason(refused, reason);

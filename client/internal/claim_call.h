@@ -32,8 +32,8 @@ class ClaimCall : public RetryingCall {
 
   // For Found(): the claim was not made. Ends the call with `refusal`, unless that is itself not definite.
   void Believe(const absl::Status& refusal);
-  // For Found(): why the ledger has refused the claim for good, if `found` says that. Such a row is born cancelled; one
-  // that was cancelled later has a higher revision.
+  // For Found(): why the ledger has refused the claim for good, if `found` says that. Such a row is born cancelled:
+  // its hold ends when it begins.
   static std::optional<absl::Status> RefusalIn(const Reservation& found);
   // For Found(): ends the call with COMMIT_UNKNOWN.
   void StayInDoubt(const absl::Status& last);

@@ -65,7 +65,7 @@ class ClientQueueTest : public ConnectionFixture {
   }
   absl::StatusOr<Reservation> Claim(CreateReservation request) { return Run(&Connection::Create, std::move(request)); }
   // What the ledger has of it, as refused or as sold.
-  tranche::v1::Reservation Row(const std::string& cancel_reason, int32_t revision) const {
+  tranche::v1::Reservation Row(const std::string& cancel_reason, int32_t revision, int64_t held_for_s) const {
     tranche::v1::Reservation row;
     row.set_reservation_id(kQueuedId);
     row.set_sku_id("tv");
@@ -74,6 +74,8 @@ class ClientQueueTest : public ConnectionFixture {
     row.set_state(tranche::v1::RESERVATION_STATE_CANCELLED);
     row.set_cancel_reason(cancel_reason);
     row.set_revision(revision);
+    row.mutable_create_time()->set_seconds(100);
+    row.mutable_expire_time()->set_seconds(100 + held_for_s);
     return row;
   }
   absl::Duration elapsed() const { return scheduler_->Now() - begin_; }
@@ -235,11 +237,15 @@ TEST_F(ClientQueueTest, AfterALostAnswerARefusalFromMemoryProvesNothing) {
 TEST_F(ClientQueueTest, AClaimThatTheLedgerHasRefusedIsNoReservation) {
   Open(2);
   script_.create = {ConnectionLost(), SoldOut()};
-  script_.get = {Row("REFUSED USER_LIMIT_REACHED", 1)};
+  script_.get = {Row("REFUSED USER_LIMIT_REACHED", 1, /*held_for_s=*/0)};
+  EXPECT_EQ(ReasonOf(Claim(Request()).status()), Reason::kUserLimitReached);
+  // A payment was noted for it, which is to be refunded.
+  script_.create = {ConnectionLost(), SoldOut()};
+  script_.get = {Row("REFUSED USER_LIMIT_REACHED", 2, /*held_for_s=*/0)};
   EXPECT_EQ(ReasonOf(Claim(Request()).status()), Reason::kUserLimitReached);
   // Cancelled after it was sold, in whatever words.
   script_.create = {ConnectionLost(), SoldOut()};
-  script_.get = {Row("REFUSED USER_LIMIT_REACHED", 2)};
+  script_.get = {Row("REFUSED USER_LIMIT_REACHED", 2, /*held_for_s=*/600)};
   const auto sold = Claim(Request());
   ASSERT_TRUE(sold.ok()) << sold.status();
   EXPECT_EQ(sold->state, ReservationState::kCancelled);
