@@ -33,8 +33,9 @@ v1::GetClaimResponse SoldClaim(bool cart, absl::Span<const Reservation* const> l
   return response;
 }
 
-// `rows`: those that exist, at least one.
-v1::GetClaimResponse DecisionOf(const ClaimTicket& ticket, absl::Span<const Reservation> rows, absl::Time now) {
+// `rows`: those that exist, at least one. nullopt: they are no decision yet.
+std::optional<v1::GetClaimResponse> DecisionOf(const ClaimTicket& ticket, absl::Span<const Reservation> rows,
+                                               absl::Time now) {
   absl::flat_hash_map<storage::Uuid, const Reservation*> by_id;
   for (const Reservation& row : rows) by_id.emplace(row.reservation_id, &row);
   std::vector<const Reservation*> lines;
@@ -56,6 +57,8 @@ v1::GetClaimResponse DecisionOf(const ClaimTicket& ticket, absl::Span<const Rese
     }
   }
   if (ours) return SoldClaim(ticket.cart, lines, now);
+  // Lines of a cart lie on one shard, but they are not always read at one time: others may have been committed since.
+  if (!whole) return std::nullopt;
   // Somebody has used the id for another claim.
   return RefusedAnswer(
       WithReservationId(RefusalError({.refusal = Refusal::kReservationIdReused}), rows.front().reservation_id));
@@ -104,15 +107,17 @@ void ClaimHandler::Get(const v1::GetClaimRequest& request, absl::Time deadline, 
 
 // All rows of a claim are committed together, so that one of them tells whether the standby has them.
 void ClaimHandler::AnswerFrom(std::vector<Reservation> found, Asked asked) {
+  std::optional<v1::GetClaimResponse> decision = DecisionOf(asked.ticket, found, clock_->Now());
+  if (!decision.has_value()) return asked.done(StillQueued(asked.ticket, asked.text));
   const storage::Uuid id = found.front().reservation_id;
   const absl::Time deadline = asked.deadline;
-  books_->Find(
-      id, storage::Assurance::kReplicated, deadline,
-      [this, found = std::move(found), asked = std::move(asked)](const absl::StatusOr<Reservation>& one) mutable {
-        if (one.ok()) return asked.done(DecisionOf(asked.ticket, found, clock_->Now()));
-        if (absl::IsNotFound(one.status())) return asked.done(StillQueued(asked.ticket, asked.text));
-        asked.done(LedgerError(one.status(), asked.ticket.sku_id, Repeatable::kYes));
-      });
+  books_->Find(id, storage::Assurance::kReplicated, deadline,
+               [this, decision = *std::move(decision),
+                asked = std::move(asked)](const absl::StatusOr<Reservation>& one) mutable {
+                 if (one.ok()) return asked.done(std::move(decision));
+                 if (absl::IsNotFound(one.status())) return asked.done(StillQueued(asked.ticket, asked.text));
+                 asked.done(LedgerError(one.status(), asked.ticket.sku_id, Repeatable::kYes));
+               });
 }
 
 }  // namespace tranche::server

@@ -64,6 +64,7 @@ class ClaimHandlerTest : public ::testing::Test {
   static void Refuse(Refusal refusal, Reservation* row) {
     row->state = storage::ReservationState::kCancelled;
     row->cancel_reason = storage::ToCancelReason(refusal);
+    row->expires_at = row->created_at;
   }
 
   // Of the claim, or the cart, that these would be the rows of.
@@ -147,6 +148,7 @@ TEST_F(ClaimHandlerTest, AClaimThatWasSoldAndCancelledLaterWasSold) {
   Reservation row = RowOf(1);
   const std::string ticket = TicketFor({row});
   Refuse(Refusal::kSoldOut, &row);
+  row.expires_at = row.created_at + absl::Minutes(10);
   row.revision = 2;
   books_.rows = {row};
   const auto response = Get(ticket);
@@ -192,9 +194,22 @@ TEST_F(ClaimHandlerTest, AnIdOfAnotherClaimIsReused) {
   Refuse(Refusal::kSoldOut, &other);
   books_.rows = {other};
   EXPECT_EQ(RefusedAs(TicketFor({RowOf(1)})), "RESERVATION_ID_REUSED") << "it is bob's claim that is sold out";
-  // One line of a cart was sold before, to somebody.
-  books_.rows = {RowOf(1)};
+  // One line of a cart was sold before, to somebody, and the others are refused for that.
+  other = RowOf(1);
+  other.user_id = "bob";
+  Reservation second = RowOf(2);
+  Refuse(Refusal::kReservationIdReused, &second);
+  books_.rows = {other, second};
   EXPECT_EQ(RefusedAs(TicketFor({RowOf(1), RowOf(2)})), "RESERVATION_ID_REUSED");
+}
+
+// The others may be rows that were not committed yet when they were read.
+TEST_F(ClaimHandlerTest, SomeLinesOfACartAreNoDecision) {
+  const std::string ticket = TicketFor({RowOf(1), RowOf(2)});
+  books_.rows = {RowOf(1)};
+  EXPECT_TRUE(StaysQueued(ticket));
+  books_.rows = {RowOf(1), RowOf(2)};
+  EXPECT_FALSE(StaysQueued(ticket));
 }
 
 TEST_F(ClaimHandlerTest, ADecisionIsToldOnlyOnceAStandbyHasIt) {
