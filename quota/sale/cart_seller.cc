@@ -226,8 +226,8 @@ bool CartSeller::Divert(const CartPtr& cart) {
 }
 
 void CartSeller::Queue(const CartPtr& cart, const std::string& sku_id) {
-  const SkuTerms& terms = cart->wants.at(cart->lines.front().sku_id).terms;
-  diversion_->Queue(cart->lines, /*cart=*/true, terms, cart->deadline,
+  const SkuTerms& terms = cart->wants.at(sku_id).terms;
+  diversion_->Queue(cart->lines, /*cart=*/true, sku_id, terms, cart->deadline,
                     [this, cart, sku_id](std::variant<Queued, Refused> answer) {
                       if (auto* queued = std::get_if<Queued>(&answer)) return cart->done(std::move(*queued));
                       Refuse(cart, CartRefused{std::get<Refused>(std::move(answer)), sku_id});

@@ -31,9 +31,10 @@ class ClaimDiversion {
   // short ones for others.
   virtual Way WayOf(const std::string& sku_id, const SkuTerms& terms, bool accept_queued) = 0;
   // Queues a claim that passed the terms of sale and the gate: one line, or all lines of a cart, of one buyer and of
-  // one shard. `terms`: of the first line's SKU. `deadline`: the caller's. Does not block.
-  virtual void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const SkuTerms& terms,
-                     absl::Time deadline, QueueDone done) = 0;
+  // one shard. `sku_id`: the one of its SKUs for which WayOf said kQueue; `terms`: of that. `deadline`: the caller's.
+  // Does not block.
+  virtual void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const std::string& sku_id,
+                     const SkuTerms& terms, absl::Time deadline, QueueDone done) = 0;
 };
 
 }  // namespace tranche::quota

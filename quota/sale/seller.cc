@@ -150,8 +150,9 @@ void Seller::Queue(const SkuTerms& terms, SaleRequest request) {
   // Draining may have begun while the SKU was looked up.
   if (!accepting_.load(std::memory_order_relaxed)) return request.done(Refused{.refusal = Refusal::kDraining});
   std::vector<ReservationClaim> lines = {request.claim};
+  const std::string sku_id = request.claim.sku_id;
   const absl::Time deadline = request.deadline;
-  diversion_->Queue(std::move(lines), /*cart=*/false, terms, deadline,
+  diversion_->Queue(std::move(lines), /*cart=*/false, sku_id, terms, deadline,
                     [this, request = std::move(request)](std::variant<Queued, Refused> answer) mutable {
                       if (auto* queued = std::get_if<Queued>(&answer)) return request.done(std::move(*queued));
                       Refuse(std::move(request), std::get<Refused>(std::move(answer)));

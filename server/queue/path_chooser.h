@@ -33,7 +33,7 @@ class ShardPace {
 struct PathView {
   storage::ClaimPath path = storage::ClaimPath::kDirect;
   bool accept_queued = false;
-  bool has_queue = false;  // this node has a broker, and a key for tickets
+  bool has_queue = false;  // this node has a key for tickets, and a broker that takes claims or has some
   bool shard_slow = false;
   int64_t backlog = 0;  // claims in the SKU's queue, as known
 };

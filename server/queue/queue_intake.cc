@@ -23,10 +23,11 @@ constexpr int64_t kFullFrom = kMaxQueueBytes / static_cast<int64_t>(kMaxQueuedBy
 
 bool HasKey(const FrontKeys* keys) { return keys != nullptr && keys->current() != nullptr; }
 
-ClaimTicket TicketOf(absl::Span<const storage::ReservationClaim> lines, bool cart, const std::string& shard) {
+ClaimTicket TicketOf(absl::Span<const storage::ReservationClaim> lines, bool cart, const std::string& sku_id,
+                     const std::string& shard) {
   ClaimTicket ticket;
   ticket.payload = PayloadOf(lines);
-  ticket.sku_id = lines.front().sku_id;
+  ticket.sku_id = sku_id;
   ticket.shard = shard;
   ticket.cart = cart;
   for (const storage::ReservationClaim& line : lines) ticket.ids.push_back(line.reservation_id);
@@ -41,17 +42,17 @@ quota::ClaimDiversion::Way QueueIntake::WayOf(const std::string& sku_id, const q
   if (view.path == storage::ClaimPath::kAuto && accept_queued) {
     // So that it is known by the time when the ledger says no more.
     (void)parts_.unsold->Of(sku_id);
-    view.has_queue = HasKey(parts_.keys().get());
     view.shard_slow = parts_.paces->Slow(terms.shard);
     view.backlog = parts_.depths->Backlog(QueueOf(terms.shard, sku_id));
+    // While the broker is away, a slow ledger is better than a refusal; but nobody goes before those who wait.
+    view.has_queue = HasKey(parts_.keys().get()) && (parts_.publisher->Up() || view.backlog > 0);
   }
   return ChoosePath(view);
 }
 
-void QueueIntake::Queue(std::vector<storage::ReservationClaim> lines, bool cart, const quota::SkuTerms& terms,
-                        absl::Time deadline, QueueDone done) {
+void QueueIntake::Queue(std::vector<storage::ReservationClaim> lines, bool cart, const std::string& sku_id,
+                        const quota::SkuTerms& terms, absl::Time deadline, QueueDone done) {
   CHECK(!lines.empty());
-  const std::string& sku_id = lines.front().sku_id;
   std::shared_ptr<const FrontKeys> keys = parts_.keys();
   if (!HasKey(keys.get())) {
     counts_.unavailable.Add();
@@ -68,7 +69,7 @@ void QueueIntake::Queue(std::vector<storage::ReservationClaim> lines, bool cart,
     return done(Refused{.refusal = Refusal::kOverloaded});
   }
   const absl::Time now = parts_.clock->Now();
-  ClaimTicket ticket = TicketOf(lines, cart, terms.shard);
+  ClaimTicket ticket = TicketOf(lines, cart, sku_id, terms.shard);
   ticket.enqueued_at = now;
   ticket.decide_at = now + options_.decide_within;
   std::string id = lines.front().reservation_id.ToString();
@@ -130,8 +131,8 @@ quota::ClaimDiversion::Way NoClaimQueue::WayOf(const std::string&, const quota::
   return ChoosePath({.path = terms.claim_path, .accept_queued = accept_queued});
 }
 
-void NoClaimQueue::Queue(std::vector<storage::ReservationClaim>, bool, const quota::SkuTerms&, absl::Time,
-                         QueueDone done) {
+void NoClaimQueue::Queue(std::vector<storage::ReservationClaim>, bool, const std::string&, const quota::SkuTerms&,
+                         absl::Time, QueueDone done) {
   done(Refused{.refusal = Refusal::kQueueUnavailable});
 }
 

@@ -60,8 +60,8 @@ class QueueIntake final : public quota::ClaimDiversion {
 
   // ClaimDiversion. Without a current key there is no ticket: then as if there were no broker.
   Way WayOf(const std::string& sku_id, const quota::SkuTerms& terms, bool accept_queued) override;
-  void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const quota::SkuTerms& terms, absl::Time deadline,
-             QueueDone done) override;
+  void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const std::string& sku_id,
+             const quota::SkuTerms& terms, absl::Time deadline, QueueDone done) override;
 
   const IntakeCounts& counts() const { return counts_; }
   int64_t under_way() const { return under_way_.load(std::memory_order_relaxed); }
@@ -93,8 +93,8 @@ class QueueIntake final : public quota::ClaimDiversion {
 class NoClaimQueue final : public quota::ClaimDiversion {
  public:
   Way WayOf(const std::string& sku_id, const quota::SkuTerms& terms, bool accept_queued) override;
-  void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const quota::SkuTerms& terms, absl::Time deadline,
-             QueueDone done) override;
+  void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const std::string& sku_id,
+             const quota::SkuTerms& terms, absl::Time deadline, QueueDone done) override;
 };
 
 }  // namespace tranche::server

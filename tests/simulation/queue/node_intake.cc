@@ -42,9 +42,9 @@ quota::ClaimDiversion::Way NodeIntake::WayOf(const std::string& sku_id, const qu
   return way;
 }
 
-void NodeIntake::Queue(std::vector<storage::ReservationClaim> lines, bool cart, const quota::SkuTerms& terms,
-                       absl::Time deadline, QueueDone done) {
-  intake_.Queue(std::move(lines), cart, terms, deadline, std::move(done));
+void NodeIntake::Queue(std::vector<storage::ReservationClaim> lines, bool cart, const std::string& sku_id,
+                       const quota::SkuTerms& terms, absl::Time deadline, QueueDone done) {
+  intake_.Queue(std::move(lines), cart, sku_id, terms, deadline, std::move(done));
 }
 
 bool NodeIntake::KnowsOfWaiting(const std::string& sku_id) const {

@@ -29,8 +29,8 @@ class NodeIntake : public quota::ClaimDiversion {
 
   // ClaimDiversion.
   Way WayOf(const std::string& sku_id, const quota::SkuTerms& terms, bool accept_queued) override;
-  void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const quota::SkuTerms& terms, absl::Time deadline,
-             QueueDone done) override;
+  void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const std::string& sku_id,
+             const quota::SkuTerms& terms, absl::Time deadline, QueueDone done) override;
 
   // Looks how the ledger fares, and once a second into the queues. To be called after each kLookInterval.
   static constexpr absl::Duration kLookInterval = absl::Milliseconds(100);

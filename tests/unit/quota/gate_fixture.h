@@ -68,6 +68,7 @@ class FakeDiversion : public ClaimDiversion {
   struct Claim {
     std::vector<storage::ReservationClaim> lines;
     bool cart = false;
+    std::string sku_id;
     SkuTerms terms;
     absl::Time deadline;
     QueueDone done;
@@ -77,9 +78,9 @@ class FakeDiversion : public ClaimDiversion {
     if (!queues.contains(sku_id)) return Way::kSell;
     return accept_queued ? Way::kQueue : Way::kRefuse;
   }
-  void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const SkuTerms& terms, absl::Time deadline,
-             QueueDone done) override {
-    queued.push_back({std::move(lines), cart, terms, deadline, std::move(done)});
+  void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const std::string& sku_id, const SkuTerms& terms,
+             absl::Time deadline, QueueDone done) override {
+    queued.push_back({std::move(lines), cart, sku_id, terms, deadline, std::move(done)});
   }
   void AnswerAll(const std::variant<Queued, Refused>& answer) {
     for (Claim& claim : std::exchange(queued, {})) claim.done(answer);

@@ -220,6 +220,7 @@ TEST_F(SellerQueueTest, OneSkuThatIsQueuedQueuesTheCart) {
   const CartAnswer answer = SellCart(lines);
   ASSERT_EQ(diversion_.queued.size(), 1u);
   EXPECT_TRUE(diversion_.queued[0].cart);
+  EXPECT_EQ(diversion_.queued[0].sku_id, "tv") << "not the first line's";
   ASSERT_EQ(diversion_.queued[0].lines.size(), 2u);
   EXPECT_EQ(diversion_.queued[0].lines[1].reservation_id, lines[1].reservation_id);
   diversion_.AnswerAll(Ticket());

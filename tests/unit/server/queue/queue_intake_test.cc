@@ -39,12 +39,13 @@ class HeldPublisher : public ClaimPublisher {
                PublishDone done) override {
     held.push_back({queue, std::move(id), std::move(body), deadline, std::move(done)});
   }
-  bool Up() const override { return true; }
+  bool Up() const override { return up; }
   void AnswerAll(const absl::Status& status) {
     for (Message& message : std::exchange(held, {})) message.done(status);
   }
 
   std::vector<Message> held;
+  bool up = true;
 };
 
 // Has one number for every SKU.
@@ -81,7 +82,7 @@ class QueueIntakeTest : public ::testing::Test {
   }
   std::shared_ptr<std::optional<Answer>> Queue(absl::Time deadline = absl::InfiniteFuture(), int lines = 1) {
     auto answer = std::make_shared<std::optional<Answer>>();
-    intake_.Queue(Lines(lines), /*cart=*/lines > 1, terms_, deadline, [answer](Answer given) {
+    intake_.Queue(Lines(lines), /*cart=*/lines > 1, "tv", terms_, deadline, [answer](Answer given) {
       EXPECT_FALSE(answer->has_value()) << "answered twice";
       *answer = std::move(given);
     });
@@ -278,6 +279,30 @@ TEST_F(QueueIntakeTest, AutoQueuesWhileTheShardIsSlowOrTheQueueIsNotEmpty) {
   EXPECT_EQ(books_.asked, std::vector<std::string>{"tv"}) << "before the ledger is away";
 }
 
+// While the broker is away, a slow ledger is better than a refusal. But nobody goes before those who wait.
+TEST_F(QueueIntakeTest, AutoSellsDirectlyWhileTheBrokerIsAway) {
+  using Way = quota::ClaimDiversion::Way;
+  terms_.claim_path = storage::ClaimPath::kAuto;
+  MakeShardSlow();
+  publisher_.up = false;
+  EXPECT_EQ(intake_.WayOf("tv", terms_, true), Way::kSell);
+  SetReady(1);
+  EXPECT_EQ(intake_.WayOf("tv", terms_, true), Way::kQueue);
+}
+
+TEST_F(QueueIntakeTest, ACartIsInTheQueueOfTheSkuThatIsQueued) {
+  std::string sku = "lamp";
+  while (PartitionOf(sku, 4) == PartitionOf("tv", 4)) sku += "p";
+  Answer answer;
+  intake_.Queue(Lines(2), /*cart=*/true, sku, terms_, absl::InfiniteFuture(), [&](Answer given) { answer = given; });
+  ASSERT_EQ(publisher_.held.size(), 1u);
+  EXPECT_EQ(publisher_.held[0].queue, ClaimQueueName(terms_.shard, PartitionOf(sku, 4)));
+  publisher_.AnswerAll(absl::OkStatus());
+  EXPECT_EQ(ReadClaimTicket(*keys_, std::get<Queued>(answer).ticket, clock_.Now())->sku_id, sku);
+  unsold_.Refresh();
+  EXPECT_EQ(books_.asked, std::vector<std::string>{sku}) << "of which the unsold units count";
+}
+
 TEST_F(QueueIntakeTest, ASkuOfTheQueueIsQueuedOrRefused) {
   using Way = quota::ClaimDiversion::Way;
   EXPECT_EQ(intake_.WayOf("tv", terms_, true), Way::kQueue);
@@ -293,7 +318,8 @@ TEST_F(QueueIntakeTest, ANodeWithoutABrokerDoesNotSellWhatIsQueued) {
   EXPECT_EQ(none.WayOf("tv", terms_, false), Way::kRefuse);
   EXPECT_EQ(none.WayOf("tv", terms_, true), Way::kQueue);
   Answer answer;
-  none.Queue(Lines(), /*cart=*/false, terms_, absl::InfiniteFuture(), [&](Answer given) { answer = std::move(given); });
+  none.Queue(Lines(), /*cart=*/false, "tv", terms_, absl::InfiniteFuture(),
+             [&](Answer given) { answer = std::move(given); });
   EXPECT_EQ(RefusedOf(answer).refusal, Refusal::kQueueUnavailable);
   terms_.claim_path = storage::ClaimPath::kAuto;
   EXPECT_EQ(none.WayOf("tv", terms_, true), Way::kSell);
