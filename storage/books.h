@@ -15,6 +15,7 @@
 #include "storage/pipeline/change_pipeline.h"
 #include "storage/pipeline/commit_pipeline.h"
 #include "storage/pipeline/entry_pipeline.h"
+#include "storage/shards/partial_read.h"
 
 namespace tranche::storage {
 
@@ -35,6 +36,7 @@ class Books {
   using RefuseDone = absl::AnyInvocable<void(absl::StatusOr<std::vector<RefuseResult>>)>;
   using FindDone = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
   using ReadDone = absl::AnyInvocable<void(absl::StatusOr<std::vector<Reservation>>)>;
+  using KnownDone = absl::AnyInvocable<void(absl::StatusOr<PartialRead>)>;
   using PageDone = absl::AnyInvocable<void(absl::StatusOr<ReservationPage>)>;
   using SkuDone = absl::AnyInvocable<void(absl::StatusOr<Sku>)>;
   using TakeDone = absl::AnyInvocable<void(absl::StatusOr<PoolTake>)>;
@@ -77,6 +79,8 @@ class Books {
   // Those of the ids that exist on any shard, unordered. At most kMaxBatch ids. kUnavailable when some were not found
   // and some shard did not answer.
   virtual void ReadAll(std::vector<Uuid> reservation_ids, absl::Time deadline, ReadDone done) = 0;
+  // The same, with what is known when a shard does not answer. Errors: only if nothing was read.
+  virtual void ReadKnown(std::vector<Uuid> reservation_ids, absl::Time deadline, KnownDone done) = 0;
   // Shard after shard; the cursor says which one is next. See LifecycleLedger::ListReservations.
   virtual void List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline,
                     PageDone done) = 0;

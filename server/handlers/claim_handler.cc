@@ -67,7 +67,7 @@ std::optional<v1::GetClaimResponse> DecisionOf(const ClaimTicket& ticket, absl::
 }  // namespace
 
 ClaimHandler::ClaimHandler(storage::Books* books, storage::Clock* clock, KeysOf keys, OutlookOf outlook)
-    : books_(books), clock_(clock), keys_(std::move(keys)), outlook_(std::move(outlook)) {}
+    : books_(books), clock_(clock), keys_(std::move(keys)), outlook_(std::move(outlook)), reads_(books, clock) {}
 
 absl::StatusOr<ClaimTicket> ClaimHandler::Read(const std::string& text) const {
   const std::shared_ptr<const FrontKeys> keys = keys_();
@@ -95,14 +95,14 @@ void ClaimHandler::Get(const v1::GetClaimRequest& request, absl::Time deadline, 
   if (!ticket.ok()) return done(ticket.status());
   std::vector<storage::Uuid> ids = ticket->ids;
   Asked asked{*std::move(ticket), request.ticket(), deadline, std::move(done)};
-  books_->ReadAll(std::move(ids), deadline,
-                  [this, asked = std::move(asked)](absl::StatusOr<std::vector<Reservation>> found) mutable {
-                    if (!found.ok()) {
-                      return asked.done(LedgerError(found.status(), asked.ticket.sku_id, Repeatable::kYes));
-                    }
-                    if (found->empty()) return asked.done(StillQueued(asked.ticket, asked.text));
-                    AnswerFrom(*std::move(found), std::move(asked));
-                  });
+  reads_.Read(std::move(ids), deadline,
+              [this, asked = std::move(asked)](absl::StatusOr<std::vector<Reservation>> found) mutable {
+                if (!found.ok()) {
+                  return asked.done(LedgerError(found.status(), asked.ticket.sku_id, Repeatable::kYes));
+                }
+                if (found->empty()) return asked.done(StillQueued(asked.ticket, asked.text));
+                AnswerFrom(*std::move(found), std::move(asked));
+              });
 }
 
 // All rows of a claim are committed together, so that one of them tells whether the standby has them.

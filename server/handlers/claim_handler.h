@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/admission/front_keys.h"
+#include "server/handlers/claim_reads.h"
 #include "server/queue/claim_ticket.h"
 #include "server/queue/queue_depths.h"
 #include "storage/books.h"
@@ -57,6 +58,7 @@ class ClaimHandler {
   storage::Clock* const clock_;
   const KeysOf keys_;
   const OutlookOf outlook_;
+  ClaimReads reads_;
 };
 
 }  // namespace tranche::server

@@ -258,6 +258,16 @@ void ShardRouter::ReadAll(std::vector<Uuid> reservation_ids, absl::Time deadline
       std::move(done));
 }
 
+void ShardRouter::ReadKnown(std::vector<Uuid> reservation_ids, absl::Time deadline, KnownDone done) {
+  RunOn(
+      *lists_,
+      [this, ids = std::move(reservation_ids), deadline]() -> absl::StatusOr<PartialRead> {
+        if (clock_->Now() >= deadline) return TooLate();
+        return ReadWhereAnswered(ids);
+      },
+      std::move(done));
+}
+
 void ShardRouter::List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline,
                        PageDone done) {
   RunOn(

@@ -44,6 +44,7 @@ class ShardRouter : public Books {
   void FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, absl::Time deadline,
                       ReadDone done) override;
   void ReadAll(std::vector<Uuid> reservation_ids, absl::Time deadline, ReadDone done) override;
+  void ReadKnown(std::vector<Uuid> reservation_ids, absl::Time deadline, KnownDone done) override;
   void List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline, PageDone done) override;
 
   // See LifecycleLedger::PreviewChange. Blocks.

@@ -36,6 +36,7 @@ class StubBooks : public storage::Books {
     done(Unexpected());
   }
   void ReadAll(std::vector<storage::Uuid>, absl::Time, ReadDone done) override { done(Unexpected()); }
+  void ReadKnown(std::vector<storage::Uuid>, absl::Time, KnownDone done) override { done(Unexpected()); }
   void List(storage::ReservationFilter, storage::ReservationCursor, int, absl::Time, PageDone done) override {
     done(Unexpected());
   }

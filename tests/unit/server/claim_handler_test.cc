@@ -23,16 +23,16 @@ using storage::Reservation;
 // A ledger of a few rows, which a standby may lack.
 class ClaimRows : public tranche::testing::StubBooks {
  public:
-  void ReadAll(std::vector<storage::Uuid> ids, absl::Time, ReadDone done) override {
+  void ReadKnown(std::vector<storage::Uuid> ids, absl::Time, KnownDone done) override {
     ++reads;
     if (!read_error.ok()) return done(read_error);
-    std::vector<Reservation> found;
+    storage::PartialRead read;
     for (const Reservation& row : rows) {
       for (const storage::Uuid& id : ids) {
-        if (row.reservation_id == id) found.push_back(row);
+        if (row.reservation_id == id) read.found.push_back(row);
       }
     }
-    done(std::move(found));
+    done(std::move(read));
   }
   void Find(const storage::Uuid& id, storage::Assurance assurance, absl::Time, FindDone done) override {
     EXPECT_EQ(assurance, storage::Assurance::kReplicated);
