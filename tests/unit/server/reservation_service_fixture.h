@@ -176,7 +176,7 @@ class WatchedRows {
 class WatchedBooks : public tranche::testing::StubBooks {
  public:
   explicit WatchedBooks(WatchedRows* rows) : rows_(rows) {}
-  void ReadAll(std::vector<storage::Uuid>, absl::Time, ReadDone done) override { done(rows_->Read().found); }
+  void ReadKnown(std::vector<storage::Uuid>, absl::Time, KnownDone done) override { done(rows_->Read()); }
   void Find(const storage::Uuid&, storage::Assurance, absl::Time, FindDone done) override {
     const auto found = rows_->Read().found;
     if (found.empty()) return done(absl::NotFoundError("none"));
