@@ -65,7 +65,7 @@ void PrintQueued(Session& session, const tranche::v1::GetClaimResponse& claim) {
   if (session.json()) return session.PrintJson(claim);
   Table table({"FIELD", "VALUE"});
   table.AddRow({"state", "QUEUED"});
-  table.AddRow({"ahead, at most", absl::StrCat(claim.queued().ahead_at_most())});
+  table.AddRow({"ahead, about", absl::StrCat(claim.queued().ahead())});
   table.AddRow({"decided by", FormatTime(claim.queued().decide_time())});
   session.Print(table);
 }
@@ -91,7 +91,7 @@ void AwaitQueuedClaim(Session& session, const tranche::v1::QueuedClaim& first) {
   tranche::v1::QueuedClaim queued = first;
   session.err() << "Queued; decided by " << FormatTime(queued.decide_time()) << ". If this ends before: tranchectl "
                 << "reservation claim --wait '" << queued.ticket() << "'" << std::endl;
-  session.err() << "At most " << queued.ahead_at_most() << " before it." << std::endl;
+  session.err() << "About " << queued.ahead() << " before it." << std::endl;
   bool told = false;
   while (true) {
     const absl::Duration left = *end - absl::Now();
@@ -109,8 +109,8 @@ void AwaitQueuedClaim(Session& session, const tranche::v1::QueuedClaim& first) {
     }
     if (!claim->has_queued()) return PrintDecision(session, *claim);
     told = false;
-    if (claim->queued().ahead_at_most() != queued.ahead_at_most()) {
-      session.err() << "At most " << claim->queued().ahead_at_most() << " before it." << std::endl;
+    if (claim->queued().ahead() != queued.ahead()) {
+      session.err() << "About " << claim->queued().ahead() << " before it." << std::endl;
     }
     queued = claim->queued();
   }

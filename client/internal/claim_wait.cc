@@ -175,11 +175,11 @@ bool ClaimWait::Heard(ClaimOutcome outcome) {
     Finish(std::move(outcome));
     return true;
   }
-  const int64_t told = queued_.ahead_at_most;
-  queued_.ahead_at_most = outcome.queued->ahead_at_most;
+  const int64_t told = queued_.ahead;
+  queued_.ahead = outcome.queued->ahead;
   queued_.poll_after = outcome.queued->poll_after;
   queued_.decide_time = outcome.queued->decide_time;
-  if (queued_.ahead_at_most != told) TellQueued();
+  if (queued_.ahead != told) TellQueued();
   return false;
 }
 

@@ -272,7 +272,7 @@ Cart FromProto(const tranche::v1::CreateReservationsResponse& message) {
 QueuedClaim FromProto(const tranche::v1::QueuedClaim& message) {
   QueuedClaim queued;
   queued.ticket = message.ticket();
-  queued.ahead_at_most = message.ahead_at_most();
+  queued.ahead = message.ahead();
   queued.poll_after = ToDuration(message.poll_after());
   if (message.has_decide_time()) queued.decide_time = ToTime(message.decide_time());
   return queued;

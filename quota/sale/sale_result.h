@@ -46,8 +46,8 @@ struct Refused {
 
 // It is in the queue, and has no units yet: only for who accepts that.
 struct Queued {
-  std::string ticket;         // for GetClaim
-  int64_t ahead_at_most = 0;  // claims that are before it
+  std::string ticket;  // for GetClaim
+  int64_t ahead = 0;   // about how many claims are before it
   absl::Duration poll_after = {};
   absl::Time decide_at;  // until then it is decided, or refused with kDeadlinePassed
 };

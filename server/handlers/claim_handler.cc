@@ -81,10 +81,7 @@ absl::StatusOr<ClaimTicket> ClaimHandler::Read(const std::string& text) const {
 v1::GetClaimResponse ClaimHandler::StillQueued(const ClaimTicket& ticket, const std::string& text) const {
   const ClaimOutlook outlook = outlook_(ticket);
   v1::GetClaimResponse response;
-  FillQueued({.ticket = text,
-              .ahead_at_most = outlook.ahead_at_most,
-              .poll_after = outlook.poll_after,
-              .decide_at = ticket.decide_at},
+  FillQueued({.ticket = text, .ahead = outlook.ahead, .poll_after = outlook.poll_after, .decide_at = ticket.decide_at},
              response.mutable_queued());
   return response;
 }

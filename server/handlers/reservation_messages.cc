@@ -19,7 +19,7 @@ constexpr size_t kMaxOrderReferenceBytes = 128;
 
 void FillQueued(const quota::Queued& queued, v1::QueuedClaim* message) {
   message->set_ticket(queued.ticket);
-  message->set_ahead_at_most(queued.ahead_at_most);
+  message->set_ahead(queued.ahead);
   *message->mutable_poll_after() = ToDuration(queued.poll_after);
   *message->mutable_decide_time() = ToTimestamp(queued.decide_at);
 }

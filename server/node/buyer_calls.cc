@@ -30,7 +30,7 @@ std::unique_ptr<CallerCalls> MakeCallerCalls(const ServerOptions& options) {
 // Of a claim that is still queued. A node without a broker knows no more than the ticket.
 ClaimOutlook OutlookOf(const NodeQueue* queue, const ClaimTicket& ticket) {
   if (queue != nullptr) return queue->OutlookOf(ticket);
-  return {.ahead_at_most = ticket.ahead_at_most, .poll_after = PollAfter(ticket.ahead_at_most, /*drained_per_s=*/0)};
+  return {.ahead = ticket.ahead, .poll_after = PollAfter(ticket.ahead, /*drained_per_s=*/0)};
 }
 
 // The answers are counted where they are given.

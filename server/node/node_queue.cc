@@ -38,8 +38,8 @@ NodeQueue::NodeQueue(const BrokerOptions& options, const quota::SliceTable* slic
       depths_task_(std::make_unique<PeriodicTask>(kLookAtQueues, [this] { LookAtQueues(); })) {}
 
 ClaimOutlook NodeQueue::OutlookOf(const ClaimTicket& ticket) const {
-  return depths_.OutlookOf(ClaimQueueName(ticket.shard, PartitionOf(ticket.sku_id, options_.partitions)),
-                           ticket.ahead_at_most);
+  return depths_.OutlookOf(ClaimQueueName(ticket.shard, PartitionOf(ticket.sku_id, options_.partitions)), ticket.ahead,
+                           ticket.enqueued_at);
 }
 
 void NodeQueue::StopThreads() {

@@ -28,7 +28,7 @@ std::string ClaimMessage(const ClaimTicket& ticket) {
   for (const storage::Uuid& id : ticket.ids) absl::StrAppend(&ids, BytesOfId(id));
   return LengthDelimited({kClaimPurpose, ids, ticket.payload, ticket.sku_id, ticket.shard,
                           ticket.cart ? absl::string_view("\1", 1) : absl::string_view("\0", 1),
-                          BigEndian64(static_cast<uint64_t>(ticket.ahead_at_most)), BigEndianTime(ticket.enqueued_at),
+                          BigEndian64(static_cast<uint64_t>(ticket.ahead)), BigEndianTime(ticket.enqueued_at),
                           BigEndianTime(ticket.decide_at)});
 }
 
@@ -72,7 +72,7 @@ std::optional<ClaimTicket> FromClaimMessage(absl::string_view message) {
   ticket.sku_id = std::string(fields.Next());
   ticket.shard = std::string(fields.Next());
   ticket.cart = fields.Next() == absl::string_view("\1", 1);
-  ticket.ahead_at_most = fields.NextNumber();
+  ticket.ahead = fields.NextNumber();
   ticket.enqueued_at = fields.NextTime();
   ticket.decide_at = fields.NextTime();
   // Nobody else has the key. But a later version may say more, of which this one must not guess the meaning.

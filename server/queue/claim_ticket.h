@@ -28,7 +28,7 @@ struct ClaimTicket {
   std::string sku_id;              // of the first line
   std::string shard;               // where its queue is
   bool cart = false;
-  int64_t ahead_at_most = 0;  // when it was queued
+  int64_t ahead = 0;  // when it was queued
   absl::Time enqueued_at;
   absl::Time decide_at;
 };

@@ -107,8 +107,7 @@ int64_t QueueDepths::Backlog(const std::string& queue) const {
   return found->second.depth.ready + found->second.published - found->second.published_before_answer;
 }
 
-ClaimOutlook QueueDepths::OutlookOf(const std::string& queue, int64_t at_most) const {
-  int64_t ahead = at_most;
+ClaimOutlook QueueDepths::OutlookOf(const std::string& queue, int64_t ahead, absl::Time queued_at) const {
   double drained_per_s = 0;
   const absl::Time now = clock_->Now();
   {
@@ -116,12 +115,12 @@ ClaimOutlook QueueDepths::OutlookOf(const std::string& queue, int64_t at_most) c
     if (const auto found = queues_.find(queue); found != queues_.end()) {
       const Figures& figures = found->second;
       // What the broker has not told of, or not lately, may be anything.
-      if (Fresh(figures, now))
-        ahead = std::min(ahead, figures.depth.ready + figures.published - figures.published_before);
+      const int64_t depth = figures.depth.ready + figures.published - figures.published_before;
+      if (Fresh(figures, now)) ahead = figures.read_at > queued_at ? std::min(ahead, depth) : std::max(ahead, depth);
       drained_per_s = figures.drained_per_s;
     }
   }
-  return {.ahead_at_most = ahead, .poll_after = PollAfter(ahead, drained_per_s)};
+  return {.ahead = ahead, .poll_after = PollAfter(ahead, drained_per_s)};
 }
 
 std::vector<QueueDepths::Known> QueueDepths::All() const {

@@ -22,7 +22,7 @@ absl::Duration PollAfter(int64_t ahead, double drained_per_s);
 
 // What whoever waits in a queue may be told.
 struct ClaimOutlook {
-  int64_t ahead_at_most = 0;
+  int64_t ahead = 0;  // about how many claims are before it
   absl::Duration poll_after = {};
 };
 
@@ -46,8 +46,10 @@ class QueueDepths {
   // The same, but what was put in while the broker was asked is left out: otherwise a queue that one puts claims into
   // only because it is not empty would never seem to be empty.
   int64_t Backlog(const std::string& queue) const;
-  // For a claim that had at most so many before it. What the broker said more than five seconds ago counts no more.
-  ClaimOutlook OutlookOf(const std::string& queue, int64_t at_most) const;
+  // For a claim that had about so many before it when it was queued: as many, or what is in the queue now, whichever is
+  // less. Until the broker has told of the queue since then: whichever is more. What the broker said more than five
+  // seconds ago counts no more.
+  ClaimOutlook OutlookOf(const std::string& queue, int64_t ahead, absl::Time queued_at = absl::InfinitePast()) const;
 
   struct Known {
     QueueDepth depth;

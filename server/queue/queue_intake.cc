@@ -87,11 +87,11 @@ void QueueIntake::Published(UnderWay claim, const absl::Status& status) {
     const absl::Time now = parts_.clock->Now();
     counts_.publish_s.Observe(std::max(absl::ZeroDuration(), now - claim.ticket.enqueued_at));
     counts_.queued.Add();
-    claim.ticket.ahead_at_most = parts_.depths->Ahead(claim.queue);
+    claim.ticket.ahead = parts_.depths->Ahead(claim.queue);
     parts_.depths->NotePublished(claim.queue);
-    const ClaimOutlook outlook = parts_.depths->OutlookOf(claim.queue, claim.ticket.ahead_at_most);
+    const ClaimOutlook outlook = parts_.depths->OutlookOf(claim.queue, claim.ticket.ahead);
     return claim.done(quota::Queued{.ticket = MakeClaimTicket(*claim.keys, claim.ticket),
-                                    .ahead_at_most = claim.ticket.ahead_at_most,
+                                    .ahead = claim.ticket.ahead,
                                     .poll_after = outlook.poll_after,
                                     .decide_at = claim.ticket.decide_at});
   }

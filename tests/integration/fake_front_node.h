@@ -69,7 +69,7 @@ inline void Grant(const tranche::v1::CancelReservationRequest& change,
 inline tranche::v1::QueuedClaim QueuedWith(const std::string& ticket) {
   tranche::v1::QueuedClaim queued;
   queued.set_ticket(ticket);
-  queued.set_ahead_at_most(5);
+  queued.set_ahead(5);
   queued.mutable_poll_after()->set_nanos(20'000'000);
   queued.mutable_decide_time()->set_seconds(absl::ToUnixSeconds(absl::Now() + absl::Minutes(1)));
   return queued;

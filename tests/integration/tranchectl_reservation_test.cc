@@ -129,7 +129,7 @@ class FakeReservations final : public tranche::v1::ReservationService::Service {
   static tranche::v1::QueuedClaim Queued(int64_t ahead) {
     tranche::v1::QueuedClaim queued;
     queued.set_ticket("a-ticket");
-    queued.set_ahead_at_most(ahead);
+    queued.set_ahead(ahead);
     queued.mutable_poll_after()->set_nanos(1'000'000);
     queued.mutable_decide_time()->set_seconds(absl::ToUnixSeconds(absl::Now() + absl::Minutes(1)));
     return queued;
@@ -297,7 +297,7 @@ TEST_F(TranchectlReservationTest, CreateWaitsForTheDecisionOfAQueuedClaim) {
   EXPECT_TRUE(node_.created.at(0).accept_queued());
   EXPECT_THAT(out_, HasSubstr(kId));
   EXPECT_THAT(err_, HasSubstr("claim --wait 'a-ticket'"));
-  EXPECT_THAT(err_, ::testing::ContainsRegex("At most 5 before it.\nAt most 2 before it.\n"));
+  EXPECT_THAT(err_, ::testing::ContainsRegex("About 5 before it.\nAbout 2 before it.\n"));
   EXPECT_THAT(node_.tickets, ::testing::ElementsAre("a-ticket", "a-ticket", "a-ticket"));
   node_.claims = {node_.Sold()};
   ASSERT_EQ(Ctl({"create", "--user", "alice", "--accept-queued", "tv", "-o", "json"}), 0) << err_;
@@ -317,10 +317,10 @@ TEST_F(TranchectlReservationTest, ATicketTellsWhatBecameOfAClaim) {
   node_.claims = {FakeReservations::StillQueued(5)};
   ASSERT_EQ(Ctl({"claim", "a-ticket"}), 0) << err_;
   EXPECT_THAT(out_, ::testing::ContainsRegex("state +QUEUED"));
-  EXPECT_THAT(out_, ::testing::ContainsRegex("ahead, at most +5"));
+  EXPECT_THAT(out_, ::testing::ContainsRegex("ahead, about +5"));
   EXPECT_EQ(node_.tickets.size(), 1u) << "it does not wait";
   ASSERT_EQ(Ctl({"claim", "a-ticket", "-o", "json"}), 0) << err_;
-  EXPECT_EQ(nlohmann::json::parse(out_)["queued"]["ahead_at_most"], "5");
+  EXPECT_EQ(nlohmann::json::parse(out_)["queued"]["ahead"], "5");
   node_.tickets.clear();
   node_.claims.push_back(node_.Sold());
   ASSERT_EQ(Ctl({"claim", "--wait", "a-ticket"}), 0) << err_;

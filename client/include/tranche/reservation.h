@@ -53,7 +53,7 @@ struct QueuedClaim {
   // For Client::GetClaim, at any node and from any process: at most 2048 bytes. Whoever has it can read what became of
   // the claim.
   std::string ticket;
-  int64_t ahead_at_most = 0;                        // no more claims than this are before it, as of a moment ago
+  int64_t ahead = 0;                                // about how many claims are before it: an estimate
   absl::Duration poll_after;                        // ask again after this
   absl::Time decide_time = absl::InfiniteFuture();  // until then it is decided, if the ledger answers
 };

@@ -47,7 +47,7 @@ class ClientQueueTest : public ConnectionFixture {
   tranche::v1::QueuedClaim Waiting(int64_t ahead) const {
     tranche::v1::QueuedClaim queued;
     queued.set_ticket("a-ticket");
-    queued.set_ahead_at_most(ahead);
+    queued.set_ahead(ahead);
     queued.mutable_poll_after()->set_seconds(2);
     queued.mutable_decide_time()->set_seconds(absl::ToUnixSeconds(begin_) + 20);
     return queued;
@@ -60,7 +60,7 @@ class ClientQueueTest : public ConnectionFixture {
   CreateReservation Request() {
     CreateReservation request{.sku = "tv", .user = "alice", .reservation_id = kQueuedId};
     request.accept_queued = true;
-    request.on_queued = [this](const QueuedClaim& queued) { ahead_.push_back(queued.ahead_at_most); };
+    request.on_queued = [this](const QueuedClaim& queued) { ahead_.push_back(queued.ahead); };
     return request;
   }
   absl::StatusOr<Reservation> Claim(CreateReservation request) { return Run(&Connection::Create, std::move(request)); }
@@ -279,7 +279,7 @@ TEST_F(ClientQueueTest, ATicketTellsWhatBecameOfTheClaim) {
   const auto queued = ask();
   ASSERT_TRUE(queued.ok() && queued->queued.has_value());
   EXPECT_EQ(queued->queued->ticket, "a-ticket");
-  EXPECT_EQ(queued->queued->ahead_at_most, 4);
+  EXPECT_EQ(queued->queued->ahead, 4);
   EXPECT_EQ(queued->queued->poll_after, absl::Seconds(2));
   EXPECT_EQ(queued->queued->decide_time, begin_ + absl::Seconds(20));
   const auto sold = ask();

@@ -36,7 +36,7 @@ class SellerQueueTest : public GateFixture {
     terms.announced = true;
     slice(sku_id).SetTerms(terms);
   }
-  static Queued Ticket() { return {.ticket = "t", .ahead_at_most = 3, .poll_after = {}, .decide_at = {}}; }
+  static Queued Ticket() { return {.ticket = "t", .ahead = 3, .poll_after = {}, .decide_at = {}}; }
   static Refused Refusing(Refusal refusal) { return Refused{.refusal = refusal}; }
 };
 

@@ -87,8 +87,8 @@ TEST_F(CartHandlerTest, ACartThatIsQueuedIsToldWithItsTicket) {
   EXPECT_TRUE(Create(request).ok());
   EXPECT_TRUE(visitors_.empty());
   request.set_accept_queued(true);
-  answer_ = quota::Queued{
-      .ticket = "t", .ahead_at_most = 7, .poll_after = absl::Seconds(1), .decide_at = absl::FromUnixSeconds(5)};
+  answer_ =
+      quota::Queued{.ticket = "t", .ahead = 7, .poll_after = absl::Seconds(1), .decide_at = absl::FromUnixSeconds(5)};
   const auto response = Create(request);
   ASSERT_TRUE(response.ok()) << response.status();
   ASSERT_EQ(visitors_.size(), 2u);

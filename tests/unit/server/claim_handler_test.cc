@@ -79,7 +79,7 @@ class ClaimHandlerTest : public ::testing::Test {
     ticket.sku_id = "tv";
     ticket.shard = "home";
     ticket.cart = rows.size() > 1;
-    ticket.ahead_at_most = 50;
+    ticket.ahead = 50;
     ticket.enqueued_at = clock_.Now();
     ticket.decide_at = clock_.Now() + absl::Minutes(10);
     return MakeClaimTicket(*keys_, ticket);
@@ -115,7 +115,7 @@ class ClaimHandlerTest : public ::testing::Test {
   ClaimOutlook outlook_{7, absl::Seconds(3)};
   ClaimHandler handler_{&books_, &clock_, [this] { return keys_; },
                         [this](const ClaimTicket& ticket) {
-                          EXPECT_EQ(ticket.ahead_at_most, 50);
+                          EXPECT_EQ(ticket.ahead, 50);
                           return outlook_;
                         }};
 };
@@ -125,7 +125,7 @@ TEST_F(ClaimHandlerTest, WithoutARowItIsQueued) {
   const auto response = Get(ticket);
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_EQ(response->queued().ticket(), ticket);
-  EXPECT_EQ(response->queued().ahead_at_most(), 7);
+  EXPECT_EQ(response->queued().ahead(), 7);
   EXPECT_EQ(response->queued().poll_after().seconds(), 3);
   EXPECT_EQ(response->queued().decide_time().seconds(), absl::ToUnixSeconds(clock_.Now() + absl::Minutes(10)));
 }

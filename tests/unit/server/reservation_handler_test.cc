@@ -206,7 +206,7 @@ TEST_F(ReservationHandlerTest, WhatIsQueuedIsToldWithItsTicket) {
   EXPECT_FALSE(visitor_.accept_queued);
   request.set_accept_queued(true);
   answer_ = quota::Queued{.ticket = "t",
-                          .ahead_at_most = 7,
+                          .ahead = 7,
                           .poll_after = absl::Milliseconds(1500),
                           .decide_at = absl::FromUnixSeconds(1'800'000'000)};
   const absl::StatusOr<Accepted> accepted = Create(request, clock_.Now() + absl::Seconds(2));
@@ -216,7 +216,7 @@ TEST_F(ReservationHandlerTest, WhatIsQueuedIsToldWithItsTicket) {
   handler_->Fill(*accepted, &response);
   EXPECT_FALSE(response.has_reservation());
   EXPECT_EQ(response.queued().ticket(), "t");
-  EXPECT_EQ(response.queued().ahead_at_most(), 7);
+  EXPECT_EQ(response.queued().ahead(), 7);
   EXPECT_EQ(response.queued().poll_after().seconds(), 1);
   EXPECT_EQ(response.queued().poll_after().nanos(), 500'000'000);
   EXPECT_EQ(response.queued().decide_time().seconds(), 1'800'000'000);

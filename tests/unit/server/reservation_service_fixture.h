@@ -285,7 +285,7 @@ class ReservationServiceTest : public ::testing::Test {
   WatchedBooks watched_books_{&rows_};
   ClaimHandler claim_handler_{&watched_books_, &clock_, [this] { return keys_; },
                               [](const ClaimTicket& ticket) {
-                                return ClaimOutlook{ticket.ahead_at_most, absl::Seconds(1)};
+                                return ClaimOutlook{ticket.ahead, absl::Seconds(1)};
                               }};
   OpenCalls calls_{&clock_, absl::Seconds(30)};
   CallMetrics metrics_{storage::Clock::Real()};

@@ -520,7 +520,7 @@ TEST_F(ReservationServiceTest, AWatchOfAClaimTellsThatItIsQueuedAndEndsWithTheDe
   ticket.ids = {row.reservation_id};
   ticket.payload = PayloadOf(std::vector<storage::ReservationClaim>{
       {row.reservation_id, row.sku_id, row.user_id, row.quantity, row.order_reference}});
-  ticket.ahead_at_most = 3;
+  ticket.ahead = 3;
   ticket.enqueued_at = clock_.Now();
   ticket.decide_at = clock_.Now() + absl::Minutes(10);
   v1::WatchClaimRequest request;
@@ -530,7 +530,7 @@ TEST_F(ReservationServiceTest, AWatchOfAClaimTellsThatItIsQueuedAndEndsWithTheDe
   v1::WatchClaimResponse response;
   ASSERT_TRUE(reader->Read(&response));
   EXPECT_EQ(response.claim().queued().ticket(), request.ticket());
-  EXPECT_EQ(response.claim().queued().ahead_at_most(), 3);
+  EXPECT_EQ(response.claim().queued().ahead(), 3);
   rows_.Put(1, storage::ReservationState::kPending);
   ASSERT_TRUE(reader->Read(&response));
   EXPECT_EQ(response.claim().created().reservation().reservation_id(), row.reservation_id.ToString());

@@ -29,7 +29,7 @@ ClaimTicket TicketOfLines(const std::vector<storage::ReservationClaim>& lines) {
   ticket.sku_id = lines.front().sku_id;
   ticket.shard = "home";
   ticket.cart = lines.size() > 1;
-  ticket.ahead_at_most = 1234;
+  ticket.ahead = 1234;
   ticket.enqueued_at = kEnqueued;
   ticket.decide_at = kEnqueued + absl::Minutes(10);
   return ticket;
@@ -55,7 +55,7 @@ TEST_F(ClaimTicketTest, SaysWhatWasWritten) {
     EXPECT_EQ(read->sku_id, "tv");
     EXPECT_EQ(read->shard, "home");
     EXPECT_EQ(read->cart, written.cart);
-    EXPECT_EQ(read->ahead_at_most, 1234);
+    EXPECT_EQ(read->ahead, 1234);
     EXPECT_EQ(read->enqueued_at, kEnqueued);
     EXPECT_EQ(read->decide_at, kEnqueued + absl::Minutes(10));
   }

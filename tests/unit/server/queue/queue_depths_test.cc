@@ -146,16 +146,28 @@ TEST_F(QueueDepthsTest, TheRateIsSeenFromWhatLeaves) {
   admin_.ready["q"] = 9'000;  // 2,000 have left
   depths_.Poll({"q"});
   const ClaimOutlook outlook = depths_.OutlookOf("q", 8'000);
-  EXPECT_EQ(outlook.ahead_at_most, 8'000);
+  EXPECT_EQ(outlook.ahead, 8'000);
   EXPECT_EQ(outlook.poll_after, absl::Seconds(4));
 }
 
 TEST_F(QueueDepthsTest, AnOutlookIsNoMoreThanTheTicketAndTheQueueSay) {
-  EXPECT_EQ(depths_.OutlookOf("q", 500).ahead_at_most, 500) << "nothing is known of the queue";
+  EXPECT_EQ(depths_.OutlookOf("q", 500).ahead, 500) << "nothing is known of the queue";
   admin_.ready["q"] = 20;
   depths_.Poll({"q"});
-  EXPECT_EQ(depths_.OutlookOf("q", 500).ahead_at_most, 20);
-  EXPECT_EQ(depths_.OutlookOf("q", 5).ahead_at_most, 5);
+  EXPECT_EQ(depths_.OutlookOf("q", 500).ahead, 20);
+  EXPECT_EQ(depths_.OutlookOf("q", 5).ahead, 5);
+}
+
+// What others put in is not known before that.
+TEST_F(QueueDepthsTest, UntilTheNextPollTheLargerNumberCounts) {
+  admin_.ready["q"] = 20;
+  depths_.Poll({"q"});
+  const absl::Time queued_at = clock_.Now();
+  EXPECT_EQ(depths_.OutlookOf("q", 500, queued_at).ahead, 500);
+  EXPECT_EQ(depths_.OutlookOf("q", 5, queued_at).ahead, 20);
+  clock_.AdvanceBy(absl::Seconds(1));
+  depths_.Poll({"q"});
+  EXPECT_EQ(depths_.OutlookOf("q", 500, queued_at).ahead, 20);
 }
 
 TEST(PollAfterTest, IsWithinItsBounds) {

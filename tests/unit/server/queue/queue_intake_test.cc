@@ -129,14 +129,14 @@ TEST_F(QueueIntakeTest, OnlyAConfirmGivesATicket) {
   ASSERT_TRUE(answer->has_value());
   const auto* queued = std::get_if<Queued>(&**answer);
   ASSERT_NE(queued, nullptr);
-  EXPECT_EQ(queued->ahead_at_most, 12);
+  EXPECT_EQ(queued->ahead, 12);
   EXPECT_EQ(queued->decide_at, clock_.Now() + absl::Minutes(10));
   EXPECT_EQ(queued->poll_after, absl::Milliseconds(200));
   const auto ticket = ReadClaimTicket(*keys_, queued->ticket, clock_.Now());
   ASSERT_TRUE(ticket.has_value());
   EXPECT_EQ(ticket->ids, std::vector<storage::Uuid>{Lines()[0].reservation_id});
   EXPECT_EQ(ticket->payload, PayloadOf(Lines()));
-  EXPECT_EQ(ticket->ahead_at_most, 12);
+  EXPECT_EQ(ticket->ahead, 12);
   EXPECT_EQ(ticket->shard, terms_.shard);
   EXPECT_FALSE(ticket->cart);
   EXPECT_EQ(intake_.under_way(), 0);
