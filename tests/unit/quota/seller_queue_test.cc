@@ -6,6 +6,7 @@
 
 #include "gtest/gtest.h"
 #include "quota/sale/cart_seller.h"
+#include "quota/sale/noted_refusal.h"
 #include "quota/sale/seller.h"
 #include "storage/ledger/claim_refusal.h"
 #include "tests/unit/quota/gate_fixture.h"
@@ -167,6 +168,23 @@ TEST_F(SellerQueueTest, WhatTimeMendsIsNoDecision) {
   Work();
   EXPECT_EQ(RefusedAs(answer).refusal, Refusal::kQueueFull);
   EXPECT_TRUE(absl::IsNotFound(ledger_.FindReservation(claim.reservation_id).status()));
+}
+
+TEST_F(SellerQueueTest, WhatTheLedgerSaysOfARefusalIsTold) {
+  using storage::RefuseOutcome;
+  const auto told = [](RefuseOutcome outcome, Refusal first = Refusal::kSoldOut) {
+    storage::RefuseResult result{.outcome = outcome};
+    result.reservation.state = storage::ReservationState::kCancelled;
+    result.reservation.created_at = result.reservation.expires_at = absl::FromUnixSeconds(1);
+    result.reservation.cancel_reason = storage::ToCancelReason(first);
+    return RefusedAsNoted(result, Refused{.refusal = Refusal::kSoldOut, .holds_may_lapse = true});
+  };
+  EXPECT_TRUE(told(RefuseOutcome::kRefused).holds_may_lapse) << "with all that is known";
+  EXPECT_EQ(told(RefuseOutcome::kReplayed, Refusal::kDeadlinePassed).refusal, Refusal::kDeadlinePassed);
+  EXPECT_EQ(told(RefuseOutcome::kConflict).refusal, Refusal::kReservationIdReused);
+  EXPECT_EQ(told(RefuseOutcome::kSkuMoving).refusal, Refusal::kCommitUnknown);
+  EXPECT_EQ(RefusalNotNoted(absl::UnavailableError("down")), Refusal::kCommitUnknown);
+  EXPECT_EQ(RefusalNotNoted(absl::ResourceExhaustedError("many")), Refusal::kOverloaded);
 }
 
 // As with the path "auto": the claim that may be in the queue is now tried directly.
