@@ -116,7 +116,7 @@ int64_t QueueIntake::UnsoldOf(const std::string& sku_id, const quota::SkuTerms& 
 
 // A broker rejects, in the same words, also what it cannot put into a queue without a leader.
 bool QueueIntake::MayBeFull(const std::string& queue) const {
-  return parts_.depths->OutlookOf(queue, kMaxQueueLength).ahead_at_most >= kFullFrom;
+  return parts_.depths->OutlookOf(queue, kMaxQueueLength).ahead >= kFullFrom;
 }
 
 // In whole seconds, so that answers that are given again and again are the same.

@@ -115,7 +115,7 @@ TEST_F(QueueDepthsTest, WhatIsOldIsNotShownAndStillBacklog) {
   clock_.AdvanceBy(absl::Seconds(6));
   depths_.Poll({"q"});
   EXPECT_TRUE(depths_.All().empty());
-  EXPECT_EQ(depths_.OutlookOf("q", 500).ahead_at_most, 500);
+  EXPECT_EQ(depths_.OutlookOf("q", 500).ahead, 500);
   EXPECT_EQ(depths_.Backlog("q"), 7);
   EXPECT_EQ(depths_.Ahead("q"), 7);
 }
