@@ -9,13 +9,13 @@
 #include "absl/time/time.h"
 #include "storage/ledger/draw_ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
+#include "storage/ledger/partial_read.h"
 #include "storage/ledger/quota_ledger.h"
 #include "storage/ledger/reservation_ledger.h"
 #include "storage/ledger/sku_ledger.h"
 #include "storage/pipeline/change_pipeline.h"
 #include "storage/pipeline/commit_pipeline.h"
 #include "storage/pipeline/entry_pipeline.h"
-#include "storage/shards/partial_read.h"
 
 namespace tranche::storage {
 

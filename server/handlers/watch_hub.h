@@ -26,8 +26,8 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "storage/clock.h"
+#include "storage/ledger/partial_read.h"
 #include "storage/ledger/reservation_ledger.h"
-#include "storage/shards/partial_read.h"
 
 namespace tranche::server {
 

@@ -11,8 +11,8 @@
 #include "storage/books.h"
 #include "storage/clock.h"
 #include "storage/executor.h"
+#include "storage/ledger/partial_read.h"
 #include "storage/shards/locked_skus.h"
-#include "storage/shards/partial_read.h"
 #include "storage/shards/shard_set.h"
 
 namespace tranche::storage {
