@@ -108,7 +108,8 @@ class Buyers::Try {
   ClaimTold ToldOf(const std::vector<storage::Reservation>& rows) const {
     World& world = *buyers_->world_;
     if (world.scenario.consumers == 0) return ClaimTold::kUndecided;
-    return world.claims.OnTold(IdsOf(purchase_->lines), rows);
+    const absl::Time now = world.scheduler.Now();
+    return world.claims.OnTold(IdsOf(purchase_->lines), rows, now, now);
   }
 
   // The lines of a cart may be refused for good one after the other. Whoever sends the cart again meanwhile is told

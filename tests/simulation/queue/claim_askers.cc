@@ -14,7 +14,7 @@ constexpr absl::Duration kMostPatience = absl::Seconds(1);
 class ClaimAskers::Call {
  public:
   Call(ClaimAskers* askers, FrontNode* node, std::shared_ptr<Claim> claim)
-      : askers_(askers), node_(node), claim_(std::move(claim)) {}
+      : askers_(askers), node_(node), claim_(std::move(claim)), asked_at_(askers->world_->scheduler.Now()) {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
@@ -27,13 +27,14 @@ class ClaimAskers::Call {
   void Answer(const absl::StatusOr<std::vector<storage::Reservation>>& rows) {
     // A dead process tells nobody anything.
     if (node_->process().crashed()) return askers_->AskLater(std::move(claim_));
-    askers_->Answered(std::move(claim_), rows);
+    askers_->Answered(std::move(claim_), asked_at_, rows);
   }
 
  private:
   ClaimAskers* const askers_;
   FrontNode* const node_;  // holds this
   std::shared_ptr<Claim> claim_;
+  const absl::Time asked_at_;
 };
 
 void ClaimAskers::Begin(const quota::Queued& queued, std::vector<storage::Uuid> ids, Random random, Decided decided) {
@@ -62,10 +63,10 @@ void ClaimAskers::Ask(std::shared_ptr<Claim> claim) {
       [call = std::move(call)](const absl::StatusOr<std::vector<storage::Reservation>>& rows) { call->Answer(rows); });
 }
 
-void ClaimAskers::Answered(std::shared_ptr<Claim> claim,
+void ClaimAskers::Answered(std::shared_ptr<Claim> claim, absl::Time asked_at,
                            const absl::StatusOr<std::vector<storage::Reservation>>& rows) {
   if (!rows.ok()) return AskLater(std::move(claim));
-  const ClaimTold told = world_->claims.OnTold(claim->ids, *rows);
+  const ClaimTold told = world_->claims.OnTold(claim->ids, *rows, asked_at, world_->scheduler.Now());
   if (told == ClaimTold::kUndecided) return AskLater(std::move(claim));
   --open_;
   for (const storage::Reservation& row : *rows) {

@@ -43,7 +43,8 @@ class ClaimAskers {
 
   void AskLater(std::shared_ptr<Claim> claim);
   void Ask(std::shared_ptr<Claim> claim);
-  void Answered(std::shared_ptr<Claim> claim, const absl::StatusOr<std::vector<storage::Reservation>>& rows);
+  void Answered(std::shared_ptr<Claim> claim, absl::Time asked_at,
+                const absl::StatusOr<std::vector<storage::Reservation>>& rows);
 
   World* const world_;
   Cluster* const cluster_;

@@ -84,11 +84,13 @@ void ClaimChecker::OnQueued(absl::Span<const storage::ReservationClaim> lines) {
   }
 }
 
-ClaimTold ClaimChecker::OnTold(absl::Span<const storage::Uuid> ids, absl::Span<const storage::Reservation> rows) {
+ClaimTold ClaimChecker::OnTold(absl::Span<const storage::Uuid> ids, absl::Span<const storage::Reservation> rows,
+                               absl::Time asked_at, absl::Time now) {
   if (!watches_) return ClaimTold::kUndecided;
   const auto before = told_.find(ids.front());
   if (rows.empty()) {
-    if (before != told_.end()) Violated("once", ids.front(), "not decided, although it was said to be");
+    if (before != told_.end() && before->second.at < asked_at)
+      Violated("once", ids.front(), "not decided, although it was said to be");
     return ClaimTold::kUndecided;
   }
   size_t refused = 0;
@@ -102,9 +104,10 @@ ClaimTold ClaimChecker::OnTold(absl::Span<const storage::Uuid> ids, absl::Span<c
   const bool mixed = refused > 0 ? refused < rows.size() : rows.size() < ids.size();
   if (mixed) Violated("cart", ids.front(), "some of its lines are sold, and others are not");
   const ClaimTold told = refused > 0 ? ClaimTold::kRefused : ClaimTold::kSold;
-  if (before != told_.end() && before->second != told) Violated("once", ids.front(), "its buyer was told otherwise");
+  if (before != told_.end() && before->second.told != told)
+    Violated("once", ids.front(), "its buyer was told otherwise");
   if (before == told_.end()) {
-    told_.emplace(ids.front(), told);
+    told_.emplace(ids.front(), Told{.told = told, .at = now});
     Count(refused > 0 ? "told refused" : "told sold");
   }
   return told;

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "server/queue/queued_claim.h"
 #include "storage/fake/fake_ledger.h"
@@ -42,8 +43,10 @@ class ClaimChecker {
 
   // A buyer was told that these lines of a claim or cart are queued.
   void OnQueued(absl::Span<const storage::ReservationClaim> lines);
-  // A buyer was told that these rows are what became of the claim or cart with these ids. Returns what they say.
-  ClaimTold OnTold(absl::Span<const storage::Uuid> ids, absl::Span<const storage::Reservation> rows);
+  // A buyer who asked then was told, now, that these rows are what became of the claim or cart with these ids. Returns
+  // what they say. Who asked before another answer came may still find nothing.
+  ClaimTold OnTold(absl::Span<const storage::Uuid> ids, absl::Span<const storage::Reservation> rows,
+                   absl::Time asked_at, absl::Time now);
   // Is one of these lines refused for good? Then a cart of them is not to be had, for whatever reason is told.
   bool AnyRefused(absl::Span<const storage::Uuid> ids) const;
   // A consumer says that this message may leave its queue. `held`: what it has in hand, in the order in which it came.
@@ -72,7 +75,11 @@ class ClaimChecker {
   // By line: why it was refused for good, or that it was sold.
   std::map<storage::Uuid, std::optional<storage::Refusal>> decisions_;
   std::set<storage::Uuid> undecided_;
-  std::map<storage::Uuid, ClaimTold> told_;  // by the first line
+  struct Told {
+    ClaimTold told = ClaimTold::kUndecided;
+    absl::Time at;
+  };
+  std::map<storage::Uuid, Told> told_;  // by the first line
   std::map<std::string, int64_t> counts_;
 };
 
