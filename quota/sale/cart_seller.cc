@@ -428,13 +428,15 @@ void CartSeller::Refuse(const CartPtr& cart, CartRefused refused) {
 }
 
 bool CartSeller::MayBeQueued(const Cart& cart) const {
-  return diversion_ != nullptr && absl::c_any_of(cart.wants, [](const auto& want) {
+  if (diversion_ == nullptr) return false;
+  return diversion_->MayHaveQueued() || absl::c_any_of(cart.wants, [](const auto& want) {
            return want.second.terms.claim_path != storage::ClaimPath::kDirect;
          });
 }
 
 // As in Seller.
 void CartSeller::NoteRefused(storage::Books* books, const CartPtr& cart, CartRefused refused) {
+  if (IsOpenInQueue(cart->shard, refused.refused)) return cart->done(RefusedAs(Refusal::kCommitUnknown));
   if (!MustBeNoted(cart->shard, refused.refused)) return cart->done(std::move(refused));
   std::vector<storage::ClaimRefusal> batch;
   batch.reserve(cart->lines.size());

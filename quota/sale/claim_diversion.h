@@ -27,6 +27,10 @@ class ClaimDiversion {
 
   virtual ~ClaimDiversion() = default;
 
+  // May a claim, of whatever SKU, be in a queue from an earlier try? A SKU's path of today does not tell: it may have
+  // been another one then. No I/O, no lock.
+  virtual bool MayHaveQueued() const = 0;
+
   // Which way a claim for a SKU with these terms goes now. No I/O; no lock for a SKU whose path is kDirect, and only
   // short ones for others.
   virtual Way WayOf(const std::string& sku_id, const SkuTerms& terms, bool accept_queued) = 0;

@@ -10,10 +10,20 @@
 
 namespace tranche::quota {
 
+// A consumer waits until the sale opens, or is resumed, and then sells what it has: that is no decision.
+inline bool OpeningMends(Refusal refusal) {
+  return refusal == Refusal::kSaleNotOpen || refusal == Refusal::kSalePaused;
+}
+
 // Without a row, a claim that is told this could be sold later from the queue. `queue_shard`: "" if it cannot be in
 // one.
 inline bool MustBeNoted(const std::string& queue_shard, const Refused& refused) {
-  return !queue_shard.empty() && storage::DecidesClaim(refused.refusal);
+  return !queue_shard.empty() && storage::DecidesClaim(refused.refusal) && !OpeningMends(refused.refusal);
+}
+
+// COMMIT_UNKNOWN must be told instead: what becomes of the claim is open, and the refusal sounds as if it were not.
+inline bool IsOpenInQueue(const std::string& queue_shard, const Refused& refused) {
+  return !queue_shard.empty() && OpeningMends(refused.refusal);
 }
 
 // The ledger was to be told, and this came of it.

@@ -83,7 +83,7 @@ struct SaleRequest {
   Visitor visitor = {};
   // The gate has let it in: it is asked once.
   bool let_in = false;
-  // Where its SKU is, if claims for that may be queued; else "".
+  // Where its SKU is, if an earlier try may have been queued; else "".
   std::string queue_shard = {};
 };
 

@@ -121,7 +121,9 @@ void Seller::WaitAtGate(SaleRequest request, absl::Duration wait) {
 }
 
 void Seller::NotePath(const SkuTerms& terms, SaleRequest& request) const {
-  const bool may_be_queued = diversion_ != nullptr && terms.claim_path != storage::ClaimPath::kDirect;
+  // The path may have changed since an earlier try.
+  const bool may_be_queued =
+      diversion_ != nullptr && (diversion_->MayHaveQueued() || terms.claim_path != storage::ClaimPath::kDirect);
   request.queue_shard = may_be_queued ? terms.shard : "";
 }
 
@@ -260,6 +262,7 @@ void Seller::AnswerFromLedger(SaleRequest request, Refused otherwise) {
 
 // A queue may have the claim from a try whose confirm was lost. Whoever is told a decision must not be sold to later.
 void Seller::NoteRefused(storage::Books* books, SaleRequest request, Refused refused) {
+  if (IsOpenInQueue(request.queue_shard, refused)) return request.done(Refused{.refusal = Refusal::kCommitUnknown});
   if (!MustBeNoted(request.queue_shard, refused)) return request.done(std::move(refused));
   const std::string shard = request.queue_shard;
   const absl::Time deadline = request.deadline;

@@ -59,6 +59,7 @@ class QueueIntake final : public quota::ClaimDiversion {
   QueueIntake(Parts parts, IntakeOptions options) : parts_(std::move(parts)), options_(options) {}
 
   // ClaimDiversion. Without a current key there is no ticket: then as if there were no broker.
+  bool MayHaveQueued() const override { return true; }
   Way WayOf(const std::string& sku_id, const quota::SkuTerms& terms, bool accept_queued) override;
   void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const std::string& sku_id,
              const quota::SkuTerms& terms, absl::Time deadline, QueueDone done) override;
@@ -92,6 +93,7 @@ class QueueIntake final : public quota::ClaimDiversion {
 // Of a node without a broker: what is only sold through a queue is refused.
 class NoClaimQueue final : public quota::ClaimDiversion {
  public:
+  bool MayHaveQueued() const override { return false; }
   Way WayOf(const std::string& sku_id, const quota::SkuTerms& terms, bool accept_queued) override;
   void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const std::string& sku_id,
              const quota::SkuTerms& terms, absl::Time deadline, QueueDone done) override;

@@ -28,6 +28,7 @@ class NodeIntake : public quota::ClaimDiversion {
   NodeIntake(Process* process, const quota::SliceTable* slices, storage::Books* books);
 
   // ClaimDiversion.
+  bool MayHaveQueued() const override { return intake_.MayHaveQueued(); }
   Way WayOf(const std::string& sku_id, const quota::SkuTerms& terms, bool accept_queued) override;
   void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const std::string& sku_id,
              const quota::SkuTerms& terms, absl::Time deadline, QueueDone done) override;

@@ -74,6 +74,7 @@ class FakeDiversion : public ClaimDiversion {
     QueueDone done;
   };
 
+  bool MayHaveQueued() const override { return may_have_queued; }
   Way WayOf(const std::string& sku_id, const SkuTerms&, bool accept_queued) override {
     if (!queues.contains(sku_id)) return Way::kSell;
     return accept_queued ? Way::kQueue : Way::kRefuse;
@@ -87,6 +88,7 @@ class FakeDiversion : public ClaimDiversion {
   }
 
   std::set<std::string> queues;  // whose claims are queued
+  bool may_have_queued = false;
   std::vector<Claim> queued;
 };
 

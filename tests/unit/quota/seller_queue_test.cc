@@ -1,6 +1,7 @@
 // Claims and carts that are queued instead of being sold at once.
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -152,11 +153,60 @@ TEST_F(SellerQueueTest, ARefusalOfWhatMayBeInTheQueueIsInTheLedgerFirst) {
   for (const ReservationClaim& line : lines) EXPECT_TRUE(ledger_.FindReservation(line.reservation_id).ok());
 }
 
-TEST_F(SellerQueueTest, ARefusalOfADirectSkuNeedsNoRow) {
+TEST_F(SellerQueueTest, ARefusalOfADirectSkuWithoutABrokerNeedsNoRow) {
   LeaveUnsold("tv", 0);
   const ReservationClaim claim = ClaimOf("tv");
   EXPECT_EQ(RefusedAs(Sell(claim, /*may_exist=*/true)).refusal, Refusal::kSoldOut);
   EXPECT_TRUE(absl::IsNotFound(ledger_.FindReservation(claim.reservation_id).status()));
+}
+
+// It may have been queued before its SKU was sold directly.
+TEST_F(SellerQueueTest, WithABrokerTheRefusalOfADirectSkuIsNotedToo) {
+  diversion_.may_have_queued = true;
+  diversion_.queues.clear();
+  LeaveUnsold("tv", 0);
+  const ReservationClaim first = ClaimOf("tv");
+  EXPECT_EQ(RefusedAs(Sell(first)).refusal, Refusal::kSoldOut);
+  EXPECT_TRUE(absl::IsNotFound(ledger_.FindReservation(first.reservation_id).status())) << "a first try is in no queue";
+  const ReservationClaim again = ClaimOf("tv");
+  EXPECT_EQ(RefusedAs(Sell(again, /*may_exist=*/true)).refusal, Refusal::kSoldOut);
+  EXPECT_TRUE(ledger_.FindReservation(again.reservation_id).ok());
+  const std::vector<ReservationClaim> lines = {ClaimOf("tv"), ClaimOf("tv")};
+  EXPECT_EQ(RefusedAs(SellCart(lines, /*may_exist=*/true)).refused.refusal, Refusal::kSoldOut);
+  for (const ReservationClaim& line : lines) EXPECT_TRUE(ledger_.FindReservation(line.reservation_id).ok());
+}
+
+// A consumer that has the claim waits for that, and then sells it.
+TEST_F(SellerQueueTest, WhatAnOpeningMendsIsOpenForWhatMayBeInTheQueue) {
+  Give("tv", 1);
+  SkuTerms paused = *slice("tv").terms();
+  paused.paused = true;
+  SkuTerms closed_yet = *slice("tv").terms();
+  closed_yet.opens_at = clock_.Now() + absl::Hours(1);
+  for (const auto& [terms, refusal] :
+       {std::pair{paused, Refusal::kSalePaused}, std::pair{closed_yet, Refusal::kSaleNotOpen}}) {
+    slice("tv").SetTerms(terms);
+    diversion_.may_have_queued = true;
+    const std::vector<ReservationClaim> lines = {ClaimOf("tv"), ClaimOf("tv")};
+    EXPECT_EQ(RefusedAs(Sell(lines[0])).refusal, refusal) << "a first try is in no queue";
+    EXPECT_EQ(RefusedAs(Sell(lines[0], /*may_exist=*/true)).refusal, Refusal::kCommitUnknown);
+    EXPECT_EQ(RefusedAs(SellCart(lines, /*may_exist=*/true)).refused.refusal, Refusal::kCommitUnknown);
+    diversion_.may_have_queued = false;
+    EXPECT_EQ(RefusedAs(Sell(lines[0], /*may_exist=*/true)).refusal, refusal) << "no broker, no queue";
+    for (const ReservationClaim& line : lines) {
+      EXPECT_TRUE(absl::IsNotFound(ledger_.FindReservation(line.reservation_id).status()));
+    }
+  }
+}
+
+TEST_F(SellerQueueTest, OnlyWhatDecidesAClaimForGoodIsNoted) {
+  const auto noted = [](Refusal refusal) { return MustBeNoted("home", Refused{.refusal = refusal}); };
+  EXPECT_TRUE(noted(Refusal::kSoldOut));
+  EXPECT_TRUE(noted(Refusal::kSaleClosed));
+  EXPECT_FALSE(noted(Refusal::kSalePaused));
+  EXPECT_FALSE(noted(Refusal::kSaleNotOpen));
+  EXPECT_FALSE(noted(Refusal::kQueueFull));
+  EXPECT_FALSE(MustBeNoted("", Refused{.refusal = Refusal::kSoldOut}));
 }
 
 TEST_F(SellerQueueTest, WhatTimeMendsIsNoDecision) {

@@ -315,6 +315,7 @@ TEST_F(QueueIntakeTest, ASkuOfTheQueueIsQueuedOrRefused) {
 TEST_F(QueueIntakeTest, ANodeWithoutABrokerDoesNotSellWhatIsQueued) {
   using Way = quota::ClaimDiversion::Way;
   NoClaimQueue none;
+  EXPECT_FALSE(none.MayHaveQueued());
   EXPECT_EQ(none.WayOf("tv", terms_, false), Way::kRefuse);
   EXPECT_EQ(none.WayOf("tv", terms_, true), Way::kQueue);
   Answer answer;
