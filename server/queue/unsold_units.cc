@@ -10,13 +10,15 @@ int64_t UnsoldUnits::Of(const std::string& sku_id) {
   if (skus_.size() >= kMostSkus && !skus_.contains(sku_id)) return kUnknown;
   Units& units = skus_[sku_id];
   units.wanted = true;
+  units.used_in = round_;
   return units.unsold;
 }
 
 void UnsoldUnits::Expect(const std::string& sku_id) {
   absl::MutexLock lock(&mutex_);
-  if (skus_.size() >= kMostSkus) return;
+  if (skus_.size() >= kMostSkus && !skus_.contains(sku_id)) return;
   Units& units = skus_[sku_id];
+  units.used_in = round_;
   if (units.unsold == kUnknown) units.wanted = true;
 }
 
@@ -24,8 +26,11 @@ void UnsoldUnits::Refresh() {
   std::vector<std::string> wanted;
   {
     absl::MutexLock lock(&mutex_);
-    const bool full = skus_.size() >= kMostSkus;
-    absl::erase_if(skus_, [full](const auto& sku) { return full && !sku.second.wanted && !sku.second.reading; });
+    ++round_;
+    if (skus_.size() >= kMostSkus) {
+      const int64_t oldest = round_ - kKeptRounds;
+      absl::erase_if(skus_, [oldest](const auto& sku) { return sku.second.used_in < oldest && !sku.second.reading; });
+    }
     for (auto& [sku_id, units] : skus_) {
       if (!std::exchange(units.wanted, false) || units.reading) continue;
       units.reading = true;
