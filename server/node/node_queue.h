@@ -46,7 +46,10 @@ class NodeQueue {
   ClaimOutlook OutlookOf(const ClaimTicket& ticket) const;
 
   // The node ends: asks the broker no more, so that StopThreads finds nothing to wait for.
-  void NoteEnding() { ending_.store(true, std::memory_order_relaxed); }
+  void NoteEnding() {
+    ending_.store(true, std::memory_order_relaxed);
+    depths_.NoteEnding();
+  }
   // Ends the threads, and the connection to the broker. Call it when every claim has its answer.
   void StopThreads();
 

@@ -43,14 +43,14 @@ void QueueDepths::Poll(const std::vector<std::string>& queues) {
     for (const std::string& queue : queues) before[queue] = queues_[queue].published;
     absl::erase_if(queues_, [&](const auto& known) { return !before.contains(known.first); });
   }
-  if (queues.empty()) return;
+  const auto ending = [this] { return ending_.load(std::memory_order_relaxed); };
+  if (queues.empty() || ending()) return;
   absl::StatusOr<std::vector<QueueDepth>> depths = admin_->Depths(queues);
   if (absl::IsNotFound(depths.status())) {
+    if (ending()) return;
     const absl::Status declared = admin_->Declare(queues);
-    if (declared.ok())
-      depths = admin_->Depths(queues);
-    else
-      depths = declared;
+    if (declared.ok()) return;  // read by the next poll: each call may take seconds
+    depths = declared;
   }
   if (!depths.ok()) {
     LOG_EVERY_T(WARNING, 60) << "the broker does not say how full the queues of claims are: " << depths.status()

@@ -2,6 +2,7 @@
 // has put in since.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -32,10 +33,14 @@ class QueueDepths {
   QueueDepths(ClaimQueueAdmin* admin, storage::Clock* clock) : admin_(admin), clock_(clock) {}
 
   // Asks the broker about these queues, once a second, on a thread of its own: blocks for as long as the admin does.
-  // Makes the queues if one of them is missing, so that claims can come before the first consumer. Forgets the others.
+  // Makes the queues if one of them is missing, so that claims can come before the first consumer; the next poll asks
+  // about them. Forgets the others.
   // A broker says "nothing, and no consumer" also of a queue whose leader does not answer it, as during an election.
   // So that after another answer, and "no dead letters" after some, is believed when three polls in a row say it.
   void Poll(const std::vector<std::string>& queues) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The node ends: a poll that has begun makes no further call to the broker, and later ones none at all.
+  void NoteEnding() { ending_.store(true, std::memory_order_relaxed); }
 
   // The broker has confirmed a message of this node.
   void NotePublished(const std::string& queue);
@@ -76,6 +81,7 @@ class QueueDepths {
 
   ClaimQueueAdmin* const admin_;
   storage::Clock* const clock_;
+  std::atomic<bool> ending_{false};
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<std::string, Figures> queues_ ABSL_GUARDED_BY(mutex_);
 };

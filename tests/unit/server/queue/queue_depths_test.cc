@@ -123,9 +123,19 @@ TEST_F(QueueDepthsTest, WhatIsOldIsNotShownAndStillBacklog) {
 TEST_F(QueueDepthsTest, QueuesThatAreMissingAreMade) {
   depths_.Poll({"q", "r"});
   EXPECT_EQ(admin_.declared, (std::vector<std::string>{"q", "r"}));
-  EXPECT_EQ(depths_.All().size(), 2u);
+  EXPECT_EQ(admin_.asked, 1) << "one poll does not wait for the broker three times";
   depths_.Poll({"q", "r"});
+  EXPECT_EQ(depths_.All().size(), 2u);
   EXPECT_EQ(admin_.declared.size(), 2u) << "once";
+}
+
+TEST_F(QueueDepthsTest, ANodeThatEndsAsksNothingMore) {
+  admin_.on_depths = [this] { depths_.NoteEnding(); };
+  depths_.Poll({"q"});
+  EXPECT_EQ(admin_.asked, 1);
+  EXPECT_TRUE(admin_.declared.empty());
+  depths_.Poll({"q"});
+  EXPECT_EQ(admin_.asked, 1);
 }
 
 TEST_F(QueueDepthsTest, NobodyIsAskedAboutNothing) {
