@@ -45,8 +45,8 @@ class ShardQueues {
 
   // Makes the queues of those shards that are new here, and begins to take from them. Blocks for as long as the broker
   // does; one call at a time. An error of one shard leaves the others as they are; the first one is returned, for
-  // operators. Call it again: what failed is tried again,
-  // and of a shard whose source is down in two calls the queues are made again, since one of them may be gone.
+  // operators. Call it every few seconds: what failed is tried again, and if a shard's source is down in two calls, its
+  // queues are made again, since one of them may be gone.
   absl::Status Serve(const std::vector<std::string>& shards);
 
   // See ClaimConsumer, of all. A shard that comes later begins so, too.

@@ -93,6 +93,8 @@ void ClaimConsumer::SetPaused(bool paused) {
     if (paused_ == paused) return;
     paused_ = paused;
   }
+  // What is here came first.
+  if (!paused) Tick();
   TellSource();
 }
 
@@ -140,10 +142,12 @@ size_t ClaimConsumer::held() const {
 
 std::optional<absl::Time> ClaimConsumer::oldest_held_since() const {
   absl::MutexLock lock(&mutex_);
-  const auto tried = std::find_if(held_.all().begin(), held_.all().end(),
-                                  [](const auto& each) { return each.second.kept_for.empty(); });
-  if (tried == held_.all().end()) return std::nullopt;
-  return tried->second.since;
+  const absl::Time now = parts_.clock->Now();
+  for (const auto& [number, held] : held_.all()) {
+    const bool rests = held.step == HeldClaim::Step::kWaits && Rests(held, now);
+    if (held.kept_for.empty() && !rests) return held.since;
+  }
+  return std::nullopt;
 }
 
 // Whatever answers at once comes back through the lock, which is free here.
@@ -221,7 +225,8 @@ void ClaimConsumer::OnRefused(uint64_t number, Refusal refusal, const std::strin
 void ClaimConsumer::Refused(HeldClaim& held, Refusal refusal, const std::string& sku_id, Work& work) {
   RefusalMeans means = MeaningOf(refusal);
   // A node that cannot ask the ledger about a repeated claim says so from memory: that is no sign of life.
-  const bool unanswered = means == RefusalMeans::kMayExist && probe_ == held.number;
+  const bool again = std::exchange(held.unanswered, means == RefusalMeans::kMayExist);
+  const bool unanswered = means == RefusalMeans::kMayExist && (again || probe_ == held.number);
   if (means == RefusalMeans::kMayExist) held.may_exist = true;
   if (means == RefusalMeans::kLedgerOut || unanswered) {
     if (probe_ == held.number || !IsElsewhere(held)) NoteLedgerOut(held);
@@ -272,8 +277,12 @@ void ClaimConsumer::TryNow(HeldClaim& held, Work& work) {
   const bool waits = held.step == HeldClaim::Step::kWaits && held.try_at <= now;
   // One that was held for too long is given back by the next tick.
   if (!waits || now - held.since >= kHoldDelivery) return;
-  if (ledger_out_ || draining_ || !held_.HasTurn(held)) return;
+  if (ledger_out_ || draining_ || !held_.HasTurn(held) || Rests(held, now)) return;
   BeginNow(held, work);
+}
+
+bool ClaimConsumer::Rests(const HeldClaim& held, absl::Time now) const {
+  return paused_ && held.refusal == Refusal::kNone && held.claim.deadline > now;
 }
 
 void ClaimConsumer::BeginNow(HeldClaim& held, Work& work) {

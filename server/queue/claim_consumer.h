@@ -73,9 +73,10 @@ class ClaimConsumer : public ClaimSource::Receiver {
   // Begins the tries that are due. Call it every 50 ms.
   void Tick();
 
-  // Takes nothing new while it is set; what is here is decided.
+  // While it is set it takes nothing new, and begins no sale: what is under way ends, and what is here waits. Claims
+  // that are refused already, or whose deadline passes, are noted all the same.
   void SetPaused(bool paused);
-  // The same, and what cannot be decided at once goes back to its queue. May be taken back.
+  // Takes nothing new; what is under way is decided, and all else goes back to its queue. May be taken back.
   void SetDraining(bool draining);
   // SetDraining, waits for what is under way, at most for `timeout`, and gives back the rest: late answers are ignored.
   // Nothing is here afterwards.
@@ -83,7 +84,8 @@ class ClaimConsumer : public ClaimSource::Receiver {
 
   const ConsumerCounts& counts() const { return counts_; }
   size_t held() const;
-  // When the oldest of them came, but for those that wait for a paused SKU; nullopt: no other is held.
+  // When the oldest of them came, but for those that wait for a resume, of their SKU or of this consumer; nullopt: no
+  // other is held.
   std::optional<absl::Time> oldest_held_since() const;
 
  private:
@@ -141,6 +143,8 @@ class ClaimConsumer : public ClaimSource::Receiver {
   // Begins if it is its turn.
   void TryNow(HeldClaim& held, Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void BeginNow(HeldClaim& held, Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Would it be sold now, while that is paused?
+  bool Rests(const HeldClaim& held, absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Probe(absl::Time now, Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Null: it is not here any more, or not at the seller.
   HeldClaim* Tried(uint64_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

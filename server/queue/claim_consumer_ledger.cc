@@ -8,7 +8,7 @@ void ClaimConsumer::Probe(absl::Time now, Work& work) {
   if (!ledger_out_ || draining_ || probe_ != 0 || now < probe_at_) return;
   HeldClaim* chosen = nullptr;
   for (auto& [number, held] : held_.all()) {
-    if (held.step != HeldClaim::Step::kWaits || !held_.HasTurn(held)) continue;
+    if (held.step != HeldClaim::Step::kWaits || !held_.HasTurn(held) || Rests(held, now)) continue;
     // The oldest one, unless a later one's turn has come.
     if (chosen == nullptr) chosen = &held;
     if (number > last_probe_) {

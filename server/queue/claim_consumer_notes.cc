@@ -104,7 +104,8 @@ void ClaimConsumer::NotNoted(const std::string& shard, const std::vector<LineNam
   for (const LineName& name : failed) {
     HeldClaim* const held = held_.Find(name.number);
     if (held == nullptr) continue;
-    if (out && shard == parts_.shard) NoteLedgerOut(*held);
+    // Another shard's silence says nothing about this one's ledger: the claim that asks for all has asked in vain.
+    if (out && (shard == parts_.shard || probe_ == held->number)) NoteLedgerOut(*held);
     EndNote(*held, told, work);
   }
 }

@@ -42,6 +42,7 @@ struct HeldClaim {
   int tries = 0;                             // that came to nothing, for the next pause
   int internal_errors = 0;
   bool may_exist = false;     // an earlier try may have been committed
+  bool unanswered = false;    // the last try's answer was that nobody knows
   std::string kept_for = {};  // it has a place among those that wait for this paused SKU; see PausedSkus
   // It is refused for good, and the ledger does not know it yet.
   storage::Refusal refusal = storage::Refusal::kNone;

@@ -1,5 +1,5 @@
 // Which claims a consumer keeps for SKUs that an operator has paused, until they are resumed. Kept are only so many of
-// a SKU, so that those of other SKUs in the same queue find room.
+// a SKU, and of a queue, so that those of other SKUs in the same queue find room.
 #pragma once
 
 #include <algorithm>
@@ -19,16 +19,21 @@ inline constexpr absl::Duration kHearsOfResume = absl::Seconds(5);
 class PausedSkus {
  public:
   // `prefetch`: of each queue.
-  explicit PausedSkus(int prefetch) : most_(static_cast<size_t>(std::max(1, prefetch / 4))) {}
+  explicit PausedSkus(int prefetch)
+      : most_of_sku_(static_cast<size_t>(std::max(1, prefetch / 4))),
+        most_of_queue_(static_cast<size_t>(std::max(1, prefetch / 2))) {}
 
   // `held` was just refused because `sku_id` is paused. Is it to be tried again? Its place is its own until Leave.
   bool Keep(HeldClaim& held, const std::string& sku_id, absl::Time now) {
     if (held.kept_for == sku_id) return true;
     Leave(held);
-    Leave(held);
+    if (!skus_.contains(sku_id)) ForgetUnused(now);
     Sku& sku = skus_.try_emplace(sku_id, Sku{.since = now}).first->second;
-    if (sku.kept < most_) {
+    sku.asked = now;
+    size_t& of_queue = kept_[held.queue];
+    if (sku.kept < most_of_sku_ && of_queue < most_of_queue_) {
       ++sku.kept;
+      ++of_queue;
       held.kept_for = sku_id;
       return true;
     }
@@ -42,17 +47,27 @@ class PausedSkus {
     if (held.kept_for.empty()) return;
     const auto sku = skus_.find(held.kept_for);
     held.kept_for.clear();
+    --kept_[held.queue];
     if (sku != skus_.end() && --sku->second.kept == 0) skus_.erase(sku);
   }
 
  private:
   struct Sku {
-    absl::Time since = {};  // the first of those that are kept was refused
+    absl::Time since = {};  // its first claim was refused
+    absl::Time asked = {};  // its last one
     size_t kept = 0;
   };
 
-  const size_t most_;
+  // Those that have no claim here any more: one that is tried again is so within this time.
+  void ForgetUnused(absl::Time now) {
+    absl::erase_if(
+        skus_, [now](const auto& each) { return each.second.kept == 0 && now - each.second.asked > kHearsOfResume; });
+  }
+
+  const size_t most_of_sku_;
+  const size_t most_of_queue_;
   absl::flat_hash_map<std::string, Sku> skus_;
+  absl::flat_hash_map<std::string, size_t> kept_;  // by queue
 };
 
 }  // namespace tranche::server

@@ -158,6 +158,26 @@ TEST_F(ConsumerTest, APausedSkuIsInNobodyElsesWay) {
   EXPECT_EQ(books_.calls[0].batch[0].claim.user_id, "cid");
 }
 
+// A half of 8.
+TEST_F(ConsumerTest, PausedSkusTogetherLeaveRoomInTheirQueue) {
+  for (const char* const user : {"ann", "bob"}) {
+    for (const char* const sku : {"tv", "radio"}) {
+      Deliver(user, sku);
+      Refuse(Refusal::kSalePaused);
+    }
+  }
+  Deliver("cid", "phone");
+  Refuse(Refusal::kSalePaused);
+  Deliver("dan", "lamp", 0, "tranche.claims.home.1");
+  Refuse(Refusal::kSalePaused);
+  Wait(kHearsOfResume);
+  ASSERT_EQ(tries_.size(), 6u);
+  while (!tries_.empty()) Refuse(Refusal::kSalePaused);
+  ASSERT_EQ(books_.calls.size(), 1u);
+  ASSERT_EQ(books_.calls[0].batch.size(), 1u) << "another queue has room of its own";
+  EXPECT_EQ(books_.calls[0].batch[0].claim.user_id, "cid");
+}
+
 TEST_F(ConsumerTest, OneThatTurnsOutToBeSoldIsDone) {
   const uint64_t tag = Deliver("ann");
   Refuse(Refusal::kSoldOut);
@@ -365,9 +385,6 @@ TEST_F(ConsumerTest, ADrainGivesBackWhatIsNotDecidedInTime) {
 TEST_F(ConsumerTest, PauseAndDrainTogetherStopTheSource) {
   consumer_.SetPaused(true);
   EXPECT_TRUE(source_.paused);
-  const uint64_t tag = Deliver("ann");
-  Sell();
-  EXPECT_EQ(source_.Of(tag), Settlement::kDone) << "what is here is decided";
   consumer_.SetDraining(true);
   consumer_.SetPaused(false);
   EXPECT_TRUE(source_.paused);
@@ -375,6 +392,48 @@ TEST_F(ConsumerTest, PauseAndDrainTogetherStopTheSource) {
   EXPECT_FALSE(source_.paused);
   Deliver("bob");
   EXPECT_EQ(tries_.size(), 1u);
+}
+
+TEST_F(ConsumerTest, WhilePausedNoSaleBegins) {
+  const uint64_t under_way = Deliver("ann");
+  const uint64_t waits = Deliver("bob");
+  Try one = Take();
+  Refuse(Refusal::kExhaustedHere);
+  consumer_.SetPaused(true);
+  EXPECT_NE(consumer_.oldest_held_since(), std::nullopt);
+  const uint64_t late = Deliver("cid");
+  Wait();
+  EXPECT_TRUE(tries_.empty());
+  one.done(quota::Sold{});
+  EXPECT_EQ(consumer_.oldest_held_since(), std::nullopt) << "who waits for a resume is no fault";
+  EXPECT_EQ(source_.Of(under_way), Settlement::kDone) << "what had begun ends";
+  consumer_.SetPaused(false);
+  ASSERT_EQ(tries_.size(), 2u) << "they need not wait for the next tick";
+  Sell();
+  Sell();
+  EXPECT_EQ(source_.Of(waits), Settlement::kDone);
+  EXPECT_EQ(source_.Of(late), Settlement::kDone);
+}
+
+TEST_F(ConsumerTest, WhilePausedRefusalsAndDeadlinesAreNoted) {
+  const uint64_t refused = Deliver("ann");
+  Refuse(Refusal::kSoldOut);
+  consumer_.SetPaused(true);
+  books_.Fail(absl::ResourceExhaustedError("too many calls wait for the ledger"));
+  Wait();
+  ASSERT_EQ(books_.calls.size(), 1u);
+  EXPECT_EQ(books_.calls[0].batch.at(0).refusal, Refusal::kSoldOut);
+  books_.Answer(RefuseOutcome::kRefused);
+  EXPECT_EQ(source_.Of(refused), Settlement::kDone);
+
+  claims_last_ = absl::Seconds(10);
+  const uint64_t expires = Deliver("bob");
+  Wait(absl::Seconds(10));
+  EXPECT_TRUE(tries_.empty());
+  ASSERT_EQ(books_.calls.size(), 1u);
+  EXPECT_EQ(books_.calls[0].batch.at(0).refusal, Refusal::kDeadlinePassed);
+  books_.Answer(RefuseOutcome::kRefused);
+  EXPECT_EQ(source_.Of(expires), Settlement::kDone);
 }
 
 TEST_F(ConsumerTest, TellsSinceWhenTheOldestIsHeld) {

@@ -187,6 +187,37 @@ TEST_F(ConsumerTest, AClaimThatAsksForAllAndIsNotAnsweredReleasesNobody) {
   EXPECT_EQ(tries_[0].user(), "bob");
 }
 
+TEST_F(ConsumerTest, AClaimThatIsNotAnsweredTwiceMeansThatTheLedgerIsAway) {
+  Deliver("ann", "tv", /*deliveries=*/1);
+  Refuse(Refusal::kCommitUnknown);
+  Deliver("bob");
+  ASSERT_EQ(tries_.size(), 1u) << "one lost answer says little";
+  tries_.clear();
+  Wait();
+  ASSERT_EQ(tries_.size(), 1u);
+  Refuse(Refusal::kCommitUnknown);
+  Deliver("cid");
+  EXPECT_TRUE(tries_.empty());
+}
+
+TEST_F(ConsumerTest, AnotherShardsSilenceDoesNotMeanThatThisOneAnswers) {
+  Deliver("ann");
+  Refuse(Refusal::kSoldOut);
+  books_.Answer(RefuseOutcome::kSkuMoving);
+  clock_.AdvanceBy(absl::Milliseconds(1));
+  Deliver("bob");
+  Refuse(Refusal::kLedgerUnavailable);
+  Wait();
+  ASSERT_EQ(books_.calls.size(), 1u) << "the oldest one asks for all";
+  ASSERT_EQ(books_.calls[0].shard, "s1");
+  books_.Fail(storage::NotReachedError("no connection"));
+  Deliver("cid");
+  EXPECT_TRUE(tries_.empty());
+  Wait();
+  ASSERT_EQ(tries_.size(), 1u) << "the next one asks";
+  EXPECT_EQ(tries_[0].user(), "bob");
+}
+
 TEST_F(ConsumerTest, AClaimThatCannotBeNotedForItselfGoesBackInTheEnd) {
   const uint64_t tag = Deliver("ann");
   Refuse(Refusal::kSoldOut);
