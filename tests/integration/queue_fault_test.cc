@@ -1,6 +1,7 @@
 // Servers that break under queued claims: ledger, broker and consumers. No claim is lost, and none is decided twice.
 #include <signal.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -46,14 +47,16 @@ TEST_F(QueueTest, WithoutItsLedgerAutoQueuesAndNothingIsLostOrSoldTwice) {
 }
 
 TEST_F(QueueTest, AKilledConsumersClaimsAreDecidedByTheOther) {
-  constexpr int kClaims = 60;
+  // Few: the broker gives up a consumer that says nothing for ten seconds, and all must be done before.
+  constexpr int kClaims = 16;
   OpenQueued("killed", 200, v1::CLAIM_PATH_QUEUE);
   // It stands still with its share of the claims in hand.
   ServerProcess& consumer = cluster_->consumer(last_consumer());
   ASSERT_TRUE(consumer.process().Signal(SIGSTOP).ok());
   const std::vector<v1::QueuedClaim> queued = QueueMany("killed", kClaims);
   AwaitTrue("consumers have all claims", [&] { return StateOf(QueueName("killed")).ready() == 0; });
-  EXPECT_LT(Decided(queued), kClaims) << "the one that stands still was given none";
+  EXPECT_TRUE(std::any_of(queued.begin(), queued.end(), [this](const auto& each) { return Get(0, each).has_queued(); }))
+      << "the one that stands still was given none";
   ASSERT_TRUE(cluster_->KillConsumer(last_consumer()).ok());
   EXPECT_EQ(AwaitAllSold(queued).size(), static_cast<size_t>(kClaims));
   EXPECT_EQ(RowsOf("killed").size(), static_cast<size_t>(kClaims));
