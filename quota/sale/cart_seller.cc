@@ -428,7 +428,7 @@ void CartSeller::Refuse(const CartPtr& cart, CartRefused refused) {
 }
 
 bool CartSeller::MayBeQueued(const Cart& cart) const {
-  if (diversion_ == nullptr) return false;
+  if (diversion_ == nullptr || !AcceptsQueued(cart)) return false;
   return diversion_->MayHaveQueued() || absl::c_any_of(cart.wants, [](const auto& want) {
            return want.second.terms.claim_path != storage::ClaimPath::kDirect;
          });

@@ -121,9 +121,9 @@ void Seller::WaitAtGate(SaleRequest request, absl::Duration wait) {
 }
 
 void Seller::NotePath(const SkuTerms& terms, SaleRequest& request) const {
-  // The path may have changed since an earlier try.
-  const bool may_be_queued =
-      diversion_ != nullptr && (diversion_->MayHaveQueued() || terms.claim_path != storage::ClaimPath::kDirect);
+  // The path may have changed since an earlier try; who accepts no queue was never put into one.
+  const bool may_be_queued = diversion_ != nullptr && request.visitor.accept_queued &&
+                             (diversion_->MayHaveQueued() || terms.claim_path != storage::ClaimPath::kDirect);
   request.queue_shard = may_be_queued ? terms.shard : "";
 }
 
