@@ -19,7 +19,7 @@ constexpr absl::Duration kRefusedWithin = absl::Seconds(1);
 
 TEST_F(QueueTest, WithoutItsLedgerAutoQueuesAndNothingIsLostOrSoldTwice) {
   constexpr int kClaims = 40;
-  OpenQueued("auto", 100, v1::CLAIM_PATH_AUTO);
+  OpenQueued("auto", 100'000, v1::CLAIM_PATH_AUTO);
   // Unless the machine is so busy that its ledger is slow.
   std::vector<v1::QueuedClaim> early;
   AwaitTrue("with its ledger it sells at once", [&] {

@@ -60,12 +60,6 @@ void QueueTest::SetUpTestSuite() {
   auto cluster = MiniCluster::Start(options);
   ASSERT_TRUE(cluster.ok()) << cluster.status();
   shared_ = *std::move(cluster);
-  // For tickets.
-  const auto admin =
-      v1::AdminService::NewStub(grpc::CreateChannel(shared_->endpoint(0), grpc::InsecureChannelCredentials()));
-  v1::RotateFrontKeyResponse rotated;
-  const grpc::Status made = admin->RotateFrontKey(QueueContext().get(), v1::RotateFrontKeyRequest(), &rotated);
-  ASSERT_TRUE(made.ok()) << made.error_message();
 }
 
 void QueueTest::TearDownTestSuite() {

@@ -232,8 +232,8 @@ TEST_F(ReservationHandlerTest, AClaimThatWasQueuedAndRefusedStaysRefused) {
   const absl::Status error = CreateError(GoodRequest());
   EXPECT_EQ(ReasonOf(error), "SOLD_OUT");
   EXPECT_EQ(MetadataOf(error, "sku_id"), "tv");
-  // One that was sold, and cancelled later, is told as ever.
-  refused.reservation.revision = 2;
+  // One that was sold, and had a hold, is told as ever, whatever it was cancelled for.
+  refused.reservation.expires_at = refused.reservation.created_at + absl::Minutes(15);
   answer_ = refused;
   EXPECT_TRUE(CreateError(GoodRequest()).ok());
   EXPECT_THAT(Happened(handler_->outcomes()), ElementsAre(Pair("SOLD_OUT", 1), Pair("replayed", 1)));
