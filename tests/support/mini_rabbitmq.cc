@@ -7,9 +7,11 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -194,6 +196,18 @@ absl::Status MiniRabbitmq::WaitUntilServing() {
     absl::SleepFor(absl::Milliseconds(20));
   }
   return absl::DeadlineExceededError(absl::StrCat("RabbitMQ does not serve:\n", FileContents(log_file())));
+}
+
+absl::Status MiniRabbitmq::AwaitOnDisk(const std::string& queue) const {
+  const std::filesystem::path names = scratch_.path() / "mnesia" / node_name() / "quorum" / node_name() / "names.dets";
+  // As Erlang writes a name of the virtual host "/", and what follows it.
+  const std::string written = absl::StrCat("%2F_", queue, "m");
+  const absl::Time deadline = absl::Now() + kServerStartTimeout;
+  while (!absl::StrContains(FileContents(names), written)) {
+    if (absl::Now() > deadline) return absl::DeadlineExceededError(absl::StrCat(names.string(), " has no ", queue));
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status MiniRabbitmq::End(int signal) {

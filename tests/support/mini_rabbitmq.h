@@ -55,6 +55,10 @@ class MiniRabbitmq {
   absl::Status Freeze();
   absl::Status Thaw();
 
+  // Until it has on its disk where the quorum queue's log is: a broker that is killed within half a second of a queue's
+  // making forgets it, and with it what the queue holds.
+  absl::Status AwaitOnDisk(const std::string& queue) const;
+
   // Has it believe that it has no memory left, so that it blocks who publishes; or again that it has. Takes seconds.
   absl::Status SetMemoryAlarm(bool on);
 
