@@ -647,7 +647,7 @@ TEST_F(TranchectlTest, NodeListTellsUnitsOnlyWhereTheyWereCounted) {
   EXPECT_FALSE(nodes[2].contains("units_held")) << "the ledger did not tell";
   EXPECT_EQ(nodes[3]["units_held"], "0");
   ASSERT_EQ(Ctl({"node", "list"}), 0) << err_;
-  for (const char* row : {"SERVING +-\n", "DRAINING +17\n", "DRAINING +-\n", "DRAINED +0\n"}) {
+  for (const char* row : {"SERVING +- +node\n", "DRAINING +17 +node\n", "DRAINING +- +node\n", "DRAINED +0 +node\n"}) {
     EXPECT_THAT(out_, ::testing::ContainsRegex(row));
   }
 }

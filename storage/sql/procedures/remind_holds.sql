@@ -30,7 +30,7 @@ DECLARE
   v_ids      uuid[];
   v_due      timestamptz[];
   v_locked   uuid[];
-  v_reminded bigint := 0;
+  v_reminded bigint := 0::bigint;
 BEGIN
   IF p_limit < 1 OR p_within_us < 1 THEN
     RAISE EXCEPTION 'the limit and the time must be at least 1' USING ERRCODE = 'invalid_parameter_value';
