@@ -130,10 +130,9 @@ def open_queued_sale(place, name):
 
 
 def prepare(place):
-    tranchectl.ctl(place.state, "door", "key", "rotate", "--yes")
     open_sale(place.state["nodes"][0]["endpoint"], "direct", STOCK, "--hold", "24h")
     tranchectl.wait_until_announced(place.state, ["direct"])
-    # Until the node knows the key and the SKU, and connections and caches are warm.
+    # Until the node knows the SKU, and connections and caches are warm.
     place.load("warm-direct", "direct", "--direct", "--claims", WARM_UP).finish()
     sku = open_queued_sale(place, "warm")
     give_up = time.monotonic() + PATIENCE_S

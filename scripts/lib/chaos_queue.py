@@ -23,8 +23,6 @@ class Queue:
         self._process = self._tail = None
 
     def set_up(self):
-        """Tickets are made with the front door's key."""
-        self._operator.do("door", "key", "rotate", "--yes", role="admin")
         self._operator.do("sku", "create", QUEUED, "--stock", STOCK, "--price", PRICE, "--currency", CURRENCY,
                           "--hold", "24h", "--per-user-limit", LIMIT, "--path", "queue")
 

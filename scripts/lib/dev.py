@@ -107,12 +107,8 @@ def refuse_another_kind(state, options):
 
 
 def begin_to_queue(queue, state):
-    """Nodes make tickets with the front door's key, so there must be one."""
     queue.start_consumers(state)
     queue_servers.add_to_file(state, STATE_FILE)
-    done = tranchectl.run(state, "door", "key", "rotate", "--yes", principal="admin")
-    if done.returncode != 0:
-        raise ClusterError(f"tranchectl door key rotate: {done.stderr.strip()}")
 
 
 def clear():

@@ -69,9 +69,10 @@ void ClaimAskers::Answered(std::shared_ptr<Claim> claim, absl::Time asked_at,
   const ClaimTold told = world_->claims.OnTold(claim->ids, *rows, asked_at, world_->scheduler.Now());
   if (told == ClaimTold::kUndecided) return AskLater(std::move(claim));
   --open_;
-  for (const storage::Reservation& row : *rows) {
-    if (told == ClaimTold::kSold) aftersale_->Begin(row);
-  }
+  // They come in no order.
+  std::vector<storage::Reservation> sold = told == ClaimTold::kSold ? *rows : std::vector<storage::Reservation>();
+  std::sort(sold.begin(), sold.end(), [](const auto& a, const auto& b) { return a.reservation_id < b.reservation_id; });
+  for (const storage::Reservation& row : sold) aftersale_->Begin(row);
   claim->decided(told);
 }
 
