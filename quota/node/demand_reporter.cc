@@ -97,7 +97,9 @@ void DemandReporter::Measure(absl::Time now) {
     const int64_t granted = slice->granted() + slice->in_flight();
     const int64_t denied = slice->denied();
     const int64_t refused = slice->refused();
-    const bool asked_for = granted != traffic.granted || denied != traffic.denied || refused != traffic.refused;
+    const int64_t diverted = slice->diverted();
+    const bool asked_for = granted != traffic.granted || denied != traffic.denied || refused != traffic.refused ||
+                           diverted != traffic.diverted;
     if (asked_for || traffic.last_request == absl::InfinitePast()) traffic.last_request = now;
     // The requests that were refused are gone: the next one is news again.
     if (denied == traffic.denied && waiting_(sku_id) == 0) slice->ForgetWanted();
@@ -107,6 +109,7 @@ void DemandReporter::Measure(absl::Time now) {
     traffic.granted = granted;
     traffic.denied = denied;
     traffic.refused = refused;
+    traffic.diverted = diverted;
     const bool never_held = slice->counter().version() == 0;
     if (never_held && now - traffic.last_request >= options_.forget_after) {
       slices_->Remove(sku_id);

@@ -31,6 +31,7 @@ struct SkuTraffic {
   int64_t granted = 0;  // as last counted
   int64_t denied = 0;
   int64_t refused = 0;
+  int64_t diverted = 0;
   double grants_per_s = 0;  // units, smoothed
   double denials_per_s = 0;
   double refused_per_s = 0;

@@ -218,7 +218,9 @@ bool CartSeller::Divert(const CartPtr& cart) {
       Refuse(cart, RefusedAs(Refusal::kClaimsAreQueued, sku_id));
       return true;
     }
-    if (way == ClaimDiversion::Way::kQueue && !queued.has_value()) queued = sku_id;
+    if (way != ClaimDiversion::Way::kQueue) continue;
+    if (want.slice != nullptr) want.slice->CountDiverted(want.units);
+    if (!queued.has_value()) queued = sku_id;
   }
   if (!queued.has_value()) return false;
   Queue(cart, *queued);

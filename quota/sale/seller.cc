@@ -87,7 +87,10 @@ void Seller::SellFrom(const std::shared_ptr<Slice>& slice, const SkuTerms& terms
     if (IsFinal(out_of_units)) return RefuseAsShort(slice, terms, std::move(request), out_of_units);
   }
   if (!LetIn(request)) return;
-  if (diversion_ != nullptr && Divert(terms, request)) return;
+  if (diversion_ != nullptr && Divert(terms, request)) {
+    slice->CountDiverted(units);
+    return;
+  }
   Grant grant;
   if (TryGrant(slice, units, &grant)) return Commit(std::move(grant), std::move(request));
   WaitForUnits(slice, terms, std::move(request));

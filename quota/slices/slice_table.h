@@ -65,6 +65,9 @@ class Slice {
   void CountDenied(int64_t units) { denied_.fetch_add(units, std::memory_order_relaxed); }
   // Units that no node has. They are no demand, and drive nothing.
   void CountRefused(int64_t units) { refused_.fetch_add(units, std::memory_order_relaxed); }
+  // Units whose claims go to a queue: no demand here, but the SKU is in use.
+  void CountDiverted(int64_t units) { diverted_.fetch_add(units, std::memory_order_relaxed); }
+  int64_t diverted() const { return diverted_.load(std::memory_order_relaxed); }
   int64_t refused() const { return refused_.load(std::memory_order_relaxed); }
   int64_t granted() const { return granted_.load(std::memory_order_relaxed); }
   int64_t denied() const { return denied_.load(std::memory_order_relaxed); }
@@ -95,6 +98,7 @@ class Slice {
   std::atomic<int64_t> granted_{0};
   std::atomic<int64_t> denied_{0};
   std::atomic<int64_t> refused_{0};
+  std::atomic<int64_t> diverted_{0};
   std::atomic<int64_t> in_flight_{0};
   std::atomic<int64_t> wanted_{0};
   PoolPacing pool_pacing_;

@@ -226,6 +226,21 @@ TEST_F(DemandReporterTest, TheDryComeFirstThenTheBusiestAndAReportFitsIntoAZnode
   EXPECT_LT(report.ByteSizeLong(), kMaxZnodeBytes);
 }
 
+// What is known of the SKU is all that a node can queue by while the ledger is away.
+TEST_F(DemandReporterTest, AnEmptySliceWhoseClaimsAreQueuedIsNotForgotten) {
+  slices_.FindOrAdd("queued");
+  MustWrite();
+  for (int i = 0; i < 3; ++i) {
+    now_ += options_.forget_after - absl::Milliseconds(1);
+    slices_.Find("queued")->CountDiverted(1);
+    Write();
+    ASSERT_NE(slices_.Find("queued"), nullptr);
+  }
+  now_ += options_.forget_after;
+  Write();
+  EXPECT_EQ(slices_.Find("queued"), nullptr);
+}
+
 TEST_F(DemandReporterTest, AnEmptySliceThatNobodyAsksForIsForgottenAndAHeldOneIsNot) {
   Hold("held", 0, 1);
   slices_.FindOrAdd("asked for")->MarkWanted(1);
