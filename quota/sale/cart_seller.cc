@@ -219,7 +219,7 @@ bool CartSeller::Divert(const CartPtr& cart) {
       return true;
     }
     if (way != ClaimDiversion::Way::kQueue) continue;
-    if (want.slice != nullptr) want.slice->CountDiverted(want.units);
+    if (want.slice != nullptr) slices_->NoteDiverted(*want.slice, want.units);
     if (!queued.has_value()) queued = sku_id;
   }
   if (!queued.has_value()) return false;

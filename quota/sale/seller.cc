@@ -88,7 +88,7 @@ void Seller::SellFrom(const std::shared_ptr<Slice>& slice, const SkuTerms& terms
   }
   if (!LetIn(request)) return;
   if (diversion_ != nullptr && Divert(terms, request)) {
-    slice->CountDiverted(units);
+    slices_->NoteDiverted(*slice, units);
     return;
   }
   Grant grant;

@@ -68,6 +68,12 @@ void SliceTable::NoteTermsWanted(const std::string& sku_id) const {
   if (listener_.terms_wanted) listener_.terms_wanted(sku_id);
 }
 
+void SliceTable::NoteDiverted(Slice& slice, int64_t units) const {
+  slice.CountDiverted(units);
+  const std::shared_ptr<const SkuTerms> terms = slice.terms();
+  if (terms == nullptr || !terms->announced) NoteTermsWanted(slice.sku_id());
+}
+
 void SliceTable::NoteChanged(const std::string& sku_id) const {
   // Called without the lock: the listener does much, and may call back into this table.
   std::function<void(const std::string&)> changed;

@@ -147,6 +147,9 @@ class SliceTable {
   void NoteIncarnationEnded(storage::IncarnationId incarnation) const;
   void NotePoolNews(PoolNews news) const;
   void NoteTermsWanted(const std::string& sku_id) const;
+  // A claim for so many units goes to a queue. The SKU's terms are wanted, if they were not announced here yet: they
+  // are all that the node can queue by while the ledger is away.
+  void NoteDiverted(Slice& slice, int64_t units) const;
   void NoteChanged(const std::string& sku_id) const;
 
  private:

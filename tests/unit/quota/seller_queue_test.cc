@@ -42,6 +42,25 @@ class SellerQueueTest : public GateFixture {
   static Refused Refusing(Refusal refusal) { return Refused{.refusal = refusal}; }
 };
 
+// Else a node that has no units would have to ask the ledger for the terms, and could not queue without it.
+TEST_F(SellerQueueTest, TheTermsOfWhatIsQueuedAreWantedUntilTheyAreAnnounced) {
+  int wanted = 0;
+  slices_.SetListener(
+      {.exhausted = {}, .incarnation_ended = {}, .terms_wanted = [&](const std::string&) { ++wanted; }});
+  Give("tv", 1);
+  SkuTerms terms = *slice("tv").terms();
+  terms.announced = false;
+  slice("tv").SetTerms(terms);
+  const ClaimAnswer first = Sell(ClaimOf("tv"), /*may_exist=*/false, clock_.Now() + absl::Seconds(1));
+  EXPECT_EQ(wanted, 1);
+  SetPath("tv", storage::ClaimPath::kQueue);
+  const ClaimAnswer second = Sell(ClaimOf("tv"), /*may_exist=*/false, clock_.Now() + absl::Seconds(1));
+  EXPECT_EQ(wanted, 1);
+  EXPECT_EQ(slice("tv").diverted(), 2);
+  slices_.SetListener({});
+  diversion_.AnswerAll(Ticket());
+}
+
 TEST_F(SellerQueueTest, AClaimThatIsQueuedTakesNoUnitAndIsNoDemand) {
   Give("tv", 1);
   const absl::Time deadline = clock_.Now() + absl::Seconds(1);
