@@ -56,6 +56,7 @@ absl::StatusOr<v1::ExplainAdmissionResponse> ExplainAdmissionHandler::Explain(
   if (request.has_hints()) RETURN_IF_ERROR(CheckBuyerHints(request.hints()));
   // As a buyer's address reaches the door.
   const std::string address = PlainAddress(request.address());
+  if (source_.catch_up != nullptr) source_.catch_up(kCatchUp);
   v1::ExplainAdmissionResponse response;
   response.set_node(node_());
   // Before the door's state, which may only get newer: it is never said to be fresher than it is.

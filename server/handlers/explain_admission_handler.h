@@ -19,11 +19,18 @@ struct AdmissionSource {
   const FrontDoor* door = nullptr;
   // How long ago the node last knew all that the ledger had then; InfiniteDuration: never yet. Thread-safe.
   std::function<absl::Duration()> age;
+  // Lets the door learn what the ledger has, and waits for it, though not longer than this. Thread-safe. Null: nothing
+  // is waited for.
+  std::function<void(absl::Duration timeout)> catch_up = nullptr;
 };
 
-// Thread-safe. Does not block.
+// Who has just set a policy asks about it, perhaps at another node: so the door catches up first. While the ledger is
+// away, the answer is what holds then, and its age says so. Thread-safe. Blocks for up to kCatchUp.
 class ExplainAdmissionHandler {
  public:
+  // Less than a status call may take.
+  static constexpr absl::Duration kCatchUp = absl::Milliseconds(700);
+
   // `node` tells the name of this node; thread-safe.
   ExplainAdmissionHandler(AdmissionSource source, std::function<std::string()> node, storage::Clock* clock)
       : source_(std::move(source)), node_(std::move(node)), clock_(clock) {}

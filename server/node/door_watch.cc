@@ -116,6 +116,14 @@ void DoorWatch::NoteAnnounced(int64_t version) {
   look_wanted_ = true;
 }
 
+void DoorWatch::AwaitLook(absl::Duration timeout) {
+  absl::MutexLock lock(&mutex_);
+  look_wanted_ = true;
+  const uint64_t wanted = looks_begun_ + 1;
+  const auto done = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || looks_ended_ >= wanted; };
+  mutex_.AwaitWithTimeout(absl::Condition(&done), timeout);
+}
+
 bool DoorWatch::look_wanted() const {
   absl::MutexLock lock(&mutex_);
   return look_wanted_;
@@ -156,6 +164,7 @@ void DoorWatch::Look() {
   {
     absl::MutexLock lock(&mutex_);
     look_wanted_ = false;
+    ++looks_begun_;
   }
   const absl::Time began_at = clock_->Now();
   if (const absl::Status followed = Follow(); followed.ok()) {
@@ -168,6 +177,8 @@ void DoorWatch::Look() {
   }
   LogUnreadable(*state_->access);
   if (!state_->policies.empty() || looks_++ % kLooksForHomes == 0) FindHomes();
+  absl::MutexLock lock(&mutex_);
+  ++looks_ended_;
 }
 
 absl::Status DoorWatch::Follow() {

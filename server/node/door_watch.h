@@ -65,6 +65,10 @@ class DoorWatch {
   // after rest(). Does not block.
   void NoteAnnounced(int64_t version);
 
+  // Lets the thread look, after rest() at the earliest, and waits until a look that began after this call has ended, or
+  // the time is over, or StopThread is called. So the door then knows what was set before, if the ledger answers.
+  void AwaitLook(absl::Duration timeout);
+
   // One look. Without the thread, its owner calls it, as the tests do.
   void Look();
   // Has something been announced since the last look began?
@@ -110,6 +114,8 @@ class DoorWatch {
   mutable absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool look_wanted_ ABSL_GUARDED_BY(mutex_) = false;
+  uint64_t looks_begun_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t looks_ended_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Time rest_until_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   std::optional<int64_t> announced_ ABSL_GUARDED_BY(mutex_);
   // Whether a registered incarnation is a consumer. That does not change, so each registration is read once.

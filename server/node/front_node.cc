@@ -86,8 +86,10 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         buyer_calls_(options, &slices_, &ledger_, &sale_, &door_, queue_.get(), call_metrics_.get(), access_log_.get(),
                      control()),
         operator_calls_(options, &ledger_, this, buyer_calls_.handlers_of_operators(), &slices_,
-                        {.door = &door_.door(), .age = [this] { return door_.age(); }}, Broker(), call_metrics_.get(),
-                        access_log_.get(), control()) {}
+                        {.door = &door_.door(),
+                         .age = [this] { return door_.age(); },
+                         .catch_up = [this](absl::Duration timeout) { door_.CatchUp(timeout); }},
+                        Broker(), call_metrics_.get(), access_log_.get(), control()) {}
 
   ~Parts() override {
     NoteStopping();

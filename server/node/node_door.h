@@ -50,6 +50,8 @@ class NodeDoor {
   void FindHomes();
   // Since the door knew all that the ledger had.
   absl::Duration age() const { return watch_.age(); }
+  // As DoorWatch::AwaitLook.
+  void CatchUp(absl::Duration timeout) { watch_.AwaitLook(timeout); }
   uint64_t failed_looks() const { return watch_.failures(); }
   // How many wait for their turn.
   size_t waiting() const { return turns_.waiting(); }

@@ -257,8 +257,11 @@ class FrontDoorAdminTest : public AdminHandlersTest {
   TurnQueue turns_{&clock_, 10, [] { return size_t{0}; }};
   FrontDoor door_{1 << 20, &turns_};
   absl::Duration door_age_ = absl::Seconds(2);
+  std::function<void()> on_catch_up_ = [] {};
   ExplainAdmissionHandler explanations_{
-      {.door = &door_, .age = [this] { return door_age_; }}, [] { return std::string("node1"); }, &clock_};
+      {.door = &door_, .age = [this] { return door_age_; }, .catch_up = [this](absl::Duration) { on_catch_up_(); }},
+      [] { return std::string("node1"); },
+      &clock_};
 };
 
 TEST_F(FrontDoorAdminTest, APolicyIsSetListedAndRemoved) {
@@ -1054,6 +1057,13 @@ TEST_F(FrontDoorAdminTest, AServiceModeIsTheFirstThatIsExplained) {
   EXPECT_EQ(response.checks(0).check(), "service_mode");
   EXPECT_EQ(response.checks(0).verdict(), v1::AdmissionCheck::VERDICT_REFUSE);
   EXPECT_EQ(response.checks(0).reason(), "SERVICE_LIMITED");
+}
+
+TEST_F(FrontDoorAdminTest, AnExplanationKnowsWhatWasSetBefore) {
+  MustSet(PolicyRequest("tv", Policy()));
+  EXPECT_EQ(MustExplain(Question("alice")).policy_sku_id(), "") << "the door has not looked";
+  on_catch_up_ = [this] { door_.SetState(StateNow()); };
+  EXPECT_EQ(MustExplain(Question("alice")).policy_sku_id(), "tv");
 }
 
 TEST_F(FrontDoorAdminTest, AnOpenDoorHasNoPolicy) {

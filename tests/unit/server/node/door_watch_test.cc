@@ -336,6 +336,26 @@ TEST_F(DoorWatchTest, ItsThreadLooksWhenSomethingIsAnnounced) {
   EXPECT_TRUE(door_.door().closed_to_some()) << "the look that had begun was finished";
 }
 
+TEST_F(DoorWatchTest, WhatWasSetIsKnownAfterAnAwaitedLook) {
+  Begin();
+  watch_.StartThread();
+  for (int sold = 1; sold <= 3; ++sold) {
+    SetPolicy(absl::StrCat("sku-", sold), LimitByUser(5, absl::Seconds(1)));
+    clock_.AdvanceBy(DoorWatch::kRestAfterChange);
+    watch_.AwaitLook(absl::Seconds(60));
+    EXPECT_EQ(door_.door().state()->policies.size(), static_cast<size_t>(sold));
+  }
+}
+
+TEST_F(DoorWatchTest, NobodyAwaitsALookForLong) {
+  Begin();
+  const absl::Time start = absl::Now();
+  watch_.AwaitLook(absl::Milliseconds(20));  // nobody looks
+  EXPECT_GE(absl::Now() - start, absl::Milliseconds(20));
+  watch_.StopThread();
+  watch_.AwaitLook(absl::InfiniteDuration());
+}
+
 TEST_F(DoorWatchTest, AfterALookThatFoundAChangeItRests) {
   Begin();
   watch_.Look();
