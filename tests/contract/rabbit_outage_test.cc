@@ -1,4 +1,6 @@
 // What is true of claims in RabbitMQ while a broker is dead or frozen: on private brokers, which the tests break.
+#include "tests/contract/rabbit_outage.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -6,12 +8,9 @@
 #include <set>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "server/queue/rabbit_claim_queue.h"
 #include "storage/ledger/ledger_error.h"
@@ -24,84 +23,14 @@ namespace {
 
 using testing::BecomesTrue;
 using testing::ClaimCollector;
+using testing::Contents;
 using ::testing::IsSubsetOf;
 using testing::kClaimPatience;
 using testing::MiniRabbitmq;
-using testing::MiniRabbitmqCluster;
+using testing::OptionsFor;
+using testing::Outcomes;
 using testing::PublishAndWait;
-
-BrokerOptions OptionsFor(const std::string& brokers) {
-  BrokerOptions options;
-  options.brokers = brokers;
-  return options;
-}
-
-// What became of many publishes. Outlives them.
-class Outcomes {
- public:
-  void Publish(ClaimPublisher& publisher, const std::string& queue, const std::string& id, std::string body,
-               absl::Duration timeout) {
-    {
-      absl::MutexLock lock(&mutex_);
-      ++open_;
-    }
-    publisher.Publish(queue, id, std::move(body), absl::Now() + timeout, [this, id](absl::Status status) {
-      absl::MutexLock lock(&mutex_);
-      --open_;
-      (status.ok() ? confirmed_ : storage::IsUnknownCommit(status) ? unknown_ : refused_).insert(id);
-    });
-  }
-  bool WaitForAll(absl::Duration timeout) {
-    absl::MutexLock lock(&mutex_);
-    const auto done = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return open_ == 0; };
-    return mutex_.AwaitWithTimeout(absl::Condition(&done), timeout);
-  }
-  size_t Confirmed() {
-    absl::MutexLock lock(&mutex_);
-    return confirmed_.size();
-  }
-  std::set<std::string> confirmed() { return Copy(confirmed_); }
-  std::set<std::string> unknown() { return Copy(unknown_); }
-  std::set<std::string> refused() { return Copy(refused_); }
-
- private:
-  std::set<std::string> Copy(const std::set<std::string>& ids) {
-    absl::MutexLock lock(&mutex_);
-    return ids;
-  }
-
-  absl::Mutex mutex_;
-  int open_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::set<std::string> confirmed_, unknown_, refused_;
-};
-
-// All that is in the queue: what comes before a message that is put there now.
-std::set<std::string> Contents(ClaimPublisher& publisher, const BrokerOptions& options, const std::string& queue) {
-  std::string last;
-  int attempt = 0;
-  EXPECT_TRUE(BecomesTrue([&] {
-    last = absl::StrCat("last-", attempt++);
-    return PublishAndWait(publisher, queue, last, "claim", absl::Seconds(5)).ok();
-  }));
-  ClaimCollector collector;
-  const auto source = MakeRabbitClaimSource(options);
-  source->Start({queue}, 10'000, &collector);
-  const auto deliveries = collector.WaitForId(last);
-  source->Stop();
-  std::set<std::string> ids;
-  for (const ClaimDelivery& delivery : deliveries) ids.insert(delivery.id);
-  EXPECT_TRUE(ids.contains(last));
-  return ids;
-}
-
-// Those of `ids` that are in the queue, and should not.
-std::vector<std::string> Strangers(const std::set<std::string>& contents, const std::set<std::string>& ids) {
-  std::vector<std::string> found;
-  for (const std::string& id : ids) {
-    if (contents.contains(id)) found.push_back(id);
-  }
-  return found;
-}
+using testing::Strangers;
 
 class RabbitOutageTest : public ::testing::Test {
  protected:
@@ -215,48 +144,6 @@ TEST(RabbitAbsentTest, WithoutABrokerAllIsRefusedAtOnce) {
   EXPECT_TRUE(absl::IsUnavailable(refused) && !storage::IsUnknownCommit(refused)) << refused;
   EXPECT_TRUE(absl::IsUnavailable(RabbitClaimQueueAdmin(options).Declare({"queue"})));
   EXPECT_LT(absl::Now() - start, absl::Seconds(5));
-}
-
-TEST(RabbitClusterTest, ConfirmedMessagesSurviveTheLossOfOneOfThree) {
-  MiniRabbitmqCluster cluster;
-  const absl::Status started = cluster.Start();
-  ASSERT_TRUE(started.ok()) << started;
-  const std::string queue = "outage.cluster";
-  const BrokerOptions options = OptionsFor(cluster.addresses());
-  ASSERT_TRUE(RabbitClaimQueueAdmin(options).Declare({queue}).ok());
-  for (size_t i = 0; i < MiniRabbitmqCluster::kBrokers; ++i) ASSERT_TRUE(cluster.broker(i).AwaitOnDisk(queue).ok());
-  Outcomes outcomes;
-  RabbitClaimPublisher publisher(options);
-  ASSERT_TRUE(BecomesTrue([&] { return publisher.Up(); }));
-  for (int i = 0; i < 500; ++i) {
-    outcomes.Publish(publisher, queue, absl::StrCat(i), "claim", kClaimPatience);
-  }
-  ASSERT_TRUE(BecomesTrue([&] { return outcomes.Confirmed() > 0; }));
-  ASSERT_TRUE(cluster.broker(0).Kill().ok());
-  EXPECT_TRUE(outcomes.WaitForAll(kClaimPatience + absl::Seconds(1)));
-  // Two of three go on.
-  const std::set<std::string> contents = Contents(publisher, options, queue);
-  EXPECT_THAT(outcomes.confirmed(), IsSubsetOf(contents)) << "confirmed, and lost";
-  EXPECT_TRUE(Strangers(contents, outcomes.refused()).empty()) << "refused, and there";
-}
-
-TEST(RabbitClusterTest, FrozenBrokerIsLeftForTheOthers) {
-  MiniRabbitmqCluster cluster;
-  const absl::Status started = cluster.Start();
-  ASSERT_TRUE(started.ok()) << started;
-  const std::string queue = "outage.frozen-one";
-  const BrokerOptions options = OptionsFor(cluster.addresses());
-  ASSERT_TRUE(RabbitClaimQueueAdmin(options).Declare({queue}).ok());
-  // So many that some are connected to the one.
-  std::vector<std::unique_ptr<RabbitClaimPublisher>> publishers;
-  for (int i = 0; i < 4; ++i) publishers.push_back(std::make_unique<RabbitClaimPublisher>(options));
-  for (const auto& publisher : publishers) ASSERT_TRUE(BecomesTrue([&] { return publisher->Up(); }));
-  ASSERT_TRUE(cluster.broker(0).Freeze().ok());
-  const absl::Cleanup thaw = [&cluster] { EXPECT_TRUE(cluster.broker(0).Thaw().ok()); };
-  for (const auto& publisher : publishers) {
-    EXPECT_TRUE(BecomesTrue([&] { return PublishAndWait(*publisher, queue, "id", "claim", absl::Seconds(2)).ok(); }))
-        << "the others serve, and nobody is asked";
-  }
 }
 
 }  // namespace

@@ -132,7 +132,9 @@ void MiniRabbitmq::WriteConfig() const {
                                     "log.console.level = warning\n"
                                     "log.file = false\n"
                                     "vm_memory_high_watermark.relative = 0.9\n"
-                                    "disk_free_limit.absolute = 1MB\n");
+                                    "disk_free_limit.absolute = 1MB\n"
+                                    // How soon the others notice that one of them hangs, in seconds; 60 by default.
+                                    "net_ticktime = 10\n");
   if (serves_tls_) {
     absl::StrAppend(&config, "listeners.ssl.1 = 127.0.0.1:", tls_port_,
                     "\nssl_options.certfile = ", (scratch_.path() / "tls.pem").string(),
