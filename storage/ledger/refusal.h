@@ -46,6 +46,14 @@ enum class Refusal {
   kQueueUnavailable = 161,
   kQueueFull = 162,
   kClaimDiscarded = 164,
+  kGroupNotFound = 170,
+  kGroupOver = 171,
+  kGroupFull = 172,
+  kAlreadyInGroup = 173,
+  kOfferNotFound = 174,
+  kOfferClosed = 175,
+  kInGroup = 176,
+  kTooManyGroups = 177,
 };
 
 struct RefusalWord {
@@ -93,6 +101,14 @@ inline constexpr RefusalWord kRefusalWords[] = {
     {Refusal::kQueueUnavailable, "QUEUE_UNAVAILABLE", ""},
     {Refusal::kQueueFull, "QUEUE_FULL", ""},
     {Refusal::kClaimDiscarded, "CLAIM_DISCARDED", ""},
+    {Refusal::kGroupNotFound, "GROUP_NOT_FOUND", "GROUP_NOT_FOUND"},
+    {Refusal::kGroupOver, "GROUP_OVER", "GROUP_OVER"},
+    {Refusal::kGroupFull, "GROUP_FULL", "GROUP_FULL"},
+    {Refusal::kAlreadyInGroup, "ALREADY_IN_GROUP", "ALREADY_IN_GROUP"},
+    {Refusal::kOfferNotFound, "OFFER_NOT_FOUND", "OFFER_NOT_FOUND"},
+    {Refusal::kOfferClosed, "OFFER_CLOSED", "OFFER_CLOSED"},
+    {Refusal::kInGroup, "IN_GROUP", "GROUP"},
+    {Refusal::kTooManyGroups, "TOO_MANY_GROUPS", "TOO_MANY_GROUPS"},
 };
 
 // What a procedure's word means. A word that this version does not know comes from a newer schema: it is logged, and

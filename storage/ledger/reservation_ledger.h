@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,6 +44,13 @@ struct Reservation {
   std::string order_reference = {};        // the shop's id of its order; "" for none
 };
 
+// For a claim that joins a group: storage/ledger/group_ledger.h.
+struct GroupJoin {
+  Uuid group_id;
+  // Opens the group with this offer, unless it exists; "": it must exist.
+  std::string offer_id = {};
+};
+
 // What a buyer asks for. server/handlers checks the limits of the values; the ledger checks what its decisions depend
 // on.
 struct ReservationClaim {
@@ -52,6 +60,7 @@ struct ReservationClaim {
   int32_t quantity = 0;
   std::string order_reference = {};  // at most 128 bytes; a part of the payload like the others
   TraceTag trace = {};               // of the call, for the log; no part of the payload
+  std::shared_ptr<const GroupJoin> group = {};  // null: no group; a part of the payload
   bool has_token = false;            // a purchase token let it in: it may wait for longer; no part of the payload
 };
 
