@@ -39,8 +39,9 @@ def load(folder, endpoints, sku, *args):
 
 
 def open_sale(endpoint, sku, stock, *args):
+    # No hold lapses while it is measured: a SKU that is sold out would not be so any more.
     run("tranchectl", "--endpoint", endpoint, "sku", "create", sku, "--stock", stock, "--price", "1.00", "--currency",
-        "EUR", *args, show=False)
+        "EUR", "--hold", "24h", *args, show=False)
 
 
 def memory_mib(pid, field):

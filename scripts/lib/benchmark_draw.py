@@ -115,9 +115,9 @@ def wait_until(what, met, look, patience_s=PATIENCE_S):
 
 def prepare(place):
     """What is sold, and two open draws."""
-    open_sale(place.endpoint, SOLD, 100_000_000, "--hold", "24h")
+    open_sale(place.endpoint, SOLD, 100_000_000)
     for sku in POLICIES:
-        open_sale(place.endpoint, sku, WINNERS, "--hold", "24h", "--no-presplit")
+        open_sale(place.endpoint, sku, WINNERS, "--no-presplit")
     tranchectl.wait_until_announced(place.state, [SOLD])
     place.ctl("draw", "new-seed", place.folder / "seed")
     for sku, flags in POLICIES.items():

@@ -162,9 +162,9 @@ def pay_beside(generators, folder, saturation):
 
 def prepare(state, folder, endpoints):
     """A SKU that sells, one that is sold out, and reservations that are to be paid and to be read."""
-    open_sale(endpoints[0], "hot", 100_000_000, "--hold", "24h")
+    open_sale(endpoints[0], "hot", 100_000_000)
     open_sale(endpoints[0], "gone", 100)
-    open_sale(endpoints[0], "paid", 2 * PAYMENTS, "--hold", "24h")
+    open_sale(endpoints[0], "paid", 2 * PAYMENTS)
     tranchectl.wait_until_announced(state, ["hot", "paid"])
     load(folder, endpoints, "gone", "--requests", 2000, "--in-flight", 64)
     made = load(folder, endpoints, "paid", "--requests", PAYMENTS, "--in-flight", 64, "--acknowledged",

@@ -125,12 +125,12 @@ def queue_cluster(own):
 def open_queued_sale(place, name):
     """A SKU whose claims are queued. Its units wait in the pool for the consumer."""
     sku = f"queued-{name}"
-    open_sale(place.state["nodes"][0]["endpoint"], sku, STOCK, "--hold", "24h", "--path", "queue", "--no-presplit")
+    open_sale(place.state["nodes"][0]["endpoint"], sku, STOCK, "--path", "queue", "--no-presplit")
     return sku
 
 
 def prepare(place):
-    open_sale(place.state["nodes"][0]["endpoint"], "direct", STOCK, "--hold", "24h")
+    open_sale(place.state["nodes"][0]["endpoint"], "direct", STOCK)
     tranchectl.wait_until_announced(place.state, ["direct"])
     # Until the node knows the SKU, and connections and caches are warm.
     place.load("warm-direct", "direct", "--direct", "--claims", WARM_UP).finish()

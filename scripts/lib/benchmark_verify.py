@@ -159,7 +159,7 @@ def verify(options):
     with running_cluster(nodes=1) as (endpoints, state, folder):
         node = state["nodes"][0]["pid"]
         fill(state, options.rows)
-        open_sale(endpoints[0], "sale", 100_000_000, "--hold", "24h")
+        open_sale(endpoints[0], "sale", 100_000_000)
         # Connections and caches.
         load(folder, endpoints, "sale", "--requests", 20_000, "--in-flight", 512, "--streams", 2)
         before = memory_mib(node, "VmHWM")
