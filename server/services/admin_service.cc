@@ -58,6 +58,17 @@ std::vector<CallEntry> DoorCalls(const AdminHandlers& to) {
   };
 }
 
+std::vector<CallEntry> GroupCalls(const AdminHandlers& to) {
+  using enum Permission;
+  using enum RunsOn;
+  using enum Repeatable;
+  return {
+      BlockingCall({"CreateGroupOffer", kOperate, kAdmin, kYes}, to.group, &GroupAdminHandler::CreateOffer),
+      BlockingCall({"CloseGroupOffer", kOperate, kAdmin, kYes}, to.group, &GroupAdminHandler::CloseOffer),
+      BlockingCall({"CancelGroup", kOperate, kAdmin, kYes}, to.group, &GroupAdminHandler::Cancel),
+  };
+}
+
 std::vector<CallEntry> QueueCalls(const AdminHandlers& to) {
   using enum Permission;
   using enum RunsOn;
@@ -131,7 +142,7 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
       BlockingCall({"DumpCoordination", kObserve, kLongRead, kYes}, to.coordination, &CoordinationHandler::Dump),
       BlockingCall({"RebuildCoordination", kAdminister, kAdmin, kYes}, to.coordination, &CoordinationHandler::Rebuild),
   };
-  for (std::vector<CallEntry> more : {DoorCalls(to), QueueCalls(to)}) {
+  for (std::vector<CallEntry> more : {DoorCalls(to), GroupCalls(to), QueueCalls(to)}) {
     std::move(more.begin(), more.end(), std::back_inserter(calls));
   }
   return calls;

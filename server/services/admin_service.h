@@ -16,6 +16,7 @@
 #include "server/handlers/explain_admission_handler.h"
 #include "server/handlers/front_key_handler.h"
 #include "server/handlers/front_policy_handler.h"
+#include "server/handlers/group_admin_handler.h"
 #include "server/handlers/node_handler.h"
 #include "server/handlers/outbox_handler.h"
 #include "server/handlers/payment_handler.h"
@@ -57,6 +58,7 @@ struct AdminHandlers {
   RoomHandler* room = nullptr;
   ServiceModeHandler* service_mode = nullptr;
   DrawAdminHandler* draw = nullptr;
+  GroupAdminHandler* group = nullptr;
   ClaimQueueHandler* claim_queue = nullptr;
   StatusHandler* status = nullptr;
   TrafficHandler* traffic = nullptr;

@@ -43,6 +43,9 @@ const std::map<std::string, std::vector<std::string>> kAuditedByProcedure = {
     {"SetServiceMode", {"set_service_mode"}},
     {"CreateDraw", {"create_draw"}},
     {"ChangeDraw", {"change_draw"}},
+    {"CreateGroupOffer", {"create_group_offer"}},
+    {"CloseGroupOffer", {"close_group_offer"}},
+    {"CancelGroup", {"cancel_group"}},
 };
 
 class AuditedCallsTest : public AdminHandlersTest {
