@@ -25,6 +25,7 @@
 #include "server/handlers/front_announcer.h"
 #include "server/handlers/front_key_handler.h"
 #include "server/handlers/front_policy_handler.h"
+#include "server/handlers/group_admin_handler.h"
 #include "server/handlers/node_handler.h"
 #include "server/handlers/outbox_handler.h"
 #include "server/handlers/payment_handler.h"
@@ -103,6 +104,7 @@ class OperatorCalls {
   ExplainAdmissionHandler explanations_;
   ServiceModeHandler service_mode_;
   DrawAdminHandler draws_;
+  GroupAdminHandler groups_;
   ClaimQueueHandler claim_queues_;
   std::unique_ptr<storage::BoundedExecutor> looks_;  // for questions of the next four
   BoundedLook<std::vector<v1::ClaimQueueState>> claim_queues_look_;
