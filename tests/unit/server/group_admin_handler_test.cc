@@ -16,10 +16,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr char kGroupId[] = "0000aaaa-0000-4000-8000-000000000001";
-
 // Answers what it is told to, and remembers what it was asked.
-class ScriptedGroups : public storage::GroupLedger {
+class GroupsThatAreTold : public storage::GroupLedger {
  public:
   absl::StatusOr<storage::GroupOffer> CreateGroupOffer(const storage::GroupOffer& offer, bool preview,
                                                        const storage::Actor& actor) override {
@@ -87,6 +85,8 @@ class ScriptedGroups : public storage::GroupLedger {
 
 class GroupAdminHandlerTest : public ::testing::Test {
  protected:
+  static constexpr char kGroupId[] = "0000aaaa-0000-4000-8000-000000000001";
+
   static v1::CreateGroupOfferRequest NewOffer() {
     v1::CreateGroupOfferRequest request;
     v1::GroupOffer& offer = *request.mutable_offer();
@@ -115,7 +115,7 @@ class GroupAdminHandlerTest : public ::testing::Test {
 
   const storage::Actor actor_{"tester", "a test"};
   storage::FakeClock clock_;
-  ScriptedGroups groups_;
+  GroupsThatAreTold groups_;
   GroupAdminHandler handler_{&groups_, &clock_};
 };
 

@@ -9,46 +9,49 @@
 namespace tranche::server {
 namespace {
 
-constexpr char kGroupId[] = "0000aaaa-0000-4000-8000-000000000001";
-constexpr char kReservationId[] = "0000bbbb-0000-4000-8000-000000000001";
-const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
+class GroupMessagesTest : public ::testing::Test {
+ protected:
+  static constexpr char kGroupId[] = "0000aaaa-0000-4000-8000-000000000001";
+  static constexpr char kReservationId[] = "0000bbbb-0000-4000-8000-000000000001";
+  const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
 
-storage::Group FormingGroup() {
-  storage::Group group;
-  group.group_id = *storage::Uuid::Parse(kGroupId);
-  group.sku_id = "ps5";
-  group.offer_id = "trio";
-  group.seats = 3;
-  group.seats_taken = 2;
-  group.price_minor = 39'900;
-  group.currency = "EUR";
-  group.opened_by = "alice";
-  group.created_at = kNow;
-  group.deadline_at = kNow + absl::Seconds(90);
-  group.revision = 4;
-  return group;
-}
+  storage::Group FormingGroup() const {
+    storage::Group group;
+    group.group_id = *storage::Uuid::Parse(kGroupId);
+    group.sku_id = "ps5";
+    group.offer_id = "trio";
+    group.seats = 3;
+    group.seats_taken = 2;
+    group.price_minor = 39'900;
+    group.currency = "EUR";
+    group.opened_by = "alice";
+    group.created_at = kNow;
+    group.deadline_at = kNow + absl::Seconds(90);
+    group.revision = 4;
+    return group;
+  }
 
-v1::Group Filled(const storage::Group& group, absl::Time now) {
-  v1::Group message;
-  Fill(group, now, &message);
-  return message;
-}
+  static v1::Group Filled(const storage::Group& group, absl::Time now) {
+    v1::Group message;
+    Fill(group, now, &message);
+    return message;
+  }
 
-v1::GroupOffer PartialOffer() {
-  v1::GroupOffer offer;
-  offer.set_sku_id("ps5");
-  offer.set_offer_id("trio");
-  offer.set_seats(3);
-  offer.set_price_minor(39'900);
-  offer.mutable_open_for()->set_seconds(86'400);
-  offer.mutable_pay_within()->set_seconds(900);
-  offer.set_on_timeout(v1::GROUP_TIMEOUT_PARTIAL);
-  offer.set_min_members(2);
-  return offer;
-}
+  static v1::GroupOffer PartialOffer() {
+    v1::GroupOffer offer;
+    offer.set_sku_id("ps5");
+    offer.set_offer_id("trio");
+    offer.set_seats(3);
+    offer.set_price_minor(39'900);
+    offer.mutable_open_for()->set_seconds(86'400);
+    offer.mutable_pay_within()->set_seconds(900);
+    offer.set_on_timeout(v1::GROUP_TIMEOUT_PARTIAL);
+    offer.set_min_members(2);
+    return offer;
+  }
+};
 
-TEST(GroupMessagesTest, AGroupThatFormsTellsTheTimeThatIsLeft) {
+TEST_F(GroupMessagesTest, AGroupThatFormsTellsTheTimeThatIsLeft) {
   const v1::Group message = Filled(FormingGroup(), kNow + absl::Seconds(30));
   EXPECT_EQ(message.group_id(), kGroupId);
   EXPECT_EQ(message.sku_id(), "ps5");
@@ -67,13 +70,13 @@ TEST(GroupMessagesTest, AGroupThatFormsTellsTheTimeThatIsLeft) {
   EXPECT_EQ(message.revision(), 4);
 }
 
-TEST(GroupMessagesTest, NoTimeIsLeftAfterTheDeadline) {
+TEST_F(GroupMessagesTest, NoTimeIsLeftAfterTheDeadline) {
   const v1::Group late = Filled(FormingGroup(), kNow + absl::Hours(1));
   ASSERT_TRUE(late.has_remaining());
   EXPECT_EQ(late.remaining().seconds(), 0);
 }
 
-TEST(GroupMessagesTest, AGroupThatIsOverTellsWhenAndWhy) {
+TEST_F(GroupMessagesTest, AGroupThatIsOverTellsWhenAndWhy) {
   storage::Group group = FormingGroup();
   group.state = storage::GroupState::kCancelled;
   group.finished_at = kNow + absl::Seconds(10);
@@ -89,7 +92,7 @@ TEST(GroupMessagesTest, AGroupThatIsOverTellsWhenAndWhy) {
   EXPECT_TRUE(Filled(group, kNow).partial());
 }
 
-TEST(GroupMessagesTest, AMemberHasASeatOncePaid) {
+TEST_F(GroupMessagesTest, AMemberHasASeatOncePaid) {
   storage::GroupMember member;
   member.user_id = "bob";
   member.reservation_id = *storage::Uuid::Parse(kReservationId);
@@ -116,7 +119,7 @@ TEST(GroupMessagesTest, AMemberHasASeatOncePaid) {
   EXPECT_EQ(sits.reservation_state(), v1::RESERVATION_STATE_UNSPECIFIED) << "retention has taken it";
 }
 
-TEST(GroupMessagesTest, AnOfferIsReadAndTold) {
+TEST_F(GroupMessagesTest, AnOfferIsReadAndTold) {
   const absl::StatusOr<storage::GroupOffer> read = OfferOf(PartialOffer());
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->open_for, absl::Hours(24));
@@ -138,7 +141,7 @@ TEST(GroupMessagesTest, AnOfferIsReadAndTold) {
   EXPECT_EQ(told.close_time().seconds(), absl::ToUnixSeconds(kNow) + 1);
 }
 
-TEST(GroupMessagesTest, AnOfferThatRefundsHasNoLeastNumberOfMembers) {
+TEST_F(GroupMessagesTest, AnOfferThatRefundsHasNoLeastNumberOfMembers) {
   v1::GroupOffer message = PartialOffer();
   message.set_on_timeout(v1::GROUP_TIMEOUT_REFUND);
   EXPECT_EQ(MetadataOf(OfferOf(message).status(), "field"), "offer.min_members");
@@ -154,7 +157,7 @@ TEST(GroupMessagesTest, AnOfferThatRefundsHasNoLeastNumberOfMembers) {
   }
 }
 
-TEST(GroupMessagesTest, EveryBadFieldOfAnOfferIsNamed) {
+TEST_F(GroupMessagesTest, EveryBadFieldOfAnOfferIsNamed) {
   struct Case {
     const char* reason;
     const char* field;
@@ -192,7 +195,7 @@ TEST(GroupMessagesTest, EveryBadFieldOfAnOfferIsNamed) {
   }
 }
 
-TEST(GroupMessagesTest, TheBoundsOfAnOfferAreTaken) {
+TEST_F(GroupMessagesTest, TheBoundsOfAnOfferAreTaken) {
   v1::GroupOffer message = PartialOffer();
   message.set_seats(storage::kMostSeats);
   message.set_min_members(storage::kMostSeats);
@@ -202,7 +205,7 @@ TEST(GroupMessagesTest, TheBoundsOfAnOfferAreTaken) {
   EXPECT_TRUE(OfferOf(message).ok()) << OfferOf(message).status();
 }
 
-TEST(GroupMessagesTest, StatesAreTheSameBothWays) {
+TEST_F(GroupMessagesTest, StatesAreTheSameBothWays) {
   for (const auto state : {storage::GroupState::kForming, storage::GroupState::kFilled, storage::GroupState::kFailed,
                            storage::GroupState::kCancelled}) {
     EXPECT_EQ(StateOf(ToState(state)), state);
@@ -212,7 +215,7 @@ TEST(GroupMessagesTest, StatesAreTheSameBothWays) {
   EXPECT_FALSE(StateOf(static_cast<v1::GroupState>(9)).has_value());
 }
 
-TEST(GroupMessagesTest, AGroupIsNamedByAUuid) {
+TEST_F(GroupMessagesTest, AGroupIsNamedByAUuid) {
   const absl::StatusOr<storage::Uuid> id = CheckGroupId("0000AAAA-0000-4000-8000-000000000001");
   ASSERT_TRUE(id.ok()) << id.status();
   EXPECT_EQ(id->ToString(), kGroupId);
