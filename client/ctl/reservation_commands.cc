@@ -10,7 +10,6 @@
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/reservation_view.h"
-#include "tranche/error.h"
 #include "tranche/uuid.h"
 
 namespace tranche::ctl {
@@ -142,16 +141,6 @@ absl::StatusOr<tranche::v1::ListReservationsRequest> ToRequest(const ListFlags& 
   return request;
 }
 
-// Says so if there is no such SKU: a mistyped one has no reservations either.
-bool SkuExists(Session& session, const std::string& sku_id) {
-  tranche::v1::GetSkuRequest request;
-  request.set_sku_id(sku_id);
-  const auto sku = session.Admin(&AdminService::Stub::GetSku, request);
-  if (ReasonOf(sku.status()) != Reason::kSkuNotFound) return true;
-  session.FailRemotely(sku.status());
-  return false;
-}
-
 void List(Session& session, const ListFlags& flags) {
   absl::StatusOr<tranche::v1::ListReservationsRequest> request = ToRequest(flags);
   if (!request.ok()) return session.FailLocally(request.status().message());
@@ -163,7 +152,7 @@ void List(Session& session, const ListFlags& flags) {
     all.mutable_reservations()->MergeFrom(page->reservations());
     request->set_page_token(page->next_page_token());
   } while (!request->page_token().empty() && all.reservations_size() < flags.limit);
-  if (all.reservations().empty() && !flags.sku.empty() && !SkuExists(session, flags.sku)) return;
+  if (all.reservations().empty() && !flags.sku.empty() && !session.SkuExists(flags.sku)) return;
   if (session.json()) {
     session.PrintJson(all);
   } else {

@@ -99,6 +99,15 @@ std::optional<tranche::v1::Sku> Session::AskForSku(const std::string& sku_id) {
   return response.sku();
 }
 
+bool Session::SkuExists(const std::string& sku_id) {
+  tranche::v1::GetSkuRequest request;
+  request.set_sku_id(sku_id);
+  const auto sku = Admin(&tranche::v1::AdminService::Stub::GetSku, request);
+  if (ReasonOf(sku.status()) != Reason::kSkuNotFound) return true;
+  FailRemotely(sku.status());
+  return false;
+}
+
 std::optional<tranche::v1::GetStatusResponse> Session::AskForStatus() {
   const tranche::v1::GetStatusRequest request;
   tranche::v1::GetStatusResponse response;

@@ -94,6 +94,8 @@ class Session {
   // What the cluster says about itself, or about a SKU, for a hint; nullopt if it does not say it within a moment.
   std::optional<tranche::v1::GetStatusResponse> AskForStatus();
   std::optional<tranche::v1::Sku> AskForSku(const std::string& sku_id);
+  // False, after it was said, if there is no such SKU: a mistyped one has nothing that could be listed either.
+  bool SkuExists(const std::string& sku_id);
 
   // Calls `method` at the first endpoint that answers; failover.h says when another one is asked. `default_timeout`
   // holds unless --timeout is given; a read that has more than the usual one is left its time.
