@@ -149,6 +149,7 @@ void AddAuditCommand(CLI::App& app, Session& session) {
       "begin_lottery_round, add_access_entries, remove_access_entries, rotate_front_keys, replace_front_keys, "
       "set_service_mode;\n"
       "of draws: create_draw, close_draw, seed_draw, finish_draw, cancel_draw, remove_draw;\n"
+      "of groups: create_group_offer, close_group_offer, cancel_group;\n"
       "of claim queues: pause_claim_queues, resume_claim_queues, retry_dead_claims, discard_dead_claims;\n"
       "of processes: reclaim_incarnation, begin_history, give_up_copy, raise_version, register_incarnation.\n"
       "OUTCOME UNKNOWN: the node could not write down what came of it. Look at the reservation.\n"
