@@ -31,6 +31,20 @@ absl::StatusOr<Reservation> Find(Session& session, const std::string& reservatio
   return response.reservation();
 }
 
+// Whether its group was full or over when it was paid.
+bool HadNoSeat(const Reservation& reservation) {
+  return reservation.state() == tranche::v1::RESERVATION_STATE_CANCELLED &&
+         (reservation.cancel_reason() == "GROUP_FULL" || reservation.cancel_reason() == "GROUP_OVER");
+}
+
+// `after` as the payment would leave it.
+std::string WhyRefunded(const Reservation& before, const Reservation& after) {
+  const bool held = before.state() == tranche::v1::RESERVATION_STATE_PENDING;
+  if (held && HadNoSeat(after)) return "Its group has no seat any more";
+  const bool expired = before.state() == tranche::v1::RESERVATION_STATE_EXPIRED;
+  return absl::StrCat("It is ", StateOf(before), expired ? ", and nothing is left for its buyer" : "");
+}
+
 // Asks what the change in the request would do, and shows that.
 void Preview(Session& session, const Reservation& before, const tranche::v1::PreviewReservationChangeRequest& request,
              const std::string& more_flags = "") {
@@ -42,9 +56,11 @@ void Preview(Session& session, const Reservation& before, const tranche::v1::Pre
   if (!preview->replayed() && preview->has_rebooked()) {
     session.err() << "The hold has lapsed; other units would be booked.\n";
   }
+  if (!preview->replayed() && preview->outcome() == tranche::v1::CONFIRM_OUTCOME_GROUP_WAITING) {
+    session.err() << "It is a group's: the payment would take a seat, and wait until the group is full.\n";
+  }
   if (!preview->replayed() && preview->refund_requested()) {
-    const bool expired = before.state() == tranche::v1::RESERVATION_STATE_EXPIRED;
-    session.err() << "It is " << StateOf(before) << (expired ? ", and nothing is left for its buyer" : "")
+    session.err() << WhyRefunded(before, preview->reservation())
                   << ": the payment would be recorded, and a refund asked for.\n";
   }
   PrintReservationChange(session, before, preview->has_reservation() ? preview->reservation() : before, notes);
@@ -57,6 +73,26 @@ struct ConfirmFlags {
   std::string currency;
   bool yes = false;
 };
+
+// Nothing about an ordinary payment.
+void SayWhatBecameOf(Session& session, const tranche::v1::ConfirmReservationResponse& paid) {
+  switch (paid.outcome()) {
+    case tranche::v1::CONFIRM_OUTCOME_REBOOKED:
+      session.err() << "The hold had lapsed; another unit was booked: " << paid.rebooked().reservation_id() << "\n";
+      return;
+    case tranche::v1::CONFIRM_OUTCOME_PAID_UNFULFILLED:
+      session.err() << (HadNoSeat(paid.reservation()) ? "Its group had no seat any more"
+                                                      : "The hold had lapsed and nothing was left")
+                    << ": the payment is recorded, and a refund is asked for.\n";
+      return;
+    case tranche::v1::CONFIRM_OUTCOME_GROUP_WAITING:
+      session.err() << "Its seat is paid, and its group is not full yet: it stays PENDING until the group is full, or "
+                       "the payment is refunded at the group's deadline.\n";
+      return;
+    default:
+      return;
+  }
+}
 
 absl::StatusOr<tranche::v1::ConfirmReservationRequest> ToRequest(const ConfirmFlags& flags, const Reservation& before) {
   tranche::v1::ConfirmReservationRequest request;
@@ -88,11 +124,7 @@ void Confirm(Session& session, const ConfirmFlags& flags) {
   notes.outcome = NameOf(done->outcome());
   if (done->has_rebooked()) notes.rebooked = &done->rebooked();
   PrintReservationChange(session, *before, done->reservation(), notes);
-  if (done->outcome() == tranche::v1::CONFIRM_OUTCOME_REBOOKED) {
-    session.err() << "The hold had lapsed; another unit was booked: " << done->rebooked().reservation_id() << "\n";
-  } else if (done->outcome() == tranche::v1::CONFIRM_OUTCOME_PAID_UNFULFILLED) {
-    session.err() << "The hold had lapsed and nothing was left: the payment is recorded, and a refund is asked for.\n";
-  }
+  SayWhatBecameOf(session, *done);
 }
 
 void AddConfirm(CLI::App* reservation, Session& session) {

@@ -398,6 +398,37 @@ TEST_F(TranchectlReservationTest, ConfirmSaysWhatBecameOfALatePayment) {
   EXPECT_THAT(err_, HasSubstr("refund"));
 }
 
+TEST_F(TranchectlReservationTest, ConfirmSaysThatAGroupIsNotFullYet) {
+  *node_.previews.answer.mutable_reservation() = node_.one;
+  node_.previews.answer.set_outcome(tranche::v1::CONFIRM_OUTCOME_GROUP_WAITING);
+  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "499.00"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("would take a seat"));
+  EXPECT_TRUE(node_.confirmed.empty());
+
+  node_.outcome = tranche::v1::CONFIRM_OUTCOME_GROUP_WAITING;
+  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "499.00", "--yes"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("group is not full yet"));
+  EXPECT_THAT(out_, HasSubstr("PENDING"));
+  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "499.00", "--yes", "-o", "json"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["outcome"], "GROUP_WAITING");
+}
+
+TEST_F(TranchectlReservationTest, ConfirmSaysThatAGroupHadNoSeat) {
+  *node_.previews.answer.mutable_reservation() = node_.one;
+  node_.previews.answer.mutable_reservation()->set_state(tranche::v1::RESERVATION_STATE_CANCELLED);
+  node_.previews.answer.mutable_reservation()->set_cancel_reason("GROUP_FULL");
+  node_.previews.answer.set_outcome(tranche::v1::CONFIRM_OUTCOME_PAID_UNFULFILLED);
+  node_.previews.answer.set_refund_requested(true);
+  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "499.00"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("Its group has no seat any more: the payment would be recorded"));
+
+  node_.one.set_state(tranche::v1::RESERVATION_STATE_CANCELLED);
+  node_.one.set_cancel_reason("GROUP_OVER");
+  node_.outcome = tranche::v1::CONFIRM_OUTCOME_PAID_UNFULFILLED;
+  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "499.00", "--yes"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("Its group had no seat any more: the payment is recorded"));
+}
+
 TEST_F(TranchectlReservationTest, ConfirmPreviewsWhatWouldBecomeOfALatePayment) {
   const auto preview = [this](std::vector<std::string> more = {}) {
     std::vector<std::string> arguments = {"confirm", kId, "--payment", "pay-1", "--amount", "499.00"};
