@@ -34,6 +34,9 @@ void AddDoorTestCommand(CLI::App* door, Session& session);
 void AddDrawCommands(CLI::App& app, Session& session);
 // To the noun "draw".
 void AddDrawStepCommands(CLI::App* draw, Session& session);
+void AddGroupCommands(CLI::App& app, Session& session);
+// To the noun "group".
+void AddGroupOfferCommands(CLI::App* group, Session& session);
 void AddStatusCommand(CLI::App& app, Session& session);
 void AddTopCommand(CLI::App& app, Session& session);
 void AddVerifyCommand(CLI::App& app, Session& session);

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/ctl/field_arguments.h"
+#include "client/ctl/group_hints.h"
 #include "client/ctl/parse.h"
 #include "client/internal/tls_advice.h"
 #include "tranche/error.h"
@@ -364,9 +365,10 @@ std::string NextStepFor(const absl::Status& status, bool changed_nothing) {
   if (const std::string argument = ArgumentOf(Known(status, "field")); !argument.empty()) {
     return absl::StrCat("correct ", argument);
   }
-  for (const std::string& step : {NextStepForMissing(reason), NextStepForChange(status), NextStepForOperation(status),
-                                  NextStepForDoor(status), NextStepForDraw(status), NextStepForQueue(status),
-                                  NextStepForOutage(status, changed_nothing), NextStepForAccess(status)}) {
+  for (const std::string& step :
+       {NextStepForMissing(reason), NextStepForChange(status), NextStepForOperation(status), NextStepForDoor(status),
+        NextStepForDraw(status), NextStepForGroup(reason), NextStepForQueue(status),
+        NextStepForOutage(status, changed_nothing), NextStepForAccess(status)}) {
     if (!step.empty()) return step;
   }
   return "";

@@ -31,6 +31,7 @@ constexpr char kFooter[] =
     "  tranchectl queue list                  claims that wait to be decided; queue dead: which could not be\n"
     "  tranchectl door set tv --limit user=5/1s --token --yes   who may try to buy; door test says why not\n"
     "  tranchectl draw create sneaker --winners 500 --seed-file sneaker.seed --yes   units for winners of a draw\n"
+    "  tranchectl group offer create ps5 trio --seats 3 --price 399.00 --open-for 24h --yes   group buying\n"
     "  tranchectl status                      what runs, what does not, what waits\n"
     "  tranchectl top                         the SKUs with the most traffic, live\n"
     "  tranchectl verify && echo all well\n"
@@ -129,6 +130,7 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
   AddShardCommands(app, session);
   AddDoorCommands(app, session);
   AddDrawCommands(app, session);
+  AddGroupCommands(app, session);
   AddStatusCommand(app, session);
   AddTopCommand(app, session);
   AddVerifyCommand(app, session);

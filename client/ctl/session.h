@@ -20,6 +20,7 @@
 #include "storage/base/status_macros.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
 #include "tranche/v1/front_door_service.grpc.pb.h"
+#include "tranche/v1/group_service.grpc.pb.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::ctl {
@@ -119,6 +120,13 @@ class Session {
                                                                                                  Response*),
                                      const Request& request) {
     return Unary<tranche::v1::FrontDoorService>(method, request, kUsualTimeout);
+  }
+  // The same for groups.
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Groups(grpc::Status (tranche::v1::GroupService::Stub::*method)(grpc::ClientContext*,
+                                                                                          const Request&, Response*),
+                                  const Request& request) {
+    return Unary<tranche::v1::GroupService>(method, request, kUsualTimeout);
   }
   // Calls back with each state until the stream ends, or `show` says that nobody reads on; without --timeout there is
   // no limit. Once it has seen one, it also waits for the cluster to answer again.

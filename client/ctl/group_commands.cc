@@ -1,0 +1,162 @@
+// tranchectl group list|show|cancel; what groups are offered in is in group_offer_commands.cc
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/ctl/commands.h"
+#include "client/ctl/group_view.h"
+
+namespace tranche::ctl {
+namespace {
+
+using tranche::v1::AdminService;
+using tranche::v1::GroupService;
+
+constexpr int kLargestGroupPage = 1000;
+
+absl::StatusOr<tranche::v1::GetGroupResponse> FindGroup(Session& session, const std::string& group_id,
+                                                        bool with_members) {
+  tranche::v1::GetGroupRequest request;
+  request.set_group_id(group_id);
+  request.set_with_members(with_members);
+  return session.Groups(&GroupService::Stub::GetGroup, request);
+}
+
+struct GroupListFlags {
+  std::string sku_id;
+  std::string offer_id;
+  std::vector<std::string> states;
+  int limit = 1000;
+};
+
+tranche::v1::ListGroupsRequest GroupsMeant(const GroupListFlags& flags) {
+  tranche::v1::ListGroupsRequest request;
+  request.set_sku_id(flags.sku_id);
+  request.set_offer_id(flags.offer_id);
+  for (const std::string& name : flags.states) {
+    tranche::v1::GroupState state;
+    // The flag's own check has validated it.
+    if (tranche::v1::GroupState_Parse(absl::StrCat("GROUP_STATE_", name), &state)) request.add_states(state);
+  }
+  return request;
+}
+
+void ListGroups(Session& session, const GroupListFlags& flags) {
+  tranche::v1::ListGroupsRequest request = GroupsMeant(flags);
+  tranche::v1::ListGroupsResponse all;
+  do {
+    request.set_page_size(std::min(kLargestGroupPage, flags.limit - all.groups_size()));
+    const auto page = session.Groups(&GroupService::Stub::ListGroups, request);
+    if (!page.ok()) return session.FailRemotely(page.status());
+    all.mutable_groups()->MergeFrom(page->groups());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty() && all.groups_size() < flags.limit);
+  if (all.groups().empty() && !session.SkuExists(flags.sku_id)) return;
+  PrintGroups(session, all);
+  if (!request.page_token().empty()) {
+    session.err() << "There may be more than these " << all.groups_size() << ": --limit shows more.\n";
+  } else if (all.groups().empty()) {
+    session.err() << (flags.states.empty() ? "No group forms; --state shows those that are over.\n"
+                                           : "There is no such group.\n");
+  }
+}
+
+void ShowGroup(Session& session, const std::string& group_id) {
+  const auto group = FindGroup(session, group_id, /*with_members=*/true);
+  if (!group.ok()) return session.FailRemotely(group.status());
+  PrintGroup(session, *group);
+}
+
+struct GroupCancelFlags {
+  std::string group_id;
+  std::string reason;
+  bool yes = false;
+};
+
+void CancelGroup(Session& session, const GroupCancelFlags& flags) {
+  const auto before = FindGroup(session, flags.group_id, /*with_members=*/false);
+  if (!before.ok()) return session.FailRemotely(before.status());
+  tranche::v1::CancelGroupRequest request;
+  request.set_group_id(flags.group_id);
+  request.set_reason(flags.reason);
+  request.set_preview(!flags.yes);
+  const auto cancelled = session.Admin(&AdminService::Stub::CancelGroup, request);
+  if (!cancelled.ok()) return session.FailRemotely(cancelled.status());
+  PrintCancelledGroup(session, before->group(), cancelled->group(), !flags.yes);
+}
+
+CLI::Option* AddGroupArgument(CLI::App* command, std::string& group_id) {
+  return command->add_option("GROUP_ID", group_id, "Its UUID, as in `tranchectl group list SKU`")->required();
+}
+
+void AddGroupList(CLI::App* group, Session& session) {
+  auto flags = std::make_shared<GroupListFlags>();
+  CLI::App* list = group->add_subcommand("list", "The groups of a SKU, those that end next first");
+  AddSkuArgument(list, flags->sku_id);
+  list->add_option("--offer", flags->offer_id, "Only those that were opened with this offer");
+  TakesOneOf(
+      list->add_option("--state", flags->states, "Only these, separated by commas; without this flag, those that form")
+          ->delimiter(','),
+      {"FORMING", "FILLED", "FAILED", "CANCELLED"});
+  list->add_option("--limit", flags->limit, "At most so many")->capture_default_str()->check(CLI::Range(1, 10000000));
+  list->footer(
+      "A seat is taken by a payment: members who have not paid do not count.\n"
+      "Examples:\n"
+      "  tranchectl group list ps5\n"
+      "  tranchectl group list ps5 --offer trio --state FAILED,CANCELLED -o wide    also when, and why\n"
+      "  tranchectl group list ps5 -o json | jq -r .groups[].group_id");
+  list->callback([&session, flags] { ListGroups(session, *flags); });
+}
+
+void AddGroupShow(CLI::App* group, Session& session) {
+  auto group_id = std::make_shared<std::string>();
+  CLI::App* show = group->add_subcommand("show", "A group, how much time it has left, and its members");
+  AddGroupArgument(show, *group_id);
+  show->footer(
+      "Members are in the order of joining. Who has no seat has not paid. A member with a seat is PENDING until the\n"
+      "group is full. The state \"FILLED, in part\" is of a group that was sold at its deadline to those who had "
+      "paid.\n"
+      "Examples:\n"
+      "  tranchectl group show 01890a5d-ac96-774b-bcce-b302099a8057\n"
+      "  tranchectl group show 01890a5d-ac96-774b-bcce-b302099a8057 -o wide    also when they joined");
+  show->callback([&session, group_id] { ShowGroup(session, *group_id); });
+}
+
+void AddGroupCancel(CLI::App* group, Session& session) {
+  auto flags = std::make_shared<GroupCancelFlags>();
+  CLI::App* cancel = group->add_subcommand("cancel", "End a group that forms: holds end, and payments are refunded");
+  AddGroupArgument(cancel, flags->group_id);
+  cancel->add_option("--reason", flags->reason, "For its members and for messages; at most 256 bytes");
+  AddYesFlag(cancel, flags->yes);
+  cancel->footer(
+      "Refunds are asked for through the outbox, as those of late payments. A filled group is sold: its reservations\n"
+      "are changed one by one, and `tranchectl group offer close` keeps others from being opened.\n"
+      "Examples:\n"
+      "  tranchectl group cancel 01890a5d-ac96-774b-bcce-b302099a8057        shows what would change\n"
+      "  tranchectl group cancel 01890a5d-ac96-774b-bcce-b302099a8057 --reason 'not delivered' --yes");
+  cancel->callback([&session, flags] {
+    session.GiveReason(flags->reason);
+    CancelGroup(session, *flags);
+  });
+}
+
+}  // namespace
+
+void AddGroupCommands(CLI::App& app, Session& session) {
+  CLI::App* group = app.add_subcommand("group", "Group buying: a better price for buyers who find enough others");
+  group->require_subcommand(1);
+  group->footer(
+      "Example:\n"
+      "  tranchectl group offer create ps5 trio --seats 3 --price 399.00 --open-for 24h --yes\n"
+      "  tranchectl group list ps5\n"
+      "  tranchectl group show 01890a5d-ac96-774b-bcce-b302099a8057");
+  AddGroupOfferCommands(group, session);
+  AddGroupList(group, session);
+  AddGroupShow(group, session);
+  AddGroupCancel(group, session);
+}
+
+}  // namespace tranche::ctl

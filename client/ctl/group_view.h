@@ -1,0 +1,24 @@
+// Shows groups and their members.
+#pragma once
+
+#include <string>
+
+#include "client/ctl/session.h"
+#include "tranche/v1/group_service.pb.h"
+
+namespace tranche::ctl {
+
+// "FORMING", "FILLED", ...; "?" for a state of a newer version.
+std::string GroupStateName(tranche::v1::GroupState state);
+
+// A row each.
+void PrintGroups(Session& session, const tranche::v1::ListGroupsResponse& groups);
+
+// One group, a row for all that there is to say about it, and a table of its members.
+void PrintGroup(Session& session, const tranche::v1::GetGroupResponse& group);
+
+// What a cancellation would do or has done; for a preview, also what it means and how to apply it (on stderr).
+void PrintCancelledGroup(Session& session, const tranche::v1::Group& before, const tranche::v1::Group& after,
+                         bool preview);
+
+}  // namespace tranche::ctl
