@@ -48,6 +48,22 @@ absl::StatusCode CodeOfQueued(v1::ErrorReason reason) {
   }
 }
 
+// Of groups.
+absl::StatusCode CodeOfGroups(v1::ErrorReason reason) {
+  switch (reason) {
+    case v1::ERROR_REASON_GROUP_NOT_FOUND:
+    case v1::ERROR_REASON_OFFER_NOT_FOUND:
+      return absl::StatusCode::kNotFound;
+    case v1::ERROR_REASON_OFFER_EXISTS:
+      return absl::StatusCode::kAlreadyExists;
+    case v1::ERROR_REASON_TOO_MANY_GROUPS:
+    case v1::ERROR_REASON_TOO_MANY_OFFERS:
+      return absl::StatusCode::kResourceExhausted;
+    default:
+      return absl::StatusCode::kFailedPrecondition;
+  }
+}
+
 absl::StatusCode CodeOf(v1::ErrorReason reason) {
   const int number = static_cast<int>(reason);
   // The ranges of error_reason.proto.
@@ -62,6 +78,7 @@ absl::StatusCode CodeOf(v1::ErrorReason reason) {
   if (number >= 120 && number <= 129) return absl::StatusCode::kPermissionDenied;
   if (number >= 130 && number <= 159) return absl::StatusCode::kFailedPrecondition;
   if (number >= 160 && number <= 169) return CodeOfQueued(reason);
+  if (number >= 170 && number <= 179) return CodeOfGroups(reason);
   return absl::StatusCode::kInternal;
 }
 
@@ -115,6 +132,31 @@ absl::Status SealedWithDelay(const google::rpc::Status& rpc, absl::Duration retr
 // Their numbers are the same: see storage/ledger/refusal.h.
 v1::ErrorReason ReasonOf(Refusal refusal) { return static_cast<v1::ErrorReason>(refusal); }
 
+// Of the refusals about groups; of any other that has no words of its own, that something went wrong here.
+absl::string_view TextOfGroups(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::kGroupNotFound:
+      return "There is no such group, or it is another SKU's; GroupService.ListGroups shows those of a SKU.";
+    case Refusal::kGroupOver:
+      return "This group is over, or its time is; join another one, or open one.";
+    case Refusal::kGroupFull:
+      return "All seats of this group are paid; join another one, or open one.";
+    case Refusal::kAlreadyInGroup:
+      return "This buyer is in this group with another reservation: pay for that one, or give it up first.";
+    case Refusal::kOfferNotFound:
+      return "This SKU has no such offer; GroupService.ListGroupOffers shows those that it has.";
+    case Refusal::kOfferClosed:
+      return "No group is opened with this offer any more; join one that forms, or choose another offer.";
+    case Refusal::kInGroup:
+      return "This reservation is a group's, whose deadline counts: its hold cannot be extended. Pay for it before.";
+    case Refusal::kTooManyGroups:
+      return "This buyer has an open group with this offer, or this SKU has as many groups as may form at a time; join "
+             "one that forms.";
+    default:
+      return "An internal error; the node's log says more.";
+  }
+}
+
 // Of the refusals without variables.
 absl::string_view TextOf(Refusal refusal) {
   switch (refusal) {
@@ -153,7 +195,7 @@ absl::string_view TextOf(Refusal refusal) {
     case Refusal::kClaimDiscarded:
       return "An operator has discarded this claim, which could not be decided; nothing was reserved.";
     default:
-      return "An internal error; the node's log says more.";
+      return TextOfGroups(refusal);
   }
 }
 
@@ -282,6 +324,9 @@ bool IsAboutItsSku(Refusal refusal) {
     case Refusal::kQueueUnavailable:
     case Refusal::kQueueFull:
     case Refusal::kClaimDiscarded:
+    case Refusal::kOfferNotFound:
+    case Refusal::kOfferClosed:
+    case Refusal::kTooManyGroups:
       return true;
     default:
       return false;

@@ -84,6 +84,14 @@ INSTANTIATE_TEST_SUITE_P(
         ExpectedRefusal{Refusal::kQueueUnavailable, absl::StatusCode::kUnavailable, "QUEUE_UNAVAILABLE"},
         ExpectedRefusal{Refusal::kQueueFull, absl::StatusCode::kResourceExhausted, "QUEUE_FULL"},
         ExpectedRefusal{Refusal::kClaimDiscarded, absl::StatusCode::kFailedPrecondition, "CLAIM_DISCARDED"},
+        ExpectedRefusal{Refusal::kGroupNotFound, absl::StatusCode::kNotFound, "GROUP_NOT_FOUND"},
+        ExpectedRefusal{Refusal::kGroupOver, absl::StatusCode::kFailedPrecondition, "GROUP_OVER"},
+        ExpectedRefusal{Refusal::kGroupFull, absl::StatusCode::kFailedPrecondition, "GROUP_FULL"},
+        ExpectedRefusal{Refusal::kAlreadyInGroup, absl::StatusCode::kFailedPrecondition, "ALREADY_IN_GROUP"},
+        ExpectedRefusal{Refusal::kOfferNotFound, absl::StatusCode::kNotFound, "OFFER_NOT_FOUND"},
+        ExpectedRefusal{Refusal::kOfferClosed, absl::StatusCode::kFailedPrecondition, "OFFER_CLOSED"},
+        ExpectedRefusal{Refusal::kInGroup, absl::StatusCode::kFailedPrecondition, "IN_GROUP"},
+        ExpectedRefusal{Refusal::kTooManyGroups, absl::StatusCode::kResourceExhausted, "TOO_MANY_GROUPS"},
         ExpectedRefusal{Refusal::kInternal, absl::StatusCode::kInternal, "INTERNAL"}));
 
 TEST(ErrorsTest, VariablesAreInTheMetadata) {
@@ -153,6 +161,29 @@ TEST(ErrorsTest, AFullQueueTellsWhenToComeAndAsksNoProgramToRepeat) {
 TEST(ErrorsTest, RefusalsOfTheQueueNameTheirSku) {
   for (const Refusal refusal : {Refusal::kClaimsAreQueued, Refusal::kQueueUnavailable, Refusal::kClaimDiscarded}) {
     EXPECT_EQ(MetadataOf(RefusalError({.refusal = refusal}, "tv"), "sku_id"), "tv");
+  }
+}
+
+TEST(ErrorsTest, RefusalsAboutOffersNameTheirSkuAndThoseAboutGroupsDoNot) {
+  for (const Refusal refusal : {Refusal::kOfferNotFound, Refusal::kOfferClosed, Refusal::kTooManyGroups}) {
+    EXPECT_EQ(MetadataOf(RefusalError({.refusal = refusal}, "tv"), "sku_id"), "tv");
+  }
+  for (const Refusal refusal : {Refusal::kGroupNotFound, Refusal::kGroupOver, Refusal::kGroupFull,
+                                Refusal::kAlreadyInGroup, Refusal::kInGroup}) {
+    EXPECT_EQ(MetadataOf(RefusalError({.refusal = refusal}, "tv"), "sku_id"), "");
+  }
+}
+
+TEST(ErrorsTest, OffersFailByTheirCodes) {
+  EXPECT_EQ(MakeError(v1::ERROR_REASON_OFFER_EXISTS, "no").code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(MakeError(v1::ERROR_REASON_TOO_MANY_OFFERS, "no").code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST(ErrorsTest, EveryRefusalAboutGroupsSaysWhatIsWrong) {
+  const absl::Status internal = RefusalError({.refusal = Refusal::kInternal});
+  for (const storage::RefusalWord& word : storage::kRefusalWords) {
+    if (word.refusal < Refusal::kGroupNotFound) continue;
+    EXPECT_NE(RefusalError({.refusal = word.refusal}).message(), internal.message()) << word.reason;
   }
 }
 
