@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 #include <variant>
 
@@ -20,9 +21,6 @@
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::server {
-
-// A request's serialized size may be at most this.
-inline constexpr size_t kMaxCreateBytes = 4096;
 
 // What a claim came to that was not refused.
 using Accepted = std::variant<quota::Sold, quota::Queued>;
@@ -44,13 +42,17 @@ class ReservationHandler {
   // claim that was queued, and refused for good, gets that refusal.
   void Create(const v1::CreateReservationRequest& request, absl::Time deadline, CreateDone done,
               std::string buyer_address = {});
+  // The part of Create that is the same for whoever joins a group. `claim`: its fields are checked, or an error says
+  // what is wrong with them.
+  void Claim(absl::StatusOr<storage::ReservationClaim> claim, absl::Time deadline, bool may_exist,
+             quota::Visitor visitor, CreateDone done);
   // DEADLINE_PASSED if the deadline passes before the ledger is asked.
   void Get(const v1::GetReservationRequest& request, absl::Time deadline, GetDone done);
 
-  // Until this is called, every Create is answered as if this node had no units, so callers go elsewhere.
+  // Until this is called, every claim is answered as if this node had no units, so callers go elsewhere.
   void StartServing() { serving_.store(true, std::memory_order_release); }
 
-  // Of every Create.
+  // Of every claim.
   const OutcomeCounts& outcomes() const { return outcomes_; }
 
   // A claim as a message, with the time that is left of its hold.
@@ -60,9 +62,16 @@ class ReservationHandler {
 
  private:
   enum Outcome : size_t { kCreated, kReplayed, kQueued };
+  // What an answer says of its claim.
+  struct Claimed {
+    storage::Uuid id;
+    std::string sku_id;
+    std::shared_ptr<const storage::GroupJoin> group;
+  };
 
+  static absl::Status ErrorOf(const quota::Refused& refused, const Claimed& claimed);
   // Counts it.
-  absl::StatusOr<Accepted> AnswerOf(quota::SaleResult result, const storage::Uuid& id, const std::string& sku_id);
+  absl::StatusOr<Accepted> AnswerOf(quota::SaleResult result, const Claimed& claimed);
 
   const Sell sell_;
   storage::Books* const books_;

@@ -1,0 +1,29 @@
+#include "server/handlers/join_refused.h"
+
+#include "server/errors.h"
+
+namespace tranche::server {
+
+using storage::Refusal;
+
+absl::Status JoinRefused(const quota::Refused& refused, const std::string& sku_id, const storage::GroupJoin& join) {
+  switch (refused.refusal) {
+    case Refusal::kGroupNotFound:
+    case Refusal::kGroupOver:
+    case Refusal::kGroupFull:
+    case Refusal::kAlreadyInGroup:
+      return WithMetadata(RefusalError(refused, sku_id), "group_id", join.group_id.ToString());
+    case Refusal::kOfferNotFound:
+    case Refusal::kOfferClosed:
+      return WithMetadata(RefusalError(refused, sku_id), "offer_id", join.offer_id);
+    case Refusal::kClaimsAreQueued:
+      return MakeError(v1::ERROR_REASON_CLAIMS_ARE_QUEUED,
+                       "Claims for this SKU are queued now, and groups are not joined through the queue; try again "
+                       "later.",
+                       {{"sku_id", sku_id}});
+    default:
+      return RefusalError(refused, sku_id);
+  }
+}
+
+}  // namespace tranche::server
