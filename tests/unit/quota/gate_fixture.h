@@ -77,7 +77,8 @@ class FakeDiversion : public ClaimDiversion {
   bool MayHaveQueued() const override { return may_have_queued; }
   Way WayOf(const std::string& sku_id, const SkuTerms&, bool accept_queued) override {
     if (!queues.contains(sku_id)) return Way::kSell;
-    return accept_queued ? Way::kQueue : Way::kRefuse;
+    if (accept_queued) return Way::kQueue;
+    return refuses_who_does_not_accept ? Way::kRefuse : Way::kSell;
   }
   void Queue(std::vector<storage::ReservationClaim> lines, bool cart, const std::string& sku_id, const SkuTerms& terms,
              absl::Time deadline, QueueDone done) override {
@@ -87,7 +88,8 @@ class FakeDiversion : public ClaimDiversion {
     for (Claim& claim : std::exchange(queued, {})) claim.done(answer);
   }
 
-  std::set<std::string> queues;  // whose claims are queued
+  std::set<std::string> queues;             // whose claims are queued
+  bool refuses_who_does_not_accept = true;  // as with the path "queue"; "auto" sells to them
   bool may_have_queued = false;
   std::vector<Claim> queued;
 };

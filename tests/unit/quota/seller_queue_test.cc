@@ -1,4 +1,5 @@
 // Claims and carts that are queued instead of being sold at once.
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -94,6 +95,24 @@ TEST_F(SellerQueueTest, WhoDoesNotAcceptItIsRefused) {
   EXPECT_EQ(cart.sku_id, "tv");
   EXPECT_TRUE(diversion_.queued.empty());
   EXPECT_EQ(Free("tv"), 1);
+}
+
+// Those who wait in the queue go first, so it does not matter that it does not say that it accepts it.
+TEST_F(SellerQueueTest, WhoJoinsAGroupIsRefusedWhileClaimsAreQueued) {
+  Give("tv", 2);
+  ReservationClaim join = ClaimOf("tv");
+  join.group = std::make_shared<const storage::GroupJoin>();
+  for (const bool accepts : {false, true}) {
+    accept_queued_ = accepts;
+    EXPECT_EQ(RefusedAs(Sell(join)).refusal, Refusal::kClaimsAreQueued);
+  }
+  EXPECT_TRUE(diversion_.queued.empty());
+  EXPECT_EQ(Free("tv"), 2);
+  SetPath("tv", storage::ClaimPath::kAuto);
+  diversion_.refuses_who_does_not_accept = false;
+  accept_queued_ = false;
+  EXPECT_EQ(RefusedAs(Sell(join)).refusal, Refusal::kClaimsAreQueued) << "others who do not accept it are sold to";
+  EXPECT_TRUE(IsSold(Sell(ClaimOf("tv"))));
 }
 
 TEST_F(SellerQueueTest, TermsAndTheGateComeFirst) {
