@@ -17,6 +17,13 @@ using storage::ChangeOutcome;
 using storage::ChangeResult;
 using storage::Refusal;
 
+// The ledger refuses it as a payment in time: what becomes of the money is ConfirmLate's to decide. A reservation that
+// is not found may have been retired: its payment must not be lost.
+bool MayBeLate(Refusal refusal) {
+  return refusal == Refusal::kReservationState || refusal == Refusal::kReservationNotFound ||
+         refusal == Refusal::kGroupOver;
+}
+
 }  // namespace
 
 absl::Status ChangeHandler::Admit() const {
@@ -33,8 +40,16 @@ absl::Status ChangeHandler::AdmitChange() const {
 
 ChangeHandler::Outcome ChangeHandler::OutcomeOf(const v1::ConfirmReservationResponse& response) {
   if (response.replayed()) return kReplayed;
-  if (response.outcome() == v1::CONFIRM_OUTCOME_REBOOKED) return kRebooked;
-  return response.outcome() == v1::CONFIRM_OUTCOME_PAID_UNFULFILLED ? kPaidUnfulfilled : kDone;
+  switch (response.outcome()) {
+    case v1::CONFIRM_OUTCOME_REBOOKED:
+      return kRebooked;
+    case v1::CONFIRM_OUTCOME_PAID_UNFULFILLED:
+      return kPaidUnfulfilled;
+    case v1::CONFIRM_OUTCOME_GROUP_WAITING:
+      return kGroupWaiting;
+    default:
+      return kDone;
+  }
 }
 
 template <typename Response>
@@ -89,11 +104,8 @@ void ChangeHandler::ConfirmNow(const std::string& sku_id, storage::Payment payme
         [this, payment = std::move(payment), deadline,
          done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
           if (!result.ok()) return done(LedgerError(result.status(), "", Repeatable::kYes));
-          // A reservation that is not found may have been retired: its payment must not be lost.
-          const bool maybe_late =
-              result->refusal == Refusal::kReservationState || result->refusal == Refusal::kReservationNotFound;
-          if (!maybe_late) return done(Confirmed(payment.reservation_id, *result, /*late=*/false));
-          const bool known = result->refusal == Refusal::kReservationState;
+          if (!MayBeLate(result->refusal)) return done(Confirmed(payment.reservation_id, *result, /*late=*/false));
+          const bool known = result->refusal != Refusal::kReservationNotFound;
           ConfirmLate(std::move(payment), deadline, known ? result->reservation.sku_id : "", std::move(done));
         });
 }
@@ -119,7 +131,7 @@ absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const st
   switch (result.outcome) {
     case ChangeOutcome::kDone:
     case ChangeOutcome::kReplayed:
-      response.set_outcome(v1::CONFIRM_OUTCOME_CONFIRMED);
+      response.set_outcome(OutcomeOfPaid(result.reservation));
       response.set_replayed(result.outcome == ChangeOutcome::kReplayed);
       break;
     case ChangeOutcome::kRebooked:

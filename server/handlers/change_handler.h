@@ -54,12 +54,12 @@ class ChangeHandler {
   void SetAccepting(bool accepting) { shared_->accepting.store(accepting, std::memory_order_relaxed); }
 
  private:
-  // The numbers of the words of the outcomes below; kRebooked and kPaidUnfulfilled only of confirmations.
-  enum Outcome : size_t { kDone, kReplayed, kRebooked, kPaidUnfulfilled };
+  // The numbers of the words of the outcomes below; from kRebooked on only of confirmations.
+  enum Outcome : size_t { kDone, kReplayed, kRebooked, kPaidUnfulfilled, kGroupWaiting };
 
   struct Shared {
     std::atomic<bool> accepting{true};
-    OutcomeCounts confirmed{{"confirmed", "replayed", "rebooked", "paid_unfulfilled"}};
+    OutcomeCounts confirmed{{"confirmed", "replayed", "rebooked", "paid_unfulfilled", "group_waiting"}};
     OutcomeCounts cancelled{{"cancelled", "replayed"}};
     OutcomeCounts extended{{"extended", "replayed"}};
   };

@@ -32,7 +32,7 @@ class OutcomeCounts {
   void ForEach(const Add& add) const;
 
  private:
-  static constexpr size_t kMostWords = 4;
+  static constexpr size_t kMostWords = 5;
 
   const std::vector<const char*> words_;
   std::array<Counter, kMostWords> done_;

@@ -29,16 +29,24 @@ v1::ConfirmOutcome OutcomeOf(const ChangeResult& result) {
   switch (result.outcome) {
     case ChangeOutcome::kDone:
     case ChangeOutcome::kReplayed:
-      return v1::CONFIRM_OUTCOME_CONFIRMED;
+      return OutcomeOfPaid(result.reservation);
     case ChangeOutcome::kRebooked:
       return v1::CONFIRM_OUTCOME_REBOOKED;
     case ChangeOutcome::kPaidUnfulfilled:
       return v1::CONFIRM_OUTCOME_PAID_UNFULFILLED;
     case ChangeOutcome::kRefused:
+      // Its hold would end.
+      if (result.refusal == storage::Refusal::kGroupOver) return v1::CONFIRM_OUTCOME_PAID_UNFULFILLED;
+      break;
     case ChangeOutcome::kBusy:  // not of a preview: it waits
       break;
   }
   return v1::CONFIRM_OUTCOME_UNSPECIFIED;
+}
+
+// Such a payment is refused, but not for nothing: see LifecycleLedger::ConfirmLate.
+bool IsRefunded(const ChangeResult& result) {
+  return result.refusal == storage::Refusal::kReservationState || result.refusal == storage::Refusal::kGroupOver;
 }
 
 bool HasId(const storage::Reservation& reservation) { return !reservation.reservation_id.is_nil(); }
@@ -50,8 +58,7 @@ absl::StatusOr<v1::PreviewReservationChangeResponse> PreviewHandler::Change(
   ASSIGN_OR_RETURN(const storage::Change change, RequestedChange(request));
   const absl::StatusOr<ChangeResult> result = preview_(change);
   if (!result.ok()) return LedgerError(result.status(), "", Repeatable::kYes);
-  // Such a payment is refused, but not for nothing: see LifecycleLedger::ConfirmLate.
-  const bool refunded = request.has_confirm() && result->refusal == storage::Refusal::kReservationState;
+  const bool refunded = request.has_confirm() && IsRefunded(*result);
   if (result->outcome == ChangeOutcome::kRefused && !refunded) {
     return ChangeError(storage::ReservationOf(change), *result, /*refund_requested=*/false);
   }

@@ -76,6 +76,11 @@ std::optional<storage::ReservationState> FromState(v1::ReservationState state) {
   }
 }
 
+v1::ConfirmOutcome OutcomeOfPaid(const storage::Reservation& reservation) {
+  const bool waits = reservation.state == storage::ReservationState::kPending;
+  return waits ? v1::CONFIRM_OUTCOME_GROUP_WAITING : v1::CONFIRM_OUTCOME_CONFIRMED;
+}
+
 std::string StateName(storage::ReservationState state) {
   return std::string(absl::StripPrefix(v1::ReservationState_Name(ToState(state)), "RESERVATION_STATE_"));
 }

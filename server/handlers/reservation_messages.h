@@ -22,6 +22,8 @@ void FillQueued(const quota::Queued& queued, v1::QueuedClaim* message);
 v1::ReservationState ToState(storage::ReservationState state);
 // nullopt if it is not a state.
 std::optional<storage::ReservationState> FromState(v1::ReservationState state);
+// Of a payment that the ledger has taken, or had before: one that stays a hold has a seat in a group that is not full.
+v1::ConfirmOutcome OutcomeOfPaid(const storage::Reservation& reservation);
 // "PENDING", "CONFIRMED", ...
 std::string StateName(storage::ReservationState state);
 

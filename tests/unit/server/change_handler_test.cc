@@ -37,6 +37,7 @@ class ChangeHandlerTest : public ::testing::Test {
     answer_.reservation.amount_minor = 49900;
     answer_.reservation.currency = "EUR";
     answer_.reservation.extensions = 1;
+    answer_.reservation.state = storage::ReservationState::kConfirmed;
     answer_.outcome = ChangeOutcome::kDone;
     late_ = answer_;
   }
@@ -358,6 +359,52 @@ TEST_F(ChangeHandlerTest, ALatePaymentMeetsTheSameTroubles) {
   EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "DEADLINE_PASSED");
 }
 
+TEST_F(ChangeHandlerTest, APaidSeatInAGroupThatIsNotFullWaits) {
+  answer_.reservation.state = storage::ReservationState::kPending;
+  const auto first = Confirm(Payment());
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->outcome(), v1::CONFIRM_OUTCOME_GROUP_WAITING);
+  EXPECT_EQ(first->reservation().state(), v1::RESERVATION_STATE_PENDING);
+  EXPECT_FALSE(first->replayed());
+  answer_.outcome = ChangeOutcome::kReplayed;
+  const auto again = Confirm(Payment());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->outcome(), v1::CONFIRM_OUTCOME_GROUP_WAITING);
+  EXPECT_TRUE(again->replayed());
+  answer_.reservation.state = storage::ReservationState::kConfirmed;
+  EXPECT_EQ(Confirm(Payment())->outcome(), v1::CONFIRM_OUTCOME_CONFIRMED) << "another one has taken the last seat";
+  EXPECT_EQ(late_calls_, 0);
+  EXPECT_THAT(Happened(handler_.confirmed()), ElementsAre(Pair("group_waiting", 1), Pair("replayed", 2)));
+}
+
+TEST_F(ChangeHandlerTest, APaymentThatFindsNoSeatIsDecidedAsALateOne) {
+  answer_ = storage::RefusedChange(Refusal::kGroupOver, answer_.reservation);
+  answer_.reservation.state = storage::ReservationState::kPending;
+  late_.outcome = ChangeOutcome::kPaidUnfulfilled;
+  late_.reservation.state = storage::ReservationState::kCancelled;
+  const auto refunded = Confirm(Payment());
+  ASSERT_TRUE(refunded.ok()) << refunded.status();
+  EXPECT_EQ(refunded->outcome(), v1::CONFIRM_OUTCOME_PAID_UNFULFILLED);
+  EXPECT_EQ(refunded->reservation().state(), v1::RESERVATION_STATE_CANCELLED);
+  EXPECT_EQ(late_sku_, "tv");
+  EXPECT_EQ(late_payment_.payment_reference, "pay-1");
+  // Somebody has left meanwhile.
+  late_.outcome = ChangeOutcome::kDone;
+  late_.reservation.state = storage::ReservationState::kPending;
+  const auto seated = Confirm(Payment());
+  ASSERT_TRUE(seated.ok()) << seated.status();
+  EXPECT_EQ(seated->outcome(), v1::CONFIRM_OUTCOME_GROUP_WAITING);
+}
+
+TEST_F(ChangeHandlerTest, AHoldOfAGroupIsNotExtended) {
+  answer_ = storage::RefusedChange(Refusal::kInGroup, answer_.reservation);
+  const absl::Status error = Extend(Extension()).status();
+  EXPECT_EQ(ReasonOf(error), "IN_GROUP");
+  EXPECT_EQ(error.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(MetadataOf(error, "reservation_id"), kId);
+  EXPECT_THAT(Happened(handler_.extended()), ElementsAre(Pair("IN_GROUP", 1)));
+}
+
 TEST_F(ChangeHandlerTest, OthersThanConfirmAreNeverLate) {
   answer_.outcome = ChangeOutcome::kRefused;
   answer_.refusal = Refusal::kReservationState;
@@ -384,6 +431,7 @@ TEST_F(ChangeHandlerTest, ChangesOnlyLimitsNone) {
 TEST_F(ChangeHandlerTest, ReadOnlyRefusesChangesOfWhatIsHeld) {
   door_.SetMode(storage::ServiceMode::Kind::kReadOnly, "Back soon.");
   found_ = answer_.reservation;
+  found_->state = storage::ReservationState::kPending;
   for (const absl::Status& error :
        {Confirm(Payment()).status(), Cancel(Cancellation()).status(), Extend(Extension()).status()}) {
     EXPECT_EQ(ReasonOf(error), "SERVICE_LIMITED");

@@ -25,6 +25,7 @@ class PreviewHandlerTest : public ::testing::Test {
     reservation_.sku_id = "tv";
     reservation_.amount_minor = 49900;
     reservation_.currency = "EUR";
+    reservation_.state = storage::ReservationState::kConfirmed;
   }
 
   static v1::PreviewReservationChangeRequest Confirm() {
@@ -70,6 +71,16 @@ TEST_F(PreviewHandlerTest, TellsWhatTheChangeWouldMake) {
   EXPECT_TRUE(std::holds_alternative<storage::Cancellation>(asked_));
   EXPECT_EQ(cancel.outcome(), v1::CONFIRM_OUTCOME_UNSPECIFIED);
   EXPECT_TRUE(cancel.replayed());
+}
+
+TEST_F(PreviewHandlerTest, APaymentOfAGroupsMemberWouldWaitOrBeRefunded) {
+  reservation_.state = storage::ReservationState::kPending;
+  answer_ = ChangeResult{.outcome = ChangeOutcome::kDone, .reservation = reservation_};
+  EXPECT_EQ(Preview(Confirm()).outcome(), v1::CONFIRM_OUTCOME_GROUP_WAITING);
+  answer_ = storage::RefusedChange(Refusal::kGroupOver, reservation_);
+  const auto over = Preview(Confirm());
+  EXPECT_EQ(over.outcome(), v1::CONFIRM_OUTCOME_PAID_UNFULFILLED);
+  EXPECT_TRUE(over.refund_requested());
 }
 
 TEST_F(PreviewHandlerTest, WhatIsNotBookedYetHasNoId) {

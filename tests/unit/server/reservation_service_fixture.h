@@ -37,7 +37,9 @@ class AnsweringBooks : public tranche::testing::StubBooks {
  public:
   void Apply(const std::string&, storage::Change change, absl::Time, storage::ChangeDone done) override {
     if (std::holds_alternative<storage::Payment>(change)) {
-      return done(storage::ChangeResult{storage::ChangeOutcome::kDone});
+      storage::ChangeResult paid{.outcome = storage::ChangeOutcome::kDone};
+      paid.reservation.state = storage::ReservationState::kConfirmed;
+      return done(std::move(paid));
     }
     if (std::holds_alternative<storage::Cancellation>(change)) return done(absl::UnavailableError("down"));
     done(storage::RefusedChange(storage::Refusal::kHoldTooLong));
