@@ -4,21 +4,60 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "server/errors.h"
+#include "server/handlers/group_messages.h"
 #include "server/handlers/reservation_messages.h"
 
 namespace tranche::server {
+namespace {
 
-WatchHub::WatchHub(Read read, storage::Clock* clock, WatchHubOptions options)
+// What a hub must know of what it watches.
+template <typename Thing>
+struct Watchable;
+
+template <>
+struct Watchable<storage::Reservation> {
+  static constexpr const char* kMany = "reservations";
+  static constexpr const char* kPoll = "GetReservation";
+  static const storage::Uuid& IdOf(const storage::Reservation& one) { return one.reservation_id; }
+  static bool IsFinal(const storage::Reservation& one) { return one.state != storage::ReservationState::kPending; }
+  static absl::Status NotFound(const storage::Uuid& id) { return ReservationNotFound(id); }
+};
+
+template <>
+struct Watchable<storage::Group> {
+  static constexpr const char* kMany = "groups";
+  static constexpr const char* kPoll = "GetGroup";
+  static const storage::Uuid& IdOf(const storage::Group& one) { return one.group_id; }
+  static bool IsFinal(const storage::Group& one) { return one.state != storage::GroupState::kForming; }
+  static absl::Status NotFound(const storage::Uuid& id) { return GroupNotFound(id); }
+};
+
+template <typename Thing>
+absl::Status TooManyWatches(const char* whose) {
+  return MakeError(v1::ERROR_REASON_TOO_MANY_WATCHES,
+                   absl::StrCat("This node watches as many ", Watchable<Thing>::kMany, whose, " as it may; poll ",
+                                Watchable<Thing>::kPoll, " instead."));
+}
+
+}  // namespace
+
+template <typename Thing>
+WatchHubOf<Thing>::WatchHubOf(Read read, storage::Clock* clock, WatchHubOptions options)
     : read_(std::move(read)), clock_(clock), options_(options) {
   if (options_.poll_interval > absl::ZeroDuration()) thread_ = std::thread([this] { Run(); });
 }
 
-WatchHub::~WatchHub() { Stop(); }
+template <typename Thing>
+WatchHubOf<Thing>::~WatchHubOf() {
+  Stop();
+}
 
-void WatchHub::Stop() {
+template <typename Thing>
+void WatchHubOf<Thing>::Stop() {
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
@@ -26,19 +65,18 @@ void WatchHub::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-absl::Status WatchHub::Add(const storage::Uuid& id, std::shared_ptr<ReservationWatcher> watcher,
-                           const std::string& caller, IfMissing if_missing) {
+template <typename Thing>
+absl::Status WatchHubOf<Thing>::Add(const storage::Uuid& id, std::shared_ptr<Watcher<Thing>> watcher,
+                                    const std::string& caller, IfMissing if_missing) {
   absl::MutexLock lock(&mutex_);
   if (!accepting_) return RefusalError({.refusal = storage::Refusal::kDraining});
-  if (count_ >= options_.max_watches) {
-    return MakeError(v1::ERROR_REASON_TOO_MANY_WATCHES,
-                     "This node watches as many reservations as it may; poll GetReservation instead.");
+  const bool is_new = !watched_.contains(id);
+  if (count_ >= options_.max_watches || (is_new && watched_.size() >= options_.max_watched)) {
+    return TooManyWatches<Thing>("");
   }
   const Callers::iterator of_caller = callers_.try_emplace(caller, 0).first;
   if (of_caller->second >= options_.max_watches_per_caller) {
-    return MakeError(v1::ERROR_REASON_TOO_MANY_WATCHES,
-                     "This node watches as many reservations for callers at your address as it may; poll "
-                     "GetReservation instead.");
+    return TooManyWatches<Thing>(" for callers at your address");
   }
   ++of_caller->second;
   ++count_;
@@ -51,8 +89,9 @@ absl::Status WatchHub::Add(const storage::Uuid& id, std::shared_ptr<ReservationW
   return absl::OkStatus();
 }
 
-void WatchHub::Remove(const storage::Uuid& id, const ReservationWatcher* watcher) {
-  std::shared_ptr<ReservationWatcher> last;  // destroyed after the lock is released
+template <typename Thing>
+void WatchHubOf<Thing>::Remove(const storage::Uuid& id, const Watcher<Thing>* watcher) {
+  std::shared_ptr<Watcher<Thing>> last;  // destroyed after the lock is released
   absl::MutexLock lock(&mutex_);
   const auto found = watched_.find(id);
   if (found == watched_.end()) return;
@@ -66,7 +105,8 @@ void WatchHub::Remove(const storage::Uuid& id, const ReservationWatcher* watcher
   if (all.empty()) watched_.erase(found);
 }
 
-void WatchHub::SetAccepting(bool accepting) {
+template <typename Thing>
+void WatchHubOf<Thing>::SetAccepting(bool accepting) {
   std::vector<News> news;
   {
     absl::MutexLock lock(&mutex_);
@@ -86,8 +126,9 @@ void WatchHub::SetAccepting(bool accepting) {
   Tell(std::move(news));
 }
 
-void WatchHub::Recheck() {
-  std::vector<std::shared_ptr<ReservationWatcher>> watchers;
+template <typename Thing>
+void WatchHubOf<Thing>::Recheck() {
+  std::vector<std::shared_ptr<Watcher<Thing>>> watchers;
   {
     absl::MutexLock lock(&mutex_);
     watchers.reserve(count_);
@@ -98,12 +139,14 @@ void WatchHub::Recheck() {
   for (const auto& watcher : watchers) watcher->OnRecheck();
 }
 
-size_t WatchHub::watches() const {
+template <typename Thing>
+size_t WatchHubOf<Thing>::watches() const {
   absl::MutexLock lock(&mutex_);
   return count_;
 }
 
-void WatchHub::Run() {
+template <typename Thing>
+void WatchHubOf<Thing>::Run() {
   absl::Time next_poll = absl::Now() + options_.poll_interval;
   while (true) {
     {
@@ -123,18 +166,21 @@ void WatchHub::Run() {
   }
 }
 
-bool WatchHub::Stopping() {
+template <typename Thing>
+bool WatchHubOf<Thing>::Stopping() {
   absl::MutexLock lock(&mutex_);
   return stopping_;
 }
 
-void WatchHub::Poll() {
+template <typename Thing>
+void WatchHubOf<Thing>::Poll() {
   uint64_t look = 0;
   const std::vector<storage::Uuid> ids = TakeAll(&look);
   Look(ids, look);
 }
 
-std::vector<storage::Uuid> WatchHub::TakeFresh(uint64_t* look) {
+template <typename Thing>
+std::vector<storage::Uuid> WatchHubOf<Thing>::TakeFresh(uint64_t* look) {
   absl::MutexLock lock(&mutex_);
   *look = looks_++;
   std::vector<storage::Uuid> ids = std::exchange(fresh_, {});
@@ -143,7 +189,8 @@ std::vector<storage::Uuid> WatchHub::TakeFresh(uint64_t* look) {
   return ids;
 }
 
-std::vector<storage::Uuid> WatchHub::TakeAll(uint64_t* look) {
+template <typename Thing>
+std::vector<storage::Uuid> WatchHubOf<Thing>::TakeAll(uint64_t* look) {
   absl::MutexLock lock(&mutex_);
   *look = looks_++;
   fresh_.clear();
@@ -153,10 +200,11 @@ std::vector<storage::Uuid> WatchHub::TakeAll(uint64_t* look) {
   return ids;
 }
 
-void WatchHub::Look(absl::Span<const storage::Uuid> ids, uint64_t look) {
+template <typename Thing>
+void WatchHubOf<Thing>::Look(absl::Span<const storage::Uuid> ids, uint64_t look) {
   for (size_t begin = 0; begin < ids.size() && !Stopping(); begin += storage::kMaxBatch) {
     const absl::Span<const storage::Uuid> batch = ids.subspan(begin, storage::kMaxBatch);
-    storage::PartialRead read = read_(batch);
+    storage::PartialReadOf<Thing> read = read_(batch);
     NoteLedgerAnswers(read.rest);
     // The others would wait for an answer just as long; the next look reads them again.
     if (read.none_answered) return Tell(Compare(ids.subspan(begin), std::move(read), look));
@@ -164,16 +212,18 @@ void WatchHub::Look(absl::Span<const storage::Uuid> ids, uint64_t look) {
   }
 }
 
-std::vector<WatchHub::News> WatchHub::Compare(absl::Span<const storage::Uuid> ids, storage::PartialRead read,
-                                              uint64_t look) {
-  absl::flat_hash_map<storage::Uuid, storage::Reservation*> by_id;
-  for (storage::Reservation& reservation : read.found) by_id.emplace(reservation.reservation_id, &reservation);
+template <typename Thing>
+std::vector<typename WatchHubOf<Thing>::News> WatchHubOf<Thing>::Compare(absl::Span<const storage::Uuid> ids,
+                                                                         storage::PartialReadOf<Thing> read,
+                                                                         uint64_t look) {
+  absl::flat_hash_map<storage::Uuid, Thing*> by_id;
+  for (Thing& one : read.found) by_id.emplace(Watchable<Thing>::IdOf(one), &one);
   std::vector<News> news;
   absl::MutexLock lock(&mutex_);
   for (const storage::Uuid& id : ids) {
     const auto watched = watched_.find(id);
     if (watched == watched_.end()) continue;
-    std::optional<storage::Reservation> now;
+    std::optional<Thing> now;
     if (const auto it = by_id.find(id); it != by_id.end()) now = std::move(*it->second);
     if (now.has_value() || read.rest.ok()) {
       CompareOne(id, std::move(now), look, &watched->second, &news);
@@ -185,15 +235,16 @@ std::vector<WatchHub::News> WatchHub::Compare(absl::Span<const storage::Uuid> id
   return news;
 }
 
-void WatchHub::CompareOne(const storage::Uuid& id, std::optional<storage::Reservation> now, uint64_t look,
-                          Watched* watched, std::vector<News>* news) {
+template <typename Thing>
+void WatchHubOf<Thing>::CompareOne(const storage::Uuid& id, std::optional<Thing> now, uint64_t look, Watched* watched,
+                                   std::vector<News>* news) {
   const absl::Time time = clock_->Now();
   const bool found = now.has_value();
   if (found) watched->last = std::move(now);
   // The lesser of both also after the clock was set back.
   watched->missing_since = found ? absl::InfiniteFuture() : std::min(watched->missing_since, time);
   const bool lost = !found && time - watched->missing_since >= options_.lost_after;
-  const bool final_state = found && watched->last->state != storage::ReservationState::kPending;
+  const bool final_state = found && Watchable<Thing>::IsFinal(*watched->last);
   std::vector<Watch> staying;
   for (Watch& watch : watched->watches) {
     // A watch that was added while the ledger was read is told by the next look.
@@ -204,14 +255,14 @@ void WatchHub::CompareOne(const storage::Uuid& id, std::optional<storage::Reserv
     News one{watch.watcher, std::nullopt, std::nullopt};
     const bool over = final_state || (found && watch.waits());
     if (over) one.end = absl::OkStatus();
-    if (!watch.waits() && (lost || (!found && watch.revision == 0))) one.end = ReservationNotFound(id);
+    if (!watch.waits() && (lost || (!found && watch.revision == 0))) one.end = Watchable<Thing>::NotFound(id);
     const bool stays = !one.end.has_value();
     const bool silent = stays && IsSilent(watch, time);
     // A final state is always news, also with a revision that a restored ledger uses for the second time.
     const bool changed = found && (watch.revision != watched->last->revision || over);
     one.missing = silent && !found && watch.waits();
-    if (changed || (silent && !one.missing)) one.reservation = *watched->last;
-    const bool told = one.missing || one.reservation.has_value();
+    if (changed || (silent && !one.missing)) one.now = *watched->last;
+    const bool told = one.missing || one.now.has_value();
     if (told) watch.told_at = time;
     if (told || !stays) news->push_back(std::move(one));
     if (!stays) {
@@ -224,7 +275,8 @@ void WatchHub::CompareOne(const storage::Uuid& id, std::optional<storage::Reserv
   watched->watches = std::move(staying);
 }
 
-void WatchHub::RepeatOne(Watched* watched, std::vector<News>* news) {
+template <typename Thing>
+void WatchHubOf<Thing>::RepeatOne(Watched* watched, std::vector<News>* news) {
   const absl::Time time = clock_->Now();
   std::vector<Watch> staying;
   for (Watch& watch : watched->watches) {
@@ -237,7 +289,7 @@ void WatchHub::RepeatOne(Watched* watched, std::vector<News>* news) {
     }
     if (!unseen && IsSilent(watch, time)) {
       News one{watch.watcher, std::nullopt, std::nullopt, /*missing=*/watch.waits()};
-      if (!one.missing) one.reservation = watched->last;
+      if (!one.missing) one.now = watched->last;
       news->push_back(std::move(one));
       watch.told_at = time;
     }
@@ -246,29 +298,37 @@ void WatchHub::RepeatOne(Watched* watched, std::vector<News>* news) {
   watched->watches = std::move(staying);
 }
 
-bool WatchHub::IsSilent(const Watch& watch, absl::Time now) const {
+template <typename Thing>
+bool WatchHubOf<Thing>::IsSilent(const Watch& watch, absl::Time now) const {
   // Also after the clock was set back.
   return now - watch.told_at >= options_.repeat_after || now < watch.told_at;
 }
 
-void WatchHub::Tell(std::vector<News> news) {
+template <typename Thing>
+void WatchHubOf<Thing>::Tell(std::vector<News> news) {
   for (const News& one : news) {
     if (one.missing) one.watcher->OnMissing();
-    if (one.reservation.has_value()) one.watcher->OnReservation(*one.reservation);
+    if (one.now.has_value()) one.watcher->OnChange(*one.now);
     if (one.end.has_value()) one.watcher->OnEnd(*one.end);
   }
 }
 
-void WatchHub::Uncount(const Watch& watch) {
+template <typename Thing>
+void WatchHubOf<Thing>::Uncount(const Watch& watch) {
   --count_;
   if (--watch.caller->second == 0) callers_.erase(watch.caller);
 }
 
-void WatchHub::NoteLedgerAnswers(const absl::Status& status) {
+template <typename Thing>
+void WatchHubOf<Thing>::NoteLedgerAnswers(const absl::Status& status) {
   absl::MutexLock lock(&mutex_);
   if (ledger_answers_ == status.ok()) return;
   ledger_answers_ = status.ok();
-  LOG(WARNING) << "watches: the ledger " << (status.ok() ? "answers again" : "does not answer: ") << status.message();
+  LOG(WARNING) << "watches of " << Watchable<Thing>::kMany << ": the ledger "
+               << (status.ok() ? "answers again" : "does not answer: ") << status.message();
 }
+
+template class WatchHubOf<storage::Reservation>;
+template class WatchHubOf<storage::Group>;
 
 }  // namespace tranche::server

@@ -1,5 +1,5 @@
-// Tells watchers about changes of reservations: reads all watched reservations from the ledger a few times a second, in
-// batches, however many watchers a reservation has.
+// Tells watchers about changes of reservations, or of groups: reads all that are watched from the ledger again and
+// again, in batches, however many watchers one has. What is said of reservations here holds for groups, too.
 //
 // Polling, because the change may have been made through any node, by a worker, or by hand: only the ledger has seen
 // them all. A watcher is called only when the reservation's revision differs from the last one that it was told, and
@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -26,6 +27,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "storage/clock.h"
+#include "storage/ledger/group_ledger.h"
 #include "storage/ledger/partial_read.h"
 #include "storage/ledger/reservation_ledger.h"
 
@@ -34,6 +36,8 @@ namespace tranche::server {
 struct WatchHubOptions {
   size_t max_watches = 10000;
   size_t max_watches_per_caller = 5000;
+  // How many are watched, whatever the number of their watches.
+  size_t max_watched = std::numeric_limits<size_t>::max();
   // Time between two looks at all watched reservations; a new watch is looked at at once. Zero: no thread, the owner
   // calls Poll.
   absl::Duration poll_interval = absl::Milliseconds(250);
@@ -46,54 +50,57 @@ struct WatchHubOptions {
 };
 
 // Receives the hub's calls. They come without the hub's lock, on the hub's thread or, for the end, on any other, and
-// must not block. The end is final, but one last OnReservation may still arrive after it.
-class ReservationWatcher {
+// must not block. The end is final, but one last OnChange may still arrive after it.
+template <typename Thing>
+class Watcher {
  public:
-  virtual ~ReservationWatcher() = default;
+  virtual ~Watcher() = default;
   // The reservation as it is now: once at the start, then after each change that was seen. Every `repeat_after` as it
   // was seen last: the ledger may be silent, or the reservation missing.
-  virtual void OnReservation(const storage::Reservation& reservation) = 0;
+  virtual void OnChange(const Thing& now) = 0;
   // Of a watch with IfMissing::kWait: the reservation does not exist yet, as far as the ledger said last. Once at the
   // start, and every `repeat_after`.
   virtual void OnMissing() {}
   // OK after a final state; otherwise why the watch ends.
   virtual void OnEnd(const absl::Status& status) = 0;
-  // Who may watch has changed: it may want to end (WatchHub::Recheck).
+  // Who may watch has changed: it may want to end (WatchHubOf::Recheck).
   virtual void OnRecheck() {}
 };
+using ReservationWatcher = Watcher<storage::Reservation>;
 
 // What becomes of a watch whose reservation does not exist.
 enum class IfMissing {
-  kEnd,   // with RESERVATION_NOT_FOUND
+  kEnd,   // with RESERVATION_NOT_FOUND, or GROUP_NOT_FOUND
   kWait,  // until it does: that is what it waits for, and so its end
 };
 
-// Thread-safe.
-class WatchHub {
+// Of Reservation and of Group. Thread-safe.
+template <typename Thing>
+class WatchHubOf {
  public:
-  // ShardRouter::ReadWhereAnswered, or a stand-in for it: at most kMaxBatch ids. Blocks.
-  using Read = std::function<storage::PartialRead(absl::Span<const storage::Uuid>)>;
+  // ShardRouter::ReadWhereAnswered, ReadWatchedGroups, or a stand-in for them: at most kMaxBatch ids. Blocks.
+  using Read = std::function<storage::PartialReadOf<Thing>(absl::Span<const storage::Uuid>)>;
 
   // `clock` decides when to repeat, and when a reservation is lost; it outlives the hub.
-  WatchHub(Read read, storage::Clock* clock, WatchHubOptions options);
+  WatchHubOf(Read read, storage::Clock* clock, WatchHubOptions options);
   // Drops all remaining watchers without calling them.
-  ~WatchHub();
+  ~WatchHubOf();
 
   // Ends the reading thread after its current batch: from then on `read` is not called. Repeating it is harmless. Must
   // not be called by two threads at once.
   void Stop();
 
-  WatchHub(const WatchHub&) = delete;
-  WatchHub& operator=(const WatchHub&) = delete;
+  WatchHubOf(const WatchHubOf&) = delete;
+  WatchHubOf& operator=(const WatchHubOf&) = delete;
 
   // An error, TOO_MANY_WATCHES or DRAINING, when the watch is refused; then `watcher` is never called. If the
   // reservation does not exist, or is lost later, the watch ends as `if_missing` says. While the ledger, or
   // the shard, does not answer, the watch goes on; but if nothing was seen yet, it ends with LEDGER_UNAVAILABLE.
   // `caller` is whose watch it is, for the limit of each caller's.
-  absl::Status Add(const storage::Uuid& id, std::shared_ptr<ReservationWatcher> watcher, const std::string& caller,
+  absl::Status Add(const storage::Uuid& id, std::shared_ptr<Watcher<Thing>> watcher, const std::string& caller,
                    IfMissing if_missing = IfMissing::kEnd);
   // Ends a watch on the watcher's behalf. Repeating it is harmless.
-  void Remove(const storage::Uuid& id, const ReservationWatcher* watcher);
+  void Remove(const storage::Uuid& id, const Watcher<Thing>* watcher);
 
   // False: ends every watch, and refuses every later one, with DRAINING.
   void SetAccepting(bool accepting);
@@ -110,7 +117,7 @@ class WatchHub {
   // How many watches each has; those without any are not in it.
   using Callers = std::map<std::string, size_t>;
   struct Watch {
-    std::shared_ptr<ReservationWatcher> watcher;
+    std::shared_ptr<Watcher<Thing>> watcher;
     int32_t revision = 0;   // last one told; 0: none
     uint64_t added_in = 0;  // the first look that includes it
     absl::Time added_at;
@@ -123,13 +130,13 @@ class WatchHub {
   // A reservation and its watches, at least one.
   struct Watched {
     std::vector<Watch> watches;
-    std::optional<storage::Reservation> last;  // as it was seen last; nullopt: never
+    std::optional<Thing> last;  // as it was seen last; nullopt: never
     absl::Time missing_since = absl::InfiniteFuture();
   };
   // What to tell one watcher.
   struct News {
-    std::shared_ptr<ReservationWatcher> watcher;
-    std::optional<storage::Reservation> reservation;
+    std::shared_ptr<Watcher<Thing>> watcher;
+    std::optional<Thing> now;
     std::optional<absl::Status> end;
     bool missing = false;
   };
@@ -140,9 +147,9 @@ class WatchHub {
   std::vector<storage::Uuid> TakeFresh(uint64_t* look);
   std::vector<storage::Uuid> TakeAll(uint64_t* look);
   void Look(absl::Span<const storage::Uuid> ids, uint64_t look);
-  std::vector<News> Compare(absl::Span<const storage::Uuid> ids, storage::PartialRead read, uint64_t look);
+  std::vector<News> Compare(absl::Span<const storage::Uuid> ids, storage::PartialReadOf<Thing> read, uint64_t look);
   // For one reservation that was looked for; nullopt: it is not there. Drops the watches that end.
-  void CompareOne(const storage::Uuid& id, std::optional<storage::Reservation> now, uint64_t look, Watched* watched,
+  void CompareOne(const storage::Uuid& id, std::optional<Thing> now, uint64_t look, Watched* watched,
                   std::vector<News>* news) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // For one that may exist on a shard that did not answer. Drops the watches that end.
   void RepeatOne(Watched* watched, std::vector<News>* news) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -168,5 +175,7 @@ class WatchHub {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;  // last: it uses the others
 };
+using WatchHub = WatchHubOf<storage::Reservation>;
+using GroupWatchHub = WatchHubOf<storage::Group>;
 
 }  // namespace tranche::server

@@ -22,7 +22,7 @@ class ClaimWatch final : public WatchReactor<v1::WatchClaimResponse>, public std
 
   void OnMissing() override;
   // It ends with that: OnEnd tells all of it.
-  void OnReservation(const storage::Reservation&) override {}
+  void OnChange(const storage::Reservation&) override {}
   void OnEnd(const absl::Status& status) override;
 
  private:

@@ -21,7 +21,7 @@ ReservationWatch* ReservationWatch::Start(const CallContext& call, const CallFra
   return reactor;
 }
 
-void ReservationWatch::OnReservation(const storage::Reservation& reservation) {
+void ReservationWatch::OnChange(const storage::Reservation& reservation) {
   Show([clock = clock_, reservation](v1::WatchReservationResponse* response) {
     Fill(reservation, clock->Now(), response->mutable_reservation());
   });

@@ -15,7 +15,7 @@ class ReservationWatch final : public WatchReactor<v1::WatchReservationResponse>
   static ReservationWatch* Start(const CallContext& call, const CallFrame& frame, WatchHub* hub,
                                  const v1::WatchReservationRequest& request);
 
-  void OnReservation(const storage::Reservation& reservation) override;
+  void OnChange(const storage::Reservation& reservation) override;
 
  private:
   ReservationWatch(const CallContext& call, WatchHub* hub, storage::Clock* clock, const storage::Uuid& id)

@@ -1,4 +1,4 @@
-// One call that watches something through a WatchHub: what its caller is told, and how it ends.
+// One call that watches something through a WatchHubOf: what its caller is told, and how it ends.
 //
 // At most one message waits while another is being written: a caller that reads slowly misses states in between, but
 // never the last one, and costs no memory.
@@ -20,9 +20,9 @@
 
 namespace tranche::server {
 
-// Keeps itself alive until gRPC is done with it. The hub outlives it.
-template <typename Response>
-class WatchReactor : public grpc::ServerWriteReactor<Response>, public ReservationWatcher {
+// Keeps itself alive until gRPC is done with it. The hub, of such things, outlives it.
+template <typename Response, typename Thing = storage::Reservation>
+class WatchReactor : public grpc::ServerWriteReactor<Response>, public Watcher<Thing> {
  public:
   void OnEnd(const absl::Status& status) override { End(status); }
   // Ends if its caller may not watch any more. The next time, the call is cancelled if it has not ended yet: its caller
@@ -38,7 +38,7 @@ class WatchReactor : public grpc::ServerWriteReactor<Response>, public Reservati
   using Message = absl::AnyInvocable<void(Response*)>;
 
   // `id`: what is watched at the hub.
-  WatchReactor(const CallContext& call, WatchHub* hub, const storage::Uuid& id)
+  WatchReactor(const CallContext& call, WatchHubOf<Thing>* hub, const storage::Uuid& id)
       : call_(call), hub_(hub), id_(id), access_(call) {}
 
   // The reference that keeps it alive for gRPC. Call it once, before the hub knows the watch.
@@ -53,7 +53,7 @@ class WatchReactor : public grpc::ServerWriteReactor<Response>, public Reservati
   void FinishIfOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const CallContext call_;  // valid until the call is finished
-  WatchHub* const hub_;
+  WatchHubOf<Thing>* const hub_;
   const storage::Uuid id_;
   std::shared_ptr<WatchReactor> self_;  // cleared in OnDone
   Response response_;                   // used by the write in progress
@@ -70,23 +70,23 @@ class WatchReactor : public grpc::ServerWriteReactor<Response>, public Reservati
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-template <typename Response>
-void WatchReactor<Response>::Show(Message message) {
+template <typename Response, typename Thing>
+void WatchReactor<Response, Thing>::Show(Message message) {
   absl::MutexLock lock(&mutex_);
   if (end_.has_value() || cancelled_ || finished_) return;
   pending_ = std::move(message);
   WriteNext();
 }
 
-template <typename Response>
-void WatchReactor<Response>::End(const absl::Status& status) {
+template <typename Response, typename Thing>
+void WatchReactor<Response, Thing>::End(const absl::Status& status) {
   absl::MutexLock lock(&mutex_);
   if (!end_.has_value()) end_ = status;
   FinishIfOver();
 }
 
-template <typename Response>
-void WatchReactor<Response>::OnRecheck() {
+template <typename Response, typename Thing>
+void WatchReactor<Response, Thing>::OnRecheck() {
   {
     absl::MutexLock lock(&mutex_);
     if (finished_ || cancelled_) return;
@@ -107,8 +107,8 @@ void WatchReactor<Response>::OnRecheck() {
   FinishIfOver();
 }
 
-template <typename Response>
-void WatchReactor<Response>::OnWriteDone(bool ok) {
+template <typename Response, typename Thing>
+void WatchReactor<Response, Thing>::OnWriteDone(bool ok) {
   absl::MutexLock lock(&mutex_);
   writing_ = false;
   if (ok) {
@@ -120,22 +120,22 @@ void WatchReactor<Response>::OnWriteDone(bool ok) {
   FinishIfOver();
 }
 
-template <typename Response>
-void WatchReactor<Response>::OnCancel() {
+template <typename Response, typename Thing>
+void WatchReactor<Response, Thing>::OnCancel() {
   hub_->Remove(id_, this);
   absl::MutexLock lock(&mutex_);
   cancelled_ = true;
   FinishIfOver();
 }
 
-template <typename Response>
-void WatchReactor<Response>::OnDone() {
+template <typename Response, typename Thing>
+void WatchReactor<Response, Thing>::OnDone() {
   hub_->Remove(id_, this);
   const std::shared_ptr<WatchReactor> last = std::move(self_);
 }
 
-template <typename Response>
-void WatchReactor<Response>::WriteNext() {
+template <typename Response, typename Thing>
+void WatchReactor<Response, Thing>::WriteNext() {
   if (writing_ || cancelled_ || finished_ || !pending_.has_value()) return;
   response_.Clear();
   (*pending_)(&response_);
@@ -144,8 +144,8 @@ void WatchReactor<Response>::WriteNext() {
   this->StartWrite(&response_);
 }
 
-template <typename Response>
-void WatchReactor<Response>::FinishIfOver() {
+template <typename Response, typename Thing>
+void WatchReactor<Response, Thing>::FinishIfOver() {
   if (finished_ || writing_ || cancelling_) return;
   if (cancelled_) {
     finished_ = true;

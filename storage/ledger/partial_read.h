@@ -1,4 +1,4 @@
-// What a read of reservations over all shards found.
+// What a read of many things over all shards found.
 #pragma once
 
 #include <vector>
@@ -8,11 +8,13 @@
 
 namespace tranche::storage {
 
-struct PartialRead {
-  std::vector<Reservation> found = {};
+template <typename Thing>
+struct PartialReadOf {
+  std::vector<Thing> found = {};
   // OK: what was not found does not exist. Otherwise it may: why it is not known.
   absl::Status rest = {};
   bool none_answered = false;
 };
+using PartialRead = PartialReadOf<Reservation>;
 
 }  // namespace tranche::storage

@@ -12,8 +12,8 @@ constexpr int kEntryLanes = 1;
 // Connections of the call pool besides those of --blocking-threads: 4 for late payments, 2 for lists, 2 for admin
 // calls and 2 for their long reads, those for a moving SKU, the node's agent, watches, the front door's watch and the
 // refresh of shards, 3 for looks, and those of the entries' lanes. Enough for all at once, so that slow lists take no
-// connection from a cart. Only the thread for units of a pool has none of its own: it borrows one of these, which are
-// never all in use.
+// connection from a cart. Only the threads for units of a pool and for watches of groups have none of their own: they
+// borrow some of these, which are never all in use.
 constexpr int kMoreConnections = 18 + kEntryLanes;
 // Of the shared threads: who waits for units of a pool is a buyer, and their node sells nothing meanwhile.
 constexpr int kPoolThreads = 1;

@@ -12,7 +12,9 @@
 
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "server/handlers/group_reads.h"
 #include "tests/unit/server/error_matchers.h"
+#include "tests/unit/server/group_fixture.h"
 
 namespace tranche::server {
 namespace {
@@ -31,7 +33,7 @@ Uuid WatchedId(int number) {
 // What one watcher was told.
 class Ear : public ReservationWatcher {
  public:
-  void OnReservation(const Reservation& reservation) override {
+  void OnChange(const Reservation& reservation) override {
     EXPECT_FALSE(end.has_value()) << "told after its end";
     revisions.push_back(reservation.revision);
     last = reservation;
@@ -472,6 +474,76 @@ TEST_F(WatchHubTest, TheThreadSeesChanges) {
   Put(1, 2, ReservationState::kCancelled);
   ASSERT_TRUE(ear->ended.WaitForNotificationWithTimeout(absl::Seconds(20)));
   EXPECT_EQ(ear->last->revision, 2);
+}
+
+// A group, as the hub tells it.
+class GroupEar : public Watcher<storage::Group> {
+ public:
+  void OnChange(const storage::Group& group) override { seats.push_back(group.seats_taken); }
+  void OnEnd(const absl::Status& status) override { end = status; }
+  std::vector<int32_t> seats;
+  std::optional<absl::Status> end;
+};
+
+class GroupWatchHubTest : public ::testing::Test {
+ protected:
+  void Put(int number, int32_t seats_taken, storage::GroupState state = storage::GroupState::kForming) {
+    storage::Group group = FormingGroup(number, clock_.Now());
+    group.seats_taken = seats_taken;
+    group.state = state;
+    group.revision = 1 + seats_taken;
+    groups_.Put(group);
+  }
+  std::shared_ptr<GroupEar> Watch(int number) {
+    auto ear = std::make_shared<GroupEar>();
+    EXPECT_TRUE(hub_.Add(GroupIdOf(number), ear, "a").ok());
+    return ear;
+  }
+
+  storage::FakeClock clock_;
+  GroupsOfTest groups_;
+  GroupWatchHub hub_{[this](absl::Span<const Uuid> ids) { return ReadWatchedGroups(groups_, ids); }, &clock_,
+                     WatchHubOptions{.max_watches = 5, .max_watched = 2, .poll_interval = absl::ZeroDuration()}};
+};
+
+TEST_F(GroupWatchHubTest, AGroupIsToldUntilItDoesNotFormAnyMore) {
+  Put(1, 1);
+  const auto first = Watch(1), second = Watch(1);
+  hub_.Poll();
+  hub_.Poll();
+  EXPECT_EQ(groups_.reads().size(), 2u) << "one read for both";
+  Put(1, 2);
+  hub_.Poll();
+  EXPECT_FALSE(first->end.has_value());
+  Put(1, 3, storage::GroupState::kFilled);
+  hub_.Poll();
+  for (const auto& ear : {first, second}) {
+    EXPECT_EQ(ear->seats, (std::vector<int32_t>{1, 2, 3}));
+    ASSERT_TRUE(ear->end.has_value());
+    EXPECT_TRUE(ear->end->ok()) << *ear->end;
+  }
+  EXPECT_EQ(hub_.watches(), 0u);
+}
+
+TEST_F(GroupWatchHubTest, AGroupThatDoesNotExistEndsTheWatch) {
+  const auto ear = Watch(7);
+  hub_.Poll();
+  ASSERT_TRUE(ear->end.has_value());
+  EXPECT_EQ(ReasonOf(*ear->end), "GROUP_NOT_FOUND");
+  EXPECT_EQ(MetadataOf(*ear->end, "group_id"), GroupIdOf(7).ToString());
+}
+
+// They are read one after the other.
+TEST_F(GroupWatchHubTest, GroupsThatAreWatchedAreBounded) {
+  Put(1, 1);
+  const auto first = Watch(1), other = Watch(2);
+  const absl::Status refused = hub_.Add(GroupIdOf(3), std::make_shared<GroupEar>(), "a");
+  EXPECT_EQ(ReasonOf(refused), "TOO_MANY_WATCHES");
+  EXPECT_NE(refused.message().find("GetGroup"), absl::string_view::npos) << refused;
+  Watch(1);
+  hub_.Poll();
+  ASSERT_TRUE(other->end.has_value()) << "there is no such group";
+  Watch(3);
 }
 
 }  // namespace
