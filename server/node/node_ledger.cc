@@ -55,13 +55,16 @@ struct EntryAnswer {
   absl::StatusOr<ProvenEntry> entry;
 };
 
+// Looked at when a thread takes the call: a caller who has gone takes none from the others.
+absl::Status CheckDeadline(absl::Time deadline) {
+  if (storage::Clock::Real()->Now() < deadline) return absl::OkStatus();
+  return absl::DeadlineExceededError("the deadline passed before the ledger was asked");
+}
+
 // An error: this shard has not the SKU, or cannot say.
 absl::StatusOr<EntryAnswer> AskForEntry(storage::ShardBackend& shard, DrawProver& prover, const storage::DrawKey& key,
                                         const std::string& user_id, absl::Time deadline) {
-  // The deadline is looked at when a thread takes the call: a caller who has gone takes none from the others.
-  if (storage::Clock::Real()->Now() >= deadline) {
-    return absl::DeadlineExceededError("the deadline passed before the ledger was asked");
-  }
+  RETURN_IF_ERROR(CheckDeadline(deadline));
   absl::StatusOr<ProvenEntry> found = prover.Find(*shard.draws, key, user_id);
   if (storage::MayBeElsewhere(found.status())) return found.status();
   return EntryAnswer{std::move(found)};
@@ -173,6 +176,30 @@ void NodeLedger::FindDrawEntry(DrawProver* prover, const storage::DrawKey& key, 
         done(std::move(answer->entry));
       },
       storage::AwaitShards::kAll);
+}
+
+void NodeLedger::GetGroup(const storage::Uuid& id, absl::Time deadline,
+                          absl::AnyInvocable<void(absl::StatusOr<storage::GroupWithMembers>)> done) {
+  storage::RunOn(
+      *list_executor_,
+      [this, id, deadline]() -> absl::StatusOr<storage::GroupWithMembers> {
+        RETURN_IF_ERROR(CheckDeadline(deadline));
+        return groups_.GetGroup(id);
+      },
+      std::move(done));
+}
+
+void NodeLedger::ListGroups(const storage::GroupFilter& filter, const storage::GroupCursor& after, int limit,
+                            absl::AnyInvocable<void(absl::StatusOr<storage::GroupPage>)> done) {
+  storage::RunOn(
+      *list_executor_, [this, filter, after, limit] { return groups_.ListGroups(filter, after, limit); },
+      std::move(done));
+}
+
+void NodeLedger::ListGroupOffers(const std::string& sku_id,
+                                 absl::AnyInvocable<void(absl::StatusOr<std::vector<storage::GroupOffer>>)> done) {
+  storage::RunOn(
+      *list_executor_, [this, sku_id] { return groups_.ListGroupOffers(sku_id); }, std::move(done));
 }
 
 bool NodeLedger::Idle() const {

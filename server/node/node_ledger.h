@@ -21,6 +21,7 @@
 #include "storage/bounded_executor.h"
 #include "storage/ledger/draw_ledger.h"
 #include "storage/ledger/front_ledger.h"
+#include "storage/ledger/group_ledger.h"
 #include "storage/postgres/connection_limits.h"
 #include "storage/shards/routing_draw_ledger.h"
 #include "storage/shards/routing_outbox_ledger.h"
@@ -67,6 +68,14 @@ class NodeLedger {
   // deadline has passed before a thread had time.
   void FindDrawEntry(DrawProver* prover, const storage::DrawKey& key, const std::string& user_id, absl::Time deadline,
                      absl::AnyInvocable<void(absl::StatusOr<ProvenEntry>)> done);
+
+  // See GroupLedger, likewise. kDeadlineExceeded when the deadline has passed before a thread had time.
+  void GetGroup(const storage::Uuid& id, absl::Time deadline,
+                absl::AnyInvocable<void(absl::StatusOr<storage::GroupWithMembers>)> done);
+  void ListGroups(const storage::GroupFilter& filter, const storage::GroupCursor& after, int limit,
+                  absl::AnyInvocable<void(absl::StatusOr<storage::GroupPage>)> done);
+  void ListGroupOffers(const std::string& sku_id,
+                       absl::AnyInvocable<void(absl::StatusOr<std::vector<storage::GroupOffer>>)> done);
 
   // Calls that wait for one of the threads that all shards share. Not after StopExecutors.
   size_t queued_late_payments() const { return late_payment_executor_->queued(); }
