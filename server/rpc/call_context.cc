@@ -112,15 +112,25 @@ absl::Status CallContext::AskAccess(AccessControl* access) {
   access_ = access;
   access_generation_ = verdict.generation;
   caller_ = std::move(verdict.caller);
-  if (!verdict.allowed.ok()) NoteDenial();
+  if (!verdict.allowed.ok()) NoteDenial(policy_->permission);
   return std::move(verdict.allowed);
 }
 
-void CallContext::NoteDenial() const {
+absl::Status CallContext::AuthorizeMore(Permission permission, const char* what) const {
+  if (access_ == nullptr) return absl::OkStatus();
+  AccessControl::Verdict verdict = access_->Judge(CredentialsOf(*context_), permission, what);
+  if (verdict.allowed.ok()) return absl::OkStatus();
+  CallContext denied = *this;
+  denied.caller_ = std::move(verdict.caller);
+  denied.NoteDenial(permission);
+  return std::move(verdict.allowed);
+}
+
+void CallContext::NoteDenial(Permission permission) const {
   storage::Actor who = actor();
   access_->denials().Note({.service = policy_->service,
                            .method = policy_->method,
-                           .permission = policy_->permission,
+                           .permission = permission,
                            .known = caller_ != nullptr,
                            .caller = caller_ == nullptr ? AddressOfPeer(peer()) : caller_->name,
                            .actor = std::move(who.name),

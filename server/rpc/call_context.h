@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "server/access/access_control.h"
+#include "server/access/permission.h"
 #include "server/rpc/access_log.h"
 #include "server/rpc/call_metrics.h"
 #include "server/rpc/call_policy.h"
@@ -36,6 +37,9 @@ class CallContext {
   // Asks who calls, and whether they may: CALLER_UNKNOWN or ROLE_MISSING if not, which is counted and told. Null:
   // everybody may. `access` lives until the call is finished. Before this, nobody is known to call.
   absl::Status Authorize(AccessControl* access) { return access == nullptr ? absl::OkStatus() : AskAccess(access); }
+  // After that, of who asks for more than the method alone gives: whether they have this permission, too. `what`: that,
+  // as errors name it; static.
+  absl::Status AuthorizeMore(Permission permission, const char* what) const;
 
   const CallPolicy& policy() const { return *policy_; }
   // absl::InfiniteFuture() when there is none.
@@ -110,7 +114,7 @@ class CallContext {
   // Who called themselves so; "" if they did not.
   std::string DeclaredActor() const;
   absl::Status AskAccess(AccessControl* access);
-  void NoteDenial() const;
+  void NoteDenial(Permission permission) const;
   void LogFault(const absl::Status& outcome, const grpc::Status& answer) const;
   void LogAccess(grpc::StatusCode code, const absl::Status& why) const;
 
