@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/handlers/group_reads.h"
 #include "server/node/answer_limits.h"
 #include "server/process/admin_address.h"
 #include "server/services/catalog_service.h"
@@ -55,6 +56,23 @@ WatchHubOptions ToWatchOptions(const ServerOptions& options) {
   watch.max_watches = static_cast<size_t>(options.max_watches);
   watch.max_watches_per_caller = static_cast<size_t>(options.max_watches_per_address);
   return watch;
+}
+
+// A change of a group shows within a second, also when the looks take half of it.
+WatchHubOptions ToGroupWatchOptions(const ServerOptions& options) {
+  WatchHubOptions watch = ToWatchOptions(options);
+  watch.max_watched = kMaxWatchedGroups;
+  watch.poll_interval = absl::Milliseconds(500);
+  return watch;
+}
+
+GroupReadHandler::Reads GroupReadsOf(NodeLedger* ledger) {
+  return {
+      .group = [ledger](const storage::Uuid& id, absl::Time deadline,
+                        auto done) { ledger->GetGroup(id, deadline, std::move(done)); },
+      .page = [ledger](const storage::GroupFilter& filter, const storage::GroupCursor& after, int limit,
+                       auto done) { ledger->ListGroups(filter, after, limit, std::move(done)); },
+      .offers = [ledger](const std::string& sku_id, auto done) { ledger->ListGroupOffers(sku_id, std::move(done)); }};
 }
 
 ReservationStreamOptions ToStreamOptions(const ServerOptions& options) {
@@ -116,25 +134,31 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
                ledger->FindDrawEntry(&prover_, key, user_id, deadline, std::move(done));
              },
              storage::Clock::Real()),
+      group_joins_(&reservations_, &changes_),
+      groups_(GroupReadsOf(ledger), storage::Clock::Real()),
+      group_watch_hub_(
+          [ledger](absl::Span<const storage::Uuid> ids) { return ReadWatchedGroups(ledger->groups(), ids); },
+          storage::Clock::Real(), ToGroupWatchOptions(options)),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
       caller_calls_(MakeCallerCalls(options)),
-      served_(options, HandlersWith(&changes_), &catalog_, front_door_handlers(),
+      served_(options, HandlersWith(&changes_), &catalog_, front_door_handlers(), group_handlers(),
               FrameOf(options, &open_calls_, caller_calls_.get(), metrics, access_log, access)),
       served_to_operators_(
           HasOwnAdminAddress(options)
               ? std::make_unique<Served>(
-                    options, HandlersWith(&changes_), &catalog_, front_door_handlers(),
+                    options, HandlersWith(&changes_), &catalog_, front_door_handlers(), group_handlers(),
                     FrameOf(options, &open_calls_, /*caller_calls=*/nullptr, metrics, access_log, access))
               : nullptr),
       check_streams_task_(std::min(kCheckStreams, absl::Milliseconds(options.unread_timeout_ms) / 4),
                           [this] { CheckStreams(); }) {}
 
 BuyerCalls::Served::Served(const ServerOptions& options, const ReservationHandlers& handlers, CatalogHandler* catalog,
-                           const FrontDoorHandlers& front_door, CallFrame frame)
+                           const FrontDoorHandlers& front_door, const GroupHandlers& groups, CallFrame frame)
     : answers(AnswerLimitsOf(options), storage::Clock::Real()),
       reservations(handlers, (frame.answers = &answers, frame), ToStreamOptions(options)),
       catalog_service(MakeCatalogService(catalog, frame)),
-      front_door_service(MakeFrontDoorService(front_door, frame)) {}
+      front_door_service(MakeFrontDoorService(front_door, frame)),
+      group_service(MakeGroupService(groups, frame)) {}
 
 std::vector<grpc::Service*> BuyerCalls::services_for_operators() {
   return served_to_operators_ == nullptr ? std::vector<grpc::Service*>() : served_to_operators_->services();
@@ -171,6 +195,7 @@ void BuyerCalls::CheckStreams() {
     return;
   }
   watch_hub_.Recheck();
+  group_watch_hub_.Recheck();
 }
 
 void BuyerCalls::StartServing() {
@@ -185,6 +210,7 @@ void BuyerCalls::SetAccepting(bool accepting) {
   enter_.SetAccepting(accepting);
   enter_draw_.SetAccepting(accepting);
   watch_hub_.SetAccepting(accepting);
+  group_watch_hub_.SetAccepting(accepting);
 }
 
 }  // namespace tranche::server

@@ -1,5 +1,5 @@
-// The calls of ReservationService, CatalogService and FrontDoorService on a front node: their handlers and the
-// services.
+// The calls of ReservationService, CatalogService, FrontDoorService and GroupService on a front node: their handlers
+// and the services.
 #pragma once
 
 #include <grpcpp/impl/service_type.h>
@@ -19,6 +19,8 @@
 #include "server/handlers/draw_prover.h"
 #include "server/handlers/enter_draw_handler.h"
 #include "server/handlers/enter_sale_handler.h"
+#include "server/handlers/group_join_handler.h"
+#include "server/handlers/group_read_handler.h"
 #include "server/handlers/list_handler.h"
 #include "server/handlers/lottery_round_handler.h"
 #include "server/handlers/reservation_handler.h"
@@ -35,6 +37,7 @@
 #include "server/rpc/caller_calls.h"
 #include "server/rpc/open_calls.h"
 #include "server/services/front_door_service.h"
+#include "server/services/group_service.h"
 #include "server/services/reservation_service.h"
 #include "server/services/visitor_addresses.h"
 
@@ -72,21 +75,25 @@ class BuyerCalls {
   // Streams accept no more requests, and end when they have answered those they have.
   void StopStreams();
   // Call it when no call is under way any more.
-  void StopThreads() { watch_hub_.Stop(); }
+  void StopThreads() {
+    watch_hub_.Stop();
+    group_watch_hub_.Stop();
+  }
 
  private:
   // What one gRPC server serves: gRPC takes a service for one server only.
   struct Served {
     Served(const ServerOptions& options, const ReservationHandlers& handlers, CatalogHandler* catalog,
-           const FrontDoorHandlers& front_door, CallFrame frame);
+           const FrontDoorHandlers& front_door, const GroupHandlers& groups, CallFrame frame);
     std::vector<grpc::Service*> services() {
-      return {reservations.service(), catalog_service.get(), front_door_service.get()};
+      return {reservations.service(), catalog_service.get(), front_door_service.get(), group_service.get()};
     }
 
     AnswerBudget answers;
     ReservationServiceImpl reservations;
     std::unique_ptr<grpc::Service> catalog_service;
     std::unique_ptr<grpc::Service> front_door_service;
+    std::unique_ptr<grpc::Service> group_service;
   };
 
   ReservationHandlers HandlersWith(ChangeHandler* changes) {
@@ -94,6 +101,9 @@ class BuyerCalls {
   }
   FrontDoorHandlers front_door_handlers() {
     return {.enter = &enter_, .rounds = &rounds_, .enter_draw = &enter_draw_, .draws = &draws_, .visitors = visitors_};
+  }
+  GroupHandlers group_handlers() {
+    return {.join = &group_joins_, .read = &groups_, .watch = &group_watch_hub_, .visitors = visitors_};
   }
   // Of streams and watches: what has room again goes on, and what may not go on ends.
   void CheckStreams();
@@ -116,6 +126,9 @@ class BuyerCalls {
   EnterDrawHandler enter_draw_;
   DrawProver prover_;
   DrawHandler draws_;
+  GroupJoinHandler group_joins_;
+  GroupReadHandler groups_;
+  GroupWatchHub group_watch_hub_;
   OpenCalls open_calls_;
   const std::unique_ptr<CallerCalls> caller_calls_;  // null: no limit
   Served served_;

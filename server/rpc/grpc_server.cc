@@ -85,6 +85,7 @@ void GrpcServer::SetServing(bool buyers, bool operators) {
   health->SetServingStatus("tranche.v1.ReservationService", buyers);
   health->SetServingStatus("tranche.v1.CatalogService", buyers);
   health->SetServingStatus("tranche.v1.FrontDoorService", buyers);
+  health->SetServingStatus("tranche.v1.GroupService", buyers);
   // A service that has a health is taken to be there.
   if (admin) health->SetServingStatus("tranche.v1.AdminService", operators);
 }

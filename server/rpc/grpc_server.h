@@ -20,8 +20,7 @@ struct GrpcServer {
   int port = 0;
   bool admin = false;  // AdminService is one of its services
 
-  // Sets the health of ReservationService, CatalogService, FrontDoorService and the node as a whole (""), and that of
-  // AdminService.
+  // Sets the health of the services for buyers and of the node as a whole (""), and that of AdminService.
   void SetServing(bool buyers, bool operators);
 };
 

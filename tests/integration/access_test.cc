@@ -250,6 +250,7 @@ std::vector<const google::protobuf::MethodDescriptor*> AllMethods() {
        {v1::CreateReservationRequest::descriptor()->file()->FindServiceByName("ReservationService"),
         v1::CatalogSku::descriptor()->file()->FindServiceByName("CatalogService"),
         v1::EnterSaleRequest::descriptor()->file()->FindServiceByName("FrontDoorService"),
+        v1::OpenGroupRequest::descriptor()->file()->FindServiceByName("GroupService"),
         v1::CreateSkuRequest::descriptor()->file()->FindServiceByName("AdminService")}) {
     for (int i = 0; i < service->method_count(); ++i) methods.push_back(service->method(i));
   }

@@ -21,6 +21,7 @@ using ::testing::Not;
 
 constexpr char kBuyers[] = "tranche.v1.ReservationService";
 constexpr char kVisitors[] = "tranche.v1.CatalogService";
+constexpr char kGroups[] = "tranche.v1.GroupService";
 constexpr char kOperators[] = "tranche.v1.AdminService";
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
@@ -103,7 +104,7 @@ TEST_F(NodeProcessTest, ASignalOfASecondLaterEndsItAtOnce) {
 
 TEST_F(NodeProcessTest, ADrainedNodeServesItsOperatorsAndSaysSo) {
   Start();
-  for (const char* service : {"", kBuyers, kVisitors, kOperators}) EXPECT_TRUE(Serves(service)) << service;
+  for (const char* service : {"", kBuyers, kVisitors, kGroups, kOperators}) EXPECT_TRUE(Serves(service)) << service;
   v1::DrainNodeRequest drain;
   drain.set_node("node-1");
   drain.set_stay(true);
@@ -115,6 +116,7 @@ TEST_F(NodeProcessTest, ADrainedNodeServesItsOperatorsAndSaysSo) {
   EXPECT_FALSE(Serves(""));
   EXPECT_FALSE(Serves(kBuyers));
   EXPECT_FALSE(Serves(kVisitors));
+  EXPECT_FALSE(Serves(kGroups));
   EXPECT_TRUE(Serves(kOperators));
   v1::UndrainNodeRequest undrain;
   undrain.set_node("node-1");
@@ -133,6 +135,7 @@ TEST_F(NodeProcessTest, WhatIsNotServedHasNoHealth) {
 TEST_F(NodeProcessTest, ReflectionDescribesHealthAndTheCatalogue) {
   Start();
   EXPECT_THAT(Reflected("tranche.v1.CatalogService"), HasSubstr("tranche/v1/catalog_service.proto"));
+  EXPECT_THAT(Reflected("tranche.v1.GroupService"), HasSubstr("tranche/v1/group_service.proto"));
   EXPECT_THAT(Reflected("grpc.health.v1.Health"), HasSubstr("grpc/health/v1/health.proto"));
   EXPECT_THAT(Reflected("grpc.health.v1.Sickness"), Not(HasSubstr("health.proto")));
 }

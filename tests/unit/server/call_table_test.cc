@@ -12,6 +12,7 @@
 #include "server/services/admin_service.h"
 #include "server/services/catalog_service.h"
 #include "server/services/front_door_service.h"
+#include "server/services/group_service.h"
 #include "server/services/reservation_service.h"
 
 namespace tranche::server {
@@ -30,6 +31,7 @@ TEST(CallTable, EveryMethodIsThereOnce) {
   EXPECT_THAT(FaultsOf(ReservationCalls({}, nullptr, {}), Service("ReservationService")), IsEmpty());
   EXPECT_THAT(FaultsOf(CatalogCalls(nullptr), Service("CatalogService")), IsEmpty());
   EXPECT_THAT(FaultsOf(FrontDoorCalls({}), Service("FrontDoorService")), IsEmpty());
+  EXPECT_THAT(FaultsOf(GroupCalls({}), Service("GroupService")), IsEmpty());
 }
 
 TEST(CallTable, FaultsAreNamed) {
@@ -88,6 +90,7 @@ std::vector<CallEntry> AllCalls() {
   for (CallEntry& entry : ReservationCalls({}, nullptr, {})) entries.push_back(std::move(entry));
   for (CallEntry& entry : CatalogCalls(nullptr)) entries.push_back(std::move(entry));
   for (CallEntry& entry : FrontDoorCalls({})) entries.push_back(std::move(entry));
+  for (CallEntry& entry : GroupCalls({})) entries.push_back(std::move(entry));
   return entries;
 }
 
@@ -129,6 +132,7 @@ TEST(CallTable, BuyersCallsRunInline) {
   std::vector<CallEntry> entries = ReservationCalls({}, nullptr, {});
   for (CallEntry& entry : CatalogCalls(nullptr)) entries.push_back(std::move(entry));
   for (CallEntry& entry : FrontDoorCalls({})) entries.push_back(std::move(entry));
+  for (CallEntry& entry : GroupCalls({})) entries.push_back(std::move(entry));
   for (const CallEntry& entry : entries) {
     EXPECT_EQ(entry.policy.runs_on, RunsOn::kInline) << entry.policy.method;
     EXPECT_FALSE(entry.blocks) << entry.policy.method;

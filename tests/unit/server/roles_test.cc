@@ -19,6 +19,7 @@
 #include "server/services/admin_service.h"
 #include "server/services/catalog_service.h"
 #include "server/services/front_door_service.h"
+#include "server/services/group_service.h"
 #include "server/services/reservation_service.h"
 #include "storage/base/access_policy.h"
 
@@ -49,6 +50,13 @@ const std::map<std::string, std::string> kExpected = {
     {"FrontDoorService.EnterDraw", "sS    "},
     {"FrontDoorService.GetDraw", "sSrvoa"},
     {"FrontDoorService.GetDrawEntry", "sSrvoa"},
+    {"GroupService.OpenGroup", "sS    "},
+    {"GroupService.JoinGroup", "sS    "},
+    {"GroupService.LeaveGroup", "sSr   "},
+    {"GroupService.GetGroup", "sSrvoa"},
+    {"GroupService.WatchGroup", "sSrvoa"},
+    {"GroupService.ListGroups", "sSrvoa"},
+    {"GroupService.ListGroupOffers", "sSrvoa"},
     {"AdminService.CreateSku", "    oa"},
     {"AdminService.ListSkus", "  rvoa"},
     {"AdminService.GetSku", "  rvoa"},
@@ -125,6 +133,7 @@ std::map<std::string, Permission> AllMethods() {
   add("ReservationService", ReservationCalls({}, nullptr, {}));
   add("CatalogService", CatalogCalls(nullptr));
   add("FrontDoorService", FrontDoorCalls({}));
+  add("GroupService", GroupCalls({}));
   return methods;
 }
 
