@@ -44,7 +44,7 @@ absl::StatusOr<storage::GroupFilter> CheckGroupFilter(const v1::ListGroupsReques
   if (!request.offer_id().empty()) RETURN_IF_ERROR(CheckOfferId(request.offer_id()));
   storage::GroupFilter filter{.sku_id = request.sku_id(), .offer_id = request.offer_id()};
   for (const int number : request.states()) {
-    const std::optional<storage::GroupState> state = FromGroupState(static_cast<v1::GroupState>(number));
+    const std::optional<storage::GroupState> state = StateOf(static_cast<v1::GroupState>(number));
     if (!state.has_value()) return InvalidField("states", "must be states of a group");
     filter.states.push_back(*state);
   }
@@ -109,7 +109,7 @@ void AddMembers(const v1::GetGroupRequest& request, const storage::GroupWithMemb
                 v1::GetGroupResponse* response) {
   for (const storage::GroupMember& member : found.members) {
     if (request.with_members() || member.user_id == request.user_id()) {
-      *response->add_members() = MemberToMessage(member);
+      Fill(member, response->add_members());
     }
   }
 }
@@ -150,7 +150,7 @@ void GroupReadHandler::Get(const v1::GetGroupRequest& request, absl::Time deadli
                          if (!found.ok()) return done(LedgerError(found.status(), "", Repeatable::kYes));
                          if (found->value == nullptr) return done(GroupNotFound(id));
                          v1::GetGroupResponse response;
-                         *response.mutable_group() = GroupToMessage(*found->value, clock_->Now());
+                         Fill(*found->value, clock_->Now(), response.mutable_group());
                          done(std::move(response));
                        });
   }
@@ -160,7 +160,7 @@ void GroupReadHandler::Get(const v1::GetGroupRequest& request, absl::Time deadli
         if (absl::IsNotFound(found.status())) return done(GroupNotFound(id));
         if (!found.ok()) return done(LedgerError(found.status(), "", Repeatable::kYes));
         v1::GetGroupResponse response;
-        *response.mutable_group() = GroupToMessage(found->group, clock_->Now());
+        Fill(found->group, clock_->Now(), response.mutable_group());
         AddMembers(request, *found, &response);
         done(std::move(response));
       });
@@ -176,7 +176,7 @@ void GroupReadHandler::List(const v1::ListGroupsRequest& request, absl::Time dea
                v1::ListGroupsResponse response;
                if (found->value == nullptr) return done(std::move(response));  // there is no such SKU
                for (const storage::Group& group : found->value->groups) {
-                 *response.add_groups() = GroupToMessage(group, clock_->Now());
+                 Fill(group, clock_->Now(), response.add_groups());
                }
                const std::optional<storage::GroupCursor>& next = found->value->next;
                if (next.has_value()) response.set_next_page_token(EncodeGroupCursor(filter, *next));
@@ -192,7 +192,7 @@ void GroupReadHandler::ListOffers(const v1::ListGroupOffersRequest& request, abs
                 if (!found.ok()) return done(LedgerError(found.status(), sku_id, Repeatable::kYes));
                 v1::ListGroupOffersResponse response;
                 if (found->value == nullptr) return done(std::move(response));  // there is no such SKU
-                for (const storage::GroupOffer& offer : *found->value) *response.add_offers() = OfferToMessage(offer);
+                for (const storage::GroupOffer& offer : *found->value) Fill(offer, response.add_offers());
                 done(std::move(response));
               });
 }

@@ -8,7 +8,7 @@
 
 #include "server/errors.h"
 #include "server/handlers/claim_checks.h"
-#include "server/handlers/group_messages.h"
+#include "server/handlers/join_refused.h"
 #include "server/handlers/reservation_messages.h"
 #include "storage/ledger/claim_refusal.h"
 

@@ -33,7 +33,7 @@ GroupWatch* GroupWatch::Start(const CallContext& call, const CallFrame& frame, G
 
 void GroupWatch::OnChange(const storage::Group& group) {
   Show([clock = clock_, group](v1::WatchGroupResponse* response) {
-    *response->mutable_group() = GroupToMessage(group, clock->Now());
+    Fill(group, clock->Now(), response->mutable_group());
   });
 }
 
