@@ -64,7 +64,9 @@ enum class ChangeOutcome {
   kDone,
   kReplayed,  // it was done before: `reservation` is as it is now
   kRefused,   // `refusal` says why
-  kBusy,      // only with LockMode::kNoWait: what is needed is locked, and nothing was decided
+  // What is needed is locked, and nothing was decided: with LockMode::kNoWait; and with any mode about members of
+  // groups, if the others of their batch were decided, and they could not be.
+  kBusy,
   // Only from ConfirmLate.
   kRebooked,         // another unit was booked: `rebooked`
   kPaidUnfulfilled,  // no unit was left: the payment is recorded, and a refund is requested
@@ -72,8 +74,8 @@ enum class ChangeOutcome {
 
 struct ChangeResult {
   ChangeOutcome outcome = ChangeOutcome::kRefused;
-  // For kRefused. kReservationNotFound: not on this shard. kReservationState: `reservation.state` forbids it.
-  // kSkuMoving: its SKU is on its way to another shard, and nothing was decided.
+  // For kRefused. kReservationNotFound: not on this shard. kReservationState: `reservation.state` forbids it, or
+  // another payment has its seat. kSkuMoving: its SKU is on its way to another shard, and nothing was decided.
   Refusal refusal = Refusal::kNone;
   // As it is after the change; set unless kReservationNotFound, kSkuMoving or kBusy.
   Reservation reservation = {};
@@ -131,9 +133,13 @@ class LifecycleLedger {
  public:
   virtual ~LifecycleLedger() = default;
 
-  // Each commits its batch in one transaction. Ids are distinct; at most kMaxBatch of them. Results are in the order of
-  // the batch. A reservation that is no longer pending is refused with kReservationState, unless it is a replay.
-  // `mode`: not kSkipLocked.
+  // Each commits its batch in one transaction, and what it does to members of groups, if it has any, in another one.
+  // Ids are distinct; at most kMaxBatch of them. Results are in the order of the batch. A reservation that is no longer
+  // pending is refused with kReservationState, unless it is a replay. `mode`: not kSkipLocked.
+  //
+  // Of members (storage/ledger/group_ledger.h), in the order of the batch: a payment takes a seat. It is kDone or
+  // kReplayed, and leaves the reservation PENDING as long as the group is not full; without a free seat it is refused
+  // with kGroupOver. A cancellation gives the seat up. An extension is refused with kInGroup.
   virtual absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(LockMode mode,
                                                                         absl::Span<const Payment> batch) = 0;
   virtual absl::StatusOr<std::vector<ChangeResult>> CancelReservations(LockMode mode,
@@ -151,18 +157,20 @@ class LifecycleLedger {
     return ExtendReservations(LockMode::kWait, batch);
   }
 
-  // A payment for a reservation that ConfirmReservations refused with kReservationState. If the reservation expired:
-  // kRebooked or kPaidUnfulfilled. If it was cancelled, or confirmed by another payment: kReservationState, and the
-  // payment is recorded and a refund requested (`replayed` if it was before). Otherwise what ConfirmReservations would
-  // answer.
+  // A payment for a reservation that ConfirmReservations refused with kReservationState or kGroupOver. If the
+  // reservation expired: kRebooked or, as always for a member, kPaidUnfulfilled. A member that is pending and gets no
+  // seat is cancelled: kPaidUnfulfilled. If it was cancelled, or confirmed or seated by another payment:
+  // kReservationState, and the payment is recorded and a refund requested (`replayed` if it was before). Otherwise what
+  // ConfirmReservations would answer.
   virtual absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) = 0;
 
   // What the change would do now. It is made and taken back: the answer is what the calls above would answer, for a
-  // payment ConfirmLate if the reservation is not pending or not found. What would be booked instead has no id yet.
+  // payment ConfirmLate if the reservation is not pending or not found, or its group has no seat for it. What would be
+  // booked instead has no id yet.
   virtual absl::StatusOr<ChangeResult> PreviewChange(const Change& change) = 0;
 
-  // Creates all lines for one buyer, or none. They are claims of one incarnation with distinct ids, at most
-  // kMaxCartLines. `mode`: kWait or kNoWait.
+  // Creates all lines for one buyer, or none. They are claims of one incarnation with distinct ids and without groups,
+  // at most kMaxCartLines. `mode`: kWait or kNoWait.
   virtual absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, LockMode mode,
                                                 absl::Span<const ReservationClaim> lines) = 0;
   // With kWait.

@@ -53,6 +53,7 @@ class ChangeWork {
   static const TraceTag& TraceOf(const Item& item) { return storage::TraceOf(item.change); }
   static bool GoTogether(const Item& first, const Item& next) { return QueueOf(first) == QueueOf(next); }
   static bool MustGoAgain(const Result& result, Item*) { return result.outcome == ChangeOutcome::kBusy; }
+  static constexpr bool kWaitsNextTime = false;
   // Payments before all: they are refused only if they would come too late.
   static absl::Duration Patience(const Item&, absl::Duration left, QueueOutlook) { return left; }
   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);

@@ -51,6 +51,7 @@ class ClaimWork {
   static const TraceTag& TraceOf(const Item& item) { return item.claim.trace; }
   static bool GoTogether(const Item& first, const Item& next) { return first.incarnation == next.incarnation; }
   static bool MustGoAgain(const Result& result, Item* item);
+  static constexpr bool kWaitsNextTime = true;
   // The first to give way, so that the others still find room, also where a batch takes long: who has no token.
   static absl::Duration Patience(const Item& item, absl::Duration left, QueueOutlook outlook) {
     const bool has_token = item.claim.has_token;

@@ -31,6 +31,8 @@
 //   static <hashable> KeyOf(const Item&);                          // what is likely to be locked for all who have it
 //   static bool GoTogether(const Item& first, const Item& next);   // may be in one batch
 //   static bool MustGoAgain(const Result&, Item*);                 // locked: nothing was decided; may change the item
+//   static constexpr bool kWaitsNextTime;                          // what must go again did not wait, and will now:
+//                                                                  // it is not slow yet
 //   static absl::Duration Patience(const Item&, absl::Duration left, QueueOutlook);  // of the time until its deadline,
 //                                                                                    // so much may pass in its queue
 //   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);  // one result per item, in

@@ -219,7 +219,7 @@ void GroupCommitLane<Work>::Answer(Results results) {
     if (!go_again) std::move(batch[i].done)(std::move(results[i]));
     (go_again ? again : answered).push_back(std::move(batch[i]));
   }
-  if (!again.empty()) group_->Requeue(std::move(again), /*locked=*/no_wait_);
+  if (!again.empty()) group_->Requeue(std::move(again), /*locked=*/no_wait_ || !Work::kWaitsNextTime);
   group_->Finished(answered);
 }
 

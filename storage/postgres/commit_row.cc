@@ -16,7 +16,7 @@ struct CommitWord {
   absl::string_view word;
   CommitOutcome outcome;
 };
-// Every other word of commit_reservations is a refusal's.
+// Every other word of commit_reservations and join_groups is a refusal's.
 constexpr CommitWord kCommitWords[] = {
     {"CREATED", CommitOutcome::kCreated}, {"REPLAYED", CommitOutcome::kReplayed}, {"NOT_HELD", CommitOutcome::kNotHeld},
     {"SHORT", CommitOutcome::kShort},     {"BUSY", CommitOutcome::kBusy},
@@ -79,6 +79,20 @@ ClaimLiterals ToLiterals(absl::Span<const ReservationClaim> claims) {
   }
   return {std::move(ids).Finish(), std::move(skus).Finish(), std::move(users).Finish(), std::move(quantities).Finish(),
           std::move(references).Finish()};
+}
+
+GroupLiterals ToGroupLiterals(absl::Span<const ReservationClaim> claims) {
+  ArrayLiteral groups, offers;
+  for (const ReservationClaim& claim : claims) {
+    if (claim.group == nullptr) {
+      groups.AddPlain("NULL");
+      offers.AddPlain("NULL");
+    } else {
+      groups.AddPlain(claim.group->group_id.ToString());
+      offers.AddText(claim.group->offer_id);
+    }
+  }
+  return {std::move(groups).Finish(), std::move(offers).Finish()};
 }
 
 std::vector<CommitResult> ToCommitResults(const pqxx::result& rows, absl::Span<const ReservationClaim> claims) {

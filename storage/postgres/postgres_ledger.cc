@@ -1,5 +1,6 @@
 #include "storage/postgres/postgres_ledger.h"
 
+#include <algorithm>
 #include <tuple>
 
 #include "glog/logging.h"
@@ -12,7 +13,7 @@
 namespace tranche::storage {
 namespace {
 
-// The second parameter of commit_reservations, p_wait, for modes that leave lock_timeout as it is.
+// The second parameter of commit_reservations and join_groups, p_wait, for modes that leave lock_timeout as it is.
 const char* WaitOf(LockMode mode) {
   switch (mode) {
     case LockMode::kSkipLocked:
@@ -32,13 +33,19 @@ const char* WaitOf(LockMode mode) {
 absl::StatusOr<std::vector<CommitResult>> PostgresLedger::CommitReservations(
     IncarnationId incarnation, LockMode mode, absl::Span<const ReservationClaim> claims) {
   CHECK_LE(claims.size(), static_cast<size_t>(kMaxBatch));
+  const auto send = [&](const char* procedure, const auto&... literals) {
+    if (mode == LockMode::kWaitBriefly) {
+      return CallOnceWaiting(*pool_, /*p_wait=*/2, procedure, incarnation, BriefLockTimeout(), literals...);
+    }
+    return CallOnce(*pool_, procedure, incarnation, WaitOf(mode), literals...);
+  };
+  const bool joins =
+      std::any_of(claims.begin(), claims.end(), [](const auto& claim) { return claim.group != nullptr; });
   const auto rows = std::apply(
       [&](const auto&... literals) {
-        constexpr const char* kFunction = "commit_reservations";
-        if (mode == LockMode::kWaitBriefly) {
-          return CallOnceWaiting(*pool_, /*p_wait=*/2, kFunction, incarnation, BriefLockTimeout(), literals...);
-        }
-        return CallOnce(*pool_, kFunction, incarnation, WaitOf(mode), literals...);
+        if (!joins) return send("commit_reservations", literals...);
+        const auto& [groups, offers] = ToGroupLiterals(claims);
+        return send("join_groups", literals..., groups, offers);
       },
       ToLiterals(claims));
   if (!rows.ok()) return rows.status();

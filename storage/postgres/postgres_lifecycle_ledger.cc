@@ -12,6 +12,7 @@
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/commit_row.h"
+#include "storage/postgres/member_changes.h"
 #include "storage/postgres/reservation_row.h"
 
 namespace tranche::storage {
@@ -97,6 +98,35 @@ absl::StatusOr<pqxx::result> CallChange(ConnectionPool& pool, LockMode mode, con
   return CallOnceWaiting(pool, kPWait, procedure, args..., BriefLockTimeout(), OrNull(traces));
 }
 
+// Calls confirm_reservations, or pay_group_seats for members of groups.
+absl::StatusOr<std::vector<ChangeResult>> SendPayments(ConnectionPool& pool, LockMode mode, const char* procedure,
+                                                       absl::Span<const Payment> batch) {
+  ArrayLiteral ids, references, amounts, currencies;
+  for (const Payment& payment : batch) {
+    ids.AddPlain(payment.reservation_id.ToString());
+    references.AddText(payment.payment_reference);
+    amounts.AddInt(payment.amount_minor);
+    currencies.AddText(payment.currency);
+  }
+  return ReadResults(
+      CallChange(pool, mode, TracesOf(batch), procedure, std::move(ids).Finish(), std::move(references).Finish(),
+                 std::move(amounts).Finish(), std::move(currencies).Finish()),
+      batch.size());
+}
+
+// Calls cancel_reservations, or leave_groups for members of groups.
+absl::StatusOr<std::vector<ChangeResult>> SendCancellations(ConnectionPool& pool, LockMode mode, const char* procedure,
+                                                            absl::Span<const Cancellation> batch) {
+  ArrayLiteral ids, reasons;
+  for (const Cancellation& cancellation : batch) {
+    ids.AddPlain(cancellation.reservation_id.ToString());
+    reasons.AddText(cancellation.reason);
+  }
+  return ReadResults(
+      CallChange(pool, mode, TracesOf(batch), procedure, std::move(ids).Finish(), std::move(reasons).Finish()),
+      batch.size());
+}
+
 // Calls a procedure of changes of reservations for one change, and takes it back.
 template <typename... Args>
 absl::StatusOr<ChangeResult> TryOneChange(ConnectionPool& pool, const char* procedure, const Args&... args) {
@@ -156,30 +186,17 @@ CartResult ToCartResult(const pqxx::result& rows, absl::Span<const ReservationCl
 absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ConfirmReservations(
     LockMode mode, absl::Span<const Payment> batch) {
   CHECK_LE(batch.size(), static_cast<size_t>(kMaxBatch));
-  ArrayLiteral ids, references, amounts, currencies;
-  for (const Payment& payment : batch) {
-    ids.AddPlain(payment.reservation_id.ToString());
-    references.AddText(payment.payment_reference);
-    amounts.AddInt(payment.amount_minor);
-    currencies.AddText(payment.currency);
-  }
-  return ReadResults(
-      CallChange(*pool_, mode, TracesOf(batch), "confirm_reservations", std::move(ids).Finish(),
-                 std::move(references).Finish(), std::move(amounts).Finish(), std::move(currencies).Finish()),
-      batch.size());
+  return WithMembers(
+      batch, SendPayments(*pool_, mode, "confirm_reservations", batch),
+      [&](absl::Span<const Payment> members) { return SendPayments(*pool_, mode, "pay_group_seats", members); });
 }
 
 absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::CancelReservations(
     LockMode mode, absl::Span<const Cancellation> batch) {
   CHECK_LE(batch.size(), static_cast<size_t>(kMaxBatch));
-  ArrayLiteral ids, reasons;
-  for (const Cancellation& cancellation : batch) {
-    ids.AddPlain(cancellation.reservation_id.ToString());
-    reasons.AddText(cancellation.reason);
-  }
-  return ReadResults(CallChange(*pool_, mode, TracesOf(batch), "cancel_reservations", std::move(ids).Finish(),
-                                std::move(reasons).Finish()),
-                     batch.size());
+  return WithMembers(
+      batch, SendCancellations(*pool_, mode, "cancel_reservations", batch),
+      [&](absl::Span<const Cancellation> members) { return SendCancellations(*pool_, mode, "leave_groups", members); });
 }
 
 absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ExtendReservations(
@@ -207,12 +224,18 @@ absl::StatusOr<ChangeResult> PostgresLifecycleLedger::PreviewChange(const Change
   return std::visit([this](const auto& one) { return Preview(one); }, change);
 }
 
-// In two transactions, as the change itself: confirm_late locks the SKU before the reservation.
+// In several transactions, as the change itself: confirm_late locks the SKU before the reservation.
 absl::StatusOr<ChangeResult> PostgresLifecycleLedger::Preview(const Payment& payment) {
-  ASSIGN_OR_RETURN(ChangeResult result, TryOneChange(*pool_, "confirm_reservations", OneId(payment.reservation_id),
-                                                     OneText(payment.payment_reference), OneInt(payment.amount_minor),
-                                                     OneText(payment.currency)));
-  const bool late = result.refusal == Refusal::kReservationState || result.refusal == Refusal::kReservationNotFound;
+  const auto confirm = [&](const char* procedure) {
+    return TryOneChange(*pool_, procedure, OneId(payment.reservation_id), OneText(payment.payment_reference),
+                        OneInt(payment.amount_minor), OneText(payment.currency));
+  };
+  ASSIGN_OR_RETURN(ChangeResult result, confirm("confirm_reservations"));
+  if (result.refusal == Refusal::kInGroup) {
+    ASSIGN_OR_RETURN(result, confirm("pay_group_seats"));
+  }
+  const bool late = result.refusal == Refusal::kReservationState || result.refusal == Refusal::kReservationNotFound ||
+                    result.refusal == Refusal::kGroupOver;
   if (!late) return result;
   ASSIGN_OR_RETURN(const auto rows, RepeatCall(Repeat::kRead, [&] {
                      return CallAndTakeBack(*pool_, "confirm_late", payment.reservation_id.ToString(),
@@ -227,7 +250,10 @@ absl::StatusOr<ChangeResult> PostgresLifecycleLedger::Preview(const Payment& pay
 }
 
 absl::StatusOr<ChangeResult> PostgresLifecycleLedger::Preview(const Cancellation& cancellation) {
-  return TryOneChange(*pool_, "cancel_reservations", OneId(cancellation.reservation_id), OneText(cancellation.reason));
+  const std::string id = OneId(cancellation.reservation_id), reason = OneText(cancellation.reason);
+  ASSIGN_OR_RETURN(ChangeResult result, TryOneChange(*pool_, "cancel_reservations", id, reason));
+  if (result.refusal != Refusal::kInGroup) return result;
+  return TryOneChange(*pool_, "leave_groups", id, reason);
 }
 
 absl::StatusOr<ChangeResult> PostgresLifecycleLedger::Preview(const Extension& extension) {
