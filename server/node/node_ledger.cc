@@ -92,6 +92,7 @@ NodeLedger::NodeLedger(const ServerOptions& options, std::function<void(storage:
       stock_(&shards_),
       outbox_(&shards_),
       draws_(&shards_),
+      groups_(&shards_),
       payments_(&shards_) {}
 
 NodeLedger::~NodeLedger() { Stop(); }

@@ -24,6 +24,7 @@
 #include "storage/ledger/group_ledger.h"
 #include "storage/postgres/connection_limits.h"
 #include "storage/shards/routing_draw_ledger.h"
+#include "storage/shards/routing_group_ledger.h"
 #include "storage/shards/routing_outbox_ledger.h"
 #include "storage/shards/routing_payment_ledger.h"
 #include "storage/shards/routing_stock_ledger.h"
@@ -51,6 +52,7 @@ class NodeLedger {
   storage::RoutingStockLedger& stock() { return stock_; }
   storage::RoutingOutboxLedger& outbox() { return outbox_; }
   storage::RoutingDrawLedger& draws() { return draws_; }
+  storage::RoutingGroupLedger& groups() { return groups_; }
   storage::RoutingPaymentLedger& payments() { return payments_; }
 
   // The first `limit` SKUs after the id, for callers that must not block; see SkuLedger::ListSkus.
@@ -121,6 +123,7 @@ class NodeLedger {
   storage::RoutingStockLedger stock_;
   storage::RoutingOutboxLedger outbox_;
   storage::RoutingDrawLedger draws_;
+  storage::RoutingGroupLedger groups_;
   storage::RoutingPaymentLedger payments_;
   // Last: they use the others.
   std::unique_ptr<PeriodicTask> carts_task_;

@@ -94,6 +94,7 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
       health_ledger_(&call_pool_),
       front_ledger_(&call_pool_),
       draw_ledger_(&call_pool_),
+      group_ledger_(&call_pool_),
       claims_(std::make_unique<CommitPipeline>(&commit_ledger_, Clock::Real(), options.pipeline)),
       changes_(std::make_unique<ChangePipeline>(&change_ledger_, Clock::Real(), options.pipeline)),
       entries_(std::make_unique<EntryPipeline>(&draw_ledger_, Clock::Real(), EntryPipelineOf(options.pipeline))),
@@ -112,6 +113,7 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
   health = &health_ledger_;
   front = &front_ledger_;
   draws = &draw_ledger_;
+  groups = &group_ledger_;
   claims = claims_.get();
   changes = changes_.get();
   carts = carts_.get();

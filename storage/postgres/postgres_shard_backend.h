@@ -15,6 +15,7 @@
 #include "storage/postgres/connection_share.h"
 #include "storage/postgres/postgres_draw_ledger.h"
 #include "storage/postgres/postgres_front_ledger.h"
+#include "storage/postgres/postgres_group_ledger.h"
 #include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
@@ -81,6 +82,7 @@ class PostgresShardBackend : public ShardBackend {
   PostgresHealthLedger health_ledger_;
   PostgresFrontLedger front_ledger_;
   PostgresDrawLedger draw_ledger_;
+  PostgresGroupLedger group_ledger_;
   std::unique_ptr<CommitPipeline> claims_;
   std::unique_ptr<ChangePipeline> changes_;
   std::unique_ptr<EntryPipeline> entries_;

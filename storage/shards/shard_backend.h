@@ -13,6 +13,7 @@
 #include "storage/executor.h"
 #include "storage/ledger/draw_ledger.h"
 #include "storage/ledger/front_ledger.h"
+#include "storage/ledger/group_ledger.h"
 #include "storage/ledger/health_ledger.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/ledger/lifecycle_ledger.h"
@@ -84,6 +85,7 @@ class ShardBackend {
   // Only home's is used.
   FrontLedger* front = nullptr;
   DrawLedger* draws = nullptr;
+  GroupLedger* groups = nullptr;
   CommitPipeline* claims = nullptr;
   ChangePipeline* changes = nullptr;
   CartPipeline* carts = nullptr;

@@ -10,9 +10,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/fake/fake_draw_ledger.h"
-#include "storage/fake/fake_ledger.h"
 #include "storage/ledger/ledger_error.h"
-#include "storage/pipeline/commit_lane.h"
+#include "tests/unit/storage/east_shard.h"
 
 namespace tranche::storage {
 namespace {
@@ -21,51 +20,12 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-// Home's list of shards: one besides home.
-class EastIsListed : public ShardLedger {
- public:
-  absl::StatusOr<SchemaRange> Schema() override { return SchemaRange{}; }
-  absl::StatusOr<ShardIdentity> Identity() override { return ShardIdentity{}; }
-  absl::StatusOr<absl::Time> ReadClock() override { return absl::UnixEpoch(); }
-  absl::StatusOr<std::vector<Shard>> ListShards() override {
-    return std::vector<Shard>{{.name = "east", .dsn = "", .added_at = {}}};
-  }
-  absl::StatusOr<bool> AddShard(const std::string&, const std::string&, const Actor&) override { return false; }
-  absl::Status ReserveSku(const std::string&, const std::string&) override { return absl::OkStatus(); }
-  absl::StatusOr<bool> Adopt(const std::string&, const std::string&, const std::vector<std::string>&,
-                             const Actor&) override {
-    return false;
-  }
-  absl::StatusOr<bool> RegisterIncarnationAs(const Incarnation&) override { return true; }
-};
-
-struct DrawShard : ShardBackend {
-  DrawShard(std::string shard, Clock* clock) : ledger(clock), draw_ledger(&ledger, clock), sales(clock) {
-    PipelineOptions stepped;
-    stepped.lanes = 0;
-    pipeline = std::make_unique<CommitPipeline>(&sales, clock, stepped);
-    lane = std::make_unique<CommitLane>(pipeline.get());
-    name = std::move(shard);
-    stock = &ledger;
+struct DrawShard : SilenceableShard {
+  DrawShard(std::string shard, Clock* clock) : SilenceableShard(std::move(shard), clock), draw_ledger(&ledger, clock) {
     draws = &draw_ledger;
-    shards = &listed;
-    claims = pipeline.get();
   }
 
-  // From now on it is known not to answer.
-  void FallSilent() {
-    sales.FailNext(1);
-    pipeline->Submit(1, ReservationClaim{}, absl::InfiniteFuture(), [](const absl::StatusOr<CommitResult>&) {});
-    lane->Step();
-    ASSERT_FALSE(Answers());
-  }
-
-  FakeLedger ledger;
   FakeDrawLedger draw_ledger;
-  EastIsListed listed;
-  FakeLedger sales;  // of the pipeline, which shows whether it answers
-  std::unique_ptr<CommitPipeline> pipeline;
-  std::unique_ptr<CommitLane> lane;
 };
 
 class RoutingDrawLedgerTest : public ::testing::Test {
