@@ -64,7 +64,8 @@ struct ReservationClaim {
   bool has_token = false;            // a purchase token let it in: it may wait for longer; no part of the payload
 };
 
-// Does the reservation match the claim? If not, its id was used before with another payload.
+// Does the reservation match the claim? If not, its id was used before with another payload. A reservation does not tell
+// its group: only CommitReservations compares that.
 inline bool IsOf(const Reservation& reservation, const ReservationClaim& claim) {
   return reservation.sku_id == claim.sku_id && reservation.user_id == claim.user_id &&
          reservation.quantity == claim.quantity && reservation.order_reference == claim.order_reference;
