@@ -10,6 +10,10 @@ SET LOCAL lock_timeout = '2s';
 ALTER TABLE tranche.reservation ADD COLUMN group_id uuid;
 ALTER TABLE tranche.reservation_archive ADD COLUMN group_id uuid;
 
+-- Since when its refund is asked for, if that is later than received_at: a seat may have been paid days before its group failed. NULL:
+-- since then.
+ALTER TABLE tranche.late_payment ADD COLUMN requested_at timestamptz;
+
 -- What groups of a SKU are offered. All but closed_at stays as it was made, so groups need not keep it.
 CREATE TABLE tranche.group_offer (
   sku_id       text COLLATE "C" NOT NULL,
