@@ -1,7 +1,8 @@
 -- For expire_due: unpaid holds whose time is over and whose SKUs are on this shard, after a place in the order (due time,
--- id), p_limit of them. A function of its own because of its settings, which would harm the other queries there.
+-- id), p_limit of them. A function of its own because of its settings, which would harm the other queries there. A member of a group who
+-- has paid is none of them: that hold ends with its group.
 --
--- Whereabouts by a scalar subquery: never a join, so that the limit bounds what is read.
+-- Whereabouts and seats by subqueries: never a join, so that the limit bounds what is read.
 CREATE OR REPLACE FUNCTION tranche.due_holds(p_now timestamptz, p_after_due timestamptz, p_after_id uuid, p_limit integer)
 RETURNS TABLE (reservation_id uuid, sku_id text, expires_at timestamptz)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -20,6 +21,8 @@ BEGIN
   WHERE r.state = 'PENDING' AND r.expires_at <= p_now AND r.expires_at >= p_after_due
     AND (r.expires_at > p_after_due OR r.reservation_id > p_after_id)
     AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = r.sku_id) = 'HERE'
+    AND (r.group_id IS NULL
+         OR NOT EXISTS (SELECT FROM group_member m WHERE m.reservation_id = r.reservation_id AND m.seat_no IS NOT NULL OFFSET 0))
   ORDER BY r.expires_at, r.reservation_id
   LIMIT p_limit;
 END

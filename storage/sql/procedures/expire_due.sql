@@ -4,7 +4,8 @@
 --
 -- Returns how many it expired, whether others are due (beyond the limit, or locked just now), and the microseconds until the next one
 -- is due: 0 if one is, NULL if there is none. Holds of SKUs that are on their way to another shard are left alone, and
--- not counted: the shard that has the SKU in the end expires them.
+-- not counted: the shard that has the SKU in the end expires them. So are those of members of groups who have paid: they end with their
+-- groups (expire_groups).
 --
 -- Holds of a SKU whose row or pool slot another transaction has locked are passed over, so that the lock stops that
 -- SKU's holds only. `locked` names one of these SKUs, any, or is NULL. A call looks at 10 * p_limit holds at most;
@@ -78,7 +79,7 @@ BEGIN
     EXIT WHEN cardinality(v_ids) < v_left OR cardinality(v_candidates) = p_limit;
   END LOOP;
 
-  -- It may have been extended since: check again that it is due.
+  -- It may have been extended since: check again that it is due. Or paid as a group's: looked at behind the lock, by a newer snapshot.
   v_now := clock_timestamp();
   SELECT array_agg(l.reservation_id) INTO v_ids
   FROM (SELECT r.reservation_id FROM reservation r
@@ -89,6 +90,8 @@ BEGIN
       UPDATE reservation r SET state = 'EXPIRED', finished_at = v_now, revision = r.revision + 1
       FROM unnest(v_ids) AS l (id)
       WHERE r.reservation_id = l.id
+        AND (r.group_id IS NULL
+             OR NOT EXISTS (SELECT FROM group_member m WHERE m.reservation_id = r.reservation_id AND m.seat_no IS NOT NULL OFFSET 0))
       RETURNING r AS changed
     ), batch AS (
       SELECT array_agg(c.changed) AS changed FROM lapsed c
@@ -99,16 +102,22 @@ BEGIN
     PERFORM return_units(array_agg(c.sku_id), array_agg(c.quantity::bigint)) FROM unnest(v_changed) AS c;
   END IF;
 
+  -- A paid seat counts until its group is due: looking it up for all of them would cost more than a call in vain.
   SELECT r.expires_at INTO v_next FROM reservation r
   WHERE r.state = 'PENDING' AND r.expires_at >= v_at_due AND (r.expires_at > v_at_due OR r.reservation_id > v_at_id)
     AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = r.sku_id) = 'HERE'
+    AND (r.group_id IS NULL OR r.expires_at > v_now
+         OR NOT EXISTS (SELECT FROM group_member m WHERE m.reservation_id = r.reservation_id AND m.seat_no IS NOT NULL OFFSET 0))
   ORDER BY r.expires_at
   LIMIT 1;
   v_now := clock_timestamp();
   -- Holds in another's hands: one way or the other, that is over at once.
   v_skipped := cardinality(v_candidates) > coalesce(cardinality(v_changed), 0)
     AND EXISTS (SELECT FROM reservation r
-                WHERE r.reservation_id = ANY (v_candidates) AND r.state = 'PENDING' AND r.expires_at <= v_now);
+                WHERE r.reservation_id = ANY (v_candidates) AND r.state = 'PENDING' AND r.expires_at <= v_now
+                  AND (r.group_id IS NULL
+                       OR NOT EXISTS (SELECT FROM group_member m
+                                      WHERE m.reservation_id = r.reservation_id AND m.seat_no IS NOT NULL OFFSET 0)));
   RETURN QUERY
   SELECT coalesce(cardinality(v_changed), 0)::bigint, v_skipped OR coalesce(v_next <= v_now, false),
          CASE WHEN v_skipped THEN 0 WHEN v_next IS NOT NULL THEN greatest(0, (date_part('epoch', v_next - v_now) * 1000000)::bigint) END,

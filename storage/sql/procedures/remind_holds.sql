@@ -6,6 +6,7 @@
 -- goes back. An extended hold has a new end, and is told of again if that was not gone through yet. Not told of:
 --   holds that last no longer than p_within_us in all: their callers have just heard when they end;
 --   holds that another transaction has locked just now: it is about to pay, cancel or extend them;
+--   holds of members of groups who have paid: they lapse no more;
 --   holds of SKUs that are on their way to another shard: that shard tells of them, if it had not gone beyond their ends.
 -- Others that lapse and were created meanwhile are not missed: they lapse later than the last that was looked at, since they last
 -- longer than p_within_us.
@@ -61,6 +62,8 @@ BEGIN
     FROM unnest(v_locked) AS l (id)
     WHERE r.reservation_id = l.id AND r.state = 'PENDING' AND r.expires_at > v_now AND r.expires_at <= v_now + v_within
       AND r.expires_at - r.created_at > v_within
+      AND (r.group_id IS NULL
+           OR NOT EXISTS (SELECT FROM group_member m WHERE m.reservation_id = r.reservation_id AND m.seat_no IS NOT NULL OFFSET 0))
     RETURNING r AS changed
   ), batch AS (
     SELECT array_agg(t.changed) AS changed, count(*) AS told FROM told t
