@@ -27,14 +27,14 @@ struct PreparedLeave {
 // Everything of a leaving SKU except what comes in pages.
 struct ExportedSku {
   std::string sku_row, slots, incarnations, retired_units;
-  std::string totals;  // equal for two equal copies of its reservations
+  std::string totals;  // equal for two equal copies of its reservations and groups
 };
 
-// The parts that come in pages. Lapsed reservations before live ones.
-enum class SkuPart { kLapsed, kLive, kLatePayments, kOutbox };
+// The parts that come in pages. Lapsed reservations before live ones, groups before their members.
+enum class SkuPart { kLapsed, kLive, kGroups, kGroupMembers, kGroupOffers, kLatePayments, kOutbox };
 
 struct PageCursor {
-  std::string user_id;
+  std::string user_id;  // of groups and offers: a place that only the database reads
   std::string id = "00000000-0000-0000-0000-000000000000";
 };
 
@@ -52,8 +52,8 @@ class SkuMoveLedger : public WhereaboutsLedger {
   // kUnavailable when transactions that are under way do not end within two seconds.
   virtual absl::Status BeginLeave(const std::string& sku_id, const std::string& token, const std::string& target,
                                   const Actor& actor) = 0;
-  // Of reservations, those that changed since (from a snapshot), or all (""). Other parts can only be read of a leaving
-  // SKU.
+  // Of reservations, groups and members, those that changed since (from a snapshot), or all (""). Other parts can only be
+  // read of a leaving SKU.
   virtual absl::StatusOr<SkuPage> ExportPage(const std::string& sku_id, SkuPart part, const std::string& since,
                                              const PageCursor& after, int limit) = 0;
   virtual absl::StatusOr<ExportedSku> ExportSku(const std::string& sku_id, const std::string& token) = 0;

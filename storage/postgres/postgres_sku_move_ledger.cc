@@ -21,6 +21,24 @@ SkuWhereabouts::Place ToPlace(absl::string_view text) {
   return Place::kArriving;
 }
 
+// The procedures' word for a part of the groups; null for another part.
+const char* GroupPart(SkuPart part) {
+  switch (part) {
+    case SkuPart::kGroups:
+      return "GROUPS";
+    case SkuPart::kGroupMembers:
+      return "MEMBERS";
+    case SkuPart::kGroupOffers:
+      return "OFFERS";
+    case SkuPart::kLapsed:
+    case SkuPart::kLive:
+    case SkuPart::kLatePayments:
+    case SkuPart::kOutbox:
+      break;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 absl::StatusOr<SkuWhereabouts> PostgresSkuMoveLedger::Where(const std::string& sku_id) {
@@ -79,10 +97,14 @@ absl::StatusOr<SkuPage> PostgresSkuMoveLedger::ExportPage(const std::string& sku
                                                           const std::string& since, const PageCursor& after,
                                                           int limit) {
   absl::StatusOr<pqxx::result> rows;
-  const bool reservations = part == SkuPart::kLapsed || part == SkuPart::kLive;
-  if (reservations) {
-    rows = Call(*pool_, Repeat::kRead, "export_reservations", sku_id, part == SkuPart::kLive,
-                since.empty() ? nullptr : since.c_str(), after.user_id, after.id, limit);
+  const char* const since_or_null = since.empty() ? nullptr : since.c_str();
+  const char* const group_part = GroupPart(part);
+  const bool by_user = part == SkuPart::kLapsed || part == SkuPart::kLive || group_part != nullptr;
+  if (group_part != nullptr) {
+    rows = Call(*pool_, Repeat::kRead, "export_groups", sku_id, group_part, since_or_null, after.user_id, after.id, limit);
+  } else if (by_user) {
+    rows = Call(*pool_, Repeat::kRead, "export_reservations", sku_id, part == SkuPart::kLive, since_or_null,
+                after.user_id, after.id, limit);
   } else {
     rows = Call(*pool_, Repeat::kRead, part == SkuPart::kOutbox ? "export_outbox" : "export_late_payments", sku_id,
                 after.id, limit);
@@ -92,8 +114,8 @@ absl::StatusOr<SkuPage> PostgresSkuMoveLedger::ExportPage(const std::string& sku
     const pqxx::row row = rows->at(0);
     SkuPage page{.rows = row.at(0).as<std::string>(""), .count = row.at(1).as<int64_t>(), .last = after};
     if (page.count == 0) return page;
-    if (reservations) page.last.user_id = row.at(2).as<std::string>();
-    page.last.id = row.at(reservations ? 3 : 2).as<std::string>(after.id);
+    if (by_user) page.last.user_id = row.at(2).as<std::string>();
+    page.last.id = row.at(by_user ? 3 : 2).as<std::string>(after.id);
     return page;
   });
 }
@@ -141,6 +163,9 @@ absl::Status PostgresSkuMoveLedger::FinishArrival(const ExportedSku& sku, const 
 
 absl::Status PostgresSkuMoveLedger::ImportPage(const std::string& sku_id, const std::string& token, SkuPart part,
                                                const std::string& rows) {
+  if (const char* const group_part = GroupPart(part); group_part != nullptr) {
+    return Call(*pool_, kRepeat, "import_groups", sku_id, token, group_part, rows).status();
+  }
   const char* function = "import_reservations";
   if (part == SkuPart::kLatePayments) function = "import_late_payments";
   if (part == SkuPart::kOutbox) function = "import_outbox";

@@ -19,6 +19,12 @@ using Stage = SkuMoveProgress::Stage;
 
 constexpr int kTries = 3;
 
+// What there may be much of is copied while it sells; then changes of it are fetched. The rest only comes in the pause.
+constexpr SkuPart kCopiedEarly[] = {SkuPart::kLapsed, SkuPart::kLive, SkuPart::kGroups, SkuPart::kGroupMembers};
+constexpr SkuPart kCopiedInThePause[] = {SkuPart::kLapsed,       SkuPart::kLive,        SkuPart::kGroups,
+                                         SkuPart::kGroupMembers, SkuPart::kGroupOffers, SkuPart::kLatePayments,
+                                         SkuPart::kOutbox};
+
 std::string NewToken() {
   std::random_device random;
   Uuid token;
@@ -194,15 +200,14 @@ absl::Status SkuMove::Move(const Found& found) {
 
 // The first round copies everything; each later one copies what has changed since the round before it began.
 absl::Status SkuMove::CopyWhileSelling(const Found& found, const std::string& token, std::string* since) {
-  const std::vector<SkuPart> reservations = {SkuPart::kLapsed, SkuPart::kLive};
   Tell(Stage::kCopying);
-  if (const auto all = CopyParts(found, token, reservations, ""); !all.ok()) return all.status();
+  if (const auto all = CopyParts(found, token, kCopiedEarly, ""); !all.ok()) return all.status();
   absl::Duration took;
   for (int round = 0; round < options_.max_rounds; ++round) {
     ASSIGN_OR_RETURN(auto next, found.source().shard.ledger->Snapshot());
     Tell(Stage::kCatchingUp);
     const absl::Time began_at = clock_->Now();
-    ASSIGN_OR_RETURN(const auto changed, CopyParts(found, token, reservations, *since));
+    ASSIGN_OR_RETURN(const auto changed, CopyParts(found, token, kCopiedEarly, *since));
     *since = std::move(next);
     took = clock_->Now() - began_at;
     if (changed <= options_.few_changes) return absl::OkStatus();
@@ -222,9 +227,7 @@ absl::Status SkuMove::Pause(const Found& found, const std::string& token, const 
   const absl::Status left =
       Persist([&] { return source.BeginLeave(found.sku_id, token, found.target_name, found.actor); });
   if (!left.ok()) return left;
-  ASSIGN_OR_RETURN(
-      const auto rest,
-      CopyParts(found, token, {SkuPart::kLapsed, SkuPart::kLive, SkuPart::kLatePayments, SkuPart::kOutbox}, since));
+  ASSIGN_OR_RETURN(const auto rest, CopyParts(found, token, kCopiedInThePause, since));
   ASSIGN_OR_RETURN(const auto sku, source.ExportSku(found.sku_id, token));
   RETURN_IF_ERROR(target.FinishArrival(sku, token, found.actor));
   announce_(found.target_name, found.silent.empty());
@@ -255,7 +258,7 @@ absl::Status SkuMove::AfterFailure(const Found& found, const absl::Status& failu
 }
 
 absl::StatusOr<int64_t> SkuMove::CopyParts(const Found& found, const std::string& token,
-                                           const std::vector<SkuPart>& parts, const std::string& since) {
+                                           absl::Span<const SkuPart> parts, const std::string& since) {
   const Stage stage = progress_.stage;
   int64_t rows = 0;
   for (const SkuPart part : parts) {

@@ -4,7 +4,7 @@
 //   target        ARRIVING (copies, no slots) ........... delta, slots --> HERE
 //                 |------ sells at the source ---|------ paused ------|--- sells at the target
 //
-// The reservations are copied while the source sells. Changes made meanwhile are copied again and again, until few are
+// The reservations and groups are copied while the source sells. Changes made meanwhile are copied again and again, until few are
 // left. Then one transaction fences off the source, the rest is copied, and one transaction at the target takes over
 // the SKU: this is the only decision. Before the decision, everything can be undone: first at the target (further steps
 // of an abandoned mover fail there on its token), then the source sells again. After the decision, the next run does
@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "storage/clock.h"
 #include "storage/ledger/sku_move_ledger.h"
 
@@ -75,7 +76,7 @@ class SkuMove {
   absl::Status CopyWhileSelling(const Found& found, const std::string& token, std::string* since);
   absl::Status Complete(const Found& found);
   absl::Status PurgeAt(SkuMoveLedger& ledger, const std::string& sku_id);
-  absl::StatusOr<int64_t> CopyParts(const Found& found, const std::string& token, const std::vector<SkuPart>& parts,
+  absl::StatusOr<int64_t> CopyParts(const Found& found, const std::string& token, absl::Span<const SkuPart> parts,
                                     const std::string& since);
   void Tell(SkuMoveProgress::Stage stage, int64_t rows = 0);
 

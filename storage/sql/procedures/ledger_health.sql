@@ -27,8 +27,9 @@ AS $$
     SELECT count(*) AS holds, min(d.expires_at) AS oldest
     FROM moment m, due_holds(m.now, '-infinity', '00000000-0000-0000-0000-000000000000', p_most) AS d
   ), refund AS (
-    SELECT count(*) AS payments, min(x.received_at) AS oldest
-    FROM (SELECT p.received_at FROM late_payment p
+    -- Since it was asked for: a group's seat was paid long before.
+    SELECT count(*) AS payments, min(x.since) AS oldest
+    FROM (SELECT coalesce(p.requested_at, p.received_at) AS since FROM late_payment p
           WHERE p.outcome = 'PAID_UNFULFILLED' AND p.refunded_at IS NULL
           ORDER BY p.received_at LIMIT p_most) AS x
   ), sale AS (

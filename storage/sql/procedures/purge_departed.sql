@@ -1,5 +1,5 @@
--- Deletes up to p_limit reservations of a SKU that has gone, with the rows that belong to them. Returns how many rows
--- were deleted; 0: nothing is left.
+-- Deletes up to p_limit reservations of a SKU that has gone, with the rows that belong to them, and its groups. Returns how
+-- many rows were deleted; 0: nothing is left.
 CREATE OR REPLACE FUNCTION tranche.purge_departed(p_sku_id text, p_limit integer)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -7,8 +7,9 @@ SET search_path = tranche, pg_temp
 SET enable_seqscan = off
 AS $$
 DECLARE
-  v_rows bigint;
-  v_more bigint;
+  v_rows   bigint;
+  v_more   bigint;
+  v_groups uuid[];
 BEGIN
   -- It does not come back while this runs.
   PERFORM FROM sku WHERE sku_id = p_sku_id AND whereabouts = 'GONE' FOR SHARE;
@@ -32,6 +33,20 @@ BEGIN
   DELETE FROM late_payment WHERE (reservation_id, payment_reference) IN (
     SELECT reservation_id, payment_reference FROM late_payment WHERE sku_id = p_sku_id LIMIT p_limit);
   GET DIAGNOSTICS v_more = ROW_COUNT;
-  RETURN v_rows + v_more;
+  IF v_rows + v_more > 0 THEN
+    RETURN v_rows + v_more;
+  END IF;
+  -- With all members of each: a tenth of the groups has about as many rows.
+  v_groups := ARRAY(SELECT group_id FROM group_buy WHERE sku_id = p_sku_id LIMIT greatest(1, p_limit / 10));
+  DELETE FROM group_member WHERE group_id = ANY (v_groups);
+  GET DIAGNOSTICS v_rows = ROW_COUNT;
+  DELETE FROM group_buy WHERE group_id = ANY (v_groups);
+  GET DIAGNOSTICS v_more = ROW_COUNT;
+  IF v_rows + v_more > 0 THEN
+    RETURN v_rows + v_more;
+  END IF;
+  DELETE FROM group_offer WHERE sku_id = p_sku_id;
+  GET DIAGNOSTICS v_rows = ROW_COUNT;
+  RETURN v_rows;
 END
 $$;

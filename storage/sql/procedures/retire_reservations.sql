@@ -144,19 +144,19 @@ BEGIN
   ), archived AS (
     INSERT INTO reservation_archive AS a (reservation_id, sku_id, user_id, quantity, state, amount_minor, currency,
                                           incarnation_id, created_at, expires_at, revision, extensions, finished_at,
-                                          payment_reference, cancel_reason, rebooked_from, order_reference)
+                                          payment_reference, cancel_reason, rebooked_from, order_reference, group_id)
     SELECT g.reservation_id, g.sku_id, g.user_id, g.quantity, g.state, g.amount_minor, g.currency, g.incarnation_id,
            g.created_at, g.expires_at, g.revision, g.extensions, g.finished_at, g.payment_reference, g.cancel_reason,
-           g.rebooked_from, g.order_reference
+           g.rebooked_from, g.order_reference, g.group_id
     FROM gone g WHERE p_archive
     -- An id that was used again after its first reservation was archived: the record of the payment must be kept.
     ON CONFLICT (reservation_id) DO UPDATE
     SET (sku_id, user_id, quantity, state, amount_minor, currency, incarnation_id, created_at, expires_at, revision,
-         extensions, finished_at, payment_reference, cancel_reason, rebooked_from, order_reference, archived_at)
+         extensions, finished_at, payment_reference, cancel_reason, rebooked_from, order_reference, group_id, archived_at)
       = ROW (excluded.sku_id, excluded.user_id, excluded.quantity, excluded.state, excluded.amount_minor,
              excluded.currency, excluded.incarnation_id, excluded.created_at, excluded.expires_at, excluded.revision,
              excluded.extensions, excluded.finished_at, excluded.payment_reference, excluded.cancel_reason,
-             excluded.rebooked_from, excluded.order_reference, now())
+             excluded.rebooked_from, excluded.order_reference, excluded.group_id, now())
     WHERE a.state <> 'CONFIRMED' OR excluded.state = 'CONFIRMED'
   ), summed AS (
     INSERT INTO retired_units AS u (sku_id, incarnation_id, units, live_units, reservations)

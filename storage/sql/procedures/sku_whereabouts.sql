@@ -11,7 +11,9 @@ AS $$
          s.whereabouts = 'GONE' AND (
            EXISTS (SELECT FROM reservation r WHERE r.sku_id = s.sku_id AND r.state IN ('PENDING', 'CONFIRMED'))
            OR EXISTS (SELECT FROM reservation r WHERE r.sku_id = s.sku_id AND r.state IN ('CANCELLED', 'EXPIRED'))
-           OR EXISTS (SELECT FROM late_payment p WHERE p.sku_id = s.sku_id)),
+           OR EXISTS (SELECT FROM late_payment p WHERE p.sku_id = s.sku_id)
+           OR EXISTS (SELECT FROM group_buy g WHERE g.sku_id = s.sku_id)
+           OR EXISTS (SELECT FROM group_offer o WHERE o.sku_id = s.sku_id)),
          s.moves, s.only_reserved
   FROM sku s WHERE s.sku_id = p_sku_id
 $$;
