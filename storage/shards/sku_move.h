@@ -4,11 +4,11 @@
 //   target        ARRIVING (copies, no slots) ........... delta, slots --> HERE
 //                 |------ sells at the source ---|------ paused ------|--- sells at the target
 //
-// The reservations and groups are copied while the source sells. Changes made meanwhile are copied again and again, until few are
-// left. Then one transaction fences off the source, the rest is copied, and one transaction at the target takes over
-// the SKU: this is the only decision. Before the decision, everything can be undone: first at the target (further steps
-// of an abandoned mover fail there on its token), then the source sells again. After the decision, the next run does
-// what is left. So at every moment the SKU is for sale on at most one shard, and complete on exactly one.
+// The reservations and groups are copied while the source sells. Changes made meanwhile are copied again and again,
+// until few are left. Then one transaction fences off the source, the rest is copied, and one transaction at the target
+// takes over the SKU: this is the only decision. Before the decision, everything can be undone: first at the target
+// (further steps of an abandoned mover fail there on its token), then the source sells again. After the decision, the
+// next run does what is left. So at every moment the SKU is for sale on at most one shard, and complete on exactly one.
 #pragma once
 
 #include <functional>

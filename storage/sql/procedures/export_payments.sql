@@ -1,7 +1,8 @@
 -- One page of the payments for reconciliation with a payment provider's statement, ascending by reservation id, those
 -- after p_after (NULL: from the start): reservations that were confirmed, or had a late payment, from p_from_us to
 -- p_to_us (both inclusive), and those with an earlier late payment that is still to be refunded. A reservation that was
--- booked for a late payment is returned with that payment, not by itself. Columns are those of payment_entries.
+-- booked for a late payment is returned with that payment, not by itself. A member of a group counts from when the seat was
+-- paid, and is returned while it still waits for the group, too. Columns are those of payment_entries.
 --
 -- A page reads little more than p_limit rows of each table, by primary key, however few it returns: its statements are
 -- short on tables of any size, and no transaction stays open between two pages. If more may follow, the last row has
@@ -56,12 +57,16 @@ BEGIN
   THEN
     RETURN QUERY
     SELECT r.reservation_id, 'RESERVATION', r.sku_id, r.quantity, r.state, r.amount_minor, r.currency,
-           r.payment_reference, (date_part('epoch', r.finished_at) * 1000000)::bigint, NULL::bigint, NULL::uuid, false,
+           coalesce(r.payment_reference, seat.payment_reference),
+           (date_part('epoch', coalesce(seat.paid_at, r.finished_at)) * 1000000)::bigint, NULL::bigint, NULL::uuid, false,
            r.order_reference
     FROM (SELECT * FROM reservation x WHERE x.reservation_id >= v_first AND x.reservation_id <= v_stop
           ORDER BY x.reservation_id OFFSET 0) AS r
     JOIN sku s ON s.sku_id = r.sku_id
-    WHERE r.state = 'CONFIRMED' AND r.rebooked_from IS NULL AND r.finished_at BETWEEN v_from AND v_to
+    LEFT JOIN LATERAL (SELECT m.payment_reference, m.paid_at FROM group_member m
+                       WHERE r.group_id IS NOT NULL AND m.reservation_id = r.reservation_id OFFSET 0) AS seat ON true
+    WHERE (r.state = 'CONFIRMED' OR (r.state = 'PENDING' AND seat.paid_at IS NOT NULL)) AND r.rebooked_from IS NULL
+      AND coalesce(seat.paid_at, r.finished_at) BETWEEN v_from AND v_to
       AND r.reservation_id IS DISTINCT FROM p_after AND s.whereabouts IN ('HERE', 'LEAVING')
     ORDER BY 1;
   ELSE
@@ -70,21 +75,25 @@ BEGIN
     WITH page AS MATERIALIZED (
       -- The states are filtered behind the fence: otherwise the planner would read a whole partial index on them.
       SELECT r.reservation_id, r.sku_id, r.quantity, r.state, r.amount_minor, r.currency, r.payment_reference,
-             r.finished_at, r.rebooked_from, false AS archived, r.order_reference
+             r.finished_at, r.rebooked_from, false AS archived, r.order_reference, r.group_id
       FROM reservation r
       WHERE r.reservation_id >= v_first AND r.reservation_id <= v_stop
       UNION ALL
       SELECT a.reservation_id, a.sku_id, a.quantity, a.state, a.amount_minor, a.currency, a.payment_reference,
-             a.finished_at, a.rebooked_from, true, a.order_reference
+             a.finished_at, a.rebooked_from, true, a.order_reference, a.group_id
       FROM reservation_archive a
       WHERE a.reservation_id >= v_first AND a.reservation_id <= v_stop
     ), paid AS MATERIALIZED (
-      SELECT p.* FROM page p
-      WHERE p.state = 'CONFIRMED' AND p.rebooked_from IS NULL AND p.finished_at BETWEEN v_from AND v_to
+      SELECT p.*, coalesce(p.payment_reference, seat.payment_reference) AS paid_by, coalesce(seat.paid_at, p.finished_at) AS paid_at
+      FROM page p
+      LEFT JOIN LATERAL (SELECT m.payment_reference, m.paid_at FROM group_member m
+                         WHERE p.group_id IS NOT NULL AND m.reservation_id = p.reservation_id OFFSET 0) AS seat ON true
+      WHERE (p.state = 'CONFIRMED' OR (p.state = 'PENDING' AND seat.paid_at IS NOT NULL)) AND p.rebooked_from IS NULL
+        AND coalesce(seat.paid_at, p.finished_at) BETWEEN v_from AND v_to
         AND p.reservation_id IS DISTINCT FROM p_after
     )
     SELECT p.reservation_id, 'RESERVATION', p.sku_id, p.quantity, p.state, p.amount_minor, p.currency,
-           p.payment_reference, (date_part('epoch', p.finished_at) * 1000000)::bigint, NULL::bigint, NULL::uuid,
+           p.paid_by, (date_part('epoch', p.paid_at) * 1000000)::bigint, NULL::bigint, NULL::uuid,
            p.archived, p.order_reference
     FROM paid p
     WHERE p.reservation_id <> ALL (v_late)

@@ -3,7 +3,9 @@
 -- payments by reference.
 --
 --   state        of the reservation; of a late payment its outcome
---   paid_us      when the ledger learned of the payment: NULL for a reservation that is not confirmed
+--   payment_reference   of a PENDING reservation: the payment that has its seat in a group
+--   paid_us      when the ledger learned of the payment; NULL without one. Of a group's member that is when the seat was paid, and the group
+--                may have been filled days later
 --   refunded_us  of a late payment that was paid back
 --   rebooked     of a reservation: whose late payment paid for it; of a late payment: what it paid for
 --   archived     retention has moved the reservation to reservation_archive
@@ -24,19 +26,27 @@ AS $$
          e.paid_us, e.refunded_us, e.rebooked, e.archived, e.order_reference
   FROM (
     SELECT r.reservation_id, 'RESERVATION' AS kind, r.sku_id, r.quantity, r.state, r.amount_minor, r.currency,
-           r.payment_reference,
-           CASE WHEN r.state = 'CONFIRMED' THEN (date_part('epoch', r.finished_at) * 1000000)::bigint END AS paid_us,
+           coalesce(r.payment_reference, seat.payment_reference) AS payment_reference,
+           CASE WHEN r.state = 'CONFIRMED' OR seat.paid_at IS NOT NULL
+                THEN (date_part('epoch', coalesce(seat.paid_at, r.finished_at)) * 1000000)::bigint END AS paid_us,
            NULL::bigint AS refunded_us, r.rebooked_from AS rebooked, false AS archived,
            r.order_reference
     FROM reservation r
+    -- Of one that has ended otherwise, the payment is a late one.
+    LEFT JOIN LATERAL (SELECT m.payment_reference, m.paid_at FROM group_member m
+                       WHERE r.group_id IS NOT NULL AND r.state IN ('PENDING', 'CONFIRMED')
+                         AND m.reservation_id = r.reservation_id OFFSET 0) AS seat ON true
     WHERE r.reservation_id = ANY (p_ids)
       AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = r.sku_id) IN ('HERE', 'LEAVING')
     UNION ALL
     SELECT a.reservation_id, 'RESERVATION', a.sku_id, a.quantity, a.state, a.amount_minor, a.currency,
            a.payment_reference,
-           CASE WHEN a.state = 'CONFIRMED' THEN (date_part('epoch', a.finished_at) * 1000000)::bigint END,
+           CASE WHEN a.state = 'CONFIRMED' THEN (date_part('epoch', coalesce(seat.paid_at, a.finished_at)) * 1000000)::bigint END,
            NULL, a.rebooked_from, true, a.order_reference
     FROM reservation_archive a
+    LEFT JOIN LATERAL (SELECT m.paid_at FROM group_member m
+                       WHERE a.group_id IS NOT NULL AND a.state = 'CONFIRMED' AND m.reservation_id = a.reservation_id
+                       OFFSET 0) AS seat ON true
     WHERE a.reservation_id = ANY (p_ids)
     UNION ALL
     SELECT l.reservation_id, 'LATE', l.sku_id, 0, l.outcome, l.amount_minor, l.currency, l.payment_reference,

@@ -205,6 +205,8 @@ BEGIN
                   u.reservations, CASE WHEN s.sku_id IS NULL THEN ', of no SKU' END)
     FROM retired u LEFT JOIN sku s ON s.sku_id = u.sku_id
     WHERE s.sku_id IS NULL OR u.live_units NOT BETWEEN 0 AND u.units OR u.reservations NOT BETWEEN 0 AND u.units
+    UNION ALL
+    SELECT g.rule, g.sku_id, g.detail FROM verify_groups(v_first, v_last) AS g
   )
   (SELECT v.rule, v.sku_id, v.detail FROM violations v ORDER BY v.rule, v.sku_id LIMIT 1000)
   UNION ALL
