@@ -22,13 +22,13 @@ struct Payment {
   bool matched = false;  // the ledger has it
 };
 
-// One payment, by the ledger: the one that confirmed the reservation, or a late one.
+// One payment, by the ledger: the one that confirmed the reservation, or has its seat in a group; or a late one.
 struct Record {
   absl::string_view reference;
   int64_t amount_minor = 0;
   Currency currency;
   int64_t time_us = 0;
-  const RecordedLatePayment* late = nullptr;  // nullptr: it confirmed the reservation
+  const RecordedLatePayment* late = nullptr;  // nullptr: the reservation's own
   const Payment* payment = nullptr;           // nullptr: the statement has none with this name
 };
 
@@ -55,7 +55,7 @@ class Classifier {
  private:
   void ReadRecords() {
     if (entry_ == nullptr) return;
-    if (entry_->state == EntryState::kConfirmed) {
+    if (entry_->IsPaid()) {
       records_.push_back({entry_->reference, entry_->amount_minor, entry_->currency, entry_->finished_us});
     }
     for (const RecordedLatePayment& late : entry_->late_payments) {
@@ -166,7 +166,9 @@ class Classifier {
     const bool live = record.late == nullptr || record.late->rebooked;
     if (live) {
       TellLine(DifferenceClass::kRefundedButLive, *payment.refund, &record,
-               "take the order back, or have it paid again: a confirmed reservation stays confirmed");
+               entry_->state == EntryState::kPending
+                   ? "cancel it, or have it paid again: its seat in the group counts as paid"
+                   : "take the order back, or have it paid again: a confirmed reservation stays confirmed");
     } else if (record.late->refunded_us == 0) {
       TellLine(DifferenceClass::kRefundNotRecorded, *payment.refund, &record, "the ledger will note the refund",
                Correction::kMarkRefunded);
@@ -238,8 +240,11 @@ class Classifier {
     const bool in_window = window_.Contains(record.time_us);
     if (record.late == nullptr) {
       if (!in_window) return;
-      return TellRecord(DifferenceClass::kConfirmedButUnpaid, record, nullptr,
-                        "do not ship; ask the provider for the payment: a confirmed reservation stays confirmed");
+      return TellRecord(
+          DifferenceClass::kConfirmedButUnpaid, record, nullptr,
+          entry_->state == EntryState::kPending
+              ? "ask the provider for the payment: its seat in the group counts as paid"
+              : "do not ship; ask the provider for the payment: a confirmed reservation stays confirmed");
     }
     const bool to_refund = !record.late->rebooked && record.late->refunded_us == 0;
     // Refunded, and the provider shows neither charge nor refund: the money is where it should be.

@@ -13,7 +13,7 @@ namespace tranche::reconcile {
 enum class DifferenceClass {
   kMissingHere,         // charged for a reservation that we do not know
   kMissingThere,        // a late payment of ours that is not in the statement
-  kConfirmedButUnpaid,  // confirmed, and the statement has no charge
+  kConfirmedButUnpaid,  // confirmed, or its seat in a group is paid, and the statement has no charge
   kPaidButPending,      // charged, and we were not told
   kPaidButCancelled,    // the same, for a cancelled reservation
   kPaidButExpired,      // the same, for one that lapsed

@@ -39,7 +39,8 @@ struct LedgerEntry {
   // What the reservation costs.
   int64_t amount_minor = 0;
   Currency currency;
-  // For a confirmed one: the payment, and when the ledger learned of it.
+  // For a confirmed one: the payment, and when the ledger learned of it. Likewise for a pending one whose seat in a group
+  // is paid.
   std::string reference;
   int64_t finished_us = 0;
   // It was booked for the late payment of another reservation; the statement has the payment under that one's id.
@@ -47,6 +48,11 @@ struct LedgerEntry {
   // Retention has archived it: it can no longer be changed.
   bool archived = false;
   std::vector<RecordedLatePayment> late_payments;
+
+  // The ledger counts on a payment for the reservation itself.
+  bool IsPaid() const {
+    return state == EntryState::kConfirmed || (state == EntryState::kPending && !reference.empty());
+  }
 };
 
 // The statement has whole seconds, the ledger microseconds. Both ends are inclusive.

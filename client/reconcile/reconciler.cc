@@ -193,7 +193,7 @@ class Run {
 
   void CountEntry(const LedgerEntry& entry) {
     const Window& window = totals_.window;
-    if (entry.state == EntryState::kConfirmed && !entry.is_rebooking && window.Contains(entry.finished_us)) {
+    if (entry.IsPaid() && !entry.is_rebooking && window.Contains(entry.finished_us)) {
       totals_.payments.Add(entry.quantity, entry.amount_minor, entry.currency);
     }
     for (const RecordedLatePayment& late : entry.late_payments) {

@@ -18,7 +18,8 @@
 
 namespace tranche::storage {
 
-// A payment that came for a reservation which was no longer pending.
+// A payment that came for a reservation which was no longer pending; or one that had a seat in a group, until the member
+// left or the group was not filled.
 struct LatePayment {
   std::string payment_reference;
   int64_t amount_minor = 0;
@@ -38,8 +39,8 @@ struct PaymentEntry {
   ReservationState state = ReservationState::kPending;
   int64_t amount_minor = 0;
   std::string currency;
-  std::string payment_reference;      // of a confirmed one
-  std::optional<absl::Time> paid_at;  // of a confirmed one
+  std::string payment_reference;      // of a confirmed one; of a pending one that which has its seat in a group
+  std::optional<absl::Time> paid_at;  // likewise: when the ledger learned of it
   std::optional<Uuid> rebooked_from;  // whose late payment paid for it
   bool archived = false;              // it can no longer be changed
   std::string order_reference;

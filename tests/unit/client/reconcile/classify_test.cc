@@ -43,6 +43,12 @@ LedgerEntry Entry(EntryState state, const std::string& reference = "", int64_t f
 LedgerEntry Confirmed(const std::string& reference = "p", int64_t finished_us = 1500) {
   return Entry(EntryState::kConfirmed, reference, finished_us);
 }
+// A member of a group that is not full yet.
+LedgerEntry Waiting(const std::string& reference = "p", int64_t paid_us = 1500) {
+  LedgerEntry entry = Entry(EntryState::kPending, reference);
+  entry.finished_us = paid_us;
+  return entry;
+}
 LedgerEntry Late(LedgerEntry entry, const std::string& reference, bool rebooked, int64_t received_us = 1500,
                  int64_t refunded_us = 0) {
   entry.late_payments.push_back({reference, 500, Cur("EUR"), rebooked, received_us, refunded_us});
@@ -124,6 +130,16 @@ TEST(ClassifyTest, PaidAndNotConfirmed) {
               ElementsAre("PAID_BUT_EXPIRED p 500", "CURRENCY_DIFFERS p 500"));
   EXPECT_THAT(Classes({Charge("p"), Refund("p", 100)}, Entry(EntryState::kPending)),
               ElementsAre("PAID_BUT_PENDING p 500", "AMOUNT_DIFFERS p -100"));
+}
+
+TEST(ClassifyTest, APaidSeatInAGroupIsAPayment) {
+  EXPECT_THAT(Classes({Charge("p")}, Waiting()), IsEmpty());
+  EXPECT_THAT(Classes({}, Waiting("p", kBefore)), IsEmpty()) << "before the window";
+  EXPECT_THAT(Classes({}, Waiting()), ElementsAre("CONFIRMED_BUT_UNPAID p 500"));
+  EXPECT_THAT(Classes({Charge("p"), Refund("p")}, Waiting()), ElementsAre("REFUNDED_BUT_LIVE p 500"));
+  EXPECT_THAT(Classes({Charge("p", 600)}, Waiting()), ElementsAre("AMOUNT_DIFFERS p 100"));
+  EXPECT_THAT(Classes({Charge("p"), Charge("q")}, Waiting()), ElementsAre("DUPLICATE_CHARGE q 500 !"));
+  EXPECT_THAT(Classes({Charge("q")}, Waiting()), ElementsAre("REFERENCE_DIFFERS q 500"));
 }
 
 TEST(ClassifyTest, AmountAndCurrency) {
