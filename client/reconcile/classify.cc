@@ -240,11 +240,10 @@ class Classifier {
     const bool in_window = window_.Contains(record.time_us);
     if (record.late == nullptr) {
       if (!in_window) return;
-      return TellRecord(
-          DifferenceClass::kConfirmedButUnpaid, record, nullptr,
-          entry_->state == EntryState::kPending
-              ? "ask the provider for the payment: its seat in the group counts as paid"
-              : "do not ship; ask the provider for the payment: a confirmed reservation stays confirmed");
+      return TellRecord(DifferenceClass::kConfirmedButUnpaid, record, nullptr,
+                        entry_->state == EntryState::kPending
+                            ? "ask the provider for the payment: its seat in the group counts as paid"
+                            : "do not ship; ask the provider for the payment: a confirmed reservation stays confirmed");
     }
     const bool to_refund = !record.late->rebooked && record.late->refunded_us == 0;
     // Refunded, and the provider shows neither charge nor refund: the money is where it should be.

@@ -39,8 +39,8 @@ struct LedgerEntry {
   // What the reservation costs.
   int64_t amount_minor = 0;
   Currency currency;
-  // For a confirmed one: the payment, and when the ledger learned of it. Likewise for a pending one whose seat in a group
-  // is paid.
+  // For a confirmed one: the payment, and when the ledger learned of it. Likewise for a pending one whose seat in a
+  // group is paid.
   std::string reference;
   int64_t finished_us = 0;
   // It was booked for the late payment of another reservation; the statement has the payment under that one's id.

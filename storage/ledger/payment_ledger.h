@@ -18,8 +18,8 @@
 
 namespace tranche::storage {
 
-// A payment that came for a reservation which was no longer pending; or one that had a seat in a group, until the member
-// left or the group was not filled.
+// A payment that came for a reservation which was no longer pending; or one that had a seat in a group, until the
+// member left or the group was not filled.
 struct LatePayment {
   std::string payment_reference;
   int64_t amount_minor = 0;

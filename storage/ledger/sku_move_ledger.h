@@ -52,8 +52,8 @@ class SkuMoveLedger : public WhereaboutsLedger {
   // kUnavailable when transactions that are under way do not end within two seconds.
   virtual absl::Status BeginLeave(const std::string& sku_id, const std::string& token, const std::string& target,
                                   const Actor& actor) = 0;
-  // Of reservations, groups and members, those that changed since (from a snapshot), or all (""). Other parts can only be
-  // read of a leaving SKU.
+  // Of reservations, groups and members, those that changed since (from a snapshot), or all (""). Other parts can only
+  // be read of a leaving SKU.
   virtual absl::StatusOr<SkuPage> ExportPage(const std::string& sku_id, SkuPart part, const std::string& since,
                                              const PageCursor& after, int limit) = 0;
   virtual absl::StatusOr<ExportedSku> ExportSku(const std::string& sku_id, const std::string& token) = 0;

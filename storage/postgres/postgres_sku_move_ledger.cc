@@ -101,7 +101,8 @@ absl::StatusOr<SkuPage> PostgresSkuMoveLedger::ExportPage(const std::string& sku
   const char* const group_part = GroupPart(part);
   const bool by_user = part == SkuPart::kLapsed || part == SkuPart::kLive || group_part != nullptr;
   if (group_part != nullptr) {
-    rows = Call(*pool_, Repeat::kRead, "export_groups", sku_id, group_part, since_or_null, after.user_id, after.id, limit);
+    rows =
+        Call(*pool_, Repeat::kRead, "export_groups", sku_id, group_part, since_or_null, after.user_id, after.id, limit);
   } else if (by_user) {
     rows = Call(*pool_, Repeat::kRead, "export_reservations", sku_id, part == SkuPart::kLive, since_or_null,
                 after.user_id, after.id, limit);
