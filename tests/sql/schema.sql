@@ -6,7 +6,7 @@ SELECT has_table('tranche', t, 'table ' || t)
 FROM unnest(ARRAY['sku', 'incarnation', 'stock_slot', 'reservation', 'audit_log', 'late_payment', 'outbox', 'outbox_sink',
                   'retired_units', 'reservation_archive', 'retire_cursor', 'ledger_mark', 'heartbeat', 'front_door', 'front_change',
                   'front_policy', 'front_round', 'front_key', 'access_entry', 'draw', 'draw_entry', 'draw_tally', 'draw_chunk',
-                  'draw_rank', 'draw_award', 'service_mode', 'hold_reminder']::name[]) AS t;
+                  'draw_rank', 'draw_award', 'service_mode', 'hold_reminder', 'group_offer', 'group_buy', 'group_member']::name[]) AS t;
 
 -- The role of the servers.
 SELECT schema_privs_are('tranche', 'tranche_app', ARRAY['USAGE']);
@@ -27,10 +27,10 @@ SELECT results_eq($$
   WHERE p.pronamespace = 'tranche'::regnamespace AND NOT has_function_privilege('tranche_node', p.oid, 'EXECUTE')
   ORDER BY 1 $$,
   $$ VALUES ('await_pool' COLLATE "C"), ('await_standby'), ('awaited_standbys'), ('begin_migration'), ('book_awards'), ('change_lottery_round'),
-            ('check_arriving'), ('check_procedures'), ('confirm_retired'), ('count_access_entries'), ('due_holds'), ('ended_holders'), ('find_draw'), ('give_up_copy'), ('known_reservation'),
-            ('ledger_line'), ('lock_reservations'), ('lock_sku'), ('lock_units'), ('next_front_version'), ('next_sku_of_buyer'),
+            ('check_arriving'), ('check_procedures'), ('confirm_retired'), ('confirm_seats'), ('count_access_entries'), ('due_groups'), ('due_holds'), ('end_group_holds'), ('ended_holders'), ('find_draw'), ('give_up_copy'), ('known_reservation'),
+            ('ledger_line'), ('lock_due_groups'), ('lock_group_holds'), ('lock_reservations'), ('lock_sku'), ('lock_units'), ('next_front_version'), ('next_sku_of_buyer'),
             ('pin_draws'), ('pin_skus'), ('pool_ended_slots'), ('random_key'), ('rebook_reservation'), ('record_migration'), ('refuse_older_migrator'), ('request_refund'), ('return_units'), ('schema_version'),
-            ('settle_awards'), ('sku_terms'), ('sku_totals'), ('take_units'), ('wake_outbox'), ('write_outbox') $$,
+            ('settle_awards'), ('sku_terms'), ('sku_totals'), ('take_units'), ('verify_groups'), ('wake_outbox'), ('write_outbox') $$,
   'the servers'' role may call every procedure but the migrator''s, the owner''s and the parts of others');
 SELECT is_empty($$
   SELECT p.proname FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
@@ -73,7 +73,7 @@ SELECT results_eq($$
      FROM (VALUES ('cancel_reservations', 'idx outcome bound ROW'), ('commit_cart', 'committed CLAIM'),
                   ('commit_reservations', 'CLAIM'), ('confirm_late', 'outcome replayed ROW'),
                   ('confirm_reservations', 'idx outcome bound ROW'), ('confirm_retired', 'outcome replayed ROW'),
-                  ('extend_reservations', 'idx outcome bound ROW'), ('list_reservations', 'FIRST ordinal lapsed order_reference'),
+                  ('extend_reservations', 'idx outcome bound ROW'), ('leave_groups', 'idx outcome bound ROW'), ('list_reservations', 'FIRST ordinal lapsed order_reference'),
                   ('refuse_claims', 'idx outcome bound ROW')
           ) AS x (name, columns) $$);
 

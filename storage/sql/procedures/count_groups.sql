@@ -1,5 +1,5 @@
--- How many groups form here, and how many wait for a worker: those whose deadline passed p_overdue_us ago or before, and those that ended as
--- long ago and have unpaid members who still hold units.
+-- How many groups form here, and how many wait for a worker: those whose deadline passed p_overdue_us ago or before, and those that ended
+-- as long ago and have unpaid members who still hold units.
 CREATE OR REPLACE FUNCTION tranche.count_groups(p_overdue_us bigint)
 RETURNS TABLE (forming bigint, overdue bigint)
 LANGUAGE sql STABLE SECURITY DEFINER

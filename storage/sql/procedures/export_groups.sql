@@ -2,12 +2,13 @@
 --   OFFERS   by name, after p_after
 --   GROUPS   after the place (p_after, p_after_id)
 --   MEMBERS  of groups after that place; those of one group are returned together
--- Either what changed in transaction p_since or later, or all (NULL); of offers always all. `last_user` and `last_id` are the place to go on
--- after. `exported` below p_limit: there are no more.
+-- Either what changed in transaction p_since or later, or all (NULL); of offers always all. `last_user` and `last_id` are the place to go
+-- on after. `exported` below p_limit: there are no more.
 --
--- A row's xmin is the transaction that last changed it, as in export_reservations. A group that changes takes another place in the order, so
--- its members are returned with it again: a page of theirs may have been read before they came there.
-CREATE OR REPLACE FUNCTION tranche.export_groups(p_sku_id text, p_part text, p_since text, p_after text, p_after_id uuid, p_limit integer)
+-- A row's xmin is the transaction that last changed it, as in export_reservations. A group that changes may take another place in the
+-- order, so its members are returned with it again: pages may have been read before they came there.
+CREATE OR REPLACE FUNCTION tranche.export_groups(p_sku_id text, p_part text, p_since text, p_after text, p_after_id uuid,
+                                                 p_limit integer)
 RETURNS TABLE (page text, exported bigint, last_user text, last_id uuid)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp

@@ -4,8 +4,8 @@
 --
 --   state        of the reservation; of a late payment its outcome
 --   payment_reference   of a PENDING reservation: the payment that has its seat in a group
---   paid_us      when the ledger learned of the payment; NULL without one. Of a group's member that is when the seat was paid, and the group
---                may have been filled days later
+--   paid_us      when the ledger learned of the payment; NULL without one. Of a group's member: when the seat was paid, though
+--                the group may have been filled days later
 --   refunded_us  of a late payment that was paid back
 --   rebooked     of a reservation: whose late payment paid for it; of a late payment: what it paid for
 --   archived     retention has moved the reservation to reservation_archive

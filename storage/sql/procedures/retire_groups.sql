@@ -1,6 +1,6 @@
--- Deletes up to p_limit groups that ended more than p_age_seconds ago, the oldest first, with their members. Returns how many; 0 also while
--- others have all of them locked. An unsettled one stays, and so do those of a SKU that is not HERE or is being copied to another shard: the
--- copy is brought up to date by changes, and would not notice deleted rows.
+-- Deletes up to p_limit groups that ended more than p_age_seconds ago, the oldest first, with their members. Returns how many; 0 also
+-- while others have all of them locked. An unsettled one stays, and so do those of a SKU that is not HERE or is being copied to another
+-- shard: the copy is brought up to date by changes, and would not notice deleted rows.
 --
 -- Locks: pins of SKUs, so that none begins to move meanwhile; then the groups, without waiting.
 CREATE OR REPLACE FUNCTION tranche.retire_groups(p_age_seconds bigint, p_limit integer)

@@ -45,7 +45,8 @@ AS $$
   FROM groups g LEFT JOIN group_offer o ON o.sku_id = g.sku_id AND o.offer_id = g.offer_id
   WHERE o.offer_id IS NULL OR o.seats <> g.seats OR (g.partial AND (o.on_timeout <> 'PARTIAL' OR g.seats_taken < o.min_members))
   UNION ALL
-  SELECT 'group_seats', g.sku_id, format('group %s: %s seats are taken, and %s members have one', g.group_id, g.seats_taken, count(s.group_id))
+  SELECT 'group_seats', g.sku_id,
+         format('group %s: %s seats are taken, and %s members have one', g.group_id, g.seats_taken, count(s.group_id))
   FROM groups g LEFT JOIN seats s ON s.group_id = g.group_id
   GROUP BY g.sku_id, g.group_id, g.seats_taken HAVING g.seats_taken <> count(s.group_id)
   UNION ALL

@@ -7,6 +7,8 @@ REVOKE EXECUTE ON FUNCTION tranche.begin_migration(text[]), tranche.check_proced
   tranche.refuse_older_migrator(), tranche.schema_version() FROM tranche_app;
 REVOKE EXECUTE ON FUNCTION tranche.await_pool(text), tranche.await_standby(), tranche.awaited_standbys(text),
   tranche.book_awards(bigint, integer),
+  tranche.confirm_seats(uuid[]), tranche.due_groups(timestamptz, text[], integer), tranche.end_group_holds(uuid[], text[], text[]),
+  tranche.lock_due_groups(timestamptz, integer), tranche.lock_group_holds(uuid[], boolean), tranche.verify_groups(text, text),
   tranche.change_lottery_round(text, integer, boolean, text), tranche.check_arriving(text, uuid),
   tranche.confirm_retired(uuid, text, bigint, text, text), tranche.count_access_entries(timestamptz),
   tranche.due_holds(timestamptz, timestamptz, uuid, integer), tranche.ended_holders(integer),
