@@ -315,6 +315,58 @@ TEST_F(SkuMoveTest, KilledAfterAnyStepItIsWholeAndTheNextRunEndsIt) {
   EXPECT_GT(steps, 20);
 }
 
+TEST_F(SkuMoveTest, GroupsMoveWhileTheyForm) {
+  Create("tv", 1000);
+  for (int i = 0; i < 60; ++i) EXPECT_EQ(Claim(home_, "tv").outcome, CommitOutcome::kCreated);
+  // Twenty groups of three, as joins make them.
+  const auto run = [](ShardUnderTest& shard, const std::string& sql) {
+    const absl::Status done = testing::ExecuteSql(shard.database.owner_dsn(), sql);
+    EXPECT_TRUE(done.ok()) << shard.name << ": " << done;
+  };
+  run(home_, R"(
+    INSERT INTO tranche.group_offer VALUES ('tv', 'o', 3, 400, 3600, 600, 'REFUND', 1, now(), NULL);
+    INSERT INTO tranche.group_buy (group_id, sku_id, offer_id, seats, opened_by, created_at, deadline_at)
+    SELECT gen_random_uuid(), 'tv', 'o', 3, 'opener ' || i, now(), now() + interval '1 hour' FROM generate_series(1, 20) AS i;
+    UPDATE tranche.reservation r SET group_id = g.group_id
+    FROM (SELECT group_id, row_number() OVER () - 1 AS nth FROM tranche.group_buy) AS g,
+         (SELECT reservation_id, row_number() OVER () - 1 AS nth FROM tranche.reservation) AS m
+    WHERE r.reservation_id = m.reservation_id AND g.nth = m.nth / 3;
+    INSERT INTO tranche.group_member (group_id, user_id, reservation_id, joined_at)
+    SELECT r.group_id, r.user_id, r.reservation_id, now() FROM tranche.reservation r)");
+  // Before each step of the mover one of them pays, while that is allowed.
+  MoverFate fate;
+  fate.meanwhile = [&] {
+    const auto where = home_.moves.Where("tv");
+    ASSERT_TRUE(where.ok()) << where.status();
+    if (where->place != SkuWhereabouts::Place::kHere) return;
+    run(home_, R"(
+      WITH paid AS (
+        UPDATE tranche.group_member SET seat_no = 1, payment_reference = 'p', paid_at = clock_timestamp()
+        WHERE group_id = (SELECT group_id FROM tranche.group_buy WHERE seats_taken = 0 ORDER BY random() LIMIT 1)
+          AND user_id = (SELECT max(m.user_id) FROM tranche.group_member m WHERE m.group_id = group_member.group_id)
+        RETURNING group_id
+      )
+      UPDATE tranche.group_buy SET seats_taken = 1, revision = revision + 1 WHERE group_id IN (SELECT group_id FROM paid))");
+  };
+  const absl::Status moved = Run(fate, "tv", "b");
+  ASSERT_TRUE(moved.ok()) << moved;
+  ExpectWhole("tv");
+  ExpectGone(home_, "tv");
+  run(b_, R"(
+    DO $$ BEGIN
+      ASSERT (SELECT count(*) FROM tranche.group_offer) = 1;
+      ASSERT (SELECT count(*) FROM tranche.group_buy) = 20;
+      ASSERT (SELECT count(*) FROM tranche.group_member) = 60;
+      ASSERT (SELECT sum(seats_taken) FROM tranche.group_buy) > 3;
+    END $$)");
+  run(home_, R"(
+    DO $$ BEGIN
+      ASSERT NOT EXISTS (SELECT FROM tranche.group_offer);
+      ASSERT NOT EXISTS (SELECT FROM tranche.group_buy);
+      ASSERT NOT EXISTS (SELECT FROM tranche.group_member);
+    END $$)");
+}
+
 TEST_F(SkuMoveTest, AFailingStepIsUndoneAndItSellsOn) {
   // The same id at the target, for another SKU: it cannot be copied.
   Create("tv", 100);
