@@ -326,7 +326,8 @@ TEST_F(SkuMoveTest, GroupsMoveWhileTheyForm) {
   run(home_, R"(
     INSERT INTO tranche.group_offer VALUES ('tv', 'o', 3, 400, 3600, 600, 'REFUND', 1, now(), NULL);
     INSERT INTO tranche.group_buy (group_id, sku_id, offer_id, seats, opened_by, created_at, deadline_at)
-    SELECT gen_random_uuid(), 'tv', 'o', 3, 'opener ' || i, now(), now() + interval '1 hour' FROM generate_series(1, 20) AS i;
+    SELECT gen_random_uuid(), 'tv', 'o', 3, 'opener ' || i, now(), now() + interval '1 hour'
+    FROM generate_series(1, 20) AS i;
     UPDATE tranche.reservation r SET group_id = g.group_id
     FROM (SELECT group_id, row_number() OVER () - 1 AS nth FROM tranche.group_buy) AS g,
          (SELECT reservation_id, row_number() OVER () - 1 AS nth FROM tranche.reservation) AS m
@@ -346,7 +347,8 @@ TEST_F(SkuMoveTest, GroupsMoveWhileTheyForm) {
           AND user_id = (SELECT max(m.user_id) FROM tranche.group_member m WHERE m.group_id = group_member.group_id)
         RETURNING group_id
       )
-      UPDATE tranche.group_buy SET seats_taken = 1, revision = revision + 1 WHERE group_id IN (SELECT group_id FROM paid))");
+      UPDATE tranche.group_buy SET seats_taken = 1, revision = revision + 1
+      WHERE group_id IN (SELECT group_id FROM paid))");
   };
   const absl::Status moved = Run(fate, "tv", "b");
   ASSERT_TRUE(moved.ok()) << moved;
