@@ -247,6 +247,8 @@ class FakeLedger : public ReservationLedger,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult Extend(const Extension& extension) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult ConfirmRetired(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of the amount that the reservation costs.
+  static bool Same(const Payment& payment, const Reservation& reservation);
   // The rest of PreviewChange, for a payment that is late.
   ChangeResult PreviewLate(const Payment& payment, ChangeResult decided) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult ReplayLate(const Reservation& asked, const LateDecision& decided) const
