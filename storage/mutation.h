@@ -30,6 +30,12 @@ enum class Mutation {
   kLateBookedTwice,          // a late payment is not remembered
   kLateTakesNoUnits,         // a late payment books units without taking them from anywhere
   kLateForgetsLimit,         // a late payment does not check what the buyer already has
+  // Groups, as the fake implements them.
+  kSeatBeyondTheLast,   // a payment for a full group takes one seat more
+  kSeatAfterDeadline,   // a payment takes a seat although the deadline has passed
+  kFailureNotRefunded,  // a group that fails asks for no refunds
+  kFilledLeavesOneOut,  // a group that is filled does not confirm one of those who have paid
+  kExpiresSeated,       // the hold of a member who has paid lapses
   // The counter and the seller.
   kUnknownIsFailure,  // a lost answer is reported as "nothing happened"
   kAcknowledgeBeforeCommit,

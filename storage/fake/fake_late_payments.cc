@@ -12,12 +12,23 @@ bool FakeLedger::Same(const Payment& payment, const Reservation& reservation) {
   return payment.amount_minor == reservation.amount_minor && payment.currency == reservation.currency;
 }
 
+void FakeLedger::RequestRefund(Reservation& row, const std::string& payment_reference, const TraceTag& trace) {
+  late_payments_[{row.reservation_id, payment_reference}] = {.rebooked_as = std::nullopt,
+                                                             .received_at = DatabaseNow()};
+  ++row.revision;
+  // The reference of the payment to refund, not of the one that paid for the reservation.
+  Reservation told = row;
+  told.payment_reference = payment_reference;
+  Tell("payment.refund_requested", told, trace);
+}
+
 absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Payment& payment) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   const auto key = std::make_pair(payment.reservation_id, payment.payment_reference);
-  ChangeResult result = Confirm(payment);
+  ChangeResult result = ConfirmAll(absl::MakeConstSpan(&payment, 1)).front();
   if (result.refusal == Refusal::kReservationNotFound) return ConfirmRetired(payment);
+  if (result.refusal == Refusal::kGroupOver) return RefuseSeat(payment);
   if (result.refusal != Refusal::kReservationState) return result;
   const auto decided = late_payments_.find(key);
   if (decided != late_payments_.end() && !Mutated(Mutation::kLateBookedTwice)) {
@@ -34,14 +45,9 @@ absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Payment& payment) {
       return result;
     }
   }
-  late_payments_[key] = {.rebooked_as = std::nullopt, .received_at = DatabaseNow()};
   Reservation& row = FindStored(payment.reservation_id)->reservation;
-  ++row.revision;
-  // The reference of the payment to refund, not of the one that paid for the reservation.
-  Reservation told = row;
-  told.payment_reference = payment.payment_reference;
-  Tell("payment.refund_requested", told, payment.trace);
-  if (expired) {
+  RequestRefund(row, payment.payment_reference, payment.trace);
+  if (IsUnfulfilled(row)) {
     return ChangeResult{.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row, .rebooked = Known(rebooked_as)};
   }
   return RefusedChange(Refusal::kReservationState, row);
@@ -49,14 +55,16 @@ absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Payment& payment) {
 
 // Like ConfirmLate and ConfirmRetired.
 ChangeResult FakeLedger::PreviewLate(const Payment& payment, ChangeResult decided) {
+  if (decided.refusal == Refusal::kGroupOver) return PreviewRefusedSeat(std::move(decided.reservation));
   if (decided.refusal == Refusal::kReservationNotFound) {
-    const auto retired = archive_.find(payment.reservation_id);
-    if (retired == archive_.end()) return decided;
-    if (!Same(payment, retired->second)) return RefusedChange(Refusal::kPaymentMismatch, retired->second);
-    if (retired->second.payment_reference == payment.payment_reference) {
-      return {.outcome = ChangeOutcome::kReplayed, .reservation = retired->second};
+    const auto found = archive_.find(payment.reservation_id);
+    if (found == archive_.end()) return decided;
+    const Reservation& retired = found->second.reservation;
+    if (!Same(payment, retired)) return RefusedChange(Refusal::kPaymentMismatch, retired);
+    if (retired.payment_reference == payment.payment_reference) {
+      return {.outcome = ChangeOutcome::kReplayed, .reservation = retired};
     }
-    decided.reservation = retired->second;
+    decided.reservation = retired;
   } else if (decided.refusal != Refusal::kReservationState) {
     return decided;
   }
@@ -79,7 +87,7 @@ ChangeResult FakeLedger::PreviewLate(const Payment& payment, ChangeResult decide
     fresh.revision = 2;
     return rebooked;
   }
-  ChangeResult refund = row.state == ReservationState::kExpired
+  ChangeResult refund = IsUnfulfilled(row)
                             ? ChangeResult{.outcome = ChangeOutcome::kPaidUnfulfilled,
                                            .reservation = row,
                                            .rebooked = Known(RebookedAs(row.reservation_id))}
@@ -92,20 +100,16 @@ ChangeResult FakeLedger::PreviewLate(const Payment& payment, ChangeResult decide
 ChangeResult FakeLedger::ConfirmRetired(const Payment& payment) {
   const auto found = archive_.find(payment.reservation_id);
   if (found == archive_.end()) return RefusedChange(Refusal::kReservationNotFound);
-  Reservation& row = found->second;
+  Reservation& row = found->second.reservation;
   if (row.amount_minor != payment.amount_minor || row.currency != payment.currency) {
     return RefusedChange(Refusal::kPaymentMismatch, row);
   }
   if (row.payment_reference == payment.payment_reference) {
     return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
   }
-  const auto [decided, is_new] = late_payments_.try_emplace({payment.reservation_id, payment.payment_reference});
-  if (!is_new) return ReplayLate(row, decided->second);
-  decided->second.received_at = DatabaseNow();
-  ++row.revision;
-  Reservation told = row;
-  told.payment_reference = payment.payment_reference;
-  Tell("payment.refund_requested", told, payment.trace);
+  const auto decided = late_payments_.find({payment.reservation_id, payment.payment_reference});
+  if (decided != late_payments_.end()) return ReplayLate(row, decided->second);
+  RequestRefund(row, payment.payment_reference, payment.trace);
   if (row.state == ReservationState::kExpired) {
     return {.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row};
   }
@@ -117,7 +121,7 @@ ChangeResult FakeLedger::ReplayLate(const Reservation& asked, const LateDecision
   if (decided.rebooked_as.has_value()) {
     result.outcome = ChangeOutcome::kRebooked;
     result.rebooked = Known(decided.rebooked_as);
-  } else if (asked.state != ReservationState::kExpired) {
+  } else if (!IsUnfulfilled(asked)) {
     result = RefusedChange(Refusal::kReservationState, asked);
   } else {
     result.rebooked = Known(RebookedAs(asked.reservation_id));
@@ -148,6 +152,8 @@ bool FakeLedger::ConfirmedOnesRetired(const std::string& sku_id) const {
 }
 
 bool FakeLedger::MayRebook(const Reservation& old) const {
+  // Its seat may be another's by now, and nobody buys alone at a group's price.
+  if (GroupOf(old.reservation_id).has_value()) return false;
   const SkuState& state = skus_.at(old.sku_id);
   const int64_t live_units = Mutated(Mutation::kLateForgetsLimit) ? 0 : LiveUnits(old.sku_id, old.user_id);
   if (state.sku.closed || state.sku.paused || live_units + old.quantity > state.sku.per_user_limit) return false;

@@ -44,6 +44,10 @@ bool Overlooks(const Reservation& first) {
   return Mutated(Mutation::kNoReplay) || (Mutated(Mutation::kRefusedIsSoldAgain) && RefusalOf(first).has_value());
 }
 
+bool AnyJoins(absl::Span<const ReservationClaim> claims) {
+  return std::any_of(claims.begin(), claims.end(), [](const auto& claim) { return claim.group != nullptr; });
+}
+
 bool ValidUser(const std::string& user_id) { return !user_id.empty() && user_id.size() <= 128; }
 
 }  // namespace
@@ -69,7 +73,7 @@ absl::StatusOr<std::vector<CommitResult>> FakeLedger::CommitReservations(Incarna
   RETURN_IF_ERROR(Enter());
   const LostCommit lost = std::exchange(lose_next_commit_, LostCommit::kNone);
   if (lost == LostCommit::kNotPerformed) return UnknownCommitError("lost, and not performed");
-  auto results = Commit(incarnation, mode, claims);
+  auto results = AnyJoins(claims) ? Join(incarnation, mode, claims) : Commit(incarnation, mode, claims);
   if (lost == LostCommit::kPerformed) return UnknownCommitError("lost, but performed");
   return results;
 }
@@ -278,7 +282,7 @@ ReservationState FakeLedger::WhatBecameOf(const std::string& sku_id, const Uuid&
   if (const auto live = reservations_.find(reservation_id); live != reservations_.end()) {
     state = live->second.reservation.state;
   } else if (const auto kept = archive_.find(reservation_id); kept != archive_.end()) {
-    state = kept->second.state;
+    state = kept->second.reservation.state;
   }
   const bool booked_again = state == ReservationState::kExpired && RebookedAs(reservation_id).has_value();
   return booked_again ? ReservationState::kConfirmed : state;

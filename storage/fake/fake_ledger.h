@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,7 +17,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "storage/clock.h"
+#include "storage/fake/fake_group_tables.h"
 #include "storage/fake/fake_outbox.h"
+#include "storage/ledger/group_ledger.h"
 #include "storage/ledger/health_ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "storage/ledger/reservation_ledger.h"
@@ -30,7 +33,8 @@ class FakeLedger : public ReservationLedger,
                    public StockLedger,
                    public LifecycleLedger,
                    public UpkeepLedger,
-                   public HealthLedger {
+                   public HealthLedger,
+                   public GroupLedger {
  public:
   // `clock` is the database's: it opens and closes sales, dates reservations and ends holds. `outbox`, if given, gets
   // the messages about changes. Neither is owned.
@@ -103,6 +107,18 @@ class FakeLedger : public ReservationLedger,
   absl::StatusOr<RemindedHolds> RemindHolds(absl::Duration within, int limit) override;
   absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, Retired retired) override;
   absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit, absl::Time now) override;
+
+  absl::StatusOr<GroupOffer> CreateGroupOffer(const GroupOffer& offer, bool preview, const Actor& actor) override;
+  absl::StatusOr<GroupOffer> CloseGroupOffer(const std::string& sku_id, const std::string& offer_id, bool preview,
+                                             const Actor& actor) override;
+  absl::StatusOr<std::vector<GroupOffer>> ListGroupOffers(const std::string& sku_id) override;
+  absl::StatusOr<Group> CancelGroup(const Uuid& group_id, const std::string& reason, bool preview,
+                                    const Actor& actor) override;
+  absl::StatusOr<GroupWithMembers> GetGroup(const Uuid& group_id) override;
+  absl::StatusOr<GroupPage> ListGroups(const GroupFilter& filter, const GroupCursor& after, int limit) override;
+  absl::StatusOr<GroupCounts> CountGroups() override;
+  absl::StatusOr<ExpiredGroups> ExpireGroups(int limit) override;
+  absl::StatusOr<int64_t> RetireGroups(absl::Duration age, int limit) override;
 
   // Heartbeats are in no backup.
   absl::Status Beat(const Heartbeat& heartbeat) override;
@@ -186,7 +202,8 @@ class FakeLedger : public ReservationLedger,
   struct StoredReservation {
     Reservation reservation;
     IncarnationId incarnation = kPool;
-    int32_t ordinal = 0;  // its number among the buyer's live ones of the SKU when it was created
+    int32_t ordinal = 0;             // its number among the buyer's live ones of the SKU when it was created
+    std::optional<Uuid> group = {};  // that it was made for
   };
   // The decision on a late payment: it paid for another reservation, or is to be refunded.
   struct LateDecision {
@@ -209,6 +226,7 @@ class FakeLedger : public ReservationLedger,
   };
   // The slots that one commit has locked, by SKU.
   using LockedSlots = std::map<std::string, std::vector<Slot*>>;
+  using UnitsBySku = std::map<std::string, int64_t>;
 
   absl::Time DatabaseNow() const;
 
@@ -241,10 +259,10 @@ class FakeLedger : public ReservationLedger,
   ChangeResult Decide(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult Decide(const Cancellation& cancellation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult Decide(const Extension& extension) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::vector<ChangeResult> ConfirmAll(absl::Span<const Payment> batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // One change of a reservation each.
   ChangeResult Confirm(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  ChangeResult Cancel(const Cancellation& cancellation, std::map<std::string, int64_t>* returned)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ChangeResult Cancel(const Cancellation& cancellation, UnitsBySku* returned) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult Extend(const Extension& extension) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult ConfirmRetired(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of the amount that the reservation costs.
@@ -266,7 +284,13 @@ class FakeLedger : public ReservationLedger,
   // Moves the reservation out of kPending.
   void Finish(StoredReservation& stored, ReservationState state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Puts units that reservations of the SKUs have given up into the pools.
-  void ReturnUnits(const std::map<std::string, int64_t>& units_by_sku) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ReturnUnits(const UnitsBySku& units_by_sku) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Cancels a hold that nobody has asked to cancel; its units are added to `returned`.
+  void EndHold(StoredReservation& stored, const char* reason, UnitsBySku* returned, const TraceTag& trace = {})
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Records a payment that paid for nothing, and asks for its refund.
+  void RequestRefund(Reservation& row, const std::string& payment_reference, const TraceTag& trace = {})
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes up to `units` units: from the pool, then from the fullest slots. Returns how many. Bumps the quota version.
   static int64_t TakeUnits(SkuState& state, int64_t units);
   // Writes the message about the reservation's latest revision. `trace`: of the call that changed it, if one did.
@@ -281,6 +305,48 @@ class FakeLedger : public ReservationLedger,
   int64_t UnitsHeldBy(IncarnationId incarnation) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   bool MayRetire(const Reservation& reservation, absl::Duration age) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Joins, in fake_group_join.cc: the steps of join_groups.
+  absl::StatusOr<std::vector<CommitResult>> Join(IncarnationId incarnation, LockMode mode,
+                                                 absl::Span<const ReservationClaim> claims)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Why the claim may not join its group, or not open it.
+  Refusal LookAtGroup(const ReservationClaim& claim) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Refusal LookAtOffer(const ReservationClaim& claim) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes the new reservation one of its group, which is opened if need be.
+  void Enrol(const ReservationClaim& claim, Reservation* answer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // What becomes of members' holds, in fake_group_seats.cc.
+  std::optional<Uuid> GroupOf(const Uuid& reservation_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasFreeSeat(const Group* group) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The membership, if its seat is paid.
+  GroupMember* SeatOf(const StoredReservation& stored) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ChangeResult DecideSeat(const Payment& payment, const StoredReservation& stored)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TakeSeat(const Payment& payment, StoredReservation& stored) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // After a payment that was taken: a member whose group is not full by it waits.
+  void AwaitGroup(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of a reservation that has just been cancelled.
+  void GiveUpSeat(StoredReservation& stored, const TraceTag& trace) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Ends the hold of a payment for which there is no seat.
+  ChangeResult RefuseSeat(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ChangeResult PreviewRefusedSeat(Reservation row) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has it ended by itself or with its group, and not because its buyer wanted it?
+  bool IsUnfulfilled(const Reservation& row) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Ends of groups, in fake_group_end.cc. `last`: the payment that does it, if one does.
+  void Fill(Group& group, bool partial, const Payment* last = nullptr) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // With all that have paid. Returns how many.
+  int64_t Fail(Group& group, GroupState state, UnitsBySku* returned) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndAtDeadline(Group& group, ExpiredGroups* done, UnitsBySku* returned) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of unpaid members of a group that is over, up to `most`.
+  int64_t EndUnpaid(const Group& group, int64_t most, UnitsBySku* returned) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The member's reservation, if it is pending.
+  StoredReservation* PendingOf(const GroupMember& member) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsWhatWasPaid(const Group& group, const GroupMember& seated, const Reservation& row) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  using Violated = std::function<void(const char* rule, const std::string& detail)>;
+  void VerifyGroups(const std::string& sku_id, const Violated& violated) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   bool IsLive(IncarnationId incarnation) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<SkuState*> Find(const std::string& sku_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -332,8 +398,9 @@ class FakeLedger : public ReservationLedger,
   // The entry of due_ that RemindHolds looked at last.
   std::pair<absl::Time, Uuid> reminded_ ABSL_GUARDED_BY(mutex_) = {absl::InfinitePast(), Uuid{}};
   std::map<std::pair<Uuid, std::string>, LateDecision> late_payments_ ABSL_GUARDED_BY(mutex_);  // by payment reference
-  absl::flat_hash_map<Uuid, Reservation> archive_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<Uuid, StoredReservation> archive_ ABSL_GUARDED_BY(mutex_);
   std::map<std::pair<std::string, IncarnationId>, RetiredUnits> retired_ ABSL_GUARDED_BY(mutex_);
+  FakeGroupTables groups_ ABSL_GUARDED_BY(mutex_);
   uint64_t rebookings_ ABSL_GUARDED_BY(mutex_) = 0;
   std::set<std::string> drawn_ ABSL_GUARDED_BY(mutex_);  // SKUs with a draw that is not over
   std::map<IncarnationId, StoredIncarnation> incarnations_ ABSL_GUARDED_BY(mutex_);

@@ -14,8 +14,9 @@ struct FakeLedger::Backup {
   std::set<std::pair<absl::Time, Uuid>> due;
   std::pair<absl::Time, Uuid> reminded;
   std::map<std::pair<Uuid, std::string>, LateDecision> late_payments;
-  absl::flat_hash_map<Uuid, Reservation> archive;
+  absl::flat_hash_map<Uuid, StoredReservation> archive;
   std::map<std::pair<std::string, IncarnationId>, RetiredUnits> retired;
+  FakeGroupTables groups;
   std::map<IncarnationId, StoredIncarnation> incarnations;
   IncarnationId next_incarnation = 1;
   std::string line;
@@ -52,6 +53,7 @@ std::shared_ptr<const FakeLedger::Backup> FakeLedger::Save() const {
                 .late_payments = late_payments_,
                 .archive = archive_,
                 .retired = retired_,
+                .groups = groups_,
                 .incarnations = incarnations_,
                 .next_incarnation = next_incarnation_,
                 .line = line_,
@@ -79,6 +81,7 @@ void FakeLedger::Restore(const Backup& backup, Line line) {
   late_payments_ = backup.late_payments;
   archive_ = backup.archive;
   retired_ = backup.retired;
+  groups_ = backup.groups;
   incarnations_ = backup.incarnations;
   next_incarnation_ = backup.next_incarnation;
   // Like the number of a timeline: two recoveries from one backup may get the same.

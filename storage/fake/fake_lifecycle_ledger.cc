@@ -37,6 +37,11 @@ absl::Duration LongestHold(const Sku& sku) {
   return sku.max_hold > absl::ZeroDuration() ? sku.max_hold : sku.hold * (1 + sku.max_extensions);
 }
 
+// Who has a seat. Once the deadline has passed, what becomes of it is decided about all.
+bool MayLeave(const Group& group, absl::Time now) {
+  return group.state == GroupState::kForming && now < group.deadline_at;
+}
+
 }  // namespace
 
 FakeLedger::StoredReservation* FakeLedger::FindStored(const Uuid& reservation_id) {
@@ -51,6 +56,8 @@ void FakeLedger::Tell(const char* kind, const Reservation& reservation, const Tr
   if (reservation.state == ReservationState::kCancelled) all.emplace_back("cancel_reason", reservation.cancel_reason);
   if (!reservation.order_reference.empty()) all.emplace_back("order_reference", reservation.order_reference);
   if (reservation.rebooked_from.has_value()) all.emplace_back("rebooked_from", reservation.rebooked_from->ToString());
+  const std::optional<Uuid> group = GroupOf(reservation.reservation_id);
+  if (group.has_value()) all.emplace_back("group_id", group->ToString());
   outbox_->Write(kind, reservation, all, trace);
 }
 
@@ -70,7 +77,7 @@ void FakeLedger::Finish(StoredReservation& stored, ReservationState state) {
 }
 
 // What is scarce may be announced as such with the current version; then the returned units need a newer one.
-void FakeLedger::ReturnUnits(const std::map<std::string, int64_t>& units_by_sku) {
+void FakeLedger::ReturnUnits(const UnitsBySku& units_by_sku) {
   for (const auto& [sku_id, units] : units_by_sku) {
     SkuState& state = skus_.at(sku_id);
     Slot& pool = state.pool();
@@ -86,6 +93,14 @@ void FakeLedger::ReturnUnits(const std::map<std::string, int64_t>& units_by_sku)
   }
 }
 
+void FakeLedger::EndHold(StoredReservation& stored, const char* reason, UnitsBySku* returned, const TraceTag& trace) {
+  Reservation& row = stored.reservation;
+  row.cancel_reason = reason;
+  Finish(stored, ReservationState::kCancelled);
+  (*returned)[row.sku_id] += row.quantity;
+  Tell("reservation.cancelled", row, trace);
+}
+
 ChangeResult FakeLedger::Decide(const Payment& payment) {
   const StoredReservation* const stored = FindStored(payment.reservation_id);
   if (stored == nullptr) return RefusedChange(Refusal::kReservationNotFound);
@@ -93,6 +108,7 @@ ChangeResult FakeLedger::Decide(const Payment& payment) {
   const bool replay = row.state == ReservationState::kConfirmed &&
                       (row.payment_reference == payment.payment_reference || Mutated(Mutation::kSecondPaymentReplayed));
   if (!Same(payment, row)) return RefusedChange(Refusal::kPaymentMismatch, row);
+  if (stored->group.has_value()) return DecideSeat(payment, *stored);
   if (replay) return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
   if (row.state != ReservationState::kPending && !Mutated(Mutation::kConfirmsWhatEnded)) {
     return RefusedChange(Refusal::kReservationState, row);
@@ -107,20 +123,34 @@ ChangeResult FakeLedger::Confirm(const Payment& payment) {
   ChangeResult result = Decide(payment);
   if (result.outcome != ChangeOutcome::kDone) return result;
   StoredReservation& stored = *FindStored(payment.reservation_id);
-  stored.reservation.payment_reference = payment.payment_reference;
-  Finish(stored, ReservationState::kConfirmed);
-  Tell("reservation.confirmed", stored.reservation, payment.trace);
+  if (stored.group.has_value()) {
+    TakeSeat(payment, stored);
+  } else {
+    stored.reservation.payment_reference = payment.payment_reference;
+    Finish(stored, ReservationState::kConfirmed);
+    Tell("reservation.confirmed", stored.reservation, payment.trace);
+  }
   result.reservation = stored.reservation;
   return result;
+}
+
+std::vector<ChangeResult> FakeLedger::ConfirmAll(absl::Span<const Payment> batch) {
+  std::vector<ChangeResult> results;
+  for (const Payment& payment : batch) results.push_back(Confirm(payment));
+  // Now it is known which groups are full.
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (results[i].outcome == ChangeOutcome::kDone) AwaitGroup(batch[i]);
+    const StoredReservation* const stored = FindStored(batch[i].reservation_id);
+    if (stored != nullptr) results[i].reservation = stored->reservation;
+  }
+  return results;
 }
 
 absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ConfirmReservations(LockMode, absl::Span<const Payment> batch) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   RETURN_IF_ERROR(CheckDistinct(batch));
-  std::vector<ChangeResult> results;
-  for (const Payment& payment : batch) results.push_back(Confirm(payment));
-  return results;
+  return ConfirmAll(batch);
 }
 
 ChangeResult FakeLedger::Decide(const Cancellation& cancellation) {
@@ -129,13 +159,18 @@ ChangeResult FakeLedger::Decide(const Cancellation& cancellation) {
   const Reservation& row = stored->reservation;
   if (row.state == ReservationState::kCancelled) return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
   if (row.state != ReservationState::kPending) return RefusedChange(Refusal::kReservationState, row);
+  const bool seated = SeatOf(*stored) != nullptr;
+  if (seated && !MayLeave(*groups_.Find(*stored->group), DatabaseNow())) {
+    return RefusedChange(Refusal::kReservationState, row);
+  }
   ChangeResult result{.outcome = ChangeOutcome::kDone, .reservation = row};
   result.reservation.cancel_reason = cancellation.reason;
   result.reservation.state = ReservationState::kCancelled;
+  if (seated) ++result.reservation.revision;  // that asks for the refund
   return result;
 }
 
-ChangeResult FakeLedger::Cancel(const Cancellation& cancellation, std::map<std::string, int64_t>* returned) {
+ChangeResult FakeLedger::Cancel(const Cancellation& cancellation, UnitsBySku* returned) {
   ChangeResult result = Decide(cancellation);
   if (result.outcome != ChangeOutcome::kDone) return result;
   StoredReservation& stored = *FindStored(cancellation.reservation_id);
@@ -144,6 +179,7 @@ ChangeResult FakeLedger::Cancel(const Cancellation& cancellation, std::map<std::
   Finish(stored, ReservationState::kCancelled);
   (*returned)[row.sku_id] += Mutated(Mutation::kCancelReturnsTwice) ? 2 * row.quantity : row.quantity;
   Tell("reservation.cancelled", row, cancellation.trace);
+  GiveUpSeat(stored, cancellation.trace);
   result.reservation = row;
   return result;
 }
@@ -153,7 +189,7 @@ absl::StatusOr<std::vector<ChangeResult>> FakeLedger::CancelReservations(LockMod
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   RETURN_IF_ERROR(CheckDistinct(batch));
-  std::map<std::string, int64_t> returned;
+  UnitsBySku returned;
   std::vector<ChangeResult> results;
   for (const Cancellation& cancellation : batch) results.push_back(Cancel(cancellation, &returned));
   ReturnUnits(returned);
@@ -164,6 +200,7 @@ ChangeResult FakeLedger::Decide(const Extension& extension) {
   const StoredReservation* const stored = FindStored(extension.reservation_id);
   if (stored == nullptr) return RefusedChange(Refusal::kReservationNotFound);
   const Reservation& row = stored->reservation;
+  if (stored->group.has_value()) return RefusedChange(Refusal::kInGroup, row);
   const Sku& sku = skus_.at(row.sku_id).sku;
   const auto refused = [&row](Refusal refusal, int64_t bound = 0) {
     ChangeResult result = RefusedChange(refusal, row);

@@ -222,6 +222,7 @@ void FakeLedger::VerifySku(const SkuState& state, const SoldUnits& sold, VerifyR
   for (const auto& [user, units] : sold.live_by_user) {
     if (units > state.highest_limit) violated("user_limit", absl::StrCat("user ", user, " has ", units));
   }
+  VerifyGroups(sku.sku_id, violated);
 }
 
 std::map<std::string, FakeLedger::SoldUnits> FakeLedger::SoldBySku() const {

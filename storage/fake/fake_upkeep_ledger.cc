@@ -13,7 +13,7 @@ absl::StatusOr<ExpiredHolds> FakeLedger::ExpireDue(int limit) {
   RETURN_IF_ERROR(Enter());
   const absl::Time now = DatabaseNow();
   ExpiredHolds holds;
-  std::map<std::string, int64_t> returned;
+  UnitsBySku returned;
   while (!due_.empty() && due_.begin()->first <= now && holds.expired < limit) {
     StoredReservation& stored = *FindStored(due_.begin()->second);
     due_.erase(due_.begin());
@@ -79,7 +79,7 @@ absl::StatusOr<int64_t> FakeLedger::RetireReservations(absl::Duration age, int l
     RetiredUnits& sums = retired_[{stored.reservation.sku_id, stored.incarnation}];
     sums.units += stored.reservation.quantity;
     if (stored.reservation.state == ReservationState::kConfirmed) sums.live_units += stored.reservation.quantity;
-    if (retired == Retired::kArchive) archive_[id] = stored.reservation;
+    if (retired == Retired::kArchive) archive_[id] = stored;
     RemoveRow(id);
   }
   return static_cast<int64_t>(old.size());

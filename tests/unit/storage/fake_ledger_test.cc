@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -74,6 +75,39 @@ TEST_F(FakeLedgerTest, LosesACommitThatWasNotPerformed) {
   EXPECT_TRUE(IsUnknownCommit(Commit(1).status()));
   EXPECT_EQ(ledger_.GetSku("tv")->unsold, 10);
   EXPECT_EQ(Commit(1)->front().outcome, CommitOutcome::kCreated);
+}
+
+TEST_F(FakeLedgerTest, ARestoredBackupHasItsGroups) {
+  clock_.AdvanceBy(absl::Minutes(1));
+  const GroupOffer offer{.sku_id = "tv",
+                         .offer_id = "pair",
+                         .seats = 2,
+                         .price_minor = 100,
+                         .open_for = absl::Hours(1),
+                         .pay_within = absl::Hours(1),
+                         .created_at = {}};
+  ASSERT_TRUE(ledger_.CreateGroupOffer(offer, /*preview=*/false, "test").ok());
+  const Uuid group_id{.bytes = {7}};
+  const auto join = [&](uint8_t id) {
+    ReservationClaim claim{.reservation_id = {.bytes = {id}},
+                           .sku_id = "tv",
+                           .user_id = std::string(1, static_cast<char>('a' + id)),
+                           .quantity = 1,
+                           .group = std::make_shared<const GroupJoin>(GroupJoin{group_id, "pair"})};
+    EXPECT_EQ(ledger_.CommitReservations(node_, LockMode::kWait, {claim})->front().outcome, CommitOutcome::kCreated);
+    const auto paid = ledger_.ConfirmReservations({{claim.reservation_id, "pay", 100, "EUR"}});
+    EXPECT_EQ(paid->front().outcome, ChangeOutcome::kDone);
+  };
+  join(1);
+  const auto backup = ledger_.Save();
+  join(2);
+  EXPECT_EQ(ledger_.GetGroup(group_id)->group.state, GroupState::kFilled);
+  ledger_.Restore(*backup, FakeLedger::Line::kSame);
+  EXPECT_EQ(ledger_.GetGroup(group_id)->group.state, GroupState::kForming);
+  EXPECT_EQ(ledger_.GetGroup(group_id)->group.seats_taken, 1);
+  EXPECT_EQ(ledger_.GetGroup(group_id)->members.size(), 1u);
+  join(2);
+  EXPECT_EQ(ledger_.GetGroup(group_id)->group.state, GroupState::kFilled);
 }
 
 TEST_F(FakeLedgerTest, BlocksCallsUntilReleased) {
