@@ -15,6 +15,7 @@
 #include "storage/postgres/connection_pool.h"
 #include "storage/postgres/postgres_draw_ledger.h"
 #include "storage/postgres/postgres_front_ledger.h"
+#include "storage/postgres/postgres_group_ledger.h"
 #include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
@@ -45,6 +46,7 @@ class FakeBackend : public LedgerBackend {
   HealthLedger& health() override { return ledger_; }
   FrontLedger& front() override { return front_; }
   DrawLedger& draws() override { return draws_; }
+  GroupLedger& groups() override { return ledger_; }
   void LetPass(absl::Duration duration) override { clock_.AdvanceBy(duration); }
   void CountFrontChanges(int64_t changes) override { front_.CountChanges(changes); }
   int64_t StoredFrontRows() override { return static_cast<int64_t>(front_.stored()); }
@@ -77,6 +79,7 @@ class PostgresBackend : public LedgerBackend {
   HealthLedger& health() override { return health_; }
   FrontLedger& front() override { return front_; }
   DrawLedger& draws() override { return draws_; }
+  GroupLedger& groups() override { return groups_; }
 
   // The database's clock is the machine's, so this moves everything into the past instead.
   void LetPass(absl::Duration duration) override {
@@ -94,6 +97,18 @@ class PostgresBackend : public LedgerBackend {
     transaction.exec_params(
         "UPDATE tranche.sku SET opens_at = opens_at - $1 * interval '1 us', "
         "closes_at = closes_at - $1 * interval '1 us'",
+        us);
+    transaction.exec_params(
+        "UPDATE tranche.group_offer SET created_at = created_at - $1 * interval '1 us', "
+        "closed_at = closed_at - $1 * interval '1 us'",
+        us);
+    transaction.exec_params(
+        "UPDATE tranche.group_buy SET created_at = created_at - $1 * interval '1 us', "
+        "deadline_at = deadline_at - $1 * interval '1 us', finished_at = finished_at - $1 * interval '1 us'",
+        us);
+    transaction.exec_params(
+        "UPDATE tranche.group_member SET joined_at = joined_at - $1 * interval '1 us', "
+        "paid_at = paid_at - $1 * interval '1 us'",
         us);
     transaction.exec_params("UPDATE tranche.hold_reminder SET at_due = at_due - $1 * interval '1 us'", us);
     transaction.exec_params("UPDATE tranche.audit_log SET at = at - $1 * interval '1 us'", us);
@@ -155,6 +170,7 @@ class PostgresBackend : public LedgerBackend {
   PostgresHealthLedger health_{&pool_};
   PostgresFrontLedger front_{&pool_};
   PostgresDrawLedger draws_{&pool_};
+  PostgresGroupLedger groups_{&pool_};
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "storage/ledger/draw_ledger.h"
 #include "storage/ledger/front_ledger.h"
+#include "storage/ledger/group_ledger.h"
 #include "storage/ledger/health_ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "storage/ledger/outbox_ledger.h"
@@ -29,8 +30,9 @@ class LedgerBackend {
   virtual HealthLedger& health() = 0;
   virtual FrontLedger& front() = 0;
   virtual DrawLedger& draws() = 0;
+  virtual GroupLedger& groups() = 0;
 
-  // Lets this much time pass for reservations, messages, late payments, heartbeats and the front door.
+  // Lets this much time pass for reservations, groups, messages, late payments, heartbeats and the front door.
   virtual void LetPass(absl::Duration duration) = 0;
   // As if so many other changes of the front door had been made.
   virtual void CountFrontChanges(int64_t changes) = 0;

@@ -47,6 +47,7 @@ class LedgerContractTest : public ::testing::TestWithParam<LedgerKind> {
   HealthLedger& health() { return backend_->health(); }
   FrontLedger& front() { return backend_->front(); }
   DrawLedger& draws() { return backend_->draws(); }
+  GroupLedger& groups() { return backend_->groups(); }
   void LetPass(absl::Duration duration) { backend_->LetPass(duration); }
   void CountFrontChanges(int64_t changes) { backend_->CountFrontChanges(changes); }
   int64_t StoredFrontRows() { return backend_->StoredFrontRows(); }
