@@ -169,9 +169,74 @@ void Client::GetDrawEntryAsync(tranche::GetDrawEntry query, DrawEntryCallback ca
   connection_->GetDrawEntry(std::move(query), std::move(callback));
 }
 
+absl::StatusOr<JoinedGroup> Client::OpenGroup(tranche::OpenGroup request) {
+  return Await<JoinedGroup>(
+      [&](JoinedGroupCallback callback) { connection_->OpenGroup(std::move(request), std::move(callback)); });
+}
+
+void Client::OpenGroupAsync(tranche::OpenGroup request, JoinedGroupCallback callback) {
+  connection_->OpenGroup(std::move(request), std::move(callback));
+}
+
+absl::StatusOr<JoinedGroup> Client::JoinGroup(tranche::JoinGroup request) {
+  return Await<JoinedGroup>(
+      [&](JoinedGroupCallback callback) { connection_->JoinGroup(std::move(request), std::move(callback)); });
+}
+
+void Client::JoinGroupAsync(tranche::JoinGroup request, JoinedGroupCallback callback) {
+  connection_->JoinGroup(std::move(request), std::move(callback));
+}
+
+absl::StatusOr<Reservation> Client::LeaveGroup(tranche::LeaveGroup change) {
+  return Await<Reservation>(
+      [&](Callback callback) { connection_->LeaveGroup(std::move(change), std::move(callback)); });
+}
+
+void Client::LeaveGroupAsync(tranche::LeaveGroup change, Callback callback) {
+  connection_->LeaveGroup(std::move(change), std::move(callback));
+}
+
+absl::StatusOr<GroupWithMembers> Client::GetGroup(tranche::GetGroup query) {
+  return Await<GroupWithMembers>(
+      [&](GroupCallback callback) { connection_->GetGroup(std::move(query), std::move(callback)); });
+}
+
+void Client::GetGroupAsync(tranche::GetGroup query, GroupCallback callback) {
+  connection_->GetGroup(std::move(query), std::move(callback));
+}
+
+absl::StatusOr<GroupPage> Client::ListGroups(tranche::ListGroups query) {
+  return Await<GroupPage>(
+      [&](GroupPageCallback callback) { connection_->ListGroups(std::move(query), std::move(callback)); });
+}
+
+void Client::ListGroupsAsync(tranche::ListGroups query, GroupPageCallback callback) {
+  connection_->ListGroups(std::move(query), std::move(callback));
+}
+
+absl::StatusOr<std::vector<GroupOffer>> Client::ListGroupOffers(std::string sku_id) {
+  return Await<std::vector<GroupOffer>>(
+      [&](GroupOffersCallback callback) { connection_->ListGroupOffers(std::move(sku_id), std::move(callback)); });
+}
+
+void Client::ListGroupOffersAsync(std::string sku_id, GroupOffersCallback callback) {
+  connection_->ListGroupOffers(std::move(sku_id), std::move(callback));
+}
+
+std::unique_ptr<GroupWatch> Client::WatchGroup(std::string group_id, std::string sku, const WatchOptions& options) {
+  tranche::v1::WatchGroupRequest request;
+  request.set_group_id(std::move(group_id));
+  request.set_sku_id(std::move(sku));
+  auto session = std::make_shared<internal::GroupWatchSession>(connection_->environment(), std::move(request), options);
+  session->Start();
+  return std::make_unique<GroupWatch>(std::move(session));
+}
+
 std::unique_ptr<ReservationWatch> Client::Watch(std::string reservation_id, const WatchOptions& options) {
+  tranche::v1::WatchReservationRequest request;
+  request.set_reservation_id(std::move(reservation_id));
   auto session =
-      std::make_shared<internal::WatchSession>(connection_->environment(), std::move(reservation_id), options);
+      std::make_shared<internal::ReservationWatchSession>(connection_->environment(), std::move(request), options);
   session->Start();
   return std::make_unique<ReservationWatch>(std::move(session));
 }

@@ -6,7 +6,8 @@
 
 namespace tranche {
 
-ReservationWatch::ReservationWatch(std::shared_ptr<internal::WatchSession> session) : session_(std::move(session)) {}
+ReservationWatch::ReservationWatch(std::shared_ptr<internal::ReservationWatchSession> session)
+    : session_(std::move(session)) {}
 
 ReservationWatch::~ReservationWatch() { session_->Close(); }
 

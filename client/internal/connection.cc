@@ -9,6 +9,7 @@
 #include "client/internal/create_call.h"
 #include "client/internal/get_call.h"
 #include "client/internal/grpc_stub.h"
+#include "client/internal/join_call.h"
 #include "client/internal/repeatable_call.h"
 #include "client/internal/timer_thread.h"
 #include "storage/base/status_macros.h"
@@ -172,6 +173,57 @@ void Connection::EnterDraw(tranche::EnterDraw request, CallbackOf<EnteredDraw> c
 void Connection::GetDrawEntry(tranche::GetDrawEntry query, CallbackOf<DrawEntry> callback) {
   using Call = RepeatableCall<tranche::v1::GetDrawEntryRequest, tranche::v1::GetDrawEntryResponse, DrawEntry>;
   (new Call(environment_, DeadlineFromNow(), &Stub::GetDrawEntry, ToProto(std::move(query)), /*changes=*/"",
+            std::move(callback)))
+      ->Start();
+}
+
+void Connection::OpenGroup(tranche::OpenGroup request, CallbackOf<JoinedGroup> callback) {
+  using Call = JoinCall<tranche::v1::OpenGroupRequest, tranche::v1::OpenGroupResponse>;
+  if (request.group_id.empty()) request.group_id = MakeUuidV7();
+  if (request.reservation_id.empty()) request.reservation_id = MakeUuidV7();
+  const bool retry_of_unknown = request.retry_of_unknown;
+  (new Call(environment_, DeadlineFromNow(), &Stub::OpenGroup, ToProto(std::move(request)), retry_of_unknown,
+            std::move(callback)))
+      ->Start();
+}
+
+void Connection::JoinGroup(tranche::JoinGroup request, CallbackOf<JoinedGroup> callback) {
+  using Call = JoinCall<tranche::v1::JoinGroupRequest, tranche::v1::JoinGroupResponse>;
+  if (request.reservation_id.empty()) request.reservation_id = MakeUuidV7();
+  const bool retry_of_unknown = request.retry_of_unknown;
+  (new Call(environment_, DeadlineFromNow(), &Stub::JoinGroup, ToProto(std::move(request)), retry_of_unknown,
+            std::move(callback)))
+      ->Start();
+}
+
+void Connection::LeaveGroup(tranche::LeaveGroup change, Callback callback) {
+  using Call = RepeatableCall<tranche::v1::LeaveGroupRequest, tranche::v1::LeaveGroupResponse, Reservation>;
+  std::string id = change.reservation_id;
+  (new Call(environment_, DeadlineFromNow(), &Stub::LeaveGroup, ToProto(std::move(change)), std::move(id),
+            std::move(callback)))
+      ->Start();
+}
+
+void Connection::GetGroup(tranche::GetGroup query, CallbackOf<GroupWithMembers> callback) {
+  using Call = RepeatableCall<tranche::v1::GetGroupRequest, tranche::v1::GetGroupResponse, GroupWithMembers>;
+  (new Call(environment_, DeadlineFromNow(), &Stub::GetGroup, ToProto(std::move(query)), /*changes=*/"",
+            std::move(callback)))
+      ->Start();
+}
+
+void Connection::ListGroups(tranche::ListGroups query, CallbackOf<GroupPage> callback) {
+  using Call = RepeatableCall<tranche::v1::ListGroupsRequest, tranche::v1::ListGroupsResponse, GroupPage>;
+  (new Call(environment_, DeadlineFromNow(), &Stub::ListGroups, ToProto(std::move(query)), /*changes=*/"",
+            std::move(callback)))
+      ->Start();
+}
+
+void Connection::ListGroupOffers(std::string sku_id, CallbackOf<std::vector<GroupOffer>> callback) {
+  using Call = RepeatableCall<tranche::v1::ListGroupOffersRequest, tranche::v1::ListGroupOffersResponse,
+                              std::vector<GroupOffer>>;
+  tranche::v1::ListGroupOffersRequest request;
+  request.set_sku_id(std::move(sku_id));
+  (new Call(environment_, DeadlineFromNow(), &Stub::ListGroupOffers, std::move(request), /*changes=*/"",
             std::move(callback)))
       ->Start();
 }

@@ -12,6 +12,7 @@
 #include "client/internal/call_environment.h"
 #include "tranche/draw.h"
 #include "tranche/front_door.h"
+#include "tranche/group.h"
 #include "tranche/options.h"
 #include "tranche/reservation.h"
 #include "tranche/sku.h"
@@ -69,6 +70,12 @@ class Connection {
   void EnterSaleBefore(absl::Time deadline, tranche::EnterSale request, CallbackOf<SaleEntry> callback);
   void EnterDraw(tranche::EnterDraw request, CallbackOf<EnteredDraw> callback);
   void GetDrawEntry(tranche::GetDrawEntry query, CallbackOf<DrawEntry> callback);
+  void OpenGroup(tranche::OpenGroup request, CallbackOf<JoinedGroup> callback);
+  void JoinGroup(tranche::JoinGroup request, CallbackOf<JoinedGroup> callback);
+  void LeaveGroup(tranche::LeaveGroup change, Callback callback);
+  void GetGroup(tranche::GetGroup query, CallbackOf<GroupWithMembers> callback);
+  void ListGroups(tranche::ListGroups query, CallbackOf<GroupPage> callback);
+  void ListGroupOffers(std::string sku_id, CallbackOf<std::vector<GroupOffer>> callback);
 
   // Until the connection ends, about once a second, on the scheduler's thread. `task` must not block.
   void RunRegularly(std::function<void()> task);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "client/internal/proto_time.h"
 #include "client/internal/status_translation.h"
 
 namespace tranche {
@@ -30,6 +31,8 @@ const char* ConfirmOutcomeName(ConfirmOutcome outcome) {
       return "REBOOKED";
     case ConfirmOutcome::kPaidUnfulfilled:
       return "PAID_UNFULFILLED";
+    case ConfirmOutcome::kGroupWaiting:
+      return "GROUP_WAITING";
     case ConfirmOutcome::kUnspecified:
       break;
   }
@@ -74,14 +77,6 @@ const char* AvailabilityName(Availability availability) {
 
 namespace internal {
 namespace {
-
-absl::Time ToTime(const google::protobuf::Timestamp& message) {
-  return absl::FromUnixSeconds(message.seconds()) + absl::Nanoseconds(message.nanos());
-}
-
-absl::Duration ToDuration(const google::protobuf::Duration& message) {
-  return absl::Seconds(message.seconds()) + absl::Nanoseconds(message.nanos());
-}
 
 Sku ToSku(const tranche::v1::CatalogSku& message, const google::protobuf::Duration& age) {
   Sku sku;

@@ -6,10 +6,12 @@
 #include "absl/status/statusor.h"
 #include "tranche/draw.h"
 #include "tranche/front_door.h"
+#include "tranche/group.h"
 #include "tranche/reservation.h"
 #include "tranche/sku.h"
 #include "tranche/v1/catalog_service.pb.h"
 #include "tranche/v1/front_door_service.pb.h"
+#include "tranche/v1/group_service.pb.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::internal {
@@ -26,6 +28,12 @@ tranche::v1::CatalogServiceListSkusRequest ToProto(ListSkus query);
 tranche::v1::EnterSaleRequest ToProto(EnterSale request);
 tranche::v1::EnterDrawRequest ToProto(EnterDraw request);
 tranche::v1::GetDrawEntryRequest ToProto(GetDrawEntry query);
+// The requests must have their ids.
+tranche::v1::OpenGroupRequest ToProto(OpenGroup request);
+tranche::v1::JoinGroupRequest ToProto(JoinGroup request);
+tranche::v1::LeaveGroupRequest ToProto(LeaveGroup change);
+tranche::v1::GetGroupRequest ToProto(GetGroup query);
+tranche::v1::ListGroupsRequest ToProto(ListGroups query);
 
 Reservation FromProto(const tranche::v1::Reservation& message, bool replayed);
 Cart FromProto(const tranche::v1::CreateReservationsResponse& message);
@@ -42,5 +50,10 @@ SkuPage FromProto(const tranche::v1::CatalogServiceListSkusResponse& message);
 SaleEntry FromProto(const tranche::v1::EnterSaleResponse& message);
 EnteredDraw FromProto(const tranche::v1::EnterDrawResponse& message);
 DrawEntry FromProto(const tranche::v1::GetDrawEntryResponse& message);
+Group FromProto(const tranche::v1::Group& message);
+Reservation FromProto(const tranche::v1::LeaveGroupResponse& message);
+GroupWithMembers FromProto(const tranche::v1::GetGroupResponse& message);
+GroupPage FromProto(const tranche::v1::ListGroupsResponse& message);
+std::vector<GroupOffer> FromProto(const tranche::v1::ListGroupOffersResponse& message);
 
 }  // namespace tranche::internal

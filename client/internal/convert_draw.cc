@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "client/internal/convert.h"
+#include "client/internal/proto_time.h"
 
 namespace tranche {
 
@@ -50,10 +51,6 @@ const char* DrawOutcomeName(DrawOutcome outcome) {
 namespace internal {
 namespace {
 
-absl::Time DrawTime(const google::protobuf::Timestamp& message) {
-  return absl::FromUnixSeconds(message.seconds()) + absl::Nanoseconds(message.nanos());
-}
-
 Draw ToDraw(const tranche::v1::Draw& message) {
   Draw draw;
   draw.sku_id = message.sku_id();
@@ -70,10 +67,10 @@ Draw ToDraw(const tranche::v1::Draw& message) {
   draw.pending = message.pending();
   draw.confirmed = message.confirmed();
   draw.lapsed = message.lapsed();
-  draw.create_time = DrawTime(message.create_time());
-  if (message.has_close_time()) draw.close_time = DrawTime(message.close_time());
-  if (message.has_seed_time()) draw.seed_time = DrawTime(message.seed_time());
-  if (message.has_finish_time()) draw.finish_time = DrawTime(message.finish_time());
+  draw.create_time = ToTime(message.create_time());
+  if (message.has_close_time()) draw.close_time = ToTime(message.close_time());
+  if (message.has_seed_time()) draw.seed_time = ToTime(message.seed_time());
+  if (message.has_finish_time()) draw.finish_time = ToTime(message.finish_time());
   return draw;
 }
 

@@ -7,16 +7,6 @@
 #include "client/internal/convert.h"
 
 namespace tranche::internal {
-namespace {
-
-bool SamePayload(const Reservation& found, const tranche::v1::CreateReservationRequest& request) {
-  // An older node without order references drops the reference, and so does not return it.
-  return found.sku_id == request.sku_id() && found.user_id == request.user_id() &&
-         found.quantity == request.quantity() &&
-         (found.order_reference.empty() || found.order_reference == request.order_reference());
-}
-
-}  // namespace
 
 CreateCall::CreateCall(CallEnvironment& environment, absl::Time deadline, CreateReservation request, Callback callback)
     : ClaimCall(environment, deadline, request.retry_of_unknown, request.accept_queued),
@@ -40,7 +30,7 @@ void CreateCall::Granted() {
 }
 
 void CreateCall::Found(Reservation found, const absl::Status& refusal) {
-  if (!SamePayload(found, request_)) {
+  if (!IsClaimOf(found, request_)) {
     // The id belongs to another claim.
     Believe(refusal);
     return;

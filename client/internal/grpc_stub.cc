@@ -58,9 +58,9 @@ std::shared_ptr<GrpcStub::ChannelSet> GrpcStub::MakeChannels() {
     grpc::ChannelArguments arguments = ArgumentsOfChannel(i);
     security_->AddTo(arguments, endpoint_);
     std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(endpoint_, made->credentials, arguments);
-    made->channels.push_back({channel, tranche::v1::ReservationService::NewStub(channel),
-                              tranche::v1::CatalogService::NewStub(channel),
-                              tranche::v1::FrontDoorService::NewStub(channel)});
+    made->channels.push_back(
+        {channel, tranche::v1::ReservationService::NewStub(channel), tranche::v1::CatalogService::NewStub(channel),
+         tranche::v1::FrontDoorService::NewStub(channel), tranche::v1::GroupService::NewStub(channel)});
   }
   return made;
 }
@@ -202,6 +202,43 @@ void GrpcStub::GetDrawEntry(Context& context, absl::Time deadline, const tranche
   NextChannel().front_door()->GetDrawEntry(&*context, &request, response, Reporting(observer));
 }
 
+void GrpcStub::OpenGroup(Context& context, absl::Time deadline, const tranche::v1::OpenGroupRequest& request,
+                         tranche::v1::OpenGroupResponse* response, AttemptObserver* observer) {
+  Prepare(context, deadline);
+  NextChannel().groups()->OpenGroup(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::JoinGroup(Context& context, absl::Time deadline, const tranche::v1::JoinGroupRequest& request,
+                         tranche::v1::JoinGroupResponse* response, AttemptObserver* observer) {
+  Prepare(context, deadline);
+  NextChannel().groups()->JoinGroup(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::LeaveGroup(Context& context, absl::Time deadline, const tranche::v1::LeaveGroupRequest& request,
+                          tranche::v1::LeaveGroupResponse* response, AttemptObserver* observer) {
+  Prepare(context, deadline);
+  NextChannel().groups()->LeaveGroup(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::GetGroup(Context& context, absl::Time deadline, const tranche::v1::GetGroupRequest& request,
+                        tranche::v1::GetGroupResponse* response, AttemptObserver* observer) {
+  Prepare(context, deadline);
+  NextChannel().groups()->GetGroup(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::ListGroups(Context& context, absl::Time deadline, const tranche::v1::ListGroupsRequest& request,
+                          tranche::v1::ListGroupsResponse* response, AttemptObserver* observer) {
+  Prepare(context, deadline);
+  NextChannel().groups()->ListGroups(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::ListGroupOffers(Context& context, absl::Time deadline,
+                               const tranche::v1::ListGroupOffersRequest& request,
+                               tranche::v1::ListGroupOffersResponse* response, AttemptObserver* observer) {
+  Prepare(context, deadline);
+  NextChannel().groups()->ListGroupOffers(&*context, &request, response, Reporting(observer));
+}
+
 void GrpcStub::WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                                 WatchReactor* reactor) {
   Prepare(context);
@@ -211,6 +248,11 @@ void GrpcStub::WatchReservation(Context& context, const tranche::v1::WatchReserv
 void GrpcStub::WatchClaim(Context& context, const tranche::v1::WatchClaimRequest& request, ClaimWatchReactor* reactor) {
   Prepare(context);
   NextChannel().reservations()->WatchClaim(&*context, &request, reactor);
+}
+
+void GrpcStub::WatchGroup(Context& context, const tranche::v1::WatchGroupRequest& request, GroupWatchReactor* reactor) {
+  Prepare(context);
+  NextChannel().groups()->WatchGroup(&*context, &request, reactor);
 }
 
 void GrpcStub::StreamReservations(Context& context, StreamReactor* reactor) {

@@ -54,9 +54,22 @@ class GrpcStub : public Stub {
                  tranche::v1::EnterDrawResponse* response, AttemptObserver* observer) override;
   void GetDrawEntry(Context& context, absl::Time deadline, const tranche::v1::GetDrawEntryRequest& request,
                     tranche::v1::GetDrawEntryResponse* response, AttemptObserver* observer) override;
+  void OpenGroup(Context& context, absl::Time deadline, const tranche::v1::OpenGroupRequest& request,
+                 tranche::v1::OpenGroupResponse* response, AttemptObserver* observer) override;
+  void JoinGroup(Context& context, absl::Time deadline, const tranche::v1::JoinGroupRequest& request,
+                 tranche::v1::JoinGroupResponse* response, AttemptObserver* observer) override;
+  void LeaveGroup(Context& context, absl::Time deadline, const tranche::v1::LeaveGroupRequest& request,
+                  tranche::v1::LeaveGroupResponse* response, AttemptObserver* observer) override;
+  void GetGroup(Context& context, absl::Time deadline, const tranche::v1::GetGroupRequest& request,
+                tranche::v1::GetGroupResponse* response, AttemptObserver* observer) override;
+  void ListGroups(Context& context, absl::Time deadline, const tranche::v1::ListGroupsRequest& request,
+                  tranche::v1::ListGroupsResponse* response, AttemptObserver* observer) override;
+  void ListGroupOffers(Context& context, absl::Time deadline, const tranche::v1::ListGroupOffersRequest& request,
+                       tranche::v1::ListGroupOffersResponse* response, AttemptObserver* observer) override;
   void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                         WatchReactor* reactor) override;
   void WatchClaim(Context& context, const tranche::v1::WatchClaimRequest& request, ClaimWatchReactor* reactor) override;
+  void WatchGroup(Context& context, const tranche::v1::WatchGroupRequest& request, GroupWatchReactor* reactor) override;
   void StreamReservations(Context& context, StreamReactor* reactor) override;
 
  private:
@@ -66,6 +79,7 @@ class GrpcStub : public Stub {
     std::unique_ptr<tranche::v1::ReservationService::Stub> reservations;
     std::unique_ptr<tranche::v1::CatalogService::Stub> catalog;
     std::unique_ptr<tranche::v1::FrontDoorService::Stub> front_door;
+    std::unique_ptr<tranche::v1::GroupService::Stub> groups;
   };
   // Those that were made with the same credentials.
   struct ChannelSet {
@@ -86,6 +100,7 @@ class GrpcStub : public Stub {
     }
     tranche::v1::CatalogService::Stub::async_interface* catalog() const { return services->catalog->async(); }
     tranche::v1::FrontDoorService::Stub::async_interface* front_door() const { return services->front_door->async(); }
+    tranche::v1::GroupService::Stub::async_interface* groups() const { return services->groups->async(); }
 
     std::shared_ptr<ChannelSet> keeper;  // null: the channels stay as long as the stub
     const Services* services;

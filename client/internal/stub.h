@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "tranche/v1/catalog_service.grpc.pb.h"
 #include "tranche/v1/front_door_service.grpc.pb.h"
+#include "tranche/v1/group_service.grpc.pb.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::internal {
@@ -20,6 +21,8 @@ using StreamReactor =
 using ClaimWatchReactor = grpc::ClientReadReactor<tranche::v1::WatchClaimResponse>;
 
 using WatchReactor = grpc::ClientReadReactor<tranche::v1::WatchReservationResponse>;
+
+using GroupWatchReactor = grpc::ClientReadReactor<tranche::v1::WatchGroupResponse>;
 
 // Learns how an attempt ended.
 class AttemptObserver {
@@ -74,11 +77,26 @@ class Stub {
                          tranche::v1::EnterDrawResponse* response, AttemptObserver* observer) = 0;
   virtual void GetDrawEntry(Context& context, absl::Time deadline, const tranche::v1::GetDrawEntryRequest& request,
                             tranche::v1::GetDrawEntryResponse* response, AttemptObserver* observer) = 0;
+  virtual void OpenGroup(Context& context, absl::Time deadline, const tranche::v1::OpenGroupRequest& request,
+                         tranche::v1::OpenGroupResponse* response, AttemptObserver* observer) = 0;
+  virtual void JoinGroup(Context& context, absl::Time deadline, const tranche::v1::JoinGroupRequest& request,
+                         tranche::v1::JoinGroupResponse* response, AttemptObserver* observer) = 0;
+  virtual void LeaveGroup(Context& context, absl::Time deadline, const tranche::v1::LeaveGroupRequest& request,
+                          tranche::v1::LeaveGroupResponse* response, AttemptObserver* observer) = 0;
+  virtual void GetGroup(Context& context, absl::Time deadline, const tranche::v1::GetGroupRequest& request,
+                        tranche::v1::GetGroupResponse* response, AttemptObserver* observer) = 0;
+  virtual void ListGroups(Context& context, absl::Time deadline, const tranche::v1::ListGroupsRequest& request,
+                          tranche::v1::ListGroupsResponse* response, AttemptObserver* observer) = 0;
+  virtual void ListGroupOffers(Context& context, absl::Time deadline,
+                               const tranche::v1::ListGroupOffersRequest& request,
+                               tranche::v1::ListGroupOffersResponse* response, AttemptObserver* observer) = 0;
   // Like StreamReservations.
   virtual void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                                 WatchReactor* reactor) = 0;
   virtual void WatchClaim(Context& context, const tranche::v1::WatchClaimRequest& request,
                           ClaimWatchReactor* reactor) = 0;
+  virtual void WatchGroup(Context& context, const tranche::v1::WatchGroupRequest& request,
+                          GroupWatchReactor* reactor) = 0;
   // Binds `reactor`; its owner starts it. No deadline: the owner checks those of the single requests.
   virtual void StreamReservations(Context& context, StreamReactor* reactor) = 0;
 };

@@ -12,15 +12,30 @@
 
 namespace tranche::internal {
 
+void ReservationTopic::Open(Stub& stub, Stub::Context& context, const Request& request, WatchReactor* reactor) {
+  stub.WatchReservation(context, request, reactor);
+}
+
+Reservation ReservationTopic::Read(const Response& message) {
+  return FromProto(message.reservation(), /*replayed=*/false);
+}
+
+void GroupTopic::Open(Stub& stub, Stub::Context& context, const Request& request, GroupWatchReactor* reactor) {
+  stub.WatchGroup(context, request, reactor);
+}
+
+Group GroupTopic::Read(const Response& message) { return FromProto(message.group()); }
+
 // One stream to one node. Deletes itself when gRPC is done with it.
-class WatchStream final : public WatchReactor {
+template <typename Topic>
+class WatchStream final : public grpc::ClientReadReactor<typename Topic::Response> {
  public:
-  explicit WatchStream(std::shared_ptr<WatchSession> session) : session_(std::move(session)) {}
+  explicit WatchStream(std::shared_ptr<WatchSession<Topic>> session) : session_(std::move(session)) {}
 
   void Start(Stub& stub) {
-    stub.WatchReservation(context_, session_->request_, this);
-    StartRead(&message_);
-    StartCall();
+    Topic::Open(stub, context_, session_->request_, this);
+    this->StartRead(&message_);
+    this->StartCall();
   }
   // Only while OnDone has not begun.
   void Cancel() { context_->TryCancel(); }
@@ -29,7 +44,7 @@ class WatchStream final : public WatchReactor {
   void OnReadDone(bool ok) override {
     if (!ok) return;
     session_->OnMessage(message_);
-    StartRead(&message_);
+    this->StartRead(&message_);
   }
   void OnDone(const grpc::Status& status) override {
     const std::unique_ptr<WatchStream> self(this);
@@ -40,19 +55,23 @@ class WatchStream final : public WatchReactor {
     });
   }
 
-  const std::shared_ptr<WatchSession> session_;
+  const std::shared_ptr<WatchSession<Topic>> session_;
   Stub::Context context_;
-  tranche::v1::WatchReservationResponse message_;
+  typename Topic::Response message_;
 };
 
-WatchSession::WatchSession(CallEnvironment& environment, std::string reservation_id, const WatchOptions& options)
-    : environment_(environment), options_(options) {
-  request_.set_reservation_id(std::move(reservation_id));
+template <typename Topic>
+WatchSession<Topic>::WatchSession(CallEnvironment& environment, typename Topic::Request request,
+                                  const WatchOptions& options)
+    : environment_(environment), request_(std::move(request)), options_(options) {}
+
+template <typename Topic>
+void WatchSession<Topic>::Start() {
+  Open();
 }
 
-void WatchSession::Start() { Open(); }
-
-absl::StatusOr<std::optional<Reservation>> WatchSession::Next(absl::Duration timeout) {
+template <typename Topic>
+absl::StatusOr<std::optional<typename Topic::State>> WatchSession<Topic>::Next(absl::Duration timeout) {
   absl::MutexLock lock(&mutex_);
   const auto something = [this]()
                              ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return news_.has_value() || end_.has_value(); };
@@ -63,24 +82,27 @@ absl::StatusOr<std::optional<Reservation>> WatchSession::Next(absl::Duration tim
     given_ = std::pair(news_->revision, news_->state);
     return std::exchange(news_, std::nullopt);
   }
-  if (end_->ok()) return std::optional<Reservation>();
+  if (end_->ok()) return std::optional<State>();
   return *end_;
 }
 
-void WatchSession::Cancel() {
+template <typename Topic>
+void WatchSession<Topic>::Cancel() {
   absl::MutexLock lock(&mutex_);
   if (!end_.has_value()) end_ = absl::CancelledError("the watch was cancelled");
   if (stream_ != nullptr) stream_->Cancel();
 }
 
-void WatchSession::Close() {
+template <typename Topic>
+void WatchSession<Topic>::Close() {
   Cancel();
   absl::MutexLock lock(&mutex_);
   const auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stream_ == nullptr; };
   mutex_.Await(absl::Condition(&idle));
 }
 
-void WatchSession::Open() {
+template <typename Topic>
+void WatchSession<Topic>::Open() {
   absl::MutexLock lock(&mutex_);
   if (end_.has_value()) return;
   if (environment_.closing.load(std::memory_order_relaxed)) {
@@ -94,23 +116,25 @@ void WatchSession::Open() {
     node_ = environment_.nodes.Pick(tried_, now);
   }
   tried_ |= NodeSet::Tried{1} << node_;
-  stream_ = new WatchStream(shared_from_this());
+  stream_ = new WatchStream<Topic>(this->shared_from_this());
   stream_->Start(environment_.nodes.stub(node_));
 }
 
-void WatchSession::OnMessage(const tranche::v1::WatchReservationResponse& message) {
+template <typename Topic>
+void WatchSession<Topic>::OnMessage(const typename Topic::Response& message) {
   absl::MutexLock lock(&mutex_);
   environment_.nodes.MarkHealthy(node_);
   failing_since_ = absl::InfiniteFuture();
   tried_ = 0;
   backoffs_ = 0;
-  news_ = FromProto(message.reservation(), /*replayed=*/false);
+  news_ = Topic::Read(message);
   // Nodes repeat themselves, and another node first sends a state that is known already. A lower revision is news: the
   // ledger was restored to an older state, and goes on from there.
   if (given_ == std::pair(news_->revision, news_->state)) news_.reset();
 }
 
-void WatchSession::OnStreamEnded(const absl::Status& status, absl::FunctionRef<void()> release) {
+template <typename Topic>
+void WatchSession<Topic>::OnStreamEnded(const absl::Status& status, absl::FunctionRef<void()> release) {
   std::optional<absl::Duration> delay;
   {
     absl::MutexLock lock(&mutex_);
@@ -119,7 +143,7 @@ void WatchSession::OnStreamEnded(const absl::Status& status, absl::FunctionRef<v
     stream_ = nullptr;
     // Under the lock: once it is released and there is no stream, the environment may be destroyed.
     if (delay.has_value() && *delay > absl::ZeroDuration()) {
-      environment_.scheduler->RunAt(environment_.scheduler->Now() + *delay, [weak = weak_from_this()] {
+      environment_.scheduler->RunAt(environment_.scheduler->Now() + *delay, [weak = this->weak_from_this()] {
         if (const auto self = weak.lock()) self->Open();
       });
     }
@@ -127,7 +151,8 @@ void WatchSession::OnStreamEnded(const absl::Status& status, absl::FunctionRef<v
   if (delay.has_value() && *delay == absl::ZeroDuration()) Open();
 }
 
-std::optional<absl::Duration> WatchSession::Decide(const absl::Status& status) {
+template <typename Topic>
+std::optional<absl::Duration> WatchSession<Topic>::Decide(const absl::Status& status) {
   if (end_.has_value()) return std::nullopt;
   const bool full = ReasonOf(status) == Reason::kTooManyWatches;
   if (status.ok() || (IsRefusal(status) && !full)) {
@@ -145,12 +170,16 @@ std::optional<absl::Duration> WatchSession::Decide(const absl::Status& status) {
   return NextDelay(verdict.next == AttemptVerdict::Next::kAnotherNow || full, now);
 }
 
-absl::Duration WatchSession::NextDelay(bool at_once, absl::Time now) {
+template <typename Topic>
+absl::Duration WatchSession<Topic>::NextDelay(bool at_once, absl::Time now) {
   if (at_once && environment_.nodes.HasHealthy(tried_, now)) return absl::ZeroDuration();
   const RetryPolicy& policy = environment_.options.retry;
   const absl::Duration full = std::min(policy.max_backoff, policy.initial_backoff * (1 << std::min(backoffs_++, 20)));
   thread_local absl::BitGen random;
   return full * absl::Uniform(random, 0.5, 1.0);
 }
+
+template class WatchSession<ReservationTopic>;
+template class WatchSession<GroupTopic>;
 
 }  // namespace tranche::internal

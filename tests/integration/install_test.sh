@@ -75,12 +75,12 @@ LD_LIBRARY_PATH=$prefix/lib must_not_connect "$scratch/buy" "$nobody" tv alice
 readelf -d "$scratch/buy" | grep -q 'NEEDED.*libtranche\.so\.' || fail "pkg-config does not link libtranche.so"
 exported=$(nm -D --defined-only -C "$prefix/lib/libtranche.so" | sed 's/^[0-9a-f]* . //')
 grep -q '^tranche::Client::Create(' <<<"$exported" || fail "libtranche.so does not export Client::Create"
-inner=$(grep -vE '^tranche::((Client|Reservation(Stream|Watch))::|[A-Za-z0-9]+(\[abi:cxx11\])?\()' <<<"$exported" || true)
+inner=$(grep -vE '^tranche::((Client|GroupWatch|Reservation(Stream|Watch))::|[A-Za-z0-9]+(\[abi:cxx11\])?\()' <<<"$exported" || true)
 [ -z "$inner" ] || fail "libtranche.so also exports: $inner"
 
 mkdir "$scratch/generated"
 quietly protoc -I "$prefix/share/tranche/proto" --python_out="$scratch/generated" google/rpc/status.proto \
   google/rpc/error_details.proto tranche/v1/{admin_service,catalog_service,error_reason,outbox_sink,reconciliation}.proto \
-  tranche/v1/{front_door_service,reservation_service}.proto
+  tranche/v1/{front_door_service,group_service,reservation_service}.proto
 [ -f "$prefix/share/tranche/proto/service_config.json" ] || fail "service_config.json is not installed"
 echo "install_test: ok"

@@ -21,6 +21,8 @@
 #include "tranche/error.h"
 #include "tranche/export.h"
 #include "tranche/front_door.h"
+#include "tranche/group.h"
+#include "tranche/group_watch.h"
 #include "tranche/options.h"
 #include "tranche/reservation.h"
 #include "tranche/reservation_stream.h"
@@ -50,6 +52,10 @@ class TRANCHE_EXPORT Client {
   using PlaceCallback = absl::AnyInvocable<bool(const SaleEntry&)>;
   using EnteredDrawCallback = absl::AnyInvocable<void(absl::StatusOr<EnteredDraw>)>;
   using DrawEntryCallback = absl::AnyInvocable<void(absl::StatusOr<DrawEntry>)>;
+  using JoinedGroupCallback = absl::AnyInvocable<void(absl::StatusOr<JoinedGroup>)>;
+  using GroupCallback = absl::AnyInvocable<void(absl::StatusOr<GroupWithMembers>)>;
+  using GroupPageCallback = absl::AnyInvocable<void(absl::StatusOr<GroupPage>)>;
+  using GroupOffersCallback = absl::AnyInvocable<void(absl::StatusOr<std::vector<GroupOffer>>)>;
 
   // INVALID_ARGUMENT for bad options, and for files of theirs that cannot be used. Does not wait for any node: an
   // unreachable one is noticed at the first call.
@@ -145,6 +151,32 @@ class TRANCHE_EXPORT Client {
   // (Reason::kDrawEntryNotFound).
   absl::StatusOr<DrawEntry> GetDrawEntry(tranche::GetDrawEntry query);
   void GetDrawEntryAsync(tranche::GetDrawEntry query, DrawEntryCallback callback);
+
+  // Claims units at an offer's price as a member of a group, new or forming. OK and refusals mean what they mean of
+  // Create; when IsOutcomeUnknown(), the error's metadata holds both ids. The seat comes with the payment: see
+  // ConfirmOutcome::kGroupWaiting, and kPaidUnfulfilled for a payment that finds no seat. Refusals besides those of a
+  // claim are Reason::kOfferNotFound, kOfferClosed and kTooManyGroups of OpenGroup, and of both kGroupNotFound,
+  // kGroupOver, kGroupFull and kAlreadyInGroup.
+  absl::StatusOr<JoinedGroup> OpenGroup(tranche::OpenGroup request);
+  void OpenGroupAsync(tranche::OpenGroup request, JoinedGroupCallback callback);
+  absl::StatusOr<JoinedGroup> JoinGroup(tranche::JoinGroup request);
+  void JoinGroupAsync(tranche::JoinGroup request, JoinedGroupCallback callback);
+  // A change as those above; Cancel does the same. FAILED_PRECONDITION (Reason::kReservationState) once the group is
+  // filled or over.
+  absl::StatusOr<Reservation> LeaveGroup(tranche::LeaveGroup change);
+  void LeaveGroupAsync(tranche::LeaveGroup change, Callback callback);
+  // From the ledger. NOT_FOUND (Reason::kGroupNotFound) when there is none of this id, or no longer.
+  absl::StatusOr<GroupWithMembers> GetGroup(tranche::GetGroup query);
+  void GetGroupAsync(tranche::GetGroup query, GroupCallback callback);
+  // One page of a SKU's groups. Repeat with GroupPage::next_page_token until it is empty.
+  absl::StatusOr<GroupPage> ListGroups(tranche::ListGroups query);
+  void ListGroupsAsync(tranche::ListGroups query, GroupPageCallback callback);
+  // The closed ones, too.
+  absl::StatusOr<std::vector<GroupOffer>> ListGroupOffers(std::string sku_id);
+  void ListGroupOffersAsync(std::string sku_id, GroupOffersCallback callback);
+  // The group as it is now, and again after every change until it is final. `sku` finds it at once if there are several
+  // shards; "": not known. The client must outlive it.
+  std::unique_ptr<GroupWatch> WatchGroup(std::string group_id, std::string sku = {}, const WatchOptions& options = {});
 
   // The reservation as it is now, and again after every change until it is final. The client must outlive it.
   std::unique_ptr<ReservationWatch> Watch(std::string reservation_id, const WatchOptions& options = {});

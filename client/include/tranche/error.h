@@ -100,6 +100,17 @@ enum class Reason {
   kQueueFull = 162,
   kClaimTicketInvalid = 163,
   kClaimDiscarded = 164,
+
+  kGroupNotFound = 170,
+  kGroupOver = 171,
+  kGroupFull = 172,
+  kAlreadyInGroup = 173,
+  kOfferNotFound = 174,
+  kOfferClosed = 175,
+  kInGroup = 176,
+  kTooManyGroups = 177,
+  kOfferExists = 178,
+  kTooManyOffers = 179,
 };
 
 // kUnspecified for OK, for errors of other origin and for reasons newer than this library.
@@ -122,7 +133,8 @@ TRANCHE_EXPORT bool IsSoldOut(const absl::Status& status);
 // Like IsSoldOut, but unpaid holds may still return units.
 TRANCHE_EXPORT bool IsSoldOutForNow(const absl::Status& status);
 // The claim, or the change of a reservation, may or may not have been committed. Metadata "reservation_id" names it
-// (for a cart, its first line): send it again, a claim with retry_of_unknown, or ask with Get.
+// (for a cart, its first line), and "group_id" the group of a claim to open or join one: send it again, a claim with
+// retry_of_unknown, or ask with Get.
 TRANCHE_EXPORT bool IsOutcomeUnknown(const absl::Status& status);
 // The ticket of a claim that is in a queue and was not decided before the wait for it ended, which is also an unknown
 // outcome: ask with Client::GetClaim. nullopt for every other error.

@@ -143,8 +143,12 @@ enum class ConfirmOutcome {
   kUnspecified = 0,
   kConfirmed = 1,
   kRebooked = 2,  // the hold had expired; another unit was booked
-  // The hold had expired, and no unit was left, or another payment has booked one: recorded, and a refund is requested.
+  // The hold had expired, and no unit was left, or another payment has booked one; or the group was full or over. It is
+  // recorded, and a refund is requested.
   kPaidUnfulfilled = 3,
+  // A member's seat in a group is paid, and the group is not full yet: still kPending. It becomes kConfirmed when the
+  // group is full; otherwise the payment is refunded.
+  kGroupWaiting = 4,
 };
 // "CONFIRMED", "REBOOKED", ...
 TRANCHE_EXPORT const char* ConfirmOutcomeName(ConfirmOutcome outcome);

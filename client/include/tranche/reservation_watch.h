@@ -12,7 +12,7 @@
 namespace tranche {
 
 namespace internal {
-class WatchSession;
+class ReservationWatchSession;
 }
 
 struct WatchOptions {
@@ -23,7 +23,7 @@ struct WatchOptions {
 // Made by Client::Watch. When its node drains or is lost, it continues at another one. Thread-safe.
 class TRANCHE_EXPORT ReservationWatch {
  public:
-  explicit ReservationWatch(std::shared_ptr<internal::WatchSession> session);
+  explicit ReservationWatch(std::shared_ptr<internal::ReservationWatchSession> session);
   // Does Cancel(), and waits for what is under way. Must not run in a callback.
   ~ReservationWatch();
   ReservationWatch(const ReservationWatch&) = delete;
@@ -39,7 +39,7 @@ class TRANCHE_EXPORT ReservationWatch {
   void Cancel();
 
  private:
-  std::shared_ptr<internal::WatchSession> session_;
+  std::shared_ptr<internal::ReservationWatchSession> session_;
 };
 
 }  // namespace tranche

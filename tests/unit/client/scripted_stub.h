@@ -118,6 +118,32 @@ class ScriptedClaimWatch final : public grpc::ClientCallbackReader<tranche::v1::
   int holds_ = 0;
 };
 
+// Tells what the test says when it says it; not inline, since a session that opens a stream holds its lock.
+class ScriptedGroupWatch final : public grpc::ClientCallbackReader<tranche::v1::WatchGroupResponse> {
+ public:
+  ScriptedGroupWatch(int node, GroupWatchReactor* reactor) : node(node), reactor_(reactor) { BindReactor(reactor); }
+
+  void Tell(const tranche::v1::WatchGroupResponse& response) {
+    *read_ = response;
+    reactor_->OnReadDone(true);
+  }
+  void End(const grpc::Status& status) {
+    reactor_->OnReadDone(false);
+    reactor_->OnDone(status);
+  }
+
+  const int node;
+
+ private:
+  void StartCall() override {}
+  void Read(tranche::v1::WatchGroupResponse* response) override { read_ = response; }
+  void AddHold(int holds) override {}
+  void RemoveHold() override {}
+
+  GroupWatchReactor* const reactor_;
+  tranche::v1::WatchGroupResponse* read_ = nullptr;
+};
+
 // Shared by the stubs of one test: answers are given in the order of the calls, whichever node is called.
 struct Script {
   std::deque<absl::Status> create;                     // empty: OK
@@ -143,6 +169,14 @@ struct Script {
   ScriptedMethod<tranche::v1::EnterSaleRequest, tranche::v1::EnterSaleResponse> enter_sale;
   ScriptedMethod<tranche::v1::EnterDrawRequest, tranche::v1::EnterDrawResponse> enter_draw;
   ScriptedMethod<tranche::v1::GetDrawEntryRequest, tranche::v1::GetDrawEntryResponse> get_draw_entry;
+  ScriptedMethod<tranche::v1::OpenGroupRequest, tranche::v1::OpenGroupResponse> open_group;
+  ScriptedMethod<tranche::v1::JoinGroupRequest, tranche::v1::JoinGroupResponse> join_group;
+  ScriptedMethod<tranche::v1::LeaveGroupRequest, tranche::v1::LeaveGroupResponse> leave_group;
+  ScriptedMethod<tranche::v1::GetGroupRequest, tranche::v1::GetGroupResponse> get_group;
+  ScriptedMethod<tranche::v1::ListGroupsRequest, tranche::v1::ListGroupsResponse> list_groups;
+  ScriptedMethod<tranche::v1::ListGroupOffersRequest, tranche::v1::ListGroupOffersResponse> list_group_offers;
+  std::vector<tranche::v1::WatchGroupRequest> watched_groups;
+  std::vector<std::unique_ptr<ScriptedGroupWatch>> group_watches;
 };
 
 class ScriptedStub : public Stub {
@@ -240,8 +274,44 @@ class ScriptedStub : public Stub {
     script_.get_draw_entry.Call(node_, request, response, observer);
   }
 
+  void OpenGroup(Context& context, absl::Time deadline, const tranche::v1::OpenGroupRequest& request,
+                 tranche::v1::OpenGroupResponse* response, AttemptObserver* observer) override {
+    script_.open_group.Call(node_, request, response, observer);
+  }
+
+  void JoinGroup(Context& context, absl::Time deadline, const tranche::v1::JoinGroupRequest& request,
+                 tranche::v1::JoinGroupResponse* response, AttemptObserver* observer) override {
+    script_.join_group.Call(node_, request, response, observer);
+  }
+
+  void LeaveGroup(Context& context, absl::Time deadline, const tranche::v1::LeaveGroupRequest& request,
+                  tranche::v1::LeaveGroupResponse* response, AttemptObserver* observer) override {
+    script_.leave_group.Call(node_, request, response, observer);
+  }
+
+  void GetGroup(Context& context, absl::Time deadline, const tranche::v1::GetGroupRequest& request,
+                tranche::v1::GetGroupResponse* response, AttemptObserver* observer) override {
+    script_.get_group.Call(node_, request, response, observer);
+  }
+
+  void ListGroups(Context& context, absl::Time deadline, const tranche::v1::ListGroupsRequest& request,
+                  tranche::v1::ListGroupsResponse* response, AttemptObserver* observer) override {
+    script_.list_groups.Call(node_, request, response, observer);
+  }
+
+  void ListGroupOffers(Context& context, absl::Time deadline, const tranche::v1::ListGroupOffersRequest& request,
+                       tranche::v1::ListGroupOffersResponse* response, AttemptObserver* observer) override {
+    script_.list_group_offers.Call(node_, request, response, observer);
+  }
+
   void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                         WatchReactor* reactor) override {}
+  void WatchGroup(Context& context, const tranche::v1::WatchGroupRequest& request,
+                  GroupWatchReactor* reactor) override {
+    context.emplace();
+    script_.watched_groups.push_back(request);
+    script_.group_watches.push_back(std::make_unique<ScriptedGroupWatch>(node_, reactor));
+  }
   void WatchClaim(Context& context, const tranche::v1::WatchClaimRequest& request,
                   ClaimWatchReactor* reactor) override {
     script_.watched_tickets.push_back(request.ticket());
