@@ -46,10 +46,10 @@ struct CallEnvironment {
   const ClientOptions options;
   NodeSet nodes;
   RetryBudget budget;
-  // For claims with carts, for EnterSale, and for EnterDraw; null: switched off. Each by itself: that the ledger takes
-  // no more entries into draws says nothing of claims, nor of EnterSale, which needs no ledger. Nothing else is
-  // throttled: payments, cancellations and extensions are the last to be sacrificed, and a look-up comes before a
-  // payment or settles a doubt.
+  // For claims with carts and joins of groups, for EnterSale, and for EnterDraw; null: switched off. Each by itself:
+  // that the ledger takes no more entries into draws says nothing of claims, nor of EnterSale, which needs no ledger.
+  // Nothing else is throttled: payments, cancellations and extensions are the last to be sacrificed, and a look-up
+  // comes before a payment or settles a doubt.
   const std::unique_ptr<Throttle> claim_throttle;
   const std::unique_ptr<Throttle> sale_entry_throttle;
   const std::unique_ptr<Throttle> draw_entry_throttle;
