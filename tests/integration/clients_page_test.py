@@ -116,6 +116,56 @@ const client = connect(process.argv[2], ReservationService);
 """
 
 
+def grouping_program():
+    """The page's program, with what it says of groups: two buyers fill one. Prints what they are told, as JSON."""
+    (program,) = blocks(PAGE, ("python",))
+    (joining,) = (block for block in blocks(PAGE, ("py",)) if "def join_group(" in block)
+    definitions, main, _ = program.partition(BEGIN_OF_MAIN)
+    assert main, "the page's program has another form"
+    return f"""{definitions}
+{joining}
+import json
+channel = connect(sys.argv[1])
+groups, stub = group_rpc.GroupServiceStub(channel), rpc.ReservationServiceStub(channel)
+sku, offer, group_id = *sys.argv[2:4], str(uuid.uuid4())
+first = open_group(groups, sku, offer, "alice", group_id, str(uuid.uuid4()))
+second = join_group(groups, sku, group_id, "bob", str(uuid.uuid4()))
+told = {{"amounts": [first.amount_minor, second.amount_minor],
+        "paid": [pay(stub, held, held.reservation_id) for held in (first, second)]}}
+states = [group.state for group in watch(groups, sku, group_id)]
+told["last"] = group_pb.GroupState.Name(states[-1])
+try:
+    join_group(groups, sku, group_id, "carol", str(uuid.uuid4()))
+except grpc.RpcError as error:
+    told["carol"] = reason_of(error)[0]
+print(json.dumps(told))
+"""
+
+
+def nodes_grouping_program():
+    """The same in Node, whose amounts are strings."""
+    (program,) = blocks(PAGE, ("js",))
+    (joining,) = (block for block in blocks(PAGE, ("javascript",)) if "const joinGroup = " in block)
+    definitions, main, _ = program.partition(BEGIN_OF_NODES_MAIN)
+    assert main, "the page's program has another form"
+    return f"""{definitions}
+{joining}
+const [nodes, sku, offer] = process.argv.slice(2);
+const groups = connect(nodes, GroupService);
+const client = connect(nodes, ReservationService);
+(async () => {{
+  const id = randomUUID();
+  const first = await openGroup(groups, sku, offer, 'alice', id, randomUUID());
+  const second = await joinGroup(groups, sku, id, 'bob', randomUUID());
+  const told = {{amounts: [first, second].map(held => Number(held.amount_minor)), paid: []}};
+  for (const held of [first, second]) told.paid.push(await pay(client, held, held.reservation_id));
+  await watch(groups, sku, id, ({{state}}) => told.last = state);
+  await joinGroup(groups, sku, id, 'carol', randomUUID()).catch(error => told.carol = reasonOf(error).reason);
+  console.log(JSON.stringify(told));
+}})().finally(() => [groups, client].forEach(one => one.close()));
+"""
+
+
 def prepare():
     """Runs the page's commands up to those that start its programs, and returns these: Python's and Node's."""
     for language, file in (("python", "reserve.py"), ("js", "reserve.js")):
@@ -127,6 +177,8 @@ def prepare():
     (FOLDER / "enter.js").write_text(nodes_entering_program())
     (FOLDER / "decide.py").write_text(queueing_program())
     (FOLDER / "decide.js").write_text(nodes_queueing_program())
+    (FOLDER / "group.py").write_text(grouping_program())
+    (FOLDER / "group.js").write_text(nodes_grouping_program())
     (FOLDER / "proto").symlink_to(ROOT / "proto")
     for_python, _for_go = blocks(PAGE)
     *stubs, python = commands(for_python)
@@ -585,6 +637,18 @@ class AgainstRealNodes(unittest.TestCase):
             told = enter(self.nodes, "ticket", user, program=program)
             self.assertNotEqual(told["token"], "")
             self.assertEqual(told["reserved"], "ticket")
+
+    def test_two_buyers_fill_a_group(self):
+        for sku, program in (("grill", (sys.executable, "group.py")), ("oven", ("node", "group.js"))):
+            self.sell(sku, 4)
+            tranchectl.ctl(self.state, "group", "offer", "create", sku, "duo", "--seats", "2", "--price", "399.00",
+                           "--open-for", "1h", "--pay-within", "15m", "--yes")
+            done = subprocess.run([*program, self.nodes, sku, "duo"], cwd=FOLDER, capture_output=True, text=True,
+                                  timeout=60, check=False, env={**ENVIRONMENT, "PYTHONPATH": "gen"})
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(json.loads(done.stdout), {
+                "amounts": [39900, 39900], "last": "GROUP_STATE_FILLED", "carol": "GROUP_FULL",
+                "paid": ["CONFIRM_OUTCOME_GROUP_WAITING", "CONFIRM_OUTCOME_CONFIRMED"]})
 
     def start(self, *command):
         log = open(FOLDER / f"{pathlib.Path(command[0]).name}.log", "w+b")

@@ -8,7 +8,7 @@ from page_commands import commands
 README, OPERATIONS = "README.md", "docs/operations.md"
 # Run on the cluster of README.md's tour, in this order.
 ON_THE_TOURS_CLUSTER = ("docs/operations/sale-night.md", "docs/quota.md", "docs/reservations.md", "docs/reconciliation.md",
-                        "docs/front-door.md", "docs/risk.md", "docs/draws.md", "docs/waiting-room.md")
+                        "docs/front-door.md", "docs/risk.md", "docs/draws.md", "docs/groups.md", "docs/waiting-room.md")
 # The pages of which pages_test runs each command in a block of `sh`, unless NOT_RUN has it. SQL is run of all pages.
 RUN_BY_COMMAND = (README, OPERATIONS, *ON_THE_TOURS_CLUSTER)
 
@@ -37,6 +37,7 @@ OTHER_BLOCKS = {
         "auto sku = ": "a piece of C++",
         "auto entry = ": "a piece of C++",
         "auto entered = ": "a piece of C++",
+        "auto opened = ": "a piece of C++",
         "tranche::CreateReservation claim": "a piece of C++",
         "options.tls = ": "a piece of C++",
     },
@@ -49,6 +50,9 @@ OTHER_BLOCKS = {
         "def connect(nodes):": "clients_page_test runs it",
         "from tranche.v1 import front_door_service_pb2 as door_pb": "clients_page_test runs it",
         "const inMs = ": "clients_page_test runs it",
+        "from tranche.v1 import group_service_pb2 as group_pb": "clients_page_test runs it",
+        "const ask = ": "clients_page_test runs it",
+        "auto opened = ": "a piece of C++",
         "# Waits for the decision": "clients_page_test runs it",
         "async function decision(": "clients_page_test runs it",
         "claim, err := client.GetClaim": "needs Go; the page says that it is not tested",
