@@ -1,5 +1,5 @@
-// tranche-worker: expires unpaid holds and tells of those that lapse soon, carries draws on, delivers the messages
-// about changes, retires old reservations and old entries of the audit log.
+// tranche-worker: expires unpaid holds and tells of those that lapse soon, ends groups at their deadline, carries draws
+// on, delivers the messages about changes, retires old reservations, groups and entries of the audit log.
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,6 +36,7 @@
 #include "storage/clock.h"
 #include "storage/postgres/postgres_draw_ledger.h"
 #include "storage/postgres/postgres_front_ledger.h"
+#include "storage/postgres/postgres_group_ledger.h"
 #include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
@@ -58,6 +59,8 @@ server::ShardWorkerOptions ToWorkerOptions(const server::WorkerProcessOptions& o
   worker.expire = options.expire;
   worker.expirer.batch = options.expire_batch;
   worker.expirer.holds_per_s = options.expire_per_s;
+  worker.group_expirer.batch = std::min(options.expire_batch, storage::kMaxBatch);
+  worker.group_expirer.holds_per_s = options.expire_per_s;
   worker.remind = options.remind_before_s > 0;
   if (worker.remind) worker.reminder.within = absl::Seconds(options.remind_before_s);
   worker.reminder.holds_per_s = options.expire_per_s;
@@ -65,6 +68,8 @@ server::ShardWorkerOptions ToWorkerOptions(const server::WorkerProcessOptions& o
   worker.retirer.age = absl::Hours(24) * options.retain_days;
   worker.retirer.retired = options.archive ? storage::Retired::kArchive : storage::Retired::kDrop;
   worker.retirer.batch = options.retire_batch;
+  worker.group_retirer.age = worker.retirer.age;
+  worker.group_retirer.batch = options.retire_batch;
   worker.retire_audit = options.audit_retain_days > 0;
   if (worker.retire_audit) worker.audit_retirer.age = absl::Hours(24) * options.audit_retain_days;
   worker.draw = options.draw;
@@ -105,6 +110,7 @@ struct ServedShard {
         upkeep(&pool),
         outbox(&pool),
         draws(&pool),
+        groups(&pool),
         front(&pool),
         health(&pool),
         pool_used(used_pools, &pool) {}
@@ -130,13 +136,16 @@ struct ServedShard {
       if (home) pause->LookIfDue();
       return pause->paused();
     };
-    worker.emplace(&upkeep, &outbox, &draws, shared.sinks, storage::Clock::Real(), options);
+    options.group_expirer.paused = options.expirer.paused;
+    worker.emplace(&upkeep, &outbox, &draws, &groups, shared.sinks, storage::Clock::Real(), options);
     worker_runs.emplace(shared.workers, &*worker);
     heartbeats.emplace(&health, shared.process, [this] { return worker->Describe(); });
-    if (shared.health != nullptr) reader = shared.health->Read(shard, &health);
+    if (shared.health != nullptr) reader = shared.health->Read(shard, &health, &groups);
     worker_shown = shared.metrics->Join({.shard = shard,
                                          .expirer = worker->expirer(),
+                                         .group_expirer = worker->group_expirer(),
                                          .retirer = worker->retirer(),
+                                         .group_retirer = worker->group_retirer(),
                                          .drawer = worker->drawer(),
                                          .relays = worker->relays(),
                                          .ledger_up = [this] { return pool.reached(); }});
@@ -147,6 +156,7 @@ struct ServedShard {
   storage::PostgresUpkeepLedger upkeep;
   storage::PostgresOutboxLedger outbox;
   storage::PostgresDrawLedger draws;
+  storage::PostgresGroupLedger groups;
   storage::PostgresFrontLedger front;
   storage::PostgresHealthLedger health;
   const server::ShardParts<storage::ConnectionPool*>::Membership pool_used;

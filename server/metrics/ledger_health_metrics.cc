@@ -24,12 +24,18 @@ void AddWaiting(const MetricLabels& shard, const storage::LedgerHealth& health, 
                     static_cast<double>(health.overdue_holds), shard);
   metrics->AddGauge("tranche_holds_overdue_oldest_seconds", "For how long the oldest of them is overdue; 0 without any",
                     absl::ToDoubleSeconds(health.oldest_overdue), shard);
-  metrics->AddGauge("tranche_refunds_waiting", "Late payments that are to be refunded; counts stop at 10000",
+  metrics->AddGauge("tranche_refunds_waiting", "Payments that are to be refunded; counts stop at 10000",
                     static_cast<double>(health.refunds_waiting), shard);
   metrics->AddGauge("tranche_refunds_waiting_oldest_seconds", "How long the oldest of them waits; 0 without any",
                     absl::ToDoubleSeconds(health.oldest_refund), shard);
   metrics->AddGauge("tranche_units_stranded", "Units of incarnations that have ended",
                     static_cast<double>(health.stranded_units), shard);
+}
+
+void AddGroups(const MetricLabels& shard, const storage::GroupCounts& groups, MetricSet* metrics) {
+  metrics->AddGauge("tranche_groups_forming", "Groups that form", static_cast<double>(groups.forming), shard);
+  metrics->AddGauge("tranche_groups_overdue", "Groups that should have been ended ten seconds ago",
+                    static_cast<double>(groups.overdue), shard);
 }
 
 void AddOperatorsWishes(const MetricLabels& shard, const storage::LedgerHealth& health, MetricSet* metrics) {
@@ -59,10 +65,12 @@ void AddDatabase(const MetricLabels& shard, const storage::LedgerHealth& health,
 
 }  // namespace
 
-LedgerHealthMetrics::Reader::Reader(LedgerHealthMetrics* metrics, std::string shard, storage::HealthLedger* ledger)
+LedgerHealthMetrics::Reader::Reader(LedgerHealthMetrics* metrics, std::string shard, storage::HealthLedger* ledger,
+                                    storage::GroupLedger* groups)
     : metrics_(metrics),
       shard_(std::move(shard)),
-      task_(std::make_unique<PeriodicTask>(kReadEvery, [this, ledger] { metrics_->Look(shard_, *ledger); })) {}
+      task_(std::make_unique<PeriodicTask>(kReadEvery,
+                                           [this, ledger, groups] { metrics_->Look(shard_, *ledger, *groups); })) {}
 
 LedgerHealthMetrics::Reader::~Reader() {
   task_.reset();
@@ -70,17 +78,20 @@ LedgerHealthMetrics::Reader::~Reader() {
 }
 
 std::unique_ptr<LedgerHealthMetrics::Reader> LedgerHealthMetrics::Read(const std::string& shard,
-                                                                       storage::HealthLedger* ledger) {
-  return std::make_unique<Reader>(this, shard, ledger);
+                                                                       storage::HealthLedger* ledger,
+                                                                       storage::GroupLedger* groups) {
+  return std::make_unique<Reader>(this, shard, ledger, groups);
 }
 
-void LedgerHealthMetrics::Look(const std::string& shard, storage::HealthLedger& ledger) {
+void LedgerHealthMetrics::Look(const std::string& shard, storage::HealthLedger& ledger, storage::GroupLedger& groups) {
   absl::StatusOr<storage::LedgerHealth> health = ledger.Health();
   if (!health.ok()) return;
   absl::StatusOr<std::vector<storage::Heartbeat>> heartbeats = ledger.Heartbeats();
   if (!heartbeats.ok()) return;
+  const absl::StatusOr<storage::GroupCounts> counted = groups.CountGroups();
+  if (!counted.ok()) return;
   absl::MutexLock lock(&mutex_);
-  seen_[shard] = {clock_->Now(), *std::move(health), *std::move(heartbeats)};
+  seen_[shard] = {clock_->Now(), *std::move(health), *std::move(heartbeats), *counted};
 }
 
 void LedgerHealthMetrics::Forget(const std::string& shard) {
@@ -96,6 +107,7 @@ void LedgerHealthMetrics::Collect(MetricSet* metrics) {
     metrics->AddGauge("tranche_ledger_health_read_age_seconds", "Age of what the other metrics of this table tell",
                       absl::ToDoubleSeconds(since_read), label);
     AddWaiting(label, seen.health, metrics);
+    AddGroups(label, seen.groups, metrics);
     AddOperatorsWishes(label, seen.health, metrics);
     AddOutbox(shard, seen.health.sinks, metrics);
     AddDatabase(label, seen.health, metrics);

@@ -13,6 +13,7 @@
 #include "server/metrics/metric_set.h"
 #include "server/process/periodic_task.h"
 #include "storage/clock.h"
+#include "storage/ledger/group_ledger.h"
 #include "storage/ledger/health_ledger.h"
 
 namespace tranche::server {
@@ -26,7 +27,8 @@ class LedgerHealthMetrics : public MetricSource {
   // Reads one shard's ledger, on a thread of its own, until it is destroyed; then its metrics are gone.
   class Reader {
    public:
-    Reader(LedgerHealthMetrics* metrics, std::string shard, storage::HealthLedger* ledger);
+    Reader(LedgerHealthMetrics* metrics, std::string shard, storage::HealthLedger* ledger,
+           storage::GroupLedger* groups);
     ~Reader();
     Reader(const Reader&) = delete;
     Reader& operator=(const Reader&) = delete;
@@ -40,11 +42,11 @@ class LedgerHealthMetrics : public MetricSource {
   // Outlives this. Measures the age of the numbers.
   explicit LedgerHealthMetrics(storage::Clock* clock) : clock_(clock) {}
 
-  // The reader is outlived by this and by the ledger. The first look comes after kReadEvery.
-  std::unique_ptr<Reader> Read(const std::string& shard, storage::HealthLedger* ledger);
+  // The reader is outlived by this and by the ledgers. The first look comes after kReadEvery.
+  std::unique_ptr<Reader> Read(const std::string& shard, storage::HealthLedger* ledger, storage::GroupLedger* groups);
 
   // One look, as a reader does it. If the ledger does not answer, the last numbers stay, and get older.
-  void Look(const std::string& shard, storage::HealthLedger& ledger);
+  void Look(const std::string& shard, storage::HealthLedger& ledger, storage::GroupLedger& groups);
   void Forget(const std::string& shard);
 
   void Collect(MetricSet* metrics) override;
@@ -54,6 +56,7 @@ class LedgerHealthMetrics : public MetricSource {
     absl::Time at;
     storage::LedgerHealth health;
     std::vector<storage::Heartbeat> heartbeats;
+    storage::GroupCounts groups;
   };
 
   storage::Clock* const clock_;

@@ -36,13 +36,16 @@ constexpr char kWorkerFooter[] =
     "    --sink events=amqps:rabbit.example:5671/tranche?vhost=shop --sink-user events=/etc/tranche/events.user";
 
 void AddExpiry(OptionsParser& parser, WorkerProcessOptions* options) {
-  parser.Group("Expiry of unpaid holds");
-  parser.AddSwitch("expire", &options->expire, "Expire holds whose time is over, and put their units back on sale");
-  parser.AddNumber("expire-batch", &options->expire_batch, 1, 10000, "N", "Most holds in one transaction");
+  parser.Group("Expiry of unpaid holds, and of groups");
+  parser.AddSwitch("expire", &options->expire,
+                   "Expire holds whose time is over, end groups at their deadline, and put their units back on sale");
+  parser.AddNumber("expire-batch", &options->expire_batch, 1, 10000, "N",
+                   "Most holds in one transaction; of groups, whose paid members end together, up to 99 more, and "
+                   "no batch above 1024");
   parser.AddNumber(
       "expire-per-s", &options->expire_per_s, 1, 1000000, "N",
-      "Most holds that this process expires in a second, so that a sale beside it stays fast; and of which it tells "
-      "that they lapse soon (--remind-before-s)");
+      "Most holds that this process expires in a second, so that a sale beside it stays fast; as many that it ends "
+      "with their groups; and of which it tells that they lapse soon (--remind-before-s)");
   parser.AddNumber("remind-before-s", &options->remind_before_s, 0, 604800, "S",
                    "Tell the sinks of a hold so many seconds before it lapses (reservation.lapses_soon), once for each "
                    "end; not of holds that last no longer than that. If workers differ, the longest counts. 0: never");
@@ -94,12 +97,13 @@ void AddSinks(OptionsParser& parser, WorkerProcessOptions* options, SinkFlags* f
 
 void AddRetention(OptionsParser& parser, WorkerProcessOptions* options) {
   parser.Group("Retention");
-  parser.AddSwitch("retire", &options->retire, "Take old reservations out of the running books");
+  parser.AddSwitch("retire", &options->retire, "Take old reservations out of the running books, and delete old groups");
   parser.AddNumber("retain-days", &options->retain_days, 1, 3650, "DAYS",
-                   "How long cancelled, expired and, once their sale is over, confirmed reservations stay: as long as "
-                   "their ids answer repeated requests");
+                   "How long cancelled, expired and, once their sale is over, confirmed reservations stay, as long as "
+                   "their ids answer repeated requests; and groups that are over");
   parser.AddSwitch("archive", &options->archive, "Keep what is retired in the table reservation_archive; off: drop it");
-  parser.AddNumber("retire-batch", &options->retire_batch, 1, 10000, "N", "Most reservations in one transaction");
+  parser.AddNumber("retire-batch", &options->retire_batch, 1, 10000, "N",
+                   "Most reservations, or groups, in one transaction");
   parser.AddNumber(
       "audit-retain-days", &options->audit_retain_days, 0, 36500, "DAYS",
       "How long the audit log keeps its entries; 0: for ever. If workers differ, the shortest wins. Works with "
@@ -112,8 +116,9 @@ std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerP
                                       std::ostream& out, std::ostream& err) {
   OptionsParser parser(
       "tranche-worker",
-      "Does what Tranche's reservations need beside the sale: expires unpaid holds, carries draws on, "
-      "delivers the messages about changes, retires old reservations. Run two or more, side by side.\n\n"
+      "Does what Tranche's reservations need beside the sale: expires unpaid holds, ends groups at their deadline, "
+      "carries draws on, delivers the messages about changes, retires old reservations. Run two or more, side by "
+      "side.\n\n"
       "SIGTERM ends it: it finishes what it has begun and exits 0. Another signal, from a second later on, "
       "ends it at once.",
       "expire-per-s = 5000");

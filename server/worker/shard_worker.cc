@@ -12,11 +12,14 @@ constexpr int kRelayThreads = 2;
 }  // namespace
 
 ShardWorker::ShardWorker(storage::UpkeepLedger* upkeep, storage::OutboxLedger* outbox, storage::DrawLedger* draws,
-                         const std::vector<Sink*>& sinks, storage::Clock* clock, const ShardWorkerOptions& options)
+                         storage::GroupLedger* groups, const std::vector<Sink*>& sinks, storage::Clock* clock,
+                         const ShardWorkerOptions& options)
     : clock_(clock), options_(options) {
   if (options.expire) {
     expirer_ = std::make_unique<Expirer>(upkeep, clock, RealRandom(), options.expirer);
     loops_.push_back(std::make_unique<Loop>([this] { return expirer_->Step(); }));
+    group_expirer_ = std::make_unique<GroupExpirer>(groups, clock, RealRandom(), options.group_expirer);
+    loops_.push_back(std::make_unique<Loop>([this] { return group_expirer_->Step(); }));
   }
   if (options.remind) {
     reminder_ = std::make_unique<Reminder>(upkeep, clock, RealRandom(), options.reminder);
@@ -25,6 +28,8 @@ ShardWorker::ShardWorker(storage::UpkeepLedger* upkeep, storage::OutboxLedger* o
   if (options.retire) {
     retirer_ = std::make_unique<Retirer>(upkeep, clock, RealRandom(), options.retirer);
     loops_.push_back(std::make_unique<Loop>([this] { return retirer_->Step(); }));
+    group_retirer_ = std::make_unique<GroupRetirer>(groups, clock, RealRandom(), options.group_retirer);
+    loops_.push_back(std::make_unique<Loop>([this] { return group_retirer_->Step(); }));
   }
   if (options.retire_audit) {
     audit_retirer_ = std::make_unique<AuditRetirer>(upkeep, clock, RealRandom(), options.audit_retirer);
@@ -70,6 +75,6 @@ storage::Heartbeat ShardWorker::Describe() const {
   return heartbeat;
 }
 
-int ShardWorker::ConnectionsFor(int sinks) { return 7 + sinks * kRelayThreads; }
+int ShardWorker::ConnectionsFor(int sinks) { return 9 + sinks * kRelayThreads; }
 
 }  // namespace tranche::server

@@ -27,6 +27,14 @@ struct ExpiryCounts {
   LastTime succeeded_at;  // a round, whether or not a SKU was locked
 };
 
+struct GroupExpiryCounts {
+  Counter filled;  // in part, at their deadline
+  Counter failed;
+  Counter holds_ended;  // of members whose group is over
+  // The next deadline, or in the past: since then groups are due without a break. Never: not known yet.
+  LastTime due_at;
+};
+
 struct DrawCounts {
   Counter awarded;
   Counter passed_over;

@@ -33,6 +33,20 @@ void AddExpiry(MetricSet* metrics, const WorkerPart& part, absl::Time now) {
                     SecondsSinceRound(counts.succeeded_at.Get(), part.began, now), {{"shard", part.shard}});
 }
 
+void AddGroups(MetricSet* metrics, const std::string& shard, const GroupExpirer& expirer, absl::Time now) {
+  const GroupExpiryCounts& counts = expirer.counts();
+  for (const auto& [outcome, count] : {std::pair("filled", &counts.filled), std::pair("failed", &counts.failed)}) {
+    metrics->AddCounter("tranche_groups_ended_total", "Groups that this worker has ended at their deadline.",
+                        static_cast<double>(count->value()), {{"shard", shard}, {"outcome", outcome}});
+  }
+  metrics->AddCounter("tranche_group_holds_ended_total", "Holds that this worker has ended since their group is over.",
+                      static_cast<double>(counts.holds_ended.value()), {{"shard", shard}});
+  const absl::Time due_at = counts.due_at.Get();
+  const double late = due_at == absl::InfinitePast() ? 0 : std::max(0.0, absl::ToDoubleSeconds(now - due_at));
+  metrics->AddGauge("tranche_groups_late_seconds", "For how long groups have been past their deadline without a break.",
+                    late, {{"shard", shard}});
+}
+
 void AddRetired(MetricSet* metrics, const std::string& shard, const Retirer& retirer) {
   const bool archived = retirer.retired() == storage::Retired::kArchive;
   metrics->AddCounter("tranche_reservations_retired_total", "Old reservations taken out of the live tables.",
@@ -91,7 +105,12 @@ void WorkerMetrics::Collect(MetricSet* metrics) {
   const absl::Time now = clock_->Now();
   parts_.ForEach([&](const WorkerPart& part) {
     if (part.expirer != nullptr) AddExpiry(metrics, part, now);
+    if (part.group_expirer != nullptr) AddGroups(metrics, part.shard, *part.group_expirer, now);
     if (part.retirer != nullptr) AddRetired(metrics, part.shard, *part.retirer);
+    if (part.group_retirer != nullptr) {
+      metrics->AddCounter("tranche_groups_retired_total", "Old groups that this worker has deleted.",
+                          static_cast<double>(part.group_retirer->deleted()), {{"shard", part.shard}});
+    }
     if (part.drawer != nullptr) AddDraws(metrics, part.shard, *part.drawer, now);
     for (const SinkRelay* relay : part.relays) AddRelay(metrics, part.shard, *relay);
   });

@@ -13,6 +13,8 @@
 #include "server/metrics/shard_parts.h"
 #include "server/worker/drawer.h"
 #include "server/worker/expirer.h"
+#include "server/worker/group_expirer.h"
+#include "server/worker/group_retirer.h"
 #include "server/worker/retirer.h"
 #include "server/worker/sink_relay.h"
 #include "storage/clock.h"
@@ -22,9 +24,11 @@ namespace tranche::server {
 // What works for one shard.
 struct WorkerPart {
   std::string shard;
-  const Expirer* expirer;          // null: none
-  const Retirer* retirer;          // null: none
-  const Drawer* drawer = nullptr;  // null: none
+  const Expirer* expirer;                       // null: none
+  const GroupExpirer* group_expirer = nullptr;  // null: none
+  const Retirer* retirer;                       // null: none
+  const GroupRetirer* group_retirer = nullptr;  // null: none
+  const Drawer* drawer = nullptr;               // null: none
   std::vector<const SinkRelay*> relays;
   // Has the ledger served this process when it was last used? Must not wait for it.
   std::function<bool()> ledger_up;

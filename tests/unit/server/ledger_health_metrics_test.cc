@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/fake/fake_ledger.h"
+#include "tests/support/scripted_groups.h"
 
 namespace tranche::server {
 namespace {
@@ -31,6 +32,7 @@ TEST(LedgerHealthMetricsTest, TellWhatWasReadLastAndHowOldItIs) {
   storage::FakeClock clock;
   storage::FakeOutbox outbox(&clock);
   storage::FakeLedger ledger(&clock, &outbox);
+  tranche::testing::ScriptedGroups groups(&clock);
   LedgerHealthMetrics metrics(&clock);
   EXPECT_TRUE(Collected(metrics).empty()) << "nothing is known";
 
@@ -42,8 +44,9 @@ TEST(LedgerHealthMetricsTest, TellWhatWasReadLastAndHowOldItIs) {
   storage::Sku tv{.sku_id = "tv", .title = "", .price_minor = 1, .currency = "EUR", .stock = 1};
   tv.paused = true;
   ASSERT_TRUE(ledger.CreateSku(tv, "test").ok());
+  groups.counts = storage::GroupCounts{.forming = 40, .overdue = 2};
   clock.AdvanceBy(absl::Seconds(4));
-  metrics.Look("hot", ledger);
+  metrics.Look("hot", ledger, groups);
   clock.AdvanceBy(absl::Seconds(3));
   std::map<std::string, double> values = Collected(metrics);
   EXPECT_EQ(values["tranche_ledger_health_read_age_seconds{shard=hot}"], 3);
@@ -54,10 +57,15 @@ TEST(LedgerHealthMetricsTest, TellWhatWasReadLastAndHowOldItIs) {
   EXPECT_TRUE(values.contains("tranche_postgres_standbys_needed{shard=hot}"));
   EXPECT_EQ(values["tranche_cluster_frozen{shard=hot}"], 1);
   EXPECT_EQ(values["tranche_skus_paused{shard=hot}"], 1);
+  EXPECT_EQ(values["tranche_groups_forming{shard=hot}"], 40);
+  EXPECT_EQ(values["tranche_groups_overdue{shard=hot}"], 2);
 
   ledger.FailNext(1);
-  metrics.Look("hot", ledger);
+  metrics.Look("hot", ledger, groups);
   EXPECT_EQ(Collected(metrics)["tranche_ledger_health_read_age_seconds{shard=hot}"], 3) << "it gets older";
+  groups.counts = absl::UnavailableError("gone");
+  metrics.Look("hot", ledger, groups);
+  EXPECT_EQ(Collected(metrics)["tranche_ledger_health_read_age_seconds{shard=hot}"], 3) << "the same";
   metrics.Forget("hot");
   EXPECT_TRUE(Collected(metrics).empty());
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "storage/fake/fake_outbox.h"
+#include "tests/support/scripted_groups.h"
 #include "tests/unit/server/metrics/metric_values.h"
 
 namespace tranche::server {
@@ -57,10 +58,13 @@ double HalfWay() { return 0.5; }
 class WorkerMetricsTest : public ::testing::Test {
  protected:
   void Join(const Expirer* expirer, const std::string& shard = "home") {
-    joined_ = metrics_.Join(
-        {.shard = shard, .expirer = expirer, .retirer = &retirer_, .relays = {&relay_}, .ledger_up = [this] {
-           return ledger_up_;
-         }});
+    joined_ = metrics_.Join({.shard = shard,
+                             .expirer = expirer,
+                             .group_expirer = expirer == nullptr ? nullptr : &group_expirer_,
+                             .retirer = &retirer_,
+                             .group_retirer = &group_retirer_,
+                             .relays = {&relay_},
+                             .ledger_up = [this] { return ledger_up_; }});
   }
   std::string WhyNotReady() { return std::string(metrics_.Ready().message()); }
   std::optional<double> Value(const std::string& name, MetricLabels more = {}) {
@@ -81,9 +85,12 @@ class WorkerMetricsTest : public ::testing::Test {
 
   storage::FakeClock clock_;
   ToldUpkeep upkeep_;
+  tranche::testing::ScriptedGroups groups_{&clock_};
   storage::FakeOutbox outbox_{&clock_};
   ToldSink sink_;
   Expirer expirer_{&upkeep_, &clock_, HalfWay, {}};
+  GroupExpirer group_expirer_{&groups_, &clock_, HalfWay, {}};
+  GroupRetirer group_retirer_{&groups_, &clock_, HalfWay, {}};
   Retirer retirer_{&upkeep_, &clock_, HalfWay, {.retired = storage::Retired::kDrop}};
   SinkRelay relay_{&outbox_, &sink_, &clock_, HalfWay, {}};
   bool ledger_up_ = false;
@@ -116,6 +123,7 @@ TEST_F(WorkerMetricsTest, WhoExpiresNothingNeedsHomesDatabase) {
   ledger_up_ = true;
   EXPECT_TRUE(metrics_.Ready().ok()) << metrics_.Ready();
   EXPECT_THAT(MetricValues(metrics_).Names(), Not(Contains(StartsWith("tranche_expiry"))));
+  EXPECT_THAT(MetricValues(metrics_).Names(), Not(Contains("tranche_groups_ended_total")));
 }
 
 TEST_F(WorkerMetricsTest, OneThatEndsIsNotReady) {
@@ -144,6 +152,25 @@ TEST_F(WorkerMetricsTest, HoldsAndOldReservations) {
   EXPECT_THAT(Value("tranche_expiry_seconds_since_round"), Optional(0));
   retirer_.Step();
   EXPECT_THAT(Value("tranche_reservations_retired_total", {{"kept", "dropped"}}), Optional(4));
+}
+
+TEST_F(WorkerMetricsTest, Groups) {
+  Join(&expirer_);
+  EXPECT_THAT(Value("tranche_groups_late_seconds"), Optional(0)) << "nothing is known";
+  groups_.expired = {storage::ExpiredGroups{.filled = 1, .failed = 2, .ended = 9, .until_next = absl::Seconds(3)}};
+  group_expirer_.Step();
+  EXPECT_THAT(Value("tranche_groups_ended_total", {{"outcome", "filled"}}), Optional(1));
+  EXPECT_THAT(Value("tranche_groups_ended_total", {{"outcome", "failed"}}), Optional(2));
+  EXPECT_THAT(Value("tranche_group_holds_ended_total"), Optional(9));
+  EXPECT_THAT(Value("tranche_groups_late_seconds"), Optional(0));
+  clock_.AdvanceBy(absl::Seconds(5));
+  EXPECT_THAT(Value("tranche_groups_late_seconds"), Optional(2));
+  groups_.expired = {storage::ExpiredGroups{}};
+  group_expirer_.Step();
+  EXPECT_THAT(Value("tranche_groups_late_seconds"), Optional(0)) << "no group forms";
+  groups_.retired = {4};
+  group_retirer_.Step();
+  EXPECT_THAT(Value("tranche_groups_retired_total"), Optional(4));
 }
 
 TEST_F(WorkerMetricsTest, Deliveries) {

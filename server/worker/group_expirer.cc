@@ -1,0 +1,67 @@
+#include "server/worker/group_expirer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "glog/logging.h"
+
+namespace tranche::server {
+namespace {
+
+// When what is due is another worker's just now, or its SKU is locked.
+constexpr absl::Duration kOthersHaveThem = absl::Milliseconds(50);
+// Asking at the very moment of a deadline, or just before it by rounding, would find nothing.
+constexpr absl::Duration kLeastWait = absl::Milliseconds(1);
+// Workers need a few batches for a burst; a SKU that is locked for longer, somebody else has.
+constexpr absl::Duration kLateForLong = absl::Seconds(5);
+constexpr absl::Duration kTellLateEvery = absl::Minutes(1);
+
+}  // namespace
+
+GroupExpirer::GroupExpirer(storage::GroupLedger* ledger, storage::Clock* clock, RandomSource random,
+                           GroupExpirerOptions options)
+    : ledger_(ledger),
+      clock_(clock),
+      options_(std::move(options)),
+      trouble_("ending groups", clock, std::move(random)) {}
+
+absl::Duration GroupExpirer::Step() {
+  if (options_.paused && options_.paused()) return options_.poll;
+  const absl::Time began = clock_->Now();
+  const absl::StatusOr<storage::ExpiredGroups> ended = ledger_->ExpireGroups(options_.batch);
+  if (!ended.ok()) return trouble_.Failed(ended.status());
+  trouble_.Answered();
+  counts_.filled.Add(ended->filled);
+  counts_.failed.Add(ended->failed);
+  counts_.holds_ended.Add(ended->ended);
+  const absl::Time now = clock_->Now();
+  NoteDue(*ended, now);
+  TellIfLate(now);
+  if (!ended->more) return std::clamp(ended->until_next, kLeastWait, options_.poll);
+  if (ended->filled == 0 && ended->failed == 0 && ended->ended == 0) return kOthersHaveThem;
+  const absl::Duration fair = absl::Seconds(1) * options_.batch / options_.holds_per_s;
+  // Bounded, even if the clock is set meanwhile.
+  return std::clamp(fair - (now - began), absl::ZeroDuration(), fair);
+}
+
+// Of groups that are left although they are due, the ledger does not say since when.
+void GroupExpirer::NoteDue(const storage::ExpiredGroups& ended, absl::Time now) {
+  absl::Time due_at = now + ended.until_next;
+  if (ended.more) {
+    const absl::Time before = counts_.due_at.Get();
+    due_at = std::min({due_at, now, before == absl::InfinitePast() ? now : before});
+  }
+  counts_.due_at.Set(due_at);
+}
+
+void GroupExpirer::TellIfLate(absl::Time now) {
+  const absl::Duration late = now - counts_.due_at.Get();
+  if (late < kLateForLong || now < tell_late_at_) return;
+  LOG(WARNING) << "groups have been past their deadline for " << absl::Trunc(late, absl::Seconds(1))
+               << " and do not end: another transaction has locked their SKU or its pool; find it with "
+                  "pg_blocking_pids() in pg_stat_activity. Or there are too many at once";
+  tell_late_at_ = now + kTellLateEvery;
+  ++told_late_;
+}
+
+}  // namespace tranche::server
