@@ -62,11 +62,13 @@ absl::StatusOr<internal::v1::RoomBoards> StatusHandler::LookAtRooms(quota::Sessi
 
 absl::StatusOr<StatusHandler::Books> StatusHandler::LookAtBooks(storage::HealthLedger& ledger,
                                                                 storage::DrawLedger& draws,
+                                                                storage::GroupLedger& groups,
                                                                 storage::FrontLedger* front) {
   Books books;
   ASSIGN_OR_RETURN(books.health, ledger.Health());
   ASSIGN_OR_RETURN(books.heartbeats, ledger.Heartbeats());
   ASSIGN_OR_RETURN(books.draws, draws.ListDrawWork());
+  ASSIGN_OR_RETURN(books.groups, groups.CountGroups());
   if (front != nullptr) {
     ASSIGN_OR_RETURN(books.mode, front->ReadServiceMode());
   }
@@ -121,9 +123,9 @@ std::vector<StatusHandler::ShardQuestions> StatusHandler::AskShards(const storag
     const std::shared_ptr<ShardLooks> looks = LooksAt(shard->name);
     ShardQuestions& questions = asked.emplace_back();
     storage::FrontLedger* const front = shard->name == storage::kHomeShard ? shard->front : nullptr;
-    questions.books = looks->books.Ask(*shard->look_executor, [ledger = shard->health, draws = shard->draws, front] {
-      return LookAtBooks(*ledger, *draws, front);
-    });
+    questions.books =
+        looks->books.Ask(*shard->look_executor, [ledger = shard->health, draws = shard->draws, groups = shard->groups,
+                                                 front] { return LookAtBooks(*ledger, *draws, *groups, front); });
     questions.ping = looks->ping.Ask(*shard->look_executor, [ledger = shard->health]() -> absl::StatusOr<Pong> {
       RETURN_IF_ERROR(ledger->Ping());
       return Pong();
@@ -221,6 +223,8 @@ void StatusHandler::FillShard(const storage::ShardBackend& shard, const ShardQue
 
 void StatusHandler::FillBooks(const std::string& shard, const Books& books, absl::Time now, v1::ShardStatus* message) {
   *message->mutable_ledger() = ToMessage(books.health);
+  message->set_groups_forming(books.groups.forming);
+  message->set_groups_overdue(books.groups.overdue);
   for (const storage::Heartbeat& heartbeat : books.heartbeats) {
     const bool balancer = heartbeat.kind == storage::Heartbeat::Kind::kBalancer;
     *(balancer ? message->add_balancers() : message->add_workers()) = ToMessage(heartbeat);

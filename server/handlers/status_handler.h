@@ -23,6 +23,7 @@
 #include "storage/executor.h"
 #include "storage/ledger/draw_ledger.h"
 #include "storage/ledger/front_ledger.h"
+#include "storage/ledger/group_ledger.h"
 #include "storage/ledger/health_ledger.h"
 #include "storage/shards/shard_set.h"
 #include "tranche/internal/v1/coordination.pb.h"
@@ -71,7 +72,8 @@ class StatusHandler {
   struct Books {
     storage::LedgerHealth health;
     std::vector<storage::Heartbeat> heartbeats;
-    std::vector<storage::Draw> draws;          // that workers carry on
+    std::vector<storage::Draw> draws;  // that workers carry on
+    storage::GroupCounts groups;
     std::optional<storage::ServiceMode> mode;  // only of home
   };
   using Gone = std::vector<storage::GoneIncarnation>;
@@ -93,7 +95,7 @@ class StatusHandler {
   static absl::StatusOr<internal::v1::RoomBoards> LookAtRooms(quota::SessionSource& sessions);
   // `front`: null, or home's.
   static absl::StatusOr<Books> LookAtBooks(storage::HealthLedger& ledger, storage::DrawLedger& draws,
-                                           storage::FrontLedger* front);
+                                           storage::GroupLedger& groups, storage::FrontLedger* front);
 
   std::shared_ptr<ShardLooks> LooksAt(const std::string& shard);
   // Null: this node has no broker. An earlier question, if it is not old.

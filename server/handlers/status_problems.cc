@@ -118,6 +118,7 @@ class Finder {
     LookAtWorkers(shard);
     LookAtBalancers(shard);
     LookAtHolds(shard);
+    LookAtGroups(shard);
     LookAtDraws(shard);
     for (const v1::OutboxSink& sink : shard.sinks()) LookAtSink(shard, sink);
     LookAtFreeze(shard);
@@ -175,8 +176,8 @@ class Finder {
     if (DurationIn(ledger.oldest_refund()) >= kRefundLateAfter) {
       const absl::Time since = Ago(ledger.oldest_refund());
       Add("REFUNDS_WAITING", kWarning, shard.name(),
-          absl::StrCat(Plural(ledger.refunds_waiting(), "late payment waits", "late payments wait"),
-                       " to be refunded on shard ", shard.name(), ", the oldest", SinceText(since), "."),
+          absl::StrCat(Plural(ledger.refunds_waiting(), "payment waits", "payments wait"), " to be refunded on shard ",
+                       shard.name(), ", the oldest", SinceText(since), "."),
           "let your payment service act on payment.refund_requested; `tranchectl reconcile` with the provider's "
           "statement notes the refunds that were made",
           since);
@@ -404,6 +405,22 @@ class Finder {
     }
     Add("HOLDS_OVERDUE", kCritical, shard.name(), absl::StrCat(holds, ": their units look sold."),
         "see that a worker expires holds; if one does, its log names the SKU that is locked", since);
+  }
+
+  void LookAtGroups(const v1::ShardStatus& shard) {
+    // They are not to end then.
+    if (read_only() || shard.groups_overdue() == 0) return;
+    const std::optional<absl::Duration> since_expiry = SinceExpiry(shard);
+    const bool expires = since_expiry.has_value() && *since_expiry < kNoExpiryAfter;
+    const bool one = shard.groups_overdue() == 1;
+    // For how long they are overdue is not known: perhaps a worker works off a burst.
+    Add("GROUPS_OVERDUE", expires ? kWarning : kCritical, shard.name(),
+        absl::StrCat(Plural(shard.groups_overdue(), "group", "groups"), " on shard ", shard.name(),
+                     " should have ended 10 s ago: who has paid waits for their refund, and ", one ? "its" : "their",
+                     " units look sold."),
+        expires ? "nothing after a burst; if it stays, a worker's log says why, and pg_blocking_pids() in "
+                  "pg_stat_activity what locks the SKU. Workers from before schema 26 end no groups"
+                : "start a tranche-worker without --expire off: it ends groups, too");
   }
 
   static std::string DrawName(const v1::WaitingDraw& draw) {

@@ -122,6 +122,7 @@ def of_worker(worker=WORKER):
         series("tranche_ledger_up", worker, shard="home"): steady(1),
         series("tranche_tls_files_faulty", worker): steady(0),
         series("tranche_holds_overdue_oldest_seconds", worker, shard="home"): steady(0),
+        series("tranche_groups_overdue", worker, shard="home"): steady(0),
         series("tranche_units_stranded", worker, shard="home"): steady(0),
         series("tranche_ledger_health_read_age_seconds", worker, shard="home"): steady(5),
         series("tranche_draw_waiting_seconds", worker, shard="home"): steady(2),
@@ -237,6 +238,7 @@ CASES = [
     # What the room had before counts for 80 s, because the nodes' rate tells for a minute of those who waited in it.
     Case("TrancheRoomStalled", "those who wait are not counted", {of_room("waiting"): during(5000, 0)}, {}, 125),
     Case("TrancheHoldsOverdue", "", at_worker("tranche_holds_overdue_oldest_seconds", 61), HOME),
+    Case("TrancheGroupsOverdue", "", at_worker("tranche_groups_overdue", 3), HOME, 70),
     Case("TrancheOutboxStuck", "the receiver is down", at_worker("tranche_sink_healthy", 0, 1, sink="orders"), SINK),
     Case("TrancheOutboxStuck", "no worker has the sink", at_worker("tranche_sink_healthy", GONE, 1, sink="orders"), SINK),
     Case("TrancheOutboxStuck", "a worker had the first sink, and none has it now",

@@ -73,15 +73,18 @@ FREEZE = {
 
 
 MODE_AT_S, MODE_S = 300, 900
-MODE_FIRES = 'ALERTS{alertname=~"TrancheServiceLimited|TrancheHoldsOverdue",alertstate="firing"}'
+MODE_FIRES = ('ALERTS{alertname=~"TrancheServiceLimited|TrancheHoldsOverdue|TrancheGroupsOverdue",'
+              'alertstate="firing"}')
 MODE = {
-    "name": "a service mode that is forgotten, in which no hold expires",
+    "name": "a service mode that is forgotten, in which no hold expires and no group ends",
     "series": {'tranche_service_mode{instance="node1",job="tranched",mode="NORMAL"}':
                [(1, MODE_AT_S), (0, MODE_S), (1, 600)],
                'tranche_service_mode{instance="node1",job="tranched",mode="READ_ONLY"}':
                [(0, MODE_AT_S), (1, MODE_S), (0, 600)],
                'tranche_holds_overdue_oldest_seconds{instance="worker1",job="tranche-worker",shard="home"}':
-               [(0, MODE_AT_S), (500, MODE_S + 60), (0, 540)]},
+               [(0, MODE_AT_S), (500, MODE_S + 60), (0, 540)],
+               'tranche_groups_overdue{instance="worker1",job="tranche-worker",shard="home"}':
+               [(0, MODE_AT_S), (7, MODE_S + 60), (0, 540)]},
     "queries": [query(MODE_AT_S + 500, MODE_FIRES),
                 query(MODE_AT_S + 700, MODE_FIRES, [sample("TrancheServiceLimited", {"mode": "READ_ONLY"})]),
                 query(MODE_AT_S + MODE_S + 55, MODE_FIRES),

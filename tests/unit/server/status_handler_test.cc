@@ -19,6 +19,7 @@
 #include "storage/fake/fake_draw_ledger.h"
 #include "storage/fake/fake_front_ledger.h"
 #include "tests/support/inline_executor.h"
+#include "tests/support/scripted_groups.h"
 #include "tests/unit/server/admin_fixture.h"
 
 namespace tranche::server {
@@ -56,11 +57,12 @@ class HangingExecutor : public storage::Executor {
 
 // One shard with only what the status needs.
 struct HealthBackend : storage::ShardBackend {
-  HealthBackend(storage::HealthLedger* ledger, storage::DrawLedger* draw_ledger, storage::FrontLedger* front_ledger,
-                storage::Executor* on) {
+  HealthBackend(storage::HealthLedger* ledger, storage::DrawLedger* draw_ledger, storage::GroupLedger* group_ledger,
+                storage::FrontLedger* front_ledger, storage::Executor* on) {
     name = storage::kHomeShard;
     health = ledger;
     draws = draw_ledger;
+    groups = group_ledger;
     front = front_ledger;
     executor = nullptr;  // calls that buyers wait for may fill it
     look_executor = on;
@@ -106,7 +108,9 @@ class StatusHandlerTest : public AdminHandlersTest {
   HangingExecutor shard_executor_;
   HangingExecutor tree_executor_;
   storage::FakeDrawLedger draws_{&ledger_, &clock_};
-  storage::ShardSet shards_{std::make_unique<HealthBackend>(&ledger_, &draws_, &front_, &shard_executor_), {}, {}};
+  tranche::testing::ScriptedGroups groups_{&clock_};
+  storage::ShardSet shards_{
+      std::make_unique<HealthBackend>(&ledger_, &draws_, &groups_, &front_, &shard_executor_), {}, {}};
   StatusHandler handler_{&shards_, &sessions_, &tree_executor_, &clock_, absl::Milliseconds(20)};
   TrafficHandler traffic_{&ledger_, &sessions_, &tree_executor_, &clock_};
 };
@@ -403,6 +407,18 @@ TEST_F(StatusHandlerTest, ADrawThatWaitsForAWorkerIsTold) {
   clock_.AdvanceBy(kDrawStalledAfter);
   Beat(storage::Heartbeat::Kind::kWorker, /*draws=*/true);
   EXPECT_THAT(Codes(Status()), Contains("DRAW_STALLED"));
+}
+
+TEST_F(StatusHandlerTest, TellsOfGroupsThatShouldHaveEnded) {
+  BeatAll();
+  Lead();
+  groups_.counts = storage::GroupCounts{.forming = 40, .overdue = 0};
+  EXPECT_EQ(Status().shards(0).groups_forming(), 40);
+  EXPECT_THAT(Codes(Status()), Not(Contains("GROUPS_OVERDUE")));
+  groups_.counts->overdue = 2;
+  const v1::GetStatusResponse status = Status();
+  EXPECT_EQ(status.shards(0).groups_overdue(), 2);
+  EXPECT_THAT(Codes(status), Contains("GROUPS_OVERDUE"));
 }
 
 TEST_F(StatusHandlerTest, ANodeTellsThatItsHealthIsNotServing) {

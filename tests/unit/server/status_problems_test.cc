@@ -146,6 +146,7 @@ TEST_F(StatusProblemsTest, HoldsThatAreNotToExpireAreNotOverdue) {
   ledger_->set_overdue_holds(3);
   *ledger_->mutable_oldest_overdue() = ToDuration(absl::Hours(1));
   EXPECT_THAT(Codes(), ElementsAre("HOLDS_OVERDUE"));
+  home_->set_groups_overdue(1);
   found_.mutable_service_mode()->set_mode(v1::SERVICE_MODE_READ_ONLY);
   EXPECT_THAT(Codes(), ElementsAre("SERVICE_LIMITED"));
 }
@@ -331,6 +332,22 @@ TEST_F(StatusProblemsTest, WorkersThatTryInVainToExpire) {
   EXPECT_THAT(Expect("NO_EXPIRY", "home", kCritical).text(), HasSubstr("since 13:00:00")) << "since it began";
   *worker_->mutable_start_time() = ToTimestamp(kNow - absl::Seconds(2));
   EXPECT_THAT(Codes(), IsEmpty()) << "it has just begun";
+}
+
+TEST_F(StatusProblemsTest, OverdueGroups) {
+  home_->set_groups_forming(100);
+  EXPECT_THAT(Codes(), IsEmpty());
+  home_->set_groups_overdue(3);
+  const v1::Problem late = Expect("GROUPS_OVERDUE", "home", kWarning);
+  EXPECT_THAT(late.text(), AllOf(HasSubstr("3 groups on shard home"), HasSubstr("their units look sold")));
+  EXPECT_THAT(late.next_step(), HasSubstr("nothing after a burst"));
+  worker_->set_expires(false);
+  home_->set_groups_overdue(1);
+  EXPECT_THAT(Codes(), ElementsAre("NO_EXPIRY", "GROUPS_OVERDUE"));
+  const v1::Problem nobody_ends_it = ProblemsOf(found_).back();
+  EXPECT_EQ(nobody_ends_it.severity(), kCritical);
+  EXPECT_THAT(nobody_ends_it.text(), HasSubstr("1 group on shard home"));
+  EXPECT_THAT(nobody_ends_it.next_step(), HasSubstr("without --expire off"));
 }
 
 TEST_F(StatusProblemsTest, OverdueHolds) {
