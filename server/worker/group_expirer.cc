@@ -11,7 +11,7 @@ namespace {
 // When what is due is another worker's just now, or its SKU is locked.
 constexpr absl::Duration kOthersHaveThem = absl::Milliseconds(50);
 // Asking at the very moment of a deadline, or just before it by rounding, would find nothing.
-constexpr absl::Duration kLeastWait = absl::Milliseconds(1);
+constexpr absl::Duration kLeastGroupWait = absl::Milliseconds(1);
 // Workers need a few batches for a burst; a SKU that is locked for longer, somebody else has.
 constexpr absl::Duration kLateForLong = absl::Seconds(5);
 constexpr absl::Duration kTellLateEvery = absl::Minutes(1);
@@ -37,7 +37,7 @@ absl::Duration GroupExpirer::Step() {
   const absl::Time now = clock_->Now();
   NoteDue(*ended, now);
   TellIfLate(now);
-  if (!ended->more) return std::clamp(ended->until_next, kLeastWait, options_.poll);
+  if (!ended->more) return std::clamp(ended->until_next, kLeastGroupWait, options_.poll);
   if (ended->filled == 0 && ended->failed == 0 && ended->ended == 0) return kOthersHaveThem;
   const absl::Duration fair = absl::Seconds(1) * options_.batch / options_.holds_per_s;
   // Bounded, even if the clock is set meanwhile.

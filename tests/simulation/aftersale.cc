@@ -50,7 +50,38 @@ class Aftersale::Call {
 
 void Aftersale::Begin(const storage::Reservation& reservation) {
   if (everybody_pays_) return Plan(random_.Between(absl::ZeroDuration(), kMoment), Payment(reservation, 0));
+  if (world_->groups.IsMember(reservation.reservation_id)) return DecideMember(reservation);
   Decide(reservation);
+}
+
+// Most pay in time, so that groups are filled.
+void Aftersale::DecideMember(const storage::Reservation& reservation) {
+  const absl::Duration left = std::max(absl::ZeroDuration(), reservation.expires_at - world_->scheduler.Now());
+  const absl::Duration soon = random_.Between(absl::ZeroDuration(), std::min(left, kLongestThought) / 2);
+  const absl::Duration later = soon + random_.Between(absl::ZeroDuration(), kLongestDelay);
+  const absl::Duration late = random_.Chance(0.5) ? left + random_.Between(-kMoment, kMoment)
+                                                  : left + random_.Between(absl::ZeroDuration(), kLongestDelay);
+  const storage::Uuid& id = reservation.reservation_id;
+  switch (random_.Below(12)) {
+    case 0:
+      return Plan(soon, storage::Cancellation{id, "changed his mind"});
+    case 1:
+      Plan(soon, Payment(reservation, 0));
+      return Plan(later, storage::Cancellation{id, "tired of waiting"});
+    case 2:
+      Plan(soon, Payment(reservation, 0));
+      return Plan(later, Payment(reservation, 1));
+    case 3:
+    case 4:
+      return Plan(late, Payment(reservation, 0));
+    case 5:
+      Plan(soon, storage::Extension{id, 1, absl::Seconds(1)});
+      return Plan(later, Payment(reservation, 0));
+    case 6:
+      return;
+    default:
+      return Plan(soon, Payment(reservation, 0));
+  }
 }
 
 void Aftersale::Decide(const storage::Reservation& reservation) {

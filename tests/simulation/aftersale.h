@@ -21,6 +21,7 @@ class Aftersale {
   void Begin(const storage::Reservation& reservation);
   // From now on every buyer pays at once.
   void EverybodyPays() { everybody_pays_ = true; }
+  bool everybody_pays() const { return everybody_pays_; }
 
   // Changes that are not finished.
   int64_t open() const { return open_; }
@@ -37,6 +38,7 @@ class Aftersale {
   class Call;
 
   void Decide(const storage::Reservation& reservation);
+  void DecideMember(const storage::Reservation& reservation);
   void Plan(absl::Duration delay, Change change);
   void Send(std::shared_ptr<Errand> errand);
   void Answered(std::shared_ptr<Errand> errand);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/ledger/claim_refusal.h"
+#include "tests/simulation/groups/group_choice.h"
 
 namespace tranche::simulation {
 namespace {
@@ -204,8 +205,10 @@ std::shared_ptr<Buyers::Purchase> Buyers::NewPurchase() {
   auto purchase = std::make_shared<Purchase>(Purchase{.lines = {}, .random = random_.Fork()});
   const std::string user =
       everybody_new_ ? absl::StrCat("new-", requests_) : absl::StrCat("user-", random_.Below(scenario.users));
-  purchase->lines.push_back(NewLine(random_.Pick(scenario.skus), user));
-  purchase->cart = random_.Chance(kCarts);
+  // When everybody pays, all units are to find a buyer: those of a group that is not filled would come back.
+  const bool joins = !scenario.offers.empty() && !aftersale_->everybody_pays() && random_.Chance(scenario.joins);
+  purchase->lines.push_back(joins ? NewMember(user) : NewLine(random_.Pick(scenario.skus), user));
+  purchase->cart = !joins && random_.Chance(kCarts);
   if (purchase->cart) AddLines(purchase.get());
   purchase->tries_left = scenario.most_tries;
   purchase->accept_queued = random_.Chance(scenario.accept_queued);
@@ -220,6 +223,15 @@ storage::ReservationClaim Buyers::NewLine(const storage::Sku& sku, const std::st
   line.user_id = user;
   line.quantity = static_cast<int32_t>(random_.Chance(0.6) ? 1 : random_.Between(1, sku.per_user_limit));
   return line;
+}
+
+storage::ReservationClaim Buyers::NewMember(const std::string& user) {
+  const GroupWish wish = ChooseGroup(*world_, random_, NumberedId(++last_id_));
+  const auto sku = std::find_if(world_->scenario.skus.begin(), world_->scenario.skus.end(),
+                                [&](const storage::Sku& one) { return one.sku_id == wish.sku_id; });
+  storage::ReservationClaim claim = NewLine(*sku, user);
+  claim.group = wish.join;
+  return claim;
 }
 
 // Of any SKUs, also of the same one, as far as its limit allows.

@@ -57,6 +57,7 @@ class Buyers {
 
   void Come(uint64_t generation);
   std::shared_ptr<Purchase> NewPurchase();
+  storage::ReservationClaim NewMember(const std::string& user);
   storage::ReservationClaim NewLine(const storage::Sku& sku, const std::string& user);
   void AddLines(Purchase* purchase);
   int ChooseNode();

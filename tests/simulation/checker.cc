@@ -31,7 +31,8 @@ int64_t Total(const QuotaSnapshot& quota) {
 
 // Is `b` the reservation `a`, perhaps later in its life?
 bool SameReservation(const storage::Reservation& a, const storage::Reservation& b) {
-  const bool same_end = a.extensions < b.extensions || (a.extensions == b.extensions && a.expires_at == b.expires_at);
+  // LifeChecker knows what may change the end.
+  const bool same_end = a.expires_at == b.expires_at || a.revision < b.revision;
   return a.reservation_id == b.reservation_id && a.sku_id == b.sku_id && a.user_id == b.user_id &&
          a.quantity == b.quantity && a.amount_minor == b.amount_minor && a.currency == b.currency &&
          a.created_at == b.created_at && same_end && a.revision <= b.revision;
@@ -163,7 +164,10 @@ void Checker::CheckCreated(SkuBooks& books, const storage::ReservationClaim& cla
   if (units > books.per_user_limit) violated("user limit", absl::StrCat("the buyer has ", units));
   if (books.paused) violated("paused", "sold while the sale is paused");
   const int64_t amount = result.reservation.amount_minor;
-  if (amount != books.price_minor * claim.quantity) violated("price", absl::StrCat("sold for ", amount));
+  const bool at_own_price = claim.group == nullptr;  // otherwise at an offer's, which GroupChecker knows
+  if (at_own_price && amount != books.price_minor * claim.quantity) {
+    violated("price", absl::StrCat("sold for ", amount));
+  }
 }
 
 void Checker::CheckSpent(const SkuBooks& books, const QuotaSnapshot& before, IncarnationId incarnation, int64_t units) {
@@ -462,6 +466,13 @@ void Checker::CheckRefused(const storage::ReservationClaim& claim, const Tries& 
     case Refusal::kSalePaused:
     case Refusal::kUserLimitReached:
     case Refusal::kQuantityAboveUserLimit:
+    case Refusal::kGroupNotFound:
+    case Refusal::kGroupOver:
+    case Refusal::kGroupFull:
+    case Refusal::kAlreadyInGroup:
+    case Refusal::kOfferNotFound:
+    case Refusal::kOfferClosed:
+    case Refusal::kTooManyGroups:
       // Without may_exist it is allowed: the clock of the node may be behind, or a later answer may have overtaken this
       // one.
       if (may_exist && existed_before && !lost_.contains(claim.reservation_id)) {

@@ -282,7 +282,8 @@ void FrontNode::Apply(Change change, absl::Time deadline, storage::ChangeDone an
   if (payment != nullptr) {
     done = [this, paid = *payment, deadline,
             done = std::move(done)](absl::StatusOr<storage::ChangeResult> result) mutable {
-      const bool late = result.ok() && result->refusal == storage::Refusal::kReservationState;
+      const bool late = result.ok() && (result->refusal == storage::Refusal::kReservationState ||
+                                        result->refusal == storage::Refusal::kGroupOver);
       if (!late) return done(std::move(result));
       shard_->books()->ConfirmLate(std::move(paid), result->reservation.sku_id, deadline, std::move(done));
     };

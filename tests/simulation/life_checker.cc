@@ -72,11 +72,13 @@ const Uuid& IdOf(const Change& change) {
 }  // namespace
 
 const char* KindOf(LifeEvent event) {
-  static constexpr const char* kKinds[kLifeEvents] = {"reservation.confirmed", "reservation.cancelled",
-                                                      "reservation.expired",   "reservation.extended",
-                                                      "reservation.rebooked",  "payment.refund_requested"};
+  static constexpr const char* kKinds[kLifeEvents] = {
+      "reservation.confirmed", "reservation.cancelled",    "reservation.expired", "reservation.extended",
+      "reservation.rebooked",  "payment.refund_requested", "group.seat_taken"};
   return kKinds[static_cast<int>(event)];
 }
+
+bool LifeChecker::IsSame(const Reservation& a, const Reservation& b) { return Same(a, b); }
 
 void LifeChecker::Violated(const char* rule, const Uuid& id, const std::string& detail) {
   checker_->Violated(rule, absl::StrCat(id.ToString(), ": ", detail));
@@ -135,14 +137,24 @@ void LifeChecker::Note(ActorId actor, LifeEvent event, const Reservation& row) {
 template <typename Asked>
 void LifeChecker::OnChanges(ActorId actor, absl::Span<const Asked> batch, absl::Span<const ChangeResult> results) {
   std::vector<Reservation> lapsed;
+  std::vector<Uuid> members;
   for (size_t i = 0; i < batch.size(); ++i) {
     const Uuid& id = batch[i].reservation_id;
+    if (groups_->IsMember(id)) {
+      members.push_back(id);
+      CheckMemberResult(results[i], FollowMember(actor, id, &lapsed));
+      CheckMember(actor, batch[i], results[i]);
+      continue;
+    }
     const std::optional<LifeEvent> event = Follow(actor, id);
     if (event == LifeEvent::kCancelled) lapsed.push_back(rows_.at(id));
     if (IsUnknown(id, results[i])) continue;
     CheckResult(results[i], event);
     CheckOutcome(batch[i], results[i]);
   }
+  // The last seat confirms all.
+  for (const Uuid& id : members) FollowMembers(actor, groups_->FellowsOf(id), &lapsed);
+  groups_->Verify(members);
   checker_->OnReturned(actor, lapsed);
 }
 
@@ -234,6 +246,7 @@ void LifeChecker::NeverSo(const char* change, const ChangeResult& result) {
 
 void LifeChecker::OnConfirmedLate(ActorId actor, const storage::Payment& payment, const ChangeResult& result) {
   const Uuid& id = payment.reservation_id;
+  if (groups_->IsMember(id)) return OnMemberConfirmedLate(actor, payment, result);
   const std::optional<LifeEvent> event = Follow(actor, id);
   if (IsUnknown(id, result)) return;
   if (result.outcome == ChangeOutcome::kDone || result.outcome == ChangeOutcome::kReplayed) {
@@ -304,7 +317,11 @@ void LifeChecker::OnExpired(ActorId actor, int limit, const storage::ExpiredHold
   }
   std::vector<Reservation> lapsed;
   for (const Uuid& id : due) {
-    if (Follow(actor, id) == LifeEvent::kExpired) lapsed.push_back(rows_.at(id));
+    if (groups_->IsMember(id)) {
+      FollowMember(actor, id, &lapsed);
+    } else if (Follow(actor, id) == LifeEvent::kExpired) {
+      lapsed.push_back(rows_.at(id));
+    }
   }
   const auto expected = std::min<size_t>(due.size(), static_cast<size_t>(limit));
   if (lapsed.size() != expected || holds.expired != static_cast<int64_t>(expected)) {
@@ -334,6 +351,12 @@ void LifeChecker::OnAnswer(ActorId actor, const Change& change, const ChangeResu
 
 void LifeChecker::CheckPaid(const storage::Payment& payment, const ChangeResult& result) {
   if (result.refusal == Refusal::kReservationNotFound && lost_.contains(payment.reservation_id)) return;
+  if (groups_->IsMember(payment.reservation_id)) {
+    const bool seated = result.outcome == ChangeOutcome::kDone || result.outcome == ChangeOutcome::kReplayed;
+    const bool is_true = seated ? groups_->HadSeat(payment) : groups_->IsRefunded(payment);
+    if (!is_true) Violated("acknowledged", payment.reservation_id, "neither a seat nor a refund, as was told");
+    return;
+  }
   const auto decided = late_.find({payment.reservation_id, payment.payment_reference});
   bool kept = false;
   switch (result.outcome) {

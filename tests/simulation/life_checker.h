@@ -8,7 +8,7 @@
 //                  could be booked
 //   outbox         one message about each change for every sink, of the right kind; and no other
 //
-// It keeps its own rows. The Checker is told about units and checks them.
+// It keeps its own rows. The Checker is told about units and checks them; the GroupChecker about members of groups.
 #pragma once
 
 #include <array>
@@ -27,6 +27,7 @@
 #include "storage/fake/fake_ledger.h"
 #include "storage/fake/fake_outbox.h"
 #include "tests/simulation/checker.h"
+#include "tests/simulation/groups/group_checker.h"
 #include "tests/simulation/scheduler.h"
 #include "tests/simulation/trace.h"
 
@@ -35,9 +36,20 @@ namespace tranche::simulation {
 // What a buyer may ask for after the sale.
 using storage::Change;
 
-enum class LifeEvent { kConfirmed, kCancelled, kExpired, kExtended, kRebooked, kRefundRequested, kCount };
+enum class LifeEvent {
+  kConfirmed,
+  kCancelled,
+  kExpired,
+  kExtended,
+  kRebooked,
+  kRefundRequested,
+  kSeatTaken,  // only of members of groups
+  kCount,
+};
 
 inline constexpr int kLifeEvents = static_cast<int>(LifeEvent::kCount);
+// From here on they are of the scenario "groups" alone.
+inline constexpr int kFirstGroupEvent = static_cast<int>(LifeEvent::kSeatTaken);
 // The kind of message in the outbox. A literal.
 const char* KindOf(LifeEvent event);
 
@@ -45,9 +57,9 @@ using LifeCounts = std::array<int64_t, kLifeEvents>;
 
 class LifeChecker {
  public:
-  LifeChecker(Checker* checker, storage::FakeLedger* ledger, storage::FakeOutbox* outbox, Scheduler* scheduler,
-              Trace* trace)
-      : checker_(checker), ledger_(ledger), outbox_(outbox), scheduler_(scheduler), trace_(trace) {}
+  LifeChecker(Checker* checker, GroupChecker* groups, storage::FakeLedger* ledger, storage::FakeOutbox* outbox,
+              Scheduler* scheduler, Trace* trace)
+      : checker_(checker), groups_(groups), ledger_(ledger), outbox_(outbox), scheduler_(scheduler), trace_(trace) {}
 
   // Every message goes to each of these.
   void SetSinks(std::vector<std::string> sinks) { sinks_ = std::move(sinks); }
@@ -59,6 +71,8 @@ class LifeChecker {
   void OnChanges(ActorId actor, absl::Span<const Asked> batch, absl::Span<const storage::ChangeResult> results);
   void OnConfirmedLate(ActorId actor, const storage::Payment& payment, const storage::ChangeResult& result);
   void OnExpired(ActorId actor, int limit, const storage::ExpiredHolds& holds);
+  void OnGroupsExpired(ActorId actor, const storage::ExpiredGroups& done);
+  void OnGroupCancelled(ActorId actor, const storage::Uuid& group_id);
 
   // A buyer was told the result of their change.
   void OnAnswer(ActorId actor, const Change& change, const storage::ChangeResult& result);
@@ -92,6 +106,16 @@ class LifeChecker {
   // Reads the reservation's present state in the ledger, checks that it may have changed so, and makes it the books'
   // state. Returns what happened to it, if anything.
   std::optional<LifeEvent> Follow(ActorId actor, const storage::Uuid& id);
+  // The same for members of groups, in groups/member_life.cc. Who holds nothing any more is added to `lapsed`.
+  std::vector<LifeEvent> FollowMember(ActorId actor, const storage::Uuid& id, std::vector<Reservation>* lapsed);
+  void FollowMembers(ActorId actor, const std::vector<storage::Uuid>& ids, std::vector<Reservation>* lapsed);
+  std::vector<LifeEvent> StepsBetween(const Reservation& was, const Reservation& is);
+  void OnMemberConfirmedLate(ActorId actor, const storage::Payment& payment, const storage::ChangeResult& result);
+  void CheckMemberResult(const storage::ChangeResult& result, const std::vector<LifeEvent>& steps);
+  // What they are answered, and GroupChecker judges.
+  void CheckMember(ActorId actor, const storage::Payment& payment, const storage::ChangeResult& result);
+  void CheckMember(ActorId actor, const storage::Cancellation& cancellation, const storage::ChangeResult& result);
+  void CheckMember(ActorId actor, const storage::Extension& extension, const storage::ChangeResult& result);
   void Note(ActorId actor, LifeEvent event, const Reservation& row);
   void CheckResult(const storage::ChangeResult& result, std::optional<LifeEvent> event);
   // Was it answered, and rightly, that there is no such reservation?
@@ -106,8 +130,11 @@ class LifeChecker {
   void CheckPaid(const storage::Payment& payment, const storage::ChangeResult& result);
   Reservation RowNow(const storage::Uuid& id);
   void Violated(const char* rule, const storage::Uuid& id, const std::string& detail);
+  // Is nothing different between the two?
+  static bool IsSame(const Reservation& a, const Reservation& b);
 
   Checker* const checker_;
+  GroupChecker* const groups_;
   storage::FakeLedger* const ledger_;
   storage::FakeOutbox* const outbox_;
   Scheduler* const scheduler_;

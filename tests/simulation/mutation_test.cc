@@ -81,7 +81,10 @@ INSTANTIATE_TEST_SUITE_P(
         TRANCHE_CASE(TierAsksForNoMore, "door"), TRANCHE_CASE(DelayNotAwaited, "door"),
         TRANCHE_CASE(DelayForAnybody, "door"), TRANCHE_CASE(CaptchaNotAsked, "door"),
         TRANCHE_CASE(RefusesWhatExists, "queue"), TRANCHE_CASE(RefusedIsSoldAgain, "queue"),
-        TRANCHE_CASE(DoneBeforeDecision, "queue"), TRANCHE_CASE(BacklogForgotten, "queue")),
+        TRANCHE_CASE(DoneBeforeDecision, "queue"), TRANCHE_CASE(BacklogForgotten, "queue"),
+        TRANCHE_CASE(SeatBeyondTheLast, "groups"), TRANCHE_CASE(SeatAfterDeadline, "groups"),
+        TRANCHE_CASE(FailureNotRefunded, "groups"), TRANCHE_CASE(FilledLeavesOneOut, "groups"),
+        TRANCHE_CASE(ExpiresSeated, "groups")),
     [](const testing::TestParamInfo<Case>& info) { return std::string(info.param.name); });
 
 // A fence that is in the enumeration but not in this list would not be tested.
@@ -92,7 +95,7 @@ TEST(MutationListTest, EveryFenceIsInTheList) {
 
 // Without a mutation this build must find nothing.
 TEST(NoMutationTest, FindsNothing) {
-  for (const char* const scenario : {"", "door", "queue"}) {
+  for (const char* const scenario : {"", "door", "queue", "groups"}) {
     CampaignOptions options;
     options.seeds = 100;
     options.scenario = scenario;

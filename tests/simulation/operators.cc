@@ -101,9 +101,35 @@ void Operators::CreateSku(const storage::Sku& sku) {
     Console console(world_, actor_);
     const auto created = console.ledger().CreateSku(sku, kName);
     if (created.ok()) console.Announce(*created);
-    if (created.ok() || absl::IsAlreadyExists(created.status())) return;
+    if (created.ok() || absl::IsAlreadyExists(created.status())) return CreateOffers(sku.sku_id);
     world_->scheduler.Sleep(kPause);
   }
+}
+
+void Operators::CreateOffers(const std::string& sku_id) {
+  for (const storage::GroupOffer& offer : world_->scenario.offers) {
+    if (offer.sku_id != sku_id) continue;
+    while (!world_->scheduler.stopping()) {
+      Console console(world_, actor_);
+      if (console.ledger().CreateGroupOffer(offer, /*preview=*/false, kName).ok()) break;
+      world_->scheduler.Sleep(kPause);
+    }
+  }
+}
+
+void Operators::ChangeGroups(Console& console) {
+  const std::vector<GroupChecker::Seen> forming = world_->groups.Forming();
+  if (!forming.empty() && random_.Chance(0.8)) {
+    const storage::Uuid group = random_.Pick(forming).group_id;
+    console.process().Note("cancels a group");
+    console.ledger().CancelGroup(group, "a mistake", /*preview=*/false, kName).IgnoreError();
+    return;
+  }
+  const storage::GroupOffer& offer = random_.Pick(world_->scenario.offers);
+  // The first of each SKU stays, so that groups are opened to the end.
+  if (offer.offer_id == "offer-0") return;
+  console.process().Note("closes an offer");
+  console.ledger().CloseGroupOffer(offer.sku_id, offer.offer_id, /*preview=*/false, kName).IgnoreError();
 }
 
 void Operators::Operate(Console& console) {
@@ -111,6 +137,7 @@ void Operators::Operate(Console& console) {
   if (world_->scenario.paths_change && random_.Chance(0.5)) {
     return random_.Chance(0.6) ? ChangePath(console, sku_id) : LetConsumersRest(console);
   }
+  if (!world_->scenario.offers.empty() && random_.Chance(0.4)) return ChangeGroups(console);
   const auto choice = world_->scenario.only_terms_change ? random_.Between(9, 11) : random_.Below(12);
   if (choice < 2) return ChangeStock(console, sku_id);
   if (choice == 2) return Drain(console);

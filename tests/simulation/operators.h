@@ -42,6 +42,10 @@ class Operators {
                                              const std::vector<storage::IncarnationId>& live);
   void ChangeStock(Console& console, const std::string& sku_id);
   void Drain(Console& console);
+  // Until all are there.
+  void CreateOffers(const std::string& sku_id);
+  // Closes offers, and cancels groups.
+  void ChangeGroups(Console& console);
   void PauseOrResume(Console& console, const std::string& sku_id);
   void ChangePrice(Console& console, const std::string& sku_id);
   void ChangePath(Console& console, const std::string& sku_id);

@@ -46,6 +46,12 @@ const std::vector<Kind>& Kinds() {
         Fault::kLedgerDown, Fault::kLedgerCutOffFromOne, Fault::kSkuLocked, Fault::kBrokerDown, Fault::kBrokerAlarm,
         Fault::kBrokerConnectionsLost, Fault::kConsumerCutOff},
        true},
+      // Buyers form groups.
+      {"groups",
+       0,
+       {Fault::kCrash, Fault::kRestart, Fault::kPause, Fault::kProbesLie, Fault::kSessionExpires, Fault::kSessionCutOff,
+        Fault::kZookeeperDown, Fault::kLedgerDown, Fault::kLedgerCutOffFromOne, Fault::kSkuLocked},
+       true},
       // Many nodes have nothing, and buyers come to all of them for units that are in the pool.
       {"dry", 0, {}, false},
       // Sales are paused and resumed all the time, and prices change.
@@ -181,6 +187,27 @@ void QueueClaims(Random& random, Scenario* scenario) {
   scenario->call_faults.dies_before_done = random.Chance(0.5) ? 0.01 : 0;
 }
 
+// Groups are over while the run lasts: filled, in part or not, failed or cancelled.
+void FormGroups(Random& random, Scenario* scenario) {
+  scenario->joins = random.Chance(0.3) ? 1 : 0.6;
+  for (storage::Sku& sku : scenario->skus) {
+    sku.stock = std::max<int64_t>(sku.stock, 8);
+    for (int64_t i = random.Below(2); i >= 0; --i) {
+      storage::GroupOffer offer;
+      offer.sku_id = sku.sku_id;
+      offer.offer_id = absl::StrCat("offer-", i);
+      offer.seats = static_cast<int32_t>(random.Between(2, 4));
+      offer.price_minor = random.Between(50, 99);
+      offer.open_for = absl::Seconds(random.Between(1, 6));
+      offer.pay_within = absl::Seconds(random.Between(1, 4));
+      const bool partial = random.Chance(0.4);
+      offer.on_timeout = partial ? storage::OnGroupTimeout::kPartial : storage::OnGroupTimeout::kRefund;
+      offer.min_members = partial ? static_cast<int32_t>(random.Between(1, offer.seats)) : 1;
+      scenario->offers.push_back(std::move(offer));
+    }
+  }
+}
+
 void ChangeTermsOften(Random& random, Scenario* scenario) {
   scenario->only_terms_change = true;
   scenario->between_operations = absl::Milliseconds(random.Between(50, 500));
@@ -222,6 +249,7 @@ Scenario ScenarioFor(Random& random, absl::string_view name, absl::Time start) {
   if (scenario.name == "dry") LetManyNodesRunDry(random, &scenario);
   if (scenario.name == "pauses") ChangeTermsOften(random, &scenario);
   if (scenario.name == "queue") QueueClaims(random, &scenario);
+  if (scenario.name == "groups") FormGroups(random, &scenario);
   return scenario;
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "storage/ledger/group_ledger.h"
 #include "storage/ledger/reservation_ledger.h"
 #include "storage/ledger/sku_ledger.h"
 #include "tests/simulation/faults.h"
@@ -65,6 +66,10 @@ struct Scenario {
   absl::Duration decide_within;
   double accept_queued = 0;  // so many buyers do
   bool paths_change = false;
+
+  // Groups. Without offers there is none.
+  std::vector<storage::GroupOffer> offers;
+  double joins = 0;  // so many buyers want one
 
   CallFaults call_faults;
   // The faults that the injector chooses from, and how often on average. Empty: none.

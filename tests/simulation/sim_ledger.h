@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "storage/ledger/forwarding_group_ledger.h"
 #include "storage/ledger/forwarding_lifecycle_ledger.h"
 #include "storage/ledger/forwarding_reservation_ledger.h"
 #include "storage/ledger/forwarding_stock_ledger.h"
@@ -23,7 +24,8 @@ namespace tranche::simulation {
 class SimLedger : public storage::ForwardingReservationLedger<SimLedger>,
                   public storage::ForwardingStockLedger<SimLedger>,
                   public storage::ForwardingLifecycleLedger<SimLedger>,
-                  public storage::ForwardingUpkeepLedger<SimLedger> {
+                  public storage::ForwardingUpkeepLedger<SimLedger>,
+                  public storage::ForwardingGroupLedger<SimLedger> {
  public:
   explicit SimLedger(Process* process) : process_(process), ledger_(process) {}
 

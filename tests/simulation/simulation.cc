@@ -87,6 +87,7 @@ class Simulation {
   void Verify() {
     world_.checker.VerifyLedger();
     world_.life.VerifyAll();
+    world_.groups.VerifyAll();
   }
 
   void ExpectFresh() {
@@ -95,10 +96,13 @@ class Simulation {
       world_.checker.ExpectFreshSoldOut(kSoldOutStaleness, kReturnedStaleness);
     }
     world_.life.ExpectPromptExpiry(kLongestOverdueHold);
+    world_.groups.ExpectPromptEnd(kLongestOverdueHold);
   }
 
-  // Unpaid units that will come back.
-  bool HoldsLapseSoon() const { return world_.life.AnyEndsBefore(world_.scheduler.Now() + kSoon); }
+  // Units that may come back: unpaid ones, and those of groups.
+  bool HoldsLapseSoon() const {
+    return world_.groups.AnyForming() || world_.life.AnyEndsBefore(world_.scheduler.Now() + kSoon);
+  }
 
   // Runs until `done`. False when it takes too long.
   template <typename Done>
@@ -158,7 +162,8 @@ class Simulation {
     if (!RunUntil(kLongestSettling, [&] { return AllAnswered() && !HoldsLapseSoon(); })) {
       AllAnswered()
           ? world_.checker.Violated("hold", absl::StrCat(world_.life.EndingBefore(world_.scheduler.Now() + kSoon),
-                                                         " short holds that nobody has paid for do not come back"))
+                                                         " short holds that nobody has paid for do not come back, ",
+                                                         world_.groups.Forming().size(), " groups do not end"))
           : world_.checker.Violated(world_.claims.undecided() > 0 ? "decided" : "one answer", Unanswered());
     }
     // Until no unit has moved for a while.
@@ -270,6 +275,7 @@ SimulationResult Simulate(const SimulationOptions& options) {
   result.life = world.life.counts();
   result.faults = world.fault_counts;
   result.claims = world.claims.counts();
+  result.groups = world.groups.counts();
   simulation.Finish();
   return result;
 }

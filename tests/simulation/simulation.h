@@ -42,6 +42,7 @@ struct SimulationResult {
   FaultCounts faults{};
   std::map<std::string, int64_t> door_answers = {};  // of the scenario "door": how often, by name
   std::map<std::string, int64_t> claims = {};        // of the scenario "queue": what became of claims, by name
+  std::map<std::string, int64_t> groups = {};        // of the scenario "groups": what became of them, by name
 };
 
 SimulationResult Simulate(const SimulationOptions& options);

@@ -32,15 +32,18 @@ namespace {
 constexpr uint64_t kFreshSeeds = 30;
 constexpr uint64_t kFreshDoorSeeds = 10;
 constexpr uint64_t kFreshQueueSeeds = 10;
+constexpr uint64_t kFreshGroupSeeds = 10;
 #else
 constexpr uint64_t kFreshSeeds = 1000;
 constexpr uint64_t kFreshDoorSeeds = 200;
 constexpr uint64_t kFreshQueueSeeds = 200;
+constexpr uint64_t kFreshGroupSeeds = 200;
 #endif
 constexpr uint64_t kFixedSeeds = 50;
 constexpr uint64_t kDrySeeds = 20;
 constexpr uint64_t kFixedDoorSeeds = 20;
 constexpr uint64_t kFixedQueueSeeds = 40;
+constexpr uint64_t kFixedGroupSeeds = 40;
 struct KnownSeed {
   const char* scenario;
   uint64_t seed;
@@ -159,7 +162,7 @@ TEST(SimulationTest, OneSeedReplaysExactly) {
 TEST(SimulationTest, FixedSeedsFindNothingAndDoEverything) {
   const CampaignSummary summary = RunSeeds(1, kFixedSeeds);
   EXPECT_GT(summary.reservations, static_cast<int64_t>(kFixedSeeds));
-  for (int i = 0; i < kLifeEvents; ++i) {
+  for (int i = 0; i < kFirstGroupEvent; ++i) {
     EXPECT_GT(summary.life[static_cast<size_t>(i)], static_cast<int64_t>(kFixedSeeds) / 10)
         << KindOf(static_cast<LifeEvent>(i));
   }
@@ -217,6 +220,29 @@ TEST(SimulationTest, FixedSeedsOfTheQueueFindNothingAndDoEverything) {
   for (int i = kFirstQueueFault; i < kFaultKinds; ++i) {
     EXPECT_GT(faults[static_cast<size_t>(i)], 0) << NameOf(static_cast<Fault>(i));
   }
+}
+
+// The same for groups.
+TEST(SimulationTest, FixedSeedsOfGroupsFindNothingAndDoEverything) {
+  std::map<std::string, int64_t> groups;
+  for (uint64_t seed = 1; seed <= kFixedGroupSeeds; ++seed) {
+    const SimulationResult result = Simulate({.seed = seed, .scenario = "groups", .print_trace = false});
+    EXPECT_FALSE(result.violation.has_value()) << Describe(result, "of this build");
+    for (const auto& [what, count] : result.groups) groups[what] += count;
+  }
+  for (const auto& [what, count] : groups) std::printf("%s: %lld\n", what.c_str(), static_cast<long long>(count));
+  for (const char* const what : {"opened", "joined", "refused", "seat taken", "filled", "filled in part", "failed",
+                                 "cancelled", "left", "left a seat", "refused a seat", "refunded"}) {
+    EXPECT_GT(groups[what], static_cast<int64_t>(kFixedGroupSeeds) / 10) << what;
+  }
+}
+
+TEST(SimulationTest, FreshSeedsOfGroupsFindNothing) {
+  const uint64_t first = NumberFrom("TRANCHE_SIMULATION_FIRST_SEED", AnyFirstSeed());
+  std::printf("the same again: scripts/simulate --scenario groups --first %llu --seeds %llu\n",
+              static_cast<unsigned long long>(first), static_cast<unsigned long long>(kFreshGroupSeeds));
+  std::fflush(stdout);
+  RunSeeds(first, kFreshGroupSeeds, "groups");
 }
 
 TEST(SimulationTest, FreshSeedsOfTheQueueFindNothing) {

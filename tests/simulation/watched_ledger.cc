@@ -10,6 +10,7 @@ void WatchedLedger::OnCommitted(IncarnationId incarnation, absl::Span<const stor
                                 absl::Span<const storage::CommitResult> results) {
   process_->world().checker.OnCommit(process_->actor(), incarnation, claims, results);
   process_->world().life.OnCommit(results);
+  process_->world().groups.OnCommit(process_->actor(), claims, results);
   process_->world().claims.OnCommit(results);
 }
 
@@ -164,6 +165,34 @@ absl::StatusOr<storage::ExpiredHolds> WatchedLedger::ExpireDue(int limit) {
   auto holds = ledger().ExpireDue(limit);
   if (holds.ok()) process_->world().life.OnExpired(process_->actor(), limit, *holds);
   return holds;
+}
+
+absl::StatusOr<storage::GroupOffer> WatchedLedger::CreateGroupOffer(const storage::GroupOffer& offer, bool preview,
+                                                                    const storage::Actor& actor) {
+  auto created = ledger().CreateGroupOffer(offer, preview, actor);
+  if (created.ok() && !preview) process_->world().groups.OnOffer(*created);
+  return created;
+}
+
+absl::StatusOr<storage::GroupOffer> WatchedLedger::CloseGroupOffer(const std::string& sku_id,
+                                                                   const std::string& offer_id, bool preview,
+                                                                   const storage::Actor& actor) {
+  auto closed = ledger().CloseGroupOffer(sku_id, offer_id, preview, actor);
+  if (closed.ok() && !preview) process_->world().groups.OnOffer(*closed);
+  return closed;
+}
+
+absl::StatusOr<storage::Group> WatchedLedger::CancelGroup(const storage::Uuid& group_id, const std::string& reason,
+                                                          bool preview, const storage::Actor& actor) {
+  auto group = ledger().CancelGroup(group_id, reason, preview, actor);
+  if (group.ok() && !preview) process_->world().life.OnGroupCancelled(process_->actor(), group_id);
+  return group;
+}
+
+absl::StatusOr<storage::ExpiredGroups> WatchedLedger::ExpireGroups(int limit) {
+  auto done = ledger().ExpireGroups(limit);
+  if (done.ok()) process_->world().life.OnGroupsExpired(process_->actor(), *done);
+  return done;
 }
 
 }  // namespace tranche::simulation

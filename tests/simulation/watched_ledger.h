@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/ledger/forwarding_group_ledger.h"
 #include "storage/ledger/forwarding_lifecycle_ledger.h"
 #include "storage/ledger/forwarding_reservation_ledger.h"
 #include "storage/ledger/forwarding_stock_ledger.h"
@@ -17,7 +18,8 @@ namespace tranche::simulation {
 class WatchedLedger : public storage::ForwardingReservationLedger<WatchedLedger>,
                       public storage::ForwardingStockLedger<WatchedLedger>,
                       public storage::ForwardingLifecycleLedger<WatchedLedger>,
-                      public storage::ForwardingUpkeepLedger<WatchedLedger> {
+                      public storage::ForwardingUpkeepLedger<WatchedLedger>,
+                      public storage::ForwardingGroupLedger<WatchedLedger> {
  public:
   explicit WatchedLedger(Process* process) : process_(process) {}
 
@@ -69,6 +71,14 @@ class WatchedLedger : public storage::ForwardingReservationLedger<WatchedLedger>
       absl::Span<const storage::ClaimRefusal> batch) override;
 
   absl::StatusOr<storage::ExpiredHolds> ExpireDue(int limit) override;
+
+  absl::StatusOr<storage::GroupOffer> CreateGroupOffer(const storage::GroupOffer& offer, bool preview,
+                                                       const storage::Actor& actor) override;
+  absl::StatusOr<storage::GroupOffer> CloseGroupOffer(const std::string& sku_id, const std::string& offer_id,
+                                                      bool preview, const storage::Actor& actor) override;
+  absl::StatusOr<storage::Group> CancelGroup(const storage::Uuid& group_id, const std::string& reason, bool preview,
+                                             const storage::Actor& actor) override;
+  absl::StatusOr<storage::ExpiredGroups> ExpireGroups(int limit) override;
 
  private:
   storage::FakeLedger& ledger() { return process_->world().ledger; }

@@ -15,6 +15,7 @@
 #include "storage/fake/fake_outbox.h"
 #include "tests/simulation/checker.h"
 #include "tests/simulation/faults.h"
+#include "tests/simulation/groups/group_checker.h"
 #include "tests/simulation/life_checker.h"
 #include "tests/simulation/queue/claim_checker.h"
 #include "tests/simulation/queue/sim_broker.h"
@@ -41,7 +42,8 @@ struct World {
         outbox(&scheduler),
         ledger(&scheduler, &outbox),
         checker(&ledger, &scheduler, &trace),
-        life(&checker, &ledger, &outbox, &scheduler, &trace),
+        groups(&checker, &ledger, &scheduler, &trace),
+        life(&checker, &groups, &ledger, &outbox, &scheduler, &trace),
         claims(chosen.consumers > 0, &checker, &ledger),
         call_random(random.Fork()),
         demand_random(random.Fork()),
@@ -60,6 +62,7 @@ struct World {
   storage::FakeLedger ledger;
   quota::FakeZookeeper zookeeper;
   Checker checker;
+  GroupChecker groups;
   LifeChecker life;
   ClaimChecker claims;
 
