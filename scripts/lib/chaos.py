@@ -23,6 +23,7 @@ from chaos_cluster import Cluster
 from chaos_draw import DRAWN, Draw
 from chaos_faults import FAULTS, Victims, may_join
 from chaos_front_door import Crowd, FrontDoor
+from chaos_groups import GROUPED, Groups
 from chaos_load import CHANGE_TIMEOUT_MS, FULL_S, TIMEOUT_MS, Buyers, Operator, Payers, Warehouse
 from chaos_queue import QUEUED, Queue
 from chaos_room import Room
@@ -66,6 +67,7 @@ def parse_options(argv):
     parser.add_argument("--no-room", dest="room", action="store_false")
     parser.add_argument("--draw", action="store_true")
     parser.add_argument("--queue", action="store_true")
+    parser.add_argument("--groups", action="store_true")
     parser.add_argument("--keep-logs", type=pathlib.Path)
     parser.add_argument("--report", type=pathlib.Path)
     parser.add_argument("--parse-only", action="store_true")
@@ -106,7 +108,7 @@ def schedule(options):
 
 
 class Evidence(typing.NamedTuple):
-    """What a room or a draw is judged by, besides what its callers were told."""
+    """What a room, a draw or groups are judged by, besides what its callers were told."""
 
     rows: list
     quiet_from: object  # as of chaos_check.quiet_times
@@ -121,7 +123,7 @@ class Ended(typing.NamedTuple):
     load: dict  # the generator's figures
     verify: dict  # what `tranchectl verify` found
     lottery: object
-    sales: list  # the room, the draw and the queue, if there are any; they have stopped
+    sales: list  # the room, the draw, the queue and the groups, if there are any; they have stopped
 
 
 def make_sales(options, servers, operator, front_door):
@@ -129,7 +131,8 @@ def make_sales(options, servers, operator, front_door):
     room = Room(servers, operator, front_door) if options.room else None
     draw = Draw(servers, operator, random.Random(options.seed)) if options.draw else None
     queue = Queue(servers, operator) if options.queue else None
-    return room, queue, [sale for sale in (room, draw, queue) if sale]
+    groups = Groups(servers, operator) if options.groups else None
+    return room, queue, [sale for sale in (room, draw, queue, groups) if sale]
 
 
 def run_faults(options, runner):
@@ -222,7 +225,7 @@ def judge(options, servers, watch, ended):
     stale = chaos_check.stale_sold_outs(read(answers_file), samples, quiet_from)
     violations = [f"{one.fault} {one.target}: {text}" for one in rounds for text in one.violations]
     violations += chaos_check.check_overdue(answers, lambda answer: TIMEOUT_MS / 1000)
-    claimed = [row for row in rows if row.sku not in (DRAWN, QUEUED)]
+    claimed = [row for row in rows if row.sku not in (DRAWN, QUEUED, GROUPED)]
     violations += chaos_check.check_answers(told) + chaos_check.check_rows(told, claimed, forgotten)
     violations += chaos_check.check_limits(rows, limits) + chaos_check.check_stock(rows, last.stock, last.unsold)
     violations += check_changes(servers, changes, claimed, told, quiet_from, forgotten)
@@ -301,7 +304,7 @@ def keep_logs(folder, destination):
     destination.mkdir(parents=True, exist_ok=True)
     for file in [*folder.glob("*.log"), folder / "answers", folder / "payers-answers", folder / "crowd-answers",
                  folder / "changes", folder / "room-answers", folder / "room-entries", folder / "draw-entries",
-                 folder / "queue-answers", folder / "load-summary.json"]:
+                 folder / "queue-answers", folder / "group-answers", folder / "load-summary.json"]:
         if file.exists():
             shutil.copy(file, destination)
 
