@@ -16,6 +16,10 @@ constexpr absl::Duration kLeastGroupWait = absl::Milliseconds(1);
 constexpr absl::Duration kLateForLong = absl::Seconds(5);
 constexpr absl::Duration kTellLateEvery = absl::Minutes(1);
 
+bool DidNothing(const storage::ExpiredGroups& ended) {
+  return ended.filled == 0 && ended.failed == 0 && ended.ended == 0;
+}
+
 }  // namespace
 
 GroupExpirer::GroupExpirer(storage::GroupLedger* ledger, storage::Clock* clock, RandomSource random,
@@ -38,19 +42,20 @@ absl::Duration GroupExpirer::Step() {
   NoteDue(*ended, now);
   TellIfLate(now);
   if (!ended->more) return std::clamp(ended->until_next, kLeastGroupWait, options_.poll);
-  if (ended->filled == 0 && ended->failed == 0 && ended->ended == 0) return kOthersHaveThem;
+  if (DidNothing(*ended)) return kOthersHaveThem;
   const absl::Duration fair = absl::Seconds(1) * options_.batch / options_.holds_per_s;
   // Bounded, even if the clock is set meanwhile.
   return std::clamp(fair - (now - began), absl::ZeroDuration(), fair);
 }
 
-// Of groups that are left although they are due, the ledger does not say since when.
+// Of groups that are left although they are due, the ledger does not say since when. While all of them are locked, it
+// says that the next one is due in a moment.
 void GroupExpirer::NoteDue(const storage::ExpiredGroups& ended, absl::Time now) {
   absl::Time due_at = now + ended.until_next;
-  if (ended.more) {
-    const absl::Time before = counts_.due_at.Get();
-    due_at = std::min({due_at, now, before == absl::InfinitePast() ? now : before});
-  }
+  const bool may_be_locked = DidNothing(ended) && ended.until_next <= kOthersHaveThem;
+  const absl::Time before = counts_.due_at.Get();
+  if (ended.more) due_at = std::min(due_at, now);
+  if ((ended.more || may_be_locked) && before != absl::InfinitePast()) due_at = std::min(due_at, before);
   counts_.due_at.Set(due_at);
 }
 
