@@ -41,10 +41,10 @@ TEST(AuditViewTest, SaysFirstWhatItIsAbout) {
             "reservation_id 0189, payment_reference p, refunded false -> true");
   EXPECT_EQ(DescribeAuditChange(R"({"sink": "erp", "dead": 3})", R"({"sink": "erp", "dead": 0})"),
             "sink erp, dead 3 -> 0");
-  EXPECT_EQ(DescribeAuditChange(R"({"state": "FORMING", "group_id": "0189"})",
-                                R"({"state": "CANCELLED", "group_id": "0189", "reason": "x"})"),
-            "group_id 0189, state FORMING -> CANCELLED, reason x");
-  EXPECT_EQ(DescribeAuditChange("{}", R"({"seats": 3, "offer_id": "trio"})"), "offer_id trio, seats 3");
+  EXPECT_EQ(DescribeAuditChange(R"({"state": "FORMING", "group": "0189"})",
+                                R"({"state": "CANCELLED", "group": "0189", "reason": "x"})"),
+            "group 0189, state FORMING -> CANCELLED, reason x");
+  EXPECT_EQ(DescribeAuditChange("{}", R"({"seats": 3, "offer": "trio"})"), "offer trio, seats 3");
   EXPECT_EQ(DescribeAuditChange(R"({"shard": "hot", "dsn": "a"})", R"({"shard": "hot", "dsn": "b"})"),
             "shard hot, dsn a -> b");
   EXPECT_EQ(DescribeAuditChange(R"({"sink": "erp"})", "{}"), "sink erp") << "the action says that it is gone";
