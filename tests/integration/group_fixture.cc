@@ -145,7 +145,9 @@ std::map<ConfirmOutcome, int> GroupFixture::PayAtOnce(const std::vector<JoinedGr
 }
 
 Group GroupFixture::GroupOf(const JoinedGroup& member) {
-  const auto found = client_->GetGroup({.group_id = member.group_id, .sku = member.reservation.sku_id});
+  // With its members: otherwise it may be a moment old.
+  const auto found =
+      client_->GetGroup({.group_id = member.group_id, .sku = member.reservation.sku_id, .with_members = true});
   EXPECT_TRUE(found.ok()) << found.status();
   return found.ok() ? found->group : Group();
 }

@@ -165,13 +165,14 @@ class TRANCHE_EXPORT Client {
   // filled or over.
   absl::StatusOr<Reservation> LeaveGroup(tranche::LeaveGroup change);
   void LeaveGroupAsync(tranche::LeaveGroup change, Callback callback);
-  // From the ledger. NOT_FOUND (Reason::kGroupNotFound) when there is none of this id, or no longer.
+  // With a user or all members from the ledger. Without, for page views: nodes share what they read, so it may be a
+  // moment old. NOT_FOUND (Reason::kGroupNotFound) when there is none of this id, or no longer.
   absl::StatusOr<GroupWithMembers> GetGroup(tranche::GetGroup query);
   void GetGroupAsync(tranche::GetGroup query, GroupCallback callback);
-  // One page of a SKU's groups. Repeat with GroupPage::next_page_token until it is empty.
+  // One page of a SKU's groups, as old as a group may be. Repeat with GroupPage::next_page_token until it is empty.
   absl::StatusOr<GroupPage> ListGroups(tranche::ListGroups query);
   void ListGroupsAsync(tranche::ListGroups query, GroupPageCallback callback);
-  // The closed ones, too.
+  // The closed ones, too; as old as a group may be.
   absl::StatusOr<std::vector<GroupOffer>> ListGroupOffers(std::string sku_id);
   void ListGroupOffersAsync(std::string sku_id, GroupOffersCallback callback);
   // The group as it is now, and again after every change until it is final. `sku` finds it at once if there are several
