@@ -84,7 +84,7 @@ TEST_F(SellerGroupTest, WhatIsWrongWithAGroupIsNotRememberedAboutItsSku) {
       EXPECT_EQ(Free(), 1) << "the unit is free for the next one";
     }
   }
-  books_.answer = {.outcome = storage::CommitOutcome::kCreated};
+  books_.answer = {.outcome = storage::CommitOutcome::kCreated, .reservation = {}};
   const size_t before = books_.claims.size();
   EXPECT_TRUE(std::holds_alternative<Sold>(Sell(Joining())));
   EXPECT_EQ(books_.claims.size(), before + 1);

@@ -108,7 +108,7 @@ TEST_F(GroupJoinHandlerTest, WhoOpensClaimsWithTheGroupAndItsOffer) {
   sold.reservation.reservation_id = *storage::Uuid::Parse(kJoiningId);
   sold.reservation.amount_minor = 79800;
   answer_ = sold;
-  const auto trace = std::make_shared<const LogTrace>(LogTrace{.trace_id = "aa"});
+  const auto trace = std::make_shared<const LogTrace>(LogTrace{.trace_id = "aa", .request_id = ""});
   const ScopedTrace scope(trace);
   v1::OpenGroupRequest request = Opening();
   request.set_may_exist(true);
