@@ -26,11 +26,14 @@ SELECT results_eq($$
   SELECT p.proname::text COLLATE "C" FROM pg_proc p
   WHERE p.pronamespace = 'tranche'::regnamespace AND NOT has_function_privilege('tranche_node', p.oid, 'EXECUTE')
   ORDER BY 1 $$,
-  $$ VALUES ('await_pool' COLLATE "C"), ('await_standby'), ('awaited_standbys'), ('begin_migration'), ('book_awards'), ('change_lottery_round'),
-            ('check_arriving'), ('check_procedures'), ('confirm_retired'), ('confirm_seats'), ('count_access_entries'), ('due_groups'), ('due_holds'), ('end_group_holds'), ('ended_holders'), ('find_draw'), ('give_up_copy'), ('known_reservation'),
-            ('ledger_line'), ('lock_due_groups'), ('lock_group_holds'), ('lock_reservations'), ('lock_sku'), ('lock_units'), ('next_front_version'), ('next_sku_of_buyer'),
-            ('pin_draws'), ('pin_skus'), ('pool_ended_slots'), ('random_key'), ('rebook_reservation'), ('record_migration'), ('refuse_older_migrator'), ('request_refund'), ('return_units'), ('schema_version'),
-            ('settle_awards'), ('sku_terms'), ('sku_totals'), ('take_units'), ('verify_groups'), ('wake_outbox'), ('write_outbox') $$,
+  $$ VALUES ('add_group_members' COLLATE "C"), ('await_pool'), ('await_standby'), ('awaited_standbys'), ('begin_migration'), ('book_awards'),
+            ('change_lottery_round'), ('check_arriving'), ('check_procedures'), ('confirm_late_member'), ('confirm_retired'), ('confirm_seats'),
+            ('count_access_entries'), ('due_groups'), ('due_holds'), ('end_group_holds'), ('ended_holders'), ('find_draw'), ('give_up_copy'),
+            ('judge_joins'), ('known_reservation'), ('ledger_line'), ('lock_due_groups'), ('lock_group_holds'), ('lock_group_seats'),
+            ('lock_reservations'), ('lock_sku'), ('lock_units'), ('next_front_version'), ('next_sku_of_buyer'), ('pin_draws'), ('pin_skus'),
+            ('pool_ended_slots'), ('random_key'), ('rebook_reservation'), ('record_migration'), ('refuse_older_migrator'), ('request_refund'),
+            ('return_units'), ('schema_version'), ('settle_awards'), ('sku_terms'), ('sku_totals'), ('take_group_seats'), ('take_units'),
+            ('verify_groups'), ('wake_outbox'), ('write_outbox') $$,
   'the servers'' role may call every procedure but the migrator''s, the owner''s and the parts of others');
 SELECT is_empty($$
   SELECT p.proname FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
@@ -72,8 +75,9 @@ SELECT results_eq($$
               || ' payment_reference cancel_reason extensions revision rebooked_from')
      FROM (VALUES ('cancel_reservations', 'idx outcome bound ROW'), ('commit_cart', 'committed CLAIM'),
                   ('commit_reservations', 'CLAIM'), ('confirm_late', 'outcome replayed ROW'),
-                  ('confirm_reservations', 'idx outcome bound ROW'), ('confirm_retired', 'outcome replayed ROW'),
-                  ('extend_reservations', 'idx outcome bound ROW'), ('leave_groups', 'idx outcome bound ROW'), ('list_reservations', 'FIRST ordinal lapsed order_reference'),
+                   ('confirm_late_member', 'outcome replayed ROW'), ('confirm_reservations', 'idx outcome bound ROW'), ('confirm_retired', 'outcome replayed ROW'),
+                   ('extend_reservations', 'idx outcome bound ROW'), ('join_groups', 'CLAIM'), ('leave_groups', 'idx outcome bound ROW'),
+                   ('list_reservations', 'FIRST ordinal lapsed order_reference'), ('pay_group_seats', 'idx outcome bound ROW'),
                   ('refuse_claims', 'idx outcome bound ROW')
           ) AS x (name, columns) $$);
 

@@ -4,8 +4,8 @@
 -- p_ids must be distinct. Returns one row per id with its position `idx` (from 1), the reservation as it is now, and the
 -- outcome:
 --   DONE REPLAYED (it is cancelled already, for whatever reason) STATE (confirmed or expired) and, without the
---   reservation, NOT_FOUND and MOVING, and without p_wait BUSY (another transaction has locked it, its SKU or its pool
---   slot, and nothing is decided)
+--   reservation, NOT_FOUND and MOVING, GROUP (a member of a group: leave_groups decides), and without p_wait BUSY (another
+--   transaction has locked it, its SKU or its pool slot, and nothing is decided)
 -- Rows come in no order.
 --
 -- Why it is safe:
@@ -31,11 +31,12 @@ DECLARE
   v_locked  uuid[];
   v_leaving uuid[];
   v_busy    uuid[];
+  v_members uuid[];
   v_done    uuid[];
   v_changed reservation[];
   v_now     timestamptz;
 BEGIN
-  SELECT l.locked, l.leaving, l.busy INTO v_locked, v_leaving, v_busy
+  SELECT l.locked, l.leaving, l.busy, l.members INTO v_locked, v_leaving, v_busy, v_members
   FROM lock_reservations(p_ids, p_pools => true, p_wait => p_wait) AS l;
   v_now := clock_timestamp();
 
@@ -63,7 +64,7 @@ BEGIN
   SELECT c.idx::integer,
          CASE WHEN done.id IS NOT NULL THEN 'DONE'
               WHEN l.id IS NULL THEN CASE WHEN c.id = ANY (v_leaving) THEN 'MOVING' WHEN c.id = ANY (v_busy) THEN 'BUSY'
-                                         ELSE 'NOT_FOUND' END
+                                         WHEN c.id = ANY (v_members) THEN 'GROUP' ELSE 'NOT_FOUND' END
               WHEN r.state = 'CANCELLED' THEN 'REPLAYED'
               ELSE 'STATE'
          END,

@@ -10,7 +10,7 @@
 --   STATE             it is cancelled, or another payment has confirmed it: recorded and to be refunded just so
 --   or what confirm_reservations says. `replayed`: the payment had been recorded before; this is the answer of then.
 -- A sale that has merely ended does not matter: the buyer was in time. If retention has archived or dropped the
--- reservation, confirm_retired answers.
+-- reservation, confirm_retired answers; about a member of a group, confirm_late_member.
 --
 -- Why it is safe:
 --   once per payment  the SKU's row is locked before late_payment is read, and for as long as it is written
@@ -58,6 +58,11 @@ BEGIN
       RETURN QUERY SELECT CASE WHEN v_sku.whereabouts = 'LEAVING' THEN 'MOVING' ELSE 'NOT_FOUND' END, false, r.*
                    FROM (SELECT) AS one LEFT JOIN reservation_fields r ON false;
     END IF;
+    RETURN;
+  END IF;
+
+  IF v_old.group_id IS NOT NULL THEN
+    RETURN QUERY SELECT c.* FROM confirm_late_member(v_old, p_reference, p_amount, p_currency, p_trace) AS c;
     RETURN;
   END IF;
 

@@ -4,8 +4,8 @@
 -- p_ids must be distinct. Returns one row per payment with its position `idx` (from 1), the reservation as it is now, and
 -- the outcome:
 --   DONE REPLAYED (this payment had confirmed it) PAYMENT_MISMATCH (another amount or currency) STATE (not pending any
---   more) and, without the reservation, NOT_FOUND and MOVING, and without p_wait BUSY (another transaction has locked
---   it, and nothing is decided)
+--   more) and, without the reservation, NOT_FOUND and MOVING, GROUP (a member of a group: pay_group_seats decides), and without
+--   p_wait BUSY (another transaction has locked it, and nothing is decided)
 -- Rows come in no order. A hold whose time is over can be confirmed until it is expired: it still has its units.
 --
 -- Why it is safe:
@@ -30,10 +30,11 @@ DECLARE
   v_locked  uuid[];
   v_leaving uuid[];
   v_busy    uuid[];
+  v_members uuid[];
   v_done    uuid[];
   v_now     timestamptz;
 BEGIN
-  SELECT l.locked, l.leaving, l.busy INTO v_locked, v_leaving, v_busy
+  SELECT l.locked, l.leaving, l.busy, l.members INTO v_locked, v_leaving, v_busy, v_members
   FROM lock_reservations(p_ids, p_wait => p_wait) AS l;
   v_now := clock_timestamp();
 
@@ -58,7 +59,7 @@ BEGIN
   SELECT c.idx::integer,
          CASE WHEN done.id IS NOT NULL THEN 'DONE'
               WHEN l.id IS NULL THEN CASE WHEN c.id = ANY (v_leaving) THEN 'MOVING' WHEN c.id = ANY (v_busy) THEN 'BUSY'
-                                         ELSE 'NOT_FOUND' END
+                                         WHEN c.id = ANY (v_members) THEN 'GROUP' ELSE 'NOT_FOUND' END
               WHEN r.amount_minor <> c.amount OR r.currency <> c.currency THEN 'PAYMENT_MISMATCH'
               WHEN r.state = 'CONFIRMED' AND r.payment_reference = c.reference THEN 'REPLAYED'
               ELSE 'STATE'

@@ -5,8 +5,8 @@
 -- outcome:
 --   DONE REPLAYED (that extension was made before) STATE (not pending, or its time is over) OUT_OF_ORDER (an extension
 --   before this one is missing) TOO_MANY_EXTENSIONS (`bound`: how many) HOLD_TOO_LONG (`bound`: seconds from the
---   creation) and, without the reservation, NOT_FOUND and MOVING, and without p_wait BUSY (another transaction has
---   locked it, and nothing is decided)
+--   creation) and, without the reservation, NOT_FOUND and MOVING, GROUP (a member of a group, whose deadline counts), and
+--   without p_wait BUSY (another transaction has locked it, and nothing is decided)
 -- Rows come in no order.
 --
 -- A hold whose time is over is not extended, even if it is not expired yet: otherwise the expirer's pace would decide.
@@ -29,13 +29,14 @@ DECLARE
   v_locked  uuid[];
   v_leaving uuid[];
   v_busy    uuid[];
+  v_members uuid[];
   v_done    uuid[];
   v_now     timestamptz;
 BEGIN
   IF 1 > ANY (p_numbers) OR 1 > ANY (p_seconds) THEN
     RAISE EXCEPTION 'numbers and seconds must be at least 1' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  SELECT l.locked, l.leaving, l.busy INTO v_locked, v_leaving, v_busy
+  SELECT l.locked, l.leaving, l.busy, l.members INTO v_locked, v_leaving, v_busy, v_members
   FROM lock_reservations(p_ids, p_wait => p_wait) AS l;
   v_now := clock_timestamp();
 
@@ -75,7 +76,8 @@ BEGIN
   CROSS JOIN LATERAL (
     SELECT CASE WHEN done.id IS NOT NULL THEN 'DONE'
                 WHEN l.id IS NULL THEN CASE WHEN c.id = ANY (v_leaving) THEN 'MOVING'
-                                             WHEN c.id = ANY (v_busy) THEN 'BUSY' ELSE 'NOT_FOUND' END
+                                             WHEN c.id = ANY (v_busy) THEN 'BUSY'
+                                             WHEN c.id = ANY (v_members) THEN 'GROUP' ELSE 'NOT_FOUND' END
                 WHEN c.number <= r.extensions THEN 'REPLAYED'
                 WHEN r.state <> 'PENDING' OR r.expires_us <= (date_part('epoch', v_now) * 1000000)::bigint THEN 'STATE'
                 WHEN c.number > r.extensions + 1 THEN 'OUT_OF_ORDER'

@@ -53,7 +53,7 @@ BEGIN
     RETURN QUERY SELECT 0::bigint, false;
     RETURN;
   END IF;
-  SELECT l.locked INTO v_locked FROM lock_reservations(v_ids, p_wait => false) AS l;
+  SELECT l.locked INTO v_locked FROM lock_reservations(v_ids, p_wait => false, p_members => true) AS l;
 
   v_now := clock_timestamp();
   -- It may have been paid or extended since: check again.

@@ -35,7 +35,8 @@ BEGIN
              'cancel_reason', r.cancel_reason,
              -- For a hold, or one that has just ended by this change.
              'expires_at', CASE WHEN r.state IN ('PENDING', 'EXPIRED') THEN to_char(r.expires_at, c_rfc3339) END,
-             'rebooked_from', r.rebooked_from)) || p_more AS payload,
+             'rebooked_from', r.rebooked_from,
+             'group_id', r.group_id)) || p_more AS payload,
            r.unnest AS trace
     FROM unnest(p_rows, p_traces) AS r  -- the second one's column is called unnest
   )

@@ -1,0 +1,68 @@
+-- A payment for a member of a group, as pay_group_seats refused it. One payment, one transaction. In the form of confirm_late, with
+-- one row; nothing is ever booked instead:
+--   PAID_UNFULFILLED  there is no seat, so the hold, if there was one, is cancelled and its units go to the pool; or the hold had
+--                     expired, or its group has ended it before. Recorded, and a message asks for a refund
+--   STATE             the buyer has left, or another payment has the seat, or has confirmed it: recorded and to be refunded just so
+--   or what pay_group_seats says. DONE if there is a seat now. `replayed`: the payment had been recorded before.
+--
+-- Why it is safe:
+--   one transaction   whoever loses their hold by a payment has its refund asked for
+--   once per payment  the SKU's row is locked before late_payment is read, and for as long as it is written
+--   conservation      what leaves PENDING here is what the pool receives
+--
+-- Called by confirm_late, which has pinned the SKU, and locked its row. Locks: its pool slot, if a hold may end; then as
+-- pay_group_seats. That is the common order. Who has the group or the reservation wants no SKU and no slot any more.
+CREATE OR REPLACE FUNCTION tranche.confirm_late_member(p_old tranche.reservation, p_reference text, p_amount bigint, p_currency text,
+                                                       p_trace text DEFAULT NULL)
+RETURNS SETOF tranche.late_answer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+DECLARE
+  -- What a procedure of groups cancels a hold for.
+  c_of_group constant text[] := ARRAY['GROUP_FULL', 'GROUP_OVER', 'GROUP_FAILED', 'GROUP_CANCELLED'];
+  v_id       uuid := p_old.reservation_id;
+  v_outcome  text;
+  v_replayed boolean := false;
+  v_now      timestamptz;
+  v_ended    reservation[];
+BEGIN
+  IF p_old.state = 'PENDING' THEN
+    PERFORM FROM stock_slot sl WHERE sl.sku_id = p_old.sku_id AND sl.slot_no = 0 FOR UPDATE;
+  END IF;
+  SELECT c.outcome INTO v_outcome
+  FROM pay_group_seats(ARRAY[v_id], ARRAY[p_reference], ARRAY[p_amount], ARRAY[p_currency], p_traces => ARRAY[p_trace]) AS c;
+
+  IF v_outcome = 'GROUP_OVER' THEN
+    v_now := clock_timestamp();
+    WITH cancelled AS (
+      UPDATE reservation r
+      SET state = 'CANCELLED', finished_at = v_now, revision = r.revision + 1,
+          cancel_reason = CASE WHEN EXISTS (SELECT FROM group_buy g WHERE g.group_id = p_old.group_id AND g.state = 'FILLED')
+                               THEN 'GROUP_FULL' ELSE 'GROUP_OVER' END
+      WHERE r.reservation_id = v_id
+      RETURNING r AS changed
+    ), batch AS (
+      SELECT array_agg(c.changed) AS changed FROM cancelled c
+    )
+    SELECT b.changed INTO v_ended
+    FROM batch b, write_outbox('reservation.cancelled', b.changed, v_now, p_traces => ARRAY[p_trace]);
+    PERFORM return_units(array_agg(c.sku_id), array_agg(c.quantity::bigint)) FROM unnest(v_ended) AS c;
+  END IF;
+
+  IF v_outcome IN ('GROUP_OVER', 'STATE') THEN
+    v_replayed := EXISTS (SELECT FROM late_payment l WHERE l.reservation_id = v_id AND l.payment_reference = p_reference);
+    IF NOT v_replayed THEN
+      PERFORM request_refund(v_id, p_reference, p_old.sku_id, p_amount, p_currency, p_trace);
+    END IF;
+    SELECT CASE WHEN r.state = 'EXPIRED' OR (r.state = 'CANCELLED' AND r.cancel_reason = ANY (c_of_group))
+                THEN 'PAID_UNFULFILLED' ELSE 'STATE' END
+    INTO v_outcome FROM reservation r WHERE r.reservation_id = v_id;
+  END IF;
+  RETURN QUERY
+  SELECT v_outcome, v_replayed, r.*
+  FROM (SELECT) AS one LEFT JOIN reservation_fields r ON r.reservation_id = v_id AND v_outcome NOT IN ('NOT_FOUND', 'MOVING');
+END
+$$;

@@ -1,0 +1,115 @@
+-- Commits a batch of claims of which some join groups, or open them, for one incarnation in one transaction. Set-based: a constant
+-- number of statements however long the batch.
+--
+-- Parameters and answers are those of commit_reservations, which sells. In addition, per claim, the group (NULL: an ordinary claim)
+-- and the offer that opens it unless it exists ('' or NULL: it must exist). A claim that joins may be answered, too:
+--   GROUP_NOT_FOUND (none of this id, SKU and offer) GROUP_FULL (all seats are paid) GROUP_OVER (it does not form any more)
+--   ALREADY_IN_GROUP (the buyer is a member with another reservation) OFFER_NOT_FOUND OFFER_CLOSED
+--   TOO_MANY_GROUPS (the buyer has one of this offer that forms, or the SKU has 10,000)
+--   CONFLICT also for an id that was used without this group
+--   BUSY without p_wait also for a group that another transaction has locked
+-- A created one has the offer's price, and lasts as long as the offer gives to pay, but no longer than the group may form.
+--
+-- Claims that cannot join are refused before anything is sold, by a look. What the look said is checked again once the reservations
+-- and groups are locked (add_group_members): if it is not so any more, the whole batch fails with serialization_failure, and whoever
+-- repeats it gets the refusal. Without p_wait the groups are locked before the look, so that only a group that is opened, or
+-- a buyer who joins twice, at the same time makes a batch fail.
+--
+-- Why it is safe:
+--   one sale      commit_reservations sells, by its own fences; what is changed afterwards was inserted by this transaction
+--   once a buyer  while a buyer is sold a unit, no other transaction sells them one of this SKU, and a group is of one SKU; besides,
+--                 the key of group_member
+--   ended groups  who ends a group locks its row exclusively. So either this join is first, and its hold is there to be ended, or
+--                 it finds the group over
+--   moving SKUs   as in commit_reservations: with a slot locked, the SKU stays
+--
+-- Locks: those of commit_reservations; then new groups, ascending, and the groups FOR KEY SHARE, ascending. This lock stops neither
+-- other joins nor payments, which change the row without its key (see pay_group_seats), so a group that many join is paid for all the
+-- same. Only who ends a group waits for us, and we for them: they have the SKU's row and pool, and want neither our slots nor our
+-- reservations. Without p_wait the groups come first, out of order, but what is locked is skipped: then no wait for a group comes
+-- before another lock.
+CREATE OR REPLACE FUNCTION tranche.join_groups(p_incarnation bigint, p_wait boolean, p_ids uuid[], p_skus text[], p_users text[],
+                                               p_quantities integer[], p_references text[], p_groups uuid[], p_offers text[])
+RETURNS SETOF tranche.claim_answer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+DECLARE
+  v_held       uuid[];  -- groups that were locked before the look
+  v_refused    integer[];
+  v_refusals   text[];
+  -- The claims that are left, and where they were in the batch.
+  v_idx        integer[];
+  v_ids        uuid[];
+  v_skus       text[];
+  v_users      text[];
+  v_quantities integer[];
+  v_references text[];
+  v_groups     uuid[];
+  v_offers     text[];
+  v_answers    claim_answer[];
+  -- Of what was created for groups.
+  v_new        uuid[];
+  v_amounts    bigint[];
+  v_expires_us bigint[];
+BEGIN
+  IF (SELECT count(DISTINCT id) FROM unnest(p_ids) AS id) <> cardinality(p_ids) THEN
+    RAISE EXCEPTION 'reservation ids of a batch must be distinct' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF p_wait IS NOT TRUE THEN
+    SELECT coalesce(array_agg(l.group_id), '{}') INTO v_held
+    FROM (SELECT g.group_id FROM group_buy g WHERE g.group_id = ANY (p_groups) AND g.state = 'FORMING'
+          ORDER BY g.group_id FOR KEY SHARE SKIP LOCKED) AS l;
+  END IF;
+
+  -- 1. Leave out what is refused.
+  SELECT array_agg(j.idx), array_agg(j.refusal) INTO v_refused, v_refusals
+  FROM judge_joins(v_held, p_ids, p_skus, p_users, p_groups, p_offers) AS j;
+  SELECT array_agg(c.idx::integer ORDER BY c.idx), array_agg(c.id ORDER BY c.idx), array_agg(c.sku_id ORDER BY c.idx),
+         array_agg(c.user_id ORDER BY c.idx), array_agg(c.quantity ORDER BY c.idx), array_agg(c.reference ORDER BY c.idx),
+         array_agg(c.group_id ORDER BY c.idx), array_agg(c.offer_id ORDER BY c.idx)
+  INTO v_idx, v_ids, v_skus, v_users, v_quantities, v_references, v_groups, v_offers
+  FROM unnest(p_ids, p_skus, p_users, p_quantities, p_references, p_groups, p_offers) WITH ORDINALITY
+         AS c (id, sku_id, user_id, quantity, reference, group_id, offer_id, idx)
+  LEFT JOIN unnest(v_refused) AS f (idx) ON f.idx = c.idx::integer
+  WHERE f.idx IS NULL;
+
+  -- 2. Sell.
+  IF v_ids IS NOT NULL THEN
+    SELECT array_agg(a) INTO v_answers
+    FROM commit_reservations(p_incarnation, p_wait, v_ids, v_skus, v_users, v_quantities, v_references) AS a;
+  END IF;
+
+  -- 3. Make members of those that were created for groups.
+  SELECT array_agg(c.id ORDER BY c.idx), array_agg(c.user_id ORDER BY c.idx), array_agg(c.group_id ORDER BY c.idx),
+         array_agg(c.offer_id ORDER BY c.idx)
+  INTO v_new, v_users, v_groups, v_offers
+  FROM unnest(v_ids, v_users, v_groups, v_offers) WITH ORDINALITY AS c (id, user_id, group_id, offer_id, idx)
+  JOIN unnest(v_answers) AS a ON a.idx = c.idx::integer
+  WHERE a.outcome = 'CREATED' AND c.group_id IS NOT NULL;
+  IF v_new IS NOT NULL THEN
+    SELECT array_agg(m.id), array_agg(m.amount_minor), array_agg(m.expires_us) INTO v_new, v_amounts, v_expires_us
+    FROM add_group_members(v_held, v_new, v_users, v_groups, v_offers) AS m;
+  END IF;
+
+  RETURN QUERY
+  SELECT f.idx, f.refusal, n.state, n.amount_minor, n.currency, n.incarnation_id, n.created_us, n.expires_us,
+         n.slice_version, n.finished_us, n.payment_reference, n.cancel_reason, n.extensions, n.revision,
+         n.rebooked_from
+  FROM unnest(v_refused, v_refusals) AS f (idx, refusal) LEFT JOIN claim_answer n ON false;
+  RETURN QUERY
+  SELECT c.idx,
+         -- Its group is a part of a claim that joins.
+         CASE WHEN a.outcome = 'REPLAYED' AND p_groups[c.idx] IS NOT NULL
+                   AND p_groups[c.idx] IS DISTINCT FROM (SELECT r.group_id FROM reservation r WHERE r.reservation_id = c.id)
+              THEN 'CONFLICT' ELSE a.outcome END,
+         a.state, coalesce(m.amount_minor, a.amount_minor), a.currency, a.incarnation_id, a.created_us,
+         coalesce(m.expires_us, a.expires_us), a.slice_version, a.finished_us, a.payment_reference, a.cancel_reason, a.extensions,
+         a.revision, a.rebooked_from
+  FROM unnest(v_answers) AS a
+  JOIN unnest(v_idx, v_ids) WITH ORDINALITY AS c (idx, id, nth) ON c.nth::integer = a.idx
+  LEFT JOIN unnest(v_new, v_amounts, v_expires_us) AS m (id, amount_minor, expires_us) ON m.id = c.id;
+END
+$$;

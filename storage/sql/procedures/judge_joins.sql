@@ -1,0 +1,89 @@
+-- Which claims of a batch cannot join their groups: their positions (from 1) and why, in the words of join_groups. Only a look: it
+-- locks nothing. Not judged are claims whose id exists, and those of a SKU that is not here: commit_reservations has the
+-- answers to these.
+--
+-- p_held: groups that are locked, so that others are BUSY; NULL if they will be waited for.
+--
+-- Within the batch the first counts: another claim of the same buyer for the group is ALREADY_IN_GROUP, and one that opens another
+-- group with the same offer is TOO_MANY_GROUPS. If several open one group, the first says with which offer.
+--
+-- Whatever makes add_group_members fail, this refuses once it can be seen. A batch would be repeated in vain otherwise.
+--
+-- Transactions under way do not see each other: a SKU may have as many more groups as they open, at most 1,024 each.
+CREATE OR REPLACE FUNCTION tranche.judge_joins(p_held uuid[], p_ids uuid[], p_skus text[], p_users text[], p_groups uuid[],
+                                               p_offers text[])
+RETURNS TABLE (idx integer, refusal text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  -- kMostFormingGroups in storage/ledger/group_ledger.h
+  c_most constant integer := 10000;
+  v_now  timestamptz := clock_timestamp();
+BEGIN
+  RETURN QUERY
+  WITH joins AS MATERIALIZED (
+    SELECT c.idx::integer AS idx, c.id, c.sku_id, c.user_id, c.group_id, nullif(c.offer_id, '') AS offer_id, g.found,
+           (g.found).group_id IS NULL AND coalesce(c.offer_id, '') <> '' AS opens
+    FROM unnest(p_ids, p_skus, p_users, p_groups, p_offers) WITH ORDINALITY AS c (id, sku_id, user_id, group_id, offer_id, idx)
+    -- Each by itself, here and below: a join could read all of a table.
+    LEFT JOIN LATERAL (SELECT x AS found FROM group_buy x WHERE x.group_id = c.group_id OFFSET 0) AS g ON true
+    WHERE c.group_id IS NOT NULL
+      AND EXISTS (SELECT FROM sku s WHERE s.sku_id = c.sku_id AND s.whereabouts = 'HERE' OFFSET 0)
+      AND NOT EXISTS (SELECT FROM reservation r WHERE r.reservation_id = c.id OFFSET 0)
+  ), crowded AS MATERIALIZED (
+    SELECT d.sku_id
+    FROM (SELECT DISTINCT j.sku_id FROM joins j WHERE j.opens) AS d
+    CROSS JOIN LATERAL (SELECT count(*) AS groups
+                        FROM (SELECT FROM group_buy x WHERE x.sku_id = d.sku_id AND x.state = 'FORMING' LIMIT c_most) AS f) AS n
+    WHERE n.groups = c_most
+  ), judged AS MATERIALIZED (
+    SELECT j.*,
+           CASE
+             -- Of a reservation that retention has dropped, which was another buyer's or group's.
+             WHEN EXISTS (SELECT FROM group_member m WHERE m.reservation_id = j.id
+                            AND (m.group_id <> j.group_id OR m.user_id <> j.user_id) OFFSET 0) THEN 'CONFLICT'
+             WHEN j.opens THEN
+               CASE
+                 WHEN o.offer_id IS NULL THEN 'OFFER_NOT_FOUND'
+                 WHEN o.closed_at IS NOT NULL THEN 'OFFER_CLOSED'
+                 WHEN EXISTS (SELECT FROM group_buy x WHERE x.sku_id = j.sku_id AND x.offer_id = j.offer_id
+                                AND x.opened_by = j.user_id AND x.state = 'FORMING' OFFSET 0)
+                      OR j.sku_id IN (SELECT w.sku_id FROM crowded w) THEN 'TOO_MANY_GROUPS'
+               END
+             WHEN (j.found).group_id IS NULL OR (j.found).sku_id <> j.sku_id OR (j.found).offer_id <> j.offer_id
+                  THEN 'GROUP_NOT_FOUND'
+             WHEN (j.found).state = 'FILLED' AND (j.found).seats_taken = (j.found).seats THEN 'GROUP_FULL'
+             WHEN (j.found).state <> 'FORMING' OR (j.found).deadline_at <= v_now THEN 'GROUP_OVER'
+             WHEN EXISTS (SELECT FROM group_member m
+                          CROSS JOIN LATERAL (SELECT FROM reservation r
+                                              WHERE r.reservation_id = m.reservation_id AND r.group_id = m.group_id
+                                                AND r.state IN ('PENDING', 'CONFIRMED') OFFSET 0) AS live
+                          WHERE m.group_id = j.group_id AND m.user_id = j.user_id OFFSET 0) THEN 'ALREADY_IN_GROUP'
+             WHEN j.group_id <> ALL (p_held) THEN 'BUSY'
+           END AS refusal
+    FROM joins j
+    LEFT JOIN LATERAL (SELECT x.* FROM group_offer x
+                       WHERE j.opens AND x.sku_id = j.sku_id AND x.offer_id = j.offer_id OFFSET 0) AS o ON true
+  ), ordered AS (
+    SELECT j.idx,
+           CASE
+             WHEN row_number() OVER same_group > 1 THEN 'ALREADY_IN_GROUP'
+             WHEN j.opens AND (j.sku_id, j.offer_id)
+                    <> (first_value(j.sku_id) OVER opening, first_value(j.offer_id) OVER opening) THEN 'GROUP_NOT_FOUND'
+             WHEN j.opens AND j.group_id <> first_value(j.group_id) OVER same_offer THEN 'TOO_MANY_GROUPS'
+           END AS refusal
+    FROM judged j
+    WHERE j.refusal IS NULL
+    WINDOW same_group AS (PARTITION BY j.group_id, j.user_id ORDER BY j.idx),
+           opening AS (PARTITION BY j.group_id ORDER BY j.idx),
+           same_offer AS (PARTITION BY j.sku_id, j.offer_id, j.user_id, j.opens ORDER BY j.idx)
+  )
+  SELECT j.idx, j.refusal FROM judged j WHERE j.refusal IS NOT NULL
+  UNION ALL
+  SELECT o.idx, o.refusal FROM ordered o WHERE o.refusal IS NOT NULL;
+END
+$$;

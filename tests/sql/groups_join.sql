@@ -1,0 +1,157 @@
+\ir helpers.psql
+\ir group_helpers.psql
+SELECT no_plan();
+
+SELECT sku('tv', 1000, 3), sku('radio', 100);
+SELECT offer('tv'), offer('tv', 'duo', 2), offer('tv', 'brief', 2, 30, 600, 'PARTIAL'), offer('radio');
+SELECT holder('tv', 500) AS node \gset
+SELECT tranche.move_units('radio', ARRAY[:node], ARRAY[50], NULL, 'test');
+
+-- Opening a group: a reservation at the offer's price, a group and a member.
+SELECT results_eq(format($$ SELECT idx, outcome, state, amount_minor, currency, incarnation_id, expires_us - created_us, slice_version,
+                                   extensions, revision
+                            FROM tranche.join_groups(%s, false, uids(1), '{tv}', '{u1}', '{2}', '{order}', gids(1), '{trio}') $$, :node),
+                  format($$ VALUES (1, 'CREATED', 'PENDING', 800::bigint, 'EUR', %s::bigint, 600000000::bigint, NULL::bigint,
+                                    NULL::integer, NULL::integer) $$, :node));
+SELECT results_eq($$ SELECT group_id, amount_minor, quantity, expires_at - created_at, revision, order_reference, state
+                     FROM tranche.reservation $$,
+                  $$ VALUES (gid(1), 800::bigint, 2, interval '600 s', 1, 'order', 'PENDING') $$);
+SELECT results_eq($$ SELECT sku_id COLLATE "default", offer_id COLLATE "default", seats, seats_taken, state, opened_by COLLATE "default",
+                            deadline_at - created_at, finished_at, revision
+                     FROM tranche.group_buy WHERE group_id = gid(1) $$,
+                  $$ VALUES ('tv', 'trio', 3, 0, 'FORMING', 'u1', interval '1 h', NULL::timestamptz, 1) $$);
+SELECT results_eq($$ SELECT m.user_id COLLATE "default", m.reservation_id, m.seat_no, r.created_at = m.joined_at
+                     FROM tranche.group_member m JOIN tranche.reservation r ON r.reservation_id = m.reservation_id $$,
+                  $$ VALUES ('u1', uid(1), NULL::integer, true) $$);
+SELECT is(slices('tv'), format('0:500 %s:498', :node));
+SELECT is_empty('SELECT FROM tranche.outbox', 'the caller has the answer');
+
+-- Joining it, and repeats.
+SELECT is(join_one(:node, 2, 'tv', 'u2', 1), 'CREATED');
+SELECT is(join_one(:node, 3, 'tv', 'u3', 1, 'trio'), 'CREATED', 'who would open a group that is there joins it');
+SELECT is(grp(1), 'FORMING 0/3 1');
+SELECT is(members(1), 'u1 PENDING, u2 PENDING, u3 PENDING');
+SELECT results_eq(format($$ SELECT outcome, state, amount_minor, expires_us - created_us, revision
+                            FROM tranche.join_groups(%s, %s, uids(1), '{tv}', '{u1}', '{2}', '{order}', gids(1), '{trio}') $$, :node, w),
+                  $$ VALUES ('REPLAYED', 'PENDING', 800::bigint, 600000000::bigint, 1) $$)
+FROM unnest(ARRAY['true', 'false', 'NULL']) AS w;
+SELECT is(join_one(:node, 2, 'tv', 'u2', 1, 'trio'), 'REPLAYED');
+SELECT is(join_one(:node, 2, 'tv', 'u2', 2), 'CONFLICT', 'another group');
+SELECT is(join_one(:node, 2, 'tv', 'u1', 1), 'CONFLICT', 'another buyer');
+SELECT is(outcome(:node, 4, 'tv', 'u4'), 'CREATED');
+SELECT is(join_one(:node, 4, 'tv', 'u4', 1), 'CONFLICT', 'it was for no group');
+SELECT is((SELECT count(*) FROM tranche.group_buy), 1::bigint);
+SELECT throws_ok(format($$ SELECT joins(%s, true, '{5,5}', '{tv,tv}', '{u5,u6}', '{1,1}', '{NULL,NULL}') $$, :node), '22023');
+SELECT is_empty(format($$ SELECT FROM tranche.join_groups(%s, true, '{}', '{}', '{}', '{}', '{}', '{}', '{}') $$, :node));
+
+-- Refusals, and what is refused by the sale.
+SELECT is(join_one(:node, 10, 'tv', 'u5', 9), 'GROUP_NOT_FOUND');
+SELECT is(join_one(:node, 10, 'radio', 'u5', 1), 'GROUP_NOT_FOUND', 'of another SKU');
+SELECT is(join_one(:node, 10, 'radio', 'u5', 1, 'trio'), 'GROUP_NOT_FOUND', 'the id is taken');
+SELECT is(join_one(:node, 10, 'tv', 'u5', 1, 'duo'), 'GROUP_NOT_FOUND', 'not with this offer');
+SELECT is(join_one(:node, 10, 'tv', 'u1', 1), 'ALREADY_IN_GROUP');
+SELECT is(join_one(:node, 10, 'tv', 'u1', 2, 'trio'), 'TOO_MANY_GROUPS');
+SELECT is(join_one(:node, 10, 'tv', 'u1', 2, 'duo'), 'CREATED', 'one for each offer');
+SELECT is(join_one(:node, 11, 'tv', 'u5', 3, 'none'), 'OFFER_NOT_FOUND');
+UPDATE tranche.group_offer SET closed_at = now() WHERE offer_id = 'duo';
+SELECT is(join_one(:node, 11, 'tv', 'u5', 3, 'duo'), 'OFFER_CLOSED');
+SELECT is(join_one(:node, 11, 'tv', 'u5', 2, 'duo'), 'CREATED', 'groups that form go on');
+UPDATE tranche.group_offer SET closed_at = NULL WHERE offer_id = 'duo';
+SELECT is(join_one(:node, 12, 'tv', 'u1', 3, 'brief'), 'USER_LIMIT_REACHED');
+SELECT is((SELECT count(*) FROM tranche.group_buy WHERE group_id = gid(3)), 0::bigint, 'nobody has opened it');
+SELECT is(joins(:node, true, '{12}', '{tv}', '{u6}', '{3}', '{brief}', '{4}'), '{QUANTITY_ABOVE_LIMIT}');
+SELECT is(join_one(:node, 12, 'nothing', 'u6', 1), 'SKU_NOT_FOUND');
+SELECT is(join_one(node(), 12, 'tv', 'u6', 1), 'NOT_HELD');
+SELECT move_sku('tv', 'LEAVING');
+SELECT is(join_one(:node, 12, 'tv', 'u6', 1), 'MOVING');
+SELECT move_sku('tv', 'GONE');
+SELECT is(join_one(:node, 12, 'tv', 'u6', 1, 'trio'), 'MOVING');
+SELECT move_sku('tv', 'HERE');
+SELECT conserved();
+
+-- A hold ends with its group.
+SELECT is(join_one(:node, 12, 'tv', 'u6', 3, 'brief'), 'CREATED');
+SELECT is((SELECT r.expires_at - r.created_at FROM tranche.reservation r WHERE r.reservation_id = uid(12)), interval '30 s');
+UPDATE tranche.group_buy SET deadline_at = now() + interval '10 s' WHERE group_id = gid(3);
+SELECT is(join_one(:node, 13, 'tv', 'u7', 3), 'CREATED');
+SELECT is((SELECT r.expires_at = g.deadline_at FROM tranche.reservation r JOIN tranche.group_buy g ON g.group_id = r.group_id
+           WHERE r.reservation_id = uid(13)), true);
+SELECT end_time(3);
+SELECT is(join_one(:node, 14, 'tv', 'u8', 3, 'brief'), 'GROUP_OVER', 'nobody has ended it yet');
+SELECT is(join_one(:node, 14, 'tv', 'u6', 4, 'brief'), 'TOO_MANY_GROUPS', 'it counts until it is ended');
+UPDATE tranche.group_buy SET state = 'FAILED', finished_at = now(), unsettled = true WHERE group_id = gid(3);
+SELECT is(join_one(:node, 14, 'tv', 'u8', 3), 'GROUP_OVER');
+SELECT is(join_one(:node, 14, 'tv', 'u6', 4, 'brief'), 'CREATED');
+SELECT is(pay('{10,11}'), '{"DONE CONFIRMED 2","DONE CONFIRMED 2"}');
+SELECT is(join_one(:node, 15, 'tv', 'u8', 2), 'GROUP_FULL');
+SELECT is(pay('{14}'), '{"DONE PENDING 2"}');
+UPDATE tranche.reservation SET state = 'CONFIRMED', payment_reference = 'pay-14', finished_at = now() WHERE reservation_id = uid(14);
+UPDATE tranche.group_buy SET state = 'FILLED', partial = true, finished_at = now() WHERE group_id = gid(4);
+SELECT is(join_one(:node, 15, 'tv', 'u8', 4), 'GROUP_OVER', 'sold in part');
+SELECT conserved();
+
+-- A batch in which everything occurs. Only what passes is sold, and each has its own answer.
+SELECT sku('cam', 100, 2), offer('cam'), tranche.move_units('cam', ARRAY[:node], ARRAY[8], NULL, 'test');
+SELECT is(joins(:node, true, '{20,21,22,23,24,25,26,27,28,29}', '{cam,cam,cam,tv,cam,cam,none,cam,cam,tv}',
+                '{a,b,a,c,d,e,f,g,b,u2}', '{10,10,10,0,99,11,0,0,10,1}', '{trio,trio,"",NULL,"",none,NULL,NULL,trio,""}',
+                '{1,2,1,1,1,1,1,2,1,1}'),
+          '{CREATED,CREATED,GROUP_NOT_FOUND,CREATED,GROUP_NOT_FOUND,OFFER_NOT_FOUND,SKU_NOT_FOUND,CREATED,ALREADY_IN_GROUP,ALREADY_IN_GROUP}',
+          'a group that the batch opens is not there for who does not open it');
+SELECT results_eq($$ SELECT num(reservation_id), user_id COLLATE "default", quantity, amount_minor, group_id
+                     FROM tranche.reservation WHERE num(reservation_id) BETWEEN 20 AND 29 ORDER BY 1 $$,
+                  $$ VALUES (20, 'a', 1, 400::bigint, gid(10)), (21, 'b', 2, 800, gid(10)), (23, 'c', 1, 500, NULL::uuid),
+                            (27, 'g', 2, 1000, NULL) $$);
+SELECT is((SELECT opened_by::text FROM tranche.group_buy WHERE group_id = gid(10)), 'a', 'the first opens it');
+SELECT results_eq(format($$ SELECT idx, outcome, amount_minor
+                            FROM tranche.join_groups(%s, true, uids(30, 27, 24, 20, 31), '{cam,cam,cam,cam,cam}', '{h,g,d,a,i}', '{1,2,1,1,1}',
+                                                     '{"","","","",""}', ARRAY[gid(10), NULL, gid(99), gid(10), gid(10)],
+                                                     '{"",NULL,"",trio,trio}') ORDER BY idx $$, :node),
+                  $$ VALUES (1, 'CREATED', 400::bigint), (2, 'REPLAYED', 1000), (3, 'GROUP_NOT_FOUND', NULL), (4, 'REPLAYED', 400),
+                            (5, 'CREATED', 400) $$);
+SELECT is(joins(:node, true, '{32,33}', '{cam,cam}', '{j,k}', '{10,0}', '{"",NULL}', '{1,2}'), '{CREATED,SHORT}');
+SELECT is(joins(:node, true, '{34}', '{cam}', '{l}', '{0}', '{NULL}'), '{SHORT}');
+SELECT is(joins(:node, true, '{34,35}', '{cam,tv}', '{l,a}', '{12,1}', '{trio,NULL}'), '{SHORT,CREATED}');
+SELECT is(grp(12), NULL);
+SELECT is(slices('cam'), format('0:92 %s:0', :node));
+SELECT conserved();
+
+-- Within a batch the first counts.
+SELECT is(joins(:node, true, '{40,41,42,43,44}', '{tv,tv,tv,tv,tv}', '{m,m,m,n,o}', '{20,21,20,20,22}', '{trio,trio,trio,duo,duo}'),
+          '{CREATED,TOO_MANY_GROUPS,ALREADY_IN_GROUP,GROUP_NOT_FOUND,CREATED}', 'the first says with which offer');
+-- If the first is not sold a unit, the next opens it.
+SELECT sku('pen', 10), offer('pen'), tranche.move_units('pen', ARRAY[:node], ARRAY[3], NULL, 'test');
+SELECT is(outcome(:node, 45, 'pen', 'p'), 'CREATED');
+SELECT is(joins(:node, true, '{46,47,48}', '{pen,pen,pen}', '{p,q,r}', '{23,23,23}', '{trio,trio,trio}'),
+          '{USER_LIMIT_REACHED,CREATED,CREATED}');
+SELECT is((SELECT opened_by::text FROM tranche.group_buy WHERE group_id = gid(23)), 'q');
+
+-- Who has lapsed, or left, may join again.
+SELECT make_due(2);
+UPDATE tranche.reservation SET state = 'EXPIRED', finished_at = now() WHERE reservation_id = uid(2);
+UPDATE tranche.stock_slot SET remaining = remaining + 1, allotted = allotted + 1 WHERE sku_id = 'tv' AND slot_no = 0;
+SELECT is(join_one(:node, 50, 'tv', 'u2', 1), 'CREATED');
+SELECT is(join_one(:node, 2, 'tv', 'u2', 1), 'REPLAYED', 'as it is now');
+SELECT is((SELECT reservation_id FROM tranche.group_member WHERE group_id = gid(1) AND user_id = 'u2'), uid(50));
+SELECT conserved();
+-- Retention has dropped the reservation of a member: for them its id is free, and for nobody else.
+DELETE FROM tranche.reservation WHERE reservation_id = uid(3);
+UPDATE tranche.stock_slot SET remaining = remaining + 1, allotted = allotted + 1 WHERE sku_id = 'tv' AND slot_no = 0;
+INSERT INTO tranche.retired_units VALUES ('tv', :node, 1, 0, 1);
+SELECT is(join_one(:node, 3, 'tv', 'u9', 1), 'CONFLICT');
+SELECT is(join_one(:node, 3, 'tv', 'u3', 20), 'CONFLICT');
+SELECT is(join_one(:node, 3, 'tv', 'u3', 1), 'CREATED');
+SELECT conserved();
+
+-- As many groups as a SKU may have. What a join reads does not grow with them.
+SELECT sku('much', 100), offer('much'), tranche.move_units('much', ARRAY[:node], ARRAY[50], NULL, 'test');
+SELECT is(join_one(:node, 60, 'much', 'u1', 30, 'trio'), 'CREATED');
+INSERT INTO tranche.group_buy (group_id, sku_id, offer_id, seats, opened_by, created_at, deadline_at)
+SELECT gid(1000 + n), 'much', 'trio', 3, 'opener' || n, now(), now() + interval '1 h' FROM generate_series(1, 9998) AS n;
+SELECT is(join_one(:node, 61, 'much', 'u2', 31, 'trio'), 'CREATED', 'the 10,000th');
+SELECT is(join_one(:node, 62, 'much', 'u3', 32, 'trio'), 'TOO_MANY_GROUPS');
+SELECT is(join_one(:node, 62, 'radio', 'u3', 32, 'trio'), 'CREATED', 'of another SKU');
+SELECT cmp_ok(rows_read('group_buy', format($$ SELECT join_one(%s, 63, 'much', 'u4', 30) $$, :node)), '<', 20::bigint);
+SELECT cmp_ok(rows_read('group_member', format($$ SELECT join_one(%s, 64, 'much', 'u5', 30) $$, :node)), '<', 20::bigint);
+SELECT is(members(30), 'u1 PENDING, u4 PENDING, u5 PENDING');
+SELECT conserved();
+SELECT * FROM finish();
