@@ -48,8 +48,8 @@ bool IsWanted(const Group& group, const GroupFilter& filter) {
 }
 
 std::string OfferJson(const GroupOffer& offer) {
-  return absl::StrCat("{\"offer\": \"", offer.offer_id, "\", \"closed\": ",
-                      offer.closed_at.has_value() ? "true" : "false", "}");
+  return absl::StrCat("{\"offer\": \"", offer.offer_id,
+                      "\", \"closed\": ", offer.closed_at.has_value() ? "true" : "false", "}");
 }
 
 }  // namespace

@@ -13,8 +13,7 @@ bool FakeLedger::Same(const Payment& payment, const Reservation& reservation) {
 }
 
 void FakeLedger::RequestRefund(Reservation& row, const std::string& payment_reference, const TraceTag& trace) {
-  late_payments_[{row.reservation_id, payment_reference}] = {.rebooked_as = std::nullopt,
-                                                             .received_at = DatabaseNow()};
+  late_payments_[{row.reservation_id, payment_reference}] = {.rebooked_as = std::nullopt, .received_at = DatabaseNow()};
   ++row.revision;
   // The reference of the payment to refund, not of the one that paid for the reservation.
   Reservation told = row;
@@ -87,11 +86,10 @@ ChangeResult FakeLedger::PreviewLate(const Payment& payment, ChangeResult decide
     fresh.revision = 2;
     return rebooked;
   }
-  ChangeResult refund = IsUnfulfilled(row)
-                            ? ChangeResult{.outcome = ChangeOutcome::kPaidUnfulfilled,
-                                           .reservation = row,
-                                           .rebooked = Known(RebookedAs(row.reservation_id))}
-                            : RefusedChange(Refusal::kReservationState, row);
+  ChangeResult refund = IsUnfulfilled(row) ? ChangeResult{.outcome = ChangeOutcome::kPaidUnfulfilled,
+                                                          .reservation = row,
+                                                          .rebooked = Known(RebookedAs(row.reservation_id))}
+                                           : RefusedChange(Refusal::kReservationState, row);
   ++refund.reservation.revision;
   return refund;
 }

@@ -689,8 +689,7 @@ TEST_P(GroupEndRaceContract, TheLastPaymentAndTheOperatorsEndExcludeEachOther) {
         const auto ended = Retrying([&] { return CancelGroup(group_id); });
         cancelled = ended.ok();
       } else {
-        const auto left =
-            Retrying([&] { return lifecycle().CancelReservations({{leaver.reservation_id, "race"}}); });
+        const auto left = Retrying([&] { return lifecycle().CancelReservations({{leaver.reservation_id, "race"}}); });
         EXPECT_TRUE(left.ok()) << left.status();
       }
     });

@@ -424,7 +424,7 @@ TEST_P(GroupJoinContract, AJoinIsRefusedAsAnyClaimIs) {
 
 TEST_P(GroupJoinContract, ABatchMayHaveBoth) {
   Sell("radio", 10, 2);
-  const Uuid group_id = NewId(), radio_id = NewId(), new_id = NewId();
+  const Uuid group_id = NewId();
   Open(group_id, "alice");
   for (const LockMode mode : {LockMode::kSkipLocked, LockMode::kNoWait, LockMode::kWaitBriefly, LockMode::kWait}) {
     const std::string number = absl::StrCat(static_cast<int>(mode));

@@ -335,9 +335,8 @@ TEST_P(GroupPayContract, AMembersHoldIsNotExtended) {
   const Reservation hold = Open(group_id, "alice"), alone = Book(Claim("tv", "alone"));
   EXPECT_EQ(Extend(hold, 1, absl::Minutes(1)).refusal, kInGroup);
   EXPECT_EQ(Extend(OpenPaid(NewId(), "bob"), 1, absl::Minutes(1)).refusal, kInGroup);
-  const std::vector<ChangeResult> both =
-      Extend(std::vector<Extension>{{hold.reservation_id, 1, absl::Minutes(1)},
-                                    {alone.reservation_id, 1, absl::Minutes(1)}});
+  const std::vector<ChangeResult> both = Extend(
+      std::vector<Extension>{{hold.reservation_id, 1, absl::Minutes(1)}, {alone.reservation_id, 1, absl::Minutes(1)}});
   EXPECT_EQ(both[0].refusal, kInGroup);
   EXPECT_EQ(both[1].outcome, kDone);
   ExpectSame(Read(hold.reservation_id), hold);
