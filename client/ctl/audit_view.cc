@@ -29,8 +29,8 @@ std::string Key(const std::string& key, const NodeNames& names) {
 std::string Value(const json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
 // What the entry is about, if it has one of these. They come first.
-constexpr const char* kNames[] = {"shard",    "sink",     "reservation_id",    "reservation_ids", "group_id",
-                                  "offer_id", "revision", "payment_reference", "user_id"};
+constexpr const char* kNames[] = {"shard", "sink",     "reservation_id",    "reservation_ids", "group",
+                                  "offer", "revision", "payment_reference", "user_id"};
 
 bool IsName(const std::string& key) { return std::find(std::begin(kNames), std::end(kNames), key) != std::end(kNames); }
 

@@ -17,11 +17,11 @@ using tranche::v1::GroupService;
 
 constexpr int kLargestGroupPage = 1000;
 
-absl::StatusOr<tranche::v1::GetGroupResponse> FindGroup(Session& session, const std::string& group_id,
-                                                        bool with_members) {
+// With its members: then it is not what a node remembers of it, but as the ledger has it now.
+absl::StatusOr<tranche::v1::GetGroupResponse> FindGroup(Session& session, const std::string& group_id) {
   tranche::v1::GetGroupRequest request;
   request.set_group_id(group_id);
-  request.set_with_members(with_members);
+  request.set_with_members(true);
   return session.Groups(&GroupService::Stub::GetGroup, request);
 }
 
@@ -65,7 +65,7 @@ void ListGroups(Session& session, const GroupListFlags& flags) {
 }
 
 void ShowGroup(Session& session, const std::string& group_id) {
-  const auto group = FindGroup(session, group_id, /*with_members=*/true);
+  const auto group = FindGroup(session, group_id);
   if (!group.ok()) return session.FailRemotely(group.status());
   PrintGroup(session, *group);
 }
@@ -77,7 +77,7 @@ struct GroupCancelFlags {
 };
 
 void CancelGroup(Session& session, const GroupCancelFlags& flags) {
-  const auto before = FindGroup(session, flags.group_id, /*with_members=*/false);
+  const auto before = FindGroup(session, flags.group_id);
   if (!before.ok()) return session.FailRemotely(before.status());
   tranche::v1::CancelGroupRequest request;
   request.set_group_id(flags.group_id);
