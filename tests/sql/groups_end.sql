@@ -152,4 +152,19 @@ SELECT is(expire_groups(), '0 0 10 false');
 SELECT is((SELECT count(*) FROM tranche.reservation WHERE sku_id = 'wide' AND cancel_reason = 'GROUP_CANCELLED'), 1010::bigint);
 SELECT is(slices('wide'), format('0:1010 %s:990', :wide));
 SELECT conserved();
+
+-- It only reads what is due, among 20,000 groups that form and as many that are over.
+SELECT form(11, 'tv');
+SELECT is(join_group(11, :node, 101, 102, 103), 'CREATED');
+SELECT pay_seats(101, 102);
+INSERT INTO tranche.group_buy (group_id, sku_id, offer_id, seats, state, opened_by, created_at, deadline_at, finished_at)
+SELECT gen_random_uuid(), 'tv', 'o', 3, CASE WHEN i % 2 = 0 THEN 'FORMING' ELSE 'FAILED' END, 'x' || i, now(),
+       now() + CASE WHEN i % 2 = 0 THEN interval '1 hour' ELSE interval '-1 hour' END, CASE WHEN i % 2 = 1 THEN now() END
+FROM generate_series(1, 40000) AS i;
+SELECT cmp_ok(rows_read('group_buy', 'SELECT tranche.expire_groups(100)'), '<', 20::bigint, 'a table not analyzed');
+SELECT make_over(11);
+SELECT cmp_ok(rows_read('group_buy', 'SELECT tranche.expire_groups(100)'), '<', 60::bigint);
+SELECT is(group_is(11), 'FAILED 2/3 4');
+ANALYZE tranche.group_buy;
+SELECT cmp_ok(rows_read('group_buy', 'SELECT tranche.expire_groups(100)'), '<', 20::bigint, 'a table analyzed');
 SELECT * FROM finish();

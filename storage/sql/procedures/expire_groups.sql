@@ -18,7 +18,9 @@ RETURNS TABLE (filled bigint, failed bigint, ended bigint, more boolean, next_us
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
+-- The next deadline by an index scan in order: a bitmap would first collect all groups that form.
 SET enable_seqscan = off
+SET enable_bitmapscan = off
 AS $$
 #variable_conflict use_column
 DECLARE
