@@ -1,5 +1,6 @@
 -- As lock_reservations with p_pools, for reservations that were made for groups: the groups of pending ones are locked as well, since they
--- come before reservations in the order of locks. Other reservations are not locked, and in none of the answers.
+-- come before reservations in the order of locks. Against payments and ends, that is; who joins changes nothing that is decided with this
+-- lock, and goes on. Other reservations are not locked, and in none of the answers.
 --
 -- For other procedures. Locks: pins; the rows of the SKUs of pending ones, ascending, and their pool slots; the groups, ascending; the
 -- reservations in (sku, user, id) order. Who holds a group may wait for reservations, and for no SKU; so no cycle results.
@@ -29,7 +30,7 @@ BEGIN
   IF v_pending IS NOT NULL AND p_wait THEN
     PERFORM FROM sku s WHERE s.sku_id = ANY (v_pending) ORDER BY s.sku_id FOR UPDATE;
     PERFORM FROM stock_slot sl WHERE sl.sku_id = ANY (v_pending) AND sl.slot_no = 0 ORDER BY sl.sku_id FOR UPDATE;
-    PERFORM FROM group_buy g WHERE g.group_id = ANY (v_groups) ORDER BY g.group_id FOR UPDATE;
+    PERFORM FROM group_buy g WHERE g.group_id = ANY (v_groups) ORDER BY g.group_id FOR NO KEY UPDATE;
   ELSIF v_pending IS NOT NULL THEN
     SELECT array_agg(l.sku_id) INTO v_pending
     FROM (SELECT s.sku_id FROM sku s WHERE s.sku_id = ANY (v_pending) ORDER BY s.sku_id FOR UPDATE SKIP LOCKED) AS l;
@@ -38,7 +39,7 @@ BEGIN
           ORDER BY sl.sku_id FOR UPDATE SKIP LOCKED) AS l;
     SELECT array_agg(l.group_id) INTO v_groups
     FROM (SELECT g.group_id FROM group_buy g WHERE g.group_id = ANY (v_groups) AND g.sku_id = ANY (v_pending)
-          ORDER BY g.group_id FOR UPDATE SKIP LOCKED) AS l;
+          ORDER BY g.group_id FOR NO KEY UPDATE SKIP LOCKED) AS l;
   END IF;
   SELECT array_agg(s.sku_id) FILTER (WHERE s.whereabouts = 'HERE'), array_agg(s.sku_id) FILTER (WHERE s.whereabouts = 'LEAVING')
   INTO v_here, v_leaving FROM sku s WHERE s.sku_id = ANY (v_skus);
