@@ -5,9 +5,9 @@
 -- locked may never get a row that one short transaction after the other locks. Groups of SKUs that others have locked are passed over, so
 -- that the lock stops those only.
 --
--- Locks: that SKU's row and pool slot; then, without waiting, those of the others, and the groups, FOR UPDATE: so a join that is under way
--- is not passed by (it has the group FOR KEY SHARE), and its hold is seen by the call that has the lock. It waits for nobody while it holds a
--- lock, so it is part of no cycle. While it has a SKU's row, the SKU stays on this shard: so it needs no pin.
+-- Locks: that SKU's row and pool slot; then, without waiting, those of the others, and the groups, FOR UPDATE: a join that is under way has
+-- its group FOR KEY SHARE, so the hold that it adds is seen by the call that gets the lock. It waits for nobody while it holds a lock, so
+-- it is part of no cycle. While it has a SKU's row, the SKU stays on this shard: so it needs no pin.
 CREATE OR REPLACE FUNCTION tranche.lock_due_groups(p_now timestamptz, p_limit integer)
 RETURNS uuid[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
