@@ -129,7 +129,7 @@ TEST_F(GroupsTest, AGroupThatIsNotFullInTimeIsRefundedAndItsUnitsAreSoldAgain) {
   EXPECT_EQ(RefundsOf("brief"), 2) << "the opener's, too";
   EXPECT_EQ(Messages(alone, "payment.refund_requested"), 2);
 
-  EXPECT_EQ(ReasonOf(TryJoin(alone, "late").status()), Reason::kGroupOver);
+  EXPECT_EQ(ReasonOf(TryJoin(alone, "late").status()), Reason::kSoldOut) << "no unit is left to join with";
   EXPECT_EQ(Pay(unpaid), ConfirmOutcome::kPaidUnfulfilled) << "nothing is booked instead";
   EXPECT_EQ(RefundsOf("brief"), 3);
 }

@@ -61,7 +61,9 @@ class GroupsOfTheLedger(Finds):
         self.assertEqual(self.check([member(taken=1, partial=True)]), [])
 
     def test_a_seat_too_many(self):
-        self.assert_found(self.check([*filled(taken=4), member("dora", taken=4)]), "as many seats taken")
+        seats, full = self.check([*filled(taken=4), member("dora", taken=4)])
+        self.assertIn("as many seats taken", seats)
+        self.assertIn("without being full", full)
 
     def test_a_count_that_is_wrong(self):
         self.assert_found(self.check(failed()[:1]), "as many seats taken")

@@ -31,7 +31,8 @@ def needed_arguments(name, text):
         depth += {"(": 1, ")": -1}.get(text[end], 0)
         end += 1
     parameters = re.sub(r"\([^()]*\)", "", text[begin + 1 : end - 1])
-    return sum(1 for parameter in parameters.split(",") if parameter.strip() and " DEFAULT " not in parameter)
+    given = [parameter for parameter in parameters.split(",") if not parameter.strip().startswith("OUT ")]
+    return sum(1 for parameter in given if parameter.strip() and " DEFAULT " not in parameter)
 
 
 class Migrations(unittest.TestCase):
