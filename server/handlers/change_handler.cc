@@ -144,7 +144,8 @@ absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const st
       break;
     case ChangeOutcome::kRefused:
       return ChangeError(id, result, /*refund_requested=*/late);
-    case ChangeOutcome::kBusy:  // the pipeline keeps it back
+    case ChangeOutcome::kBusy:  // the pipeline keeps these back
+    case ChangeOutcome::kInDoubt:
       return LedgerError(storage::BusyError("locked"), result.reservation.sku_id, Repeatable::kYes);
   }
   // Has no id if retention has dropped the reservation and only the payment's record is left.

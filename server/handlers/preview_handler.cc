@@ -38,7 +38,8 @@ v1::ConfirmOutcome OutcomeOf(const ChangeResult& result) {
       // Its hold would end.
       if (result.refusal == storage::Refusal::kGroupOver) return v1::CONFIRM_OUTCOME_PAID_UNFULFILLED;
       break;
-    case ChangeOutcome::kBusy:  // not of a preview: it waits
+    case ChangeOutcome::kBusy:  // not of a preview: it waits, and is made of one
+    case ChangeOutcome::kInDoubt:
       break;
   }
   return v1::CONFIRM_OUTCOME_UNSPECIFIED;

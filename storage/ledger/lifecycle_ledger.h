@@ -67,6 +67,9 @@ enum class ChangeOutcome {
   // What is needed is locked, and nothing was decided: with LockMode::kNoWait; and with any mode about members of
   // groups, if the others of their batch were decided, and they could not be.
   kBusy,
+  // Of members of groups, if the others of their batch were decided: theirs may have been committed, and a repeat finds
+  // out. An error of the call if nobody else was in the batch.
+  kInDoubt,
   // Only from ConfirmLate.
   kRebooked,         // another unit was booked: `rebooked`
   kPaidUnfulfilled,  // no unit was left: the payment is recorded, and a refund is requested
@@ -77,7 +80,8 @@ struct ChangeResult {
   // For kRefused. kReservationNotFound: not on this shard. kReservationState: `reservation.state` forbids it, or
   // another payment has its seat. kSkuMoving: its SKU is on its way to another shard, and nothing was decided.
   Refusal refusal = Refusal::kNone;
-  // As it is after the change; set unless kReservationNotFound, kSkuMoving or kBusy.
+  // As it is after the change; set unless kReservationNotFound, kSkuMoving, kBusy or
+  // kInDoubt.
   Reservation reservation = {};
   // The limit that was reached, for kTooManyExtensions (how many) and kHoldTooLong (seconds).
   int64_t bound = 0;

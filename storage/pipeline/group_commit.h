@@ -30,7 +30,8 @@
 //   static const TraceTag& TraceOf(const Item&);                   // of the call that it is from; null for none
 //   static <hashable> KeyOf(const Item&);                          // what is likely to be locked for all who have it
 //   static bool GoTogether(const Item& first, const Item& next);   // may be in one batch
-//   static bool MustGoAgain(const Result&, Item*);                 // locked: nothing was decided; may change the item
+//   static bool MustGoAgain(const Result&, Item*);                 // locked, nothing was decided; or in doubt, as it
+//                                                                  // notes in the item, which it may change
 //   static constexpr bool kWaitsNextTime;                          // what must go again did not wait, and will now:
 //                                                                  // it is not slow yet
 //   static absl::Duration Patience(const Item&, absl::Duration left, QueueOutlook);  // of the time until its deadline,

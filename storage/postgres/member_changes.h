@@ -16,9 +16,8 @@ namespace tranche::storage {
 // `results`: the answer to the batch, with kInGroup for members. `change_members` is called with those, if there are
 // any, in their order, and its results take the places of these refusals.
 //
-// If it fails, the others may have been changed, so that the error cannot be the answer to them. If it leaves no doubt,
-// the members are kBusy, whatever the mode of the call: they go again without the others. Otherwise all are in doubt,
-// and a repeat finds what was decided about the others.
+// If it fails, the others have been decided, so that the error cannot be the answer to them. The members are kBusy,
+// whatever the mode of the call, or kInDoubt: they go again without the others.
 template <typename Kind, typename ChangeMembers>
 absl::StatusOr<std::vector<ChangeResult>> WithMembers(absl::Span<const Kind> batch,
                                                       absl::StatusOr<std::vector<ChangeResult>> results,
@@ -34,9 +33,11 @@ absl::StatusOr<std::vector<ChangeResult>> WithMembers(absl::Span<const Kind> bat
   if (members.empty()) return results;
   absl::StatusOr<std::vector<ChangeResult>> changed = change_members(absl::MakeConstSpan(members));
   const bool alone = members.size() == batch.size();
-  if (!changed.ok() && (alone || IsUnknownCommit(changed.status()))) return changed.status();
+  if (!changed.ok() && alone) return changed.status();
+  const ChangeOutcome without_answer =
+      IsUnknownCommit(changed.status()) ? ChangeOutcome::kInDoubt : ChangeOutcome::kBusy;
   for (size_t i = 0; i < places.size(); ++i) {
-    (*results)[places[i]] = changed.ok() ? std::move((*changed)[i]) : ChangeResult{.outcome = ChangeOutcome::kBusy};
+    (*results)[places[i]] = changed.ok() ? std::move((*changed)[i]) : ChangeResult{.outcome = without_answer};
   }
   return results;
 }

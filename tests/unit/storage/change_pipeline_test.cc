@@ -1,7 +1,9 @@
 // What is specific to changes; commit_pipeline_test.cc has what all group commits share.
 #include "storage/pipeline/change_pipeline.h"
 
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
@@ -23,7 +25,7 @@ Uuid IdOf(uint8_t number) {
   return id;
 }
 
-// Notes the batches, such as "confirm 1 2 3", and does them all unless it has statuses to return first.
+// Notes the batches, such as "confirm 1 2 3", and does them all unless it has statuses to return first, or outcomes.
 class NotingLedger : public LifecycleLedger {
  public:
   Results ConfirmReservations(LockMode, absl::Span<const Payment> batch) override { return Note("confirm", batch); }
@@ -46,6 +48,8 @@ class NotingLedger : public LifecycleLedger {
   }
 
   void Say(absl::Status status) { statuses_.push_back(std::move(status)); }
+  // To the next changes of this reservation, one each.
+  void SayOf(uint8_t number, std::vector<ChangeOutcome> outcomes) { outcomes_[number] = std::move(outcomes); }
   void SetDown(bool down) { down_ = down; }
   const std::vector<std::string>& batches() const { return batches_; }
 
@@ -58,6 +62,10 @@ class NotingLedger : public LifecycleLedger {
       noted += " " + std::to_string(change.reservation_id.bytes[15]);
       results.push_back({.outcome = ChangeOutcome::kDone});
       results.back().reservation.reservation_id = change.reservation_id;
+      std::vector<ChangeOutcome>& outcomes = outcomes_[change.reservation_id.bytes[15]];
+      if (outcomes.empty()) continue;
+      results.back().outcome = outcomes.front();
+      outcomes.erase(outcomes.begin());
     }
     batches_.push_back(noted);
     if (statuses_.empty()) return results;
@@ -68,6 +76,7 @@ class NotingLedger : public LifecycleLedger {
 
   std::vector<std::string> batches_;
   std::vector<absl::Status> statuses_;
+  std::map<uint8_t, std::vector<ChangeOutcome>> outcomes_;
   bool down_ = false;
 };
 
@@ -265,6 +274,47 @@ TEST_F(ChangePipelineTest, ADeadlockIsTriedAgain) {
   Run();
   EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"cancel 1", "cancel 1"}));
   EXPECT_TRUE(answers_.at(0).ok());
+}
+
+// What is in doubt goes again by itself; the others of its batch have their answers.
+TEST_F(ChangePipelineTest, OneInDoubtGoesAgainWithoutTheOthers) {
+  ledger_.SayOf(2, {ChangeOutcome::kInDoubt, ChangeOutcome::kReplayed});
+  for (const uint8_t id : {1, 2, 3}) Confirm(id);
+  Run();
+  ASSERT_EQ(answers_.size(), 2u);
+  EXPECT_EQ(answers_[0]->reservation.reservation_id, IdOf(1));
+  EXPECT_EQ(answers_[1]->reservation.reservation_id, IdOf(3));
+  clock_.AdvanceBy(absl::Seconds(1));
+  Run();
+  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"confirm 1 2 3", "confirm 2"}));
+  ASSERT_EQ(answers_.size(), 3u);
+  ASSERT_TRUE(answers_[2].ok()) << answers_[2].status();
+  EXPECT_EQ(answers_[2]->outcome, ChangeOutcome::kReplayed);
+  EXPECT_EQ(pipeline_.Stats().unanswered, 0);
+}
+
+// Nobody is told that nothing happened: not when a later try finds it locked, nor at the end of the process.
+TEST_F(ChangePipelineTest, WhatStaysInDoubtIsAnsweredAsUnknown) {
+  ledger_.SayOf(1, {ChangeOutcome::kInDoubt, ChangeOutcome::kBusy});
+  ledger_.SayOf(2, {ChangeOutcome::kInDoubt});
+  const absl::Time soon = clock_.Now() + absl::Milliseconds(1200);
+  pipeline_.Submit(storage::Payment{IdOf(1), "pay", 1, "EUR"}, soon, Note());
+  pipeline_.Submit(storage::Payment{IdOf(3), "pay", 1, "EUR"}, soon, Note());
+  Run();
+  clock_.AdvanceBy(absl::Seconds(1));
+  Run();
+  EXPECT_EQ(answers_.size(), 1u) << "that of the other";
+  clock_.AdvanceBy(absl::Seconds(1));
+  Run();
+  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"confirm 1 3", "confirm 1"}));
+  ASSERT_EQ(answers_.size(), 2u);
+  EXPECT_TRUE(IsUnknownCommit(answers_[1].status())) << answers_[1].status();
+
+  Confirm(2);
+  Run();
+  pipeline_.Stop();
+  ASSERT_EQ(answers_.size(), 3u);
+  EXPECT_TRUE(IsUnknownCommit(answers_[2].status())) << answers_[2].status();
 }
 
 // Holds its first batch until it is released: a stall.
