@@ -1,4 +1,5 @@
-// Group commit of claims (storage/pipeline/group_commit.h): one incarnation and distinct ids per batch.
+// Group commit of claims (storage/pipeline/group_commit.h): one incarnation and distinct ids per batch, and either all
+// of them join groups, or none.
 #pragma once
 
 #include <algorithm>
@@ -49,7 +50,11 @@ class ClaimWork {
   static const Uuid& IdOf(const Item& item) { return item.claim.reservation_id; }
   static const std::string& KeyOf(const Item& item) { return item.claim.sku_id; }
   static const TraceTag& TraceOf(const Item& item) { return item.claim.trace; }
-  static bool GoTogether(const Item& first, const Item& next) { return first.incarnation == next.incarnation; }
+  // A batch that joins groups is repeated as a whole when a group changes meanwhile: no other claim is to wait for that.
+  static bool GoTogether(const Item& first, const Item& next) {
+    const bool alike = (first.claim.group == nullptr) == (next.claim.group == nullptr);
+    return alike && first.incarnation == next.incarnation;
+  }
   static bool MustGoAgain(const Result& result, Item* item);
   static constexpr bool kWaitsNextTime = true;
   // The first to give way, so that the others still find room, also where a batch takes long: who has no token.

@@ -164,8 +164,8 @@ class RequestQueues {
 
   // Takes requests that go together and have distinct ids, from the head on. A request whose id is already in the batch
   // is a replay of that one: it keeps its place, and later requests are examined, so that many requests with one id do
-  // not lead to batches of one. So it is for slow requests that do not go together; they are in no order that matters.
-  // Only up to a bound, since this runs under the pipeline's lock.
+  // not lead to batches of one. So it is for requests that do not go together: whichever of them is at the head has the
+  // next batch. Only up to a bound, since this runs under the pipeline's lock.
   void TakeFrom(absl::Time now, size_t max_batch, Taken* taken) {
     std::deque<Item>& queue = taken->slow ? NextSlowQueue() : queues_[next_];
     absl::flat_hash_set<Uuid> ids;
@@ -178,8 +178,6 @@ class RequestQueues {
       if (next.deadline <= now) {
         taken->expired.push_back(std::move(next));
         ++dropped;
-      } else if (!together && !taken->slow) {
-        break;
       } else if (!together || !ids.insert(Work::IdOf(next)).second) {
         passed.push_back(std::move(next));
       } else {

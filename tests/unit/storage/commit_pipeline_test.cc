@@ -170,6 +170,26 @@ TEST(CommitPipelineTest, BatchesAreBoundedAndDoNotMixIncarnationsOrRepeatIds) {
   EXPECT_EQ(ledger.incarnations(), (std::vector<IncarnationId>{1, 1, 1, 1, 2}));
 }
 
+// However they are mixed: the batches are full, and the first to come is in the next one.
+TEST(CommitPipelineTest, ClaimsThatJoinGroupsGoInBatchesOfTheirOwn) {
+  ScriptedLedger ledger;
+  Answers answers;
+  PipelineOptions options = OneLane();
+  options.max_batch = 3;
+  CommitPipeline pipeline(&ledger, Clock::Real(), options);
+  BusyLane busy(&ledger, &pipeline, &answers);
+  for (uint8_t id = 0; id < 8; ++id) {
+    ReservationClaim claim = ClaimOf(id);
+    if (id % 2 == 0) claim.group = std::make_shared<const GroupJoin>();
+    pipeline.Submit(1, std::move(claim), absl::InfiniteFuture(), answers.Expect());
+  }
+  busy.Release();
+  std::vector<int> order;
+  for (const auto& answer : answers.Wait(9)) order.push_back(answer->reservation.reservation_id.bytes[15]);
+  EXPECT_THAT(order, ::testing::ElementsAre(255, 0, 2, 4, 1, 3, 5, 6, 7));
+  EXPECT_EQ(ledger.sizes(), (std::vector<size_t>{1, 3, 3, 1, 1}));
+}
+
 int64_t CountOf(const Histogram& histogram) {
   const HistogramValues values = histogram.values();
   return std::accumulate(values.counts.begin(), values.counts.end(), int64_t{0});
