@@ -68,7 +68,9 @@ absl::StatusOr<StatusHandler::Books> StatusHandler::LookAtBooks(storage::HealthL
   ASSIGN_OR_RETURN(books.health, ledger.Health());
   ASSIGN_OR_RETURN(books.heartbeats, ledger.Heartbeats());
   ASSIGN_OR_RETURN(books.draws, draws.ListDrawWork());
-  ASSIGN_OR_RETURN(books.groups, groups.CountGroups());
+  // What else is known is told without them.
+  const absl::StatusOr<storage::GroupCounts> counted = groups.CountGroups();
+  if (counted.ok()) books.groups = *counted;
   if (front != nullptr) {
     ASSIGN_OR_RETURN(books.mode, front->ReadServiceMode());
   }
@@ -223,8 +225,10 @@ void StatusHandler::FillShard(const storage::ShardBackend& shard, const ShardQue
 
 void StatusHandler::FillBooks(const std::string& shard, const Books& books, absl::Time now, v1::ShardStatus* message) {
   *message->mutable_ledger() = ToMessage(books.health);
-  message->set_groups_forming(books.groups.forming);
-  message->set_groups_overdue(books.groups.overdue);
+  if (books.groups.has_value()) {
+    message->set_groups_forming(books.groups->forming);
+    message->set_groups_overdue(books.groups->overdue);
+  }
   for (const storage::Heartbeat& heartbeat : books.heartbeats) {
     const bool balancer = heartbeat.kind == storage::Heartbeat::Kind::kBalancer;
     *(balancer ? message->add_balancers() : message->add_workers()) = ToMessage(heartbeat);

@@ -73,7 +73,7 @@ class StatusHandler {
     storage::LedgerHealth health;
     std::vector<storage::Heartbeat> heartbeats;
     std::vector<storage::Draw> draws;  // that workers carry on
-    storage::GroupCounts groups;
+    std::optional<storage::GroupCounts> groups;  // unless the ledger does not count them
     std::optional<storage::ServiceMode> mode;  // only of home
   };
   using Gone = std::vector<storage::GoneIncarnation>;

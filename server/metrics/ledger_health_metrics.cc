@@ -33,8 +33,10 @@ void AddWaiting(const MetricLabels& shard, const storage::LedgerHealth& health, 
 }
 
 void AddGroups(const MetricLabels& shard, const storage::GroupCounts& groups, MetricSet* metrics) {
-  metrics->AddGauge("tranche_groups_forming", "Groups that form", static_cast<double>(groups.forming), shard);
-  metrics->AddGauge("tranche_groups_overdue", "Groups that should have been ended ten seconds ago",
+  metrics->AddGauge("tranche_groups_forming", "Groups that form; counts stop at 10000",
+                    static_cast<double>(groups.forming), shard);
+  metrics->AddGauge("tranche_groups_overdue",
+                    "Groups that should have been ended ten seconds ago; counts stop at 10000",
                     static_cast<double>(groups.overdue), shard);
 }
 
@@ -89,9 +91,10 @@ void LedgerHealthMetrics::Look(const std::string& shard, storage::HealthLedger& 
   absl::StatusOr<std::vector<storage::Heartbeat>> heartbeats = ledger.Heartbeats();
   if (!heartbeats.ok()) return;
   const absl::StatusOr<storage::GroupCounts> counted = groups.CountGroups();
-  if (!counted.ok()) return;
+  std::optional<storage::GroupCounts> counts;
+  if (counted.ok()) counts = *counted;
   absl::MutexLock lock(&mutex_);
-  seen_[shard] = {clock_->Now(), *std::move(health), *std::move(heartbeats), *counted};
+  seen_[shard] = {clock_->Now(), *std::move(health), *std::move(heartbeats), counts};
 }
 
 void LedgerHealthMetrics::Forget(const std::string& shard) {
@@ -107,7 +110,7 @@ void LedgerHealthMetrics::Collect(MetricSet* metrics) {
     metrics->AddGauge("tranche_ledger_health_read_age_seconds", "Age of what the other metrics of this table tell",
                       absl::ToDoubleSeconds(since_read), label);
     AddWaiting(label, seen.health, metrics);
-    AddGroups(label, seen.groups, metrics);
+    if (seen.groups.has_value()) AddGroups(label, *seen.groups, metrics);
     AddOperatorsWishes(label, seen.health, metrics);
     AddOutbox(shard, seen.health.sinks, metrics);
     AddDatabase(label, seen.health, metrics);

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,7 +57,7 @@ class LedgerHealthMetrics : public MetricSource {
     absl::Time at;
     storage::LedgerHealth health;
     std::vector<storage::Heartbeat> heartbeats;
-    storage::GroupCounts groups;
+    std::optional<storage::GroupCounts> groups;  // unless the ledger does not count them
   };
 
   storage::Clock* const clock_;

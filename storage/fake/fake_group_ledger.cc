@@ -154,6 +154,8 @@ absl::StatusOr<GroupCounts> FakeLedger::CountGroups() {
   for (const Uuid& group_id : groups_.unsettled) {
     if (*groups_.Find(group_id)->finished_at <= overdue) ++counts.overdue;
   }
+  counts.forming = std::min<int64_t>(counts.forming, kMostCounted);
+  counts.overdue = std::min<int64_t>(counts.overdue, kMostCounted);
   return counts;
 }
 

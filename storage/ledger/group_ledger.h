@@ -121,7 +121,7 @@ struct ExpiredGroups {
   absl::Duration until_next = absl::InfiniteDuration();
 };
 
-// For metrics and the status.
+// For metrics and the status. Counts of a shard stop at kMostCounted (health_ledger.h): so many, or more.
 struct GroupCounts {
   int64_t forming = 0;
   int64_t overdue = 0;  // past their deadline by kGroupOverdue and longer, or over and unsettled

@@ -137,6 +137,10 @@ UPDATE tranche.group_buy SET deadline_at = now() - interval '5 s' WHERE group_id
 UPDATE tranche.group_buy SET unsettled = true, finished_at = now() - interval '11 s' WHERE group_id = gid(2);
 UPDATE tranche.group_buy SET unsettled = true WHERE group_id = gid(3);
 SELECT results_eq('SELECT * FROM tranche.count_groups(10000000)', 'VALUES (16::bigint, 3::bigint)');
+INSERT INTO tranche.group_buy (group_id, sku_id, offer_id, seats, opened_by, created_at, deadline_at)
+SELECT gen_random_uuid(), 'tv', 'three', 3, 'x' || i, now() - interval '1 hour', now() - interval '1 minute' FROM generate_series(1, 10010) AS i;
+SELECT results_eq('SELECT * FROM tranche.count_groups(10000000)', 'VALUES (10000::bigint, 10000::bigint)', 'so many, or more');
+DELETE FROM tranche.group_buy WHERE opened_by ~ '^x';
 SELECT move_sku('tv', 'LEAVING');
 SELECT results_eq('SELECT * FROM tranche.count_groups(10000000)', 'VALUES (0::bigint, 0::bigint)', 'nobody may end them');
 SELECT move_sku('tv', 'HERE');

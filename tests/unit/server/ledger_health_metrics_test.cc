@@ -65,7 +65,10 @@ TEST(LedgerHealthMetricsTest, TellWhatWasReadLastAndHowOldItIs) {
   EXPECT_EQ(Collected(metrics)["tranche_ledger_health_read_age_seconds{shard=hot}"], 3) << "it gets older";
   groups.counts = absl::UnavailableError("gone");
   metrics.Look("hot", ledger, groups);
-  EXPECT_EQ(Collected(metrics)["tranche_ledger_health_read_age_seconds{shard=hot}"], 3) << "the same";
+  values = Collected(metrics);
+  EXPECT_EQ(values["tranche_ledger_health_read_age_seconds{shard=hot}"], 0) << "all else is told without groups";
+  EXPECT_TRUE(values.contains("tranche_holds_overdue{shard=hot}"));
+  EXPECT_FALSE(values.contains("tranche_groups_overdue{shard=hot}")) << "nobody knows";
   metrics.Forget("hot");
   EXPECT_TRUE(Collected(metrics).empty());
 }

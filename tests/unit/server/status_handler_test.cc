@@ -421,6 +421,16 @@ TEST_F(StatusHandlerTest, TellsOfGroupsThatShouldHaveEnded) {
   EXPECT_THAT(Codes(status), Contains("GROUPS_OVERDUE"));
 }
 
+TEST_F(StatusHandlerTest, AShardThatDoesNotCountItsGroupsTellsTheRest) {
+  BeatAll();
+  Lead();
+  groups_.counts = absl::UnavailableError("it takes too long");
+  const v1::GetStatusResponse status = Status();
+  EXPECT_TRUE(status.shards(0).answers()) << status.shards(0).error();
+  EXPECT_EQ(status.shards(0).workers_size(), 1);
+  EXPECT_EQ(status.shards(0).groups_forming(), 0);
+}
+
 TEST_F(StatusHandlerTest, ANodeTellsThatItsHealthIsNotServing) {
   internal::v1::DemandReport report;
   report.set_unhealthy("calls are overdue");
