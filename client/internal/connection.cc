@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "client/internal/cart_call.h"
 #include "client/internal/channel_security.h"
 #include "client/internal/convert.h"
@@ -19,6 +21,12 @@ namespace tranche::internal {
 namespace {
 
 constexpr absl::Duration kRegularly = absl::Seconds(1);
+
+// With new ids it would be another claim, beside the one that may have been made.
+absl::Status RetryWithoutIds(absl::string_view ids) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("retry_of_unknown needs the first try's ", ids, ": the error that said unknown has them"));
+}
 
 void Begin(RetryingCall* call, const CallStart& start) {
   if (!start.refusal.ok()) {
@@ -179,6 +187,9 @@ void Connection::GetDrawEntry(tranche::GetDrawEntry query, CallbackOf<DrawEntry>
 
 void Connection::OpenGroup(tranche::OpenGroup request, CallbackOf<JoinedGroup> callback) {
   using Call = JoinCall<tranche::v1::OpenGroupRequest, tranche::v1::OpenGroupResponse>;
+  if (request.retry_of_unknown && (request.group_id.empty() || request.reservation_id.empty())) {
+    return callback(RetryWithoutIds("group_id and reservation_id"));
+  }
   if (request.group_id.empty()) request.group_id = MakeUuidV7();
   if (request.reservation_id.empty()) request.reservation_id = MakeUuidV7();
   const bool retry_of_unknown = request.retry_of_unknown;
@@ -189,6 +200,7 @@ void Connection::OpenGroup(tranche::OpenGroup request, CallbackOf<JoinedGroup> c
 
 void Connection::JoinGroup(tranche::JoinGroup request, CallbackOf<JoinedGroup> callback) {
   using Call = JoinCall<tranche::v1::JoinGroupRequest, tranche::v1::JoinGroupResponse>;
+  if (request.retry_of_unknown && request.reservation_id.empty()) return callback(RetryWithoutIds("reservation_id"));
   if (request.reservation_id.empty()) request.reservation_id = MakeUuidV7();
   const bool retry_of_unknown = request.retry_of_unknown;
   (new Call(environment_, DeadlineFromNow(), &Stub::JoinGroup, ToProto(std::move(request)), retry_of_unknown,

@@ -22,7 +22,7 @@ struct OpenGroup {
   // crash of your process; a repetition needs both.
   std::string group_id = {};
   std::string reservation_id = {};
-  // As in CreateReservation.
+  // As in CreateReservation. kInvalidArgument without both ids: those of the first try.
   bool retry_of_unknown = false;
   std::string order_reference = {};
   std::string purchase_token = {};
@@ -37,6 +37,7 @@ struct JoinGroup {
   int32_t quantity = 1;
   // As in CreateReservation.
   std::string reservation_id = {};
+  // As in OpenGroup.
   bool retry_of_unknown = false;
   std::string order_reference = {};
   std::string purchase_token = {};

@@ -1,5 +1,6 @@
 // Groups: opening and joining one is a claim with retries, leaving it a change, and what the client tells of a group.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -205,6 +206,27 @@ TEST_F(ClientGroupTest, AnUnknownOutcomeNamesBothIds) {
   script_.open_group.requests.clear();
   EXPECT_TRUE(Open(again).ok());
   EXPECT_TRUE(script_.open_group.requests.at(0).may_exist());
+}
+
+// It would be another claim, and the first one may have been made.
+TEST_F(ClientGroupTest, ARetryWithoutTheIdsOfTheFirstTryIsNotSent) {
+  Open(1);
+  OpenGroup opening = Opening();
+  opening.retry_of_unknown = true;
+  for (std::string OpenGroup::* id : {&OpenGroup::group_id, &OpenGroup::reservation_id}) {
+    OpenGroup without = opening;
+    (without.*id).clear();
+    const absl::Status status = Open(without).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(status.message(), ::testing::HasSubstr("group_id and reservation_id"));
+  }
+  JoinGroup joining = Joining();
+  joining.retry_of_unknown = true;
+  joining.reservation_id.clear();
+  const absl::Status status = Join(joining).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(script_.open_group.requests, ::testing::IsEmpty());
+  EXPECT_THAT(script_.join_group.requests, ::testing::IsEmpty());
 }
 
 TEST_F(ClientGroupTest, APaidSeatOfAGroupThatIsNotFullWaits) {
