@@ -103,7 +103,7 @@ void AddRetention(OptionsParser& parser, WorkerProcessOptions* options) {
                    "their ids answer repeated requests; and groups that are over");
   parser.AddSwitch("archive", &options->archive, "Keep what is retired in the table reservation_archive; off: drop it");
   parser.AddNumber("retire-batch", &options->retire_batch, 1, 10000, "N",
-                   "Most reservations, or groups, in one transaction");
+                   "Most reservations in one transaction, or groups, of which 200 are the most");
   parser.AddNumber(
       "audit-retain-days", &options->audit_retain_days, 0, 36500, "DAYS",
       "How long the audit log keeps its entries; 0: for ever. If workers differ, the shortest wins. Works with "

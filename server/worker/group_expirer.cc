@@ -20,6 +20,13 @@ bool DidNothing(const storage::ExpiredGroups& ended) {
   return ended.filled == 0 && ended.failed == 0 && ended.ended == 0;
 }
 
+// So many holds were ended or confirmed, or less: of those that were confirmed, only how many groups they were of is
+// known. A batch goes beyond its bound by one group at most.
+int64_t MostHolds(const storage::ExpiredGroups& ended, int batch) {
+  const int64_t confirmed = ended.filled * storage::kMostSeats;
+  return std::max(ended.ended, std::min<int64_t>(ended.ended + confirmed, batch + storage::kMostSeats));
+}
+
 }  // namespace
 
 GroupExpirer::GroupExpirer(storage::GroupLedger* ledger, storage::Clock* clock, RandomSource random,
@@ -43,7 +50,8 @@ absl::Duration GroupExpirer::Step() {
   TellIfLate(now);
   if (!ended->more) return std::clamp(ended->until_next, kLeastGroupWait, options_.poll);
   if (DidNothing(*ended)) return kOthersHaveThem;
-  const absl::Duration fair = absl::Seconds(1) * options_.batch / options_.holds_per_s;
+  const int64_t holds = std::max<int64_t>(options_.batch, MostHolds(*ended, options_.batch));
+  const absl::Duration fair = absl::Seconds(1) * holds / options_.holds_per_s;
   // Bounded, even if the clock is set meanwhile.
   return std::clamp(fair - (now - began), absl::ZeroDuration(), fair);
 }

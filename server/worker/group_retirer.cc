@@ -1,5 +1,6 @@
 #include "server/worker/group_retirer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace tranche::server {
@@ -14,14 +15,15 @@ GroupRetirer::GroupRetirer(storage::GroupLedger* ledger, storage::Clock* clock, 
                            const GroupRetirerOptions& options)
     : ledger_(ledger),
       options_(options),
+      batch_(std::min(options.batch, kMostGroups)),
       trouble_("deleting old groups", clock, std::move(random), kPauseOfGroupRetirer) {}
 
 absl::Duration GroupRetirer::Step() {
-  const absl::StatusOr<int64_t> deleted = ledger_->RetireGroups(options_.age, options_.batch);
+  const absl::StatusOr<int64_t> deleted = ledger_->RetireGroups(options_.age, batch_);
   if (!deleted.ok()) return trouble_.Failed(deleted.status());
   trouble_.Answered();
   deleted_.Add(*deleted);
-  return *deleted < options_.batch ? options_.interval : options_.pause;
+  return *deleted < batch_ ? options_.interval : options_.pause;
 }
 
 }  // namespace tranche::server

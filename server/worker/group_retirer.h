@@ -13,7 +13,7 @@ namespace tranche::server {
 
 struct GroupRetirerOptions {
   absl::Duration age = absl::Hours(24 * 30);  // at least storage::kLeastRetention
-  int batch = 1000;
+  int batch = 1000;                           // groups; at most GroupRetirer::kMostGroups are deleted at once
   // The pause between batches while there are more, and between looks when there are none.
   absl::Duration pause = absl::Milliseconds(200);
   absl::Duration interval = absl::Minutes(1);
@@ -22,6 +22,9 @@ struct GroupRetirerOptions {
 // Any number may run side by side.
 class GroupRetirer {
  public:
+  // A group takes its members along, and has any number of them: a batch of reservations would be a long transaction.
+  static constexpr int kMostGroups = 200;
+
   GroupRetirer(storage::GroupLedger* ledger, storage::Clock* clock, RandomSource random,
                const GroupRetirerOptions& options);
 
@@ -34,6 +37,7 @@ class GroupRetirer {
  private:
   storage::GroupLedger* const ledger_;
   const GroupRetirerOptions options_;
+  const int batch_;
   LedgerTrouble trouble_;
   Counter deleted_;
 };

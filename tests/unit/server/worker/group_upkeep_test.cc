@@ -49,7 +49,15 @@ TEST_F(GroupExpirerTest, MoreThanABatchGoesOnAtTheBoundedRate) {
   ledger_.takes = absl::Milliseconds(300);
   EXPECT_EQ(After(more), absl::ZeroDuration());
   ledger_.takes = absl::ZeroDuration();
-  EXPECT_EQ(After(ExpiredGroups{.filled = 100, .more = true}), absl::Milliseconds(100)) << "they were confirmed";
+  EXPECT_EQ(After(ExpiredGroups{.ended = 1050, .more = true}), absl::Milliseconds(105)) << "one group beyond it";
+}
+
+// Of these it is not known how many, but that a batch is not larger by more than one group.
+TEST_F(GroupExpirerTest, HoldsThatAreConfirmedCountAsThoseThatEnd) {
+  EXPECT_EQ(After(ExpiredGroups{.filled = 1, .more = true}), absl::Milliseconds(100));
+  EXPECT_EQ(After(ExpiredGroups{.filled = 500, .more = true}), absl::Milliseconds(110));
+  EXPECT_EQ(After(ExpiredGroups{.filled = 1, .ended = 950, .more = true}), absl::Milliseconds(105));
+  EXPECT_EQ(After(ExpiredGroups{.filled = 3, .ended = 1080, .more = true}), absl::Milliseconds(110));
 }
 
 TEST_F(GroupExpirerTest, WhatOthersHaveIsNotAskedForAtFullSpeed) {
@@ -126,15 +134,27 @@ TEST(GroupRetirerTest, DeletesBatchesWithPausesUntilThereIsNoMore) {
   tranche::testing::ScriptedGroups ledger(&clock);
   GroupRetirer retirer(
       &ledger, &clock, NoJitter,
-      {.age = absl::Hours(48), .batch = 500, .pause = absl::Milliseconds(300), .interval = absl::Minutes(2)});
-  ledger.retired = {500, absl::UnavailableError("gone"), 500, 499};
+      {.age = absl::Hours(48), .batch = 150, .pause = absl::Milliseconds(300), .interval = absl::Minutes(2)});
+  ledger.retired = {150, absl::UnavailableError("gone"), 150, 149};
   EXPECT_EQ(retirer.Step(), absl::Milliseconds(300));
   EXPECT_EQ(retirer.Step(), absl::Seconds(30)) << "half of the first pause: nothing is in a hurry";
   EXPECT_EQ(retirer.Step(), absl::Milliseconds(300));
   EXPECT_EQ(retirer.Step(), absl::Minutes(2));
-  EXPECT_EQ(retirer.deleted(), 500 + 500 + 499);
+  EXPECT_EQ(retirer.deleted(), 150 + 150 + 149);
   EXPECT_THAT(ledger.ages, ::testing::Each(absl::Hours(48)));
-  EXPECT_THAT(ledger.limits, ::testing::Each(500));
+  EXPECT_THAT(ledger.limits, ::testing::Each(150));
+}
+
+TEST(GroupRetirerTest, ABatchHasAFewHundredGroupsWhateverIsAskedFor) {
+  storage::FakeClock clock;
+  tranche::testing::ScriptedGroups ledger(&clock);
+  GroupRetirer retirer(
+      &ledger, &clock, NoJitter,
+      {.age = absl::Hours(48), .batch = 10000, .pause = absl::Milliseconds(300), .interval = absl::Minutes(2)});
+  ledger.retired = {200, 199};
+  EXPECT_EQ(retirer.Step(), absl::Milliseconds(300)) << "there may be more";
+  EXPECT_EQ(retirer.Step(), absl::Minutes(2));
+  EXPECT_THAT(ledger.limits, ::testing::Each(200));
 }
 
 }  // namespace
