@@ -1,5 +1,7 @@
 #include "server/handlers/change_checks.h"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <string>
 
@@ -26,6 +28,11 @@ absl::StatusOr<storage::Uuid> CheckTarget(const std::string& reservation_id, con
   return id;
 }
 
+bool IsReasonOfGroups(const std::string& reason) {
+  return std::find(std::begin(storage::kReasonsOfGroups), std::end(storage::kReasonsOfGroups), reason) !=
+         std::end(storage::kReasonsOfGroups);
+}
+
 }  // namespace
 
 absl::StatusOr<storage::Payment> ToChange(const v1::ConfirmReservationRequest& request) {
@@ -45,6 +52,10 @@ absl::StatusOr<storage::Cancellation> ToChange(const v1::CancelReservationReques
   if (request.reason().size() > kMaxReasonBytes || !IsPlainUtf8(request.reason())) {
     return InvalidField(
         "reason", absl::StrCat("must be at most ", kMaxReasonBytes, " bytes of UTF-8 without control characters"));
+  }
+  if (IsReasonOfGroups(request.reason())) {
+    return InvalidField("reason", absl::StrCat("must not be ", request.reason(),
+                                               ", which says that a group has ended the hold; say it in other words"));
   }
   return storage::Cancellation{id, request.reason(), CurrentTrace()};
 }

@@ -10,9 +10,6 @@
 namespace tranche::storage {
 namespace {
 
-// What holds of members are cancelled for when nobody has asked for it.
-constexpr const char* kGroupReasons[] = {"GROUP_FULL", "GROUP_OVER", "GROUP_FAILED", "GROUP_CANCELLED"};
-
 const char* ReasonWithoutSeat(const Group* group) {
   return group != nullptr && group->state == GroupState::kFilled ? "GROUP_FULL" : "GROUP_OVER";
 }
@@ -116,8 +113,8 @@ bool FakeLedger::IsUnfulfilled(const Reservation& row) const {
   const auto live = reservations_.find(row.reservation_id);
   const bool of_group = live != reservations_.end() && live->second.group.has_value();
   return of_group && row.state == ReservationState::kCancelled &&
-         std::any_of(std::begin(kGroupReasons), std::end(kGroupReasons),
-                     [&](const char* reason) { return row.cancel_reason == reason; });
+         std::find(std::begin(kReasonsOfGroups), std::end(kReasonsOfGroups), row.cancel_reason) !=
+             std::end(kReasonsOfGroups);
 }
 
 }  // namespace tranche::storage

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "storage/base/log_trace.h"
@@ -34,10 +35,14 @@ struct Payment {
   TraceTag trace = {};
 };
 
+// What holds of members of groups are cancelled for when nobody has asked for it. The answer to a late payment depends
+// on it, so nobody else may cancel for one of these.
+inline constexpr absl::string_view kReasonsOfGroups[] = {"GROUP_FULL", "GROUP_OVER", "GROUP_FAILED", "GROUP_CANCELLED"};
+
 // The buyer or the shop gives it up.
 struct Cancellation {
   Uuid reservation_id;
-  std::string reason;   // at most 256 bytes
+  std::string reason;   // at most 256 bytes; not one of kReasonsOfGroups
   TraceTag trace = {};  // as of a payment
 };
 

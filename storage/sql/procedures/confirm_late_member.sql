@@ -21,7 +21,7 @@ SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
 DECLARE
-  -- What a procedure of groups cancels a hold for.
+  -- What a procedure of groups cancels a hold for, and nobody else may (kReasonsOfGroups in storage/ledger/lifecycle_ledger.h).
   c_of_group constant text[] := ARRAY['GROUP_FULL', 'GROUP_OVER', 'GROUP_FAILED', 'GROUP_CANCELLED'];
   v_id       uuid := p_old.reservation_id;
   v_outcome  text;

@@ -209,6 +209,11 @@ TEST_F(ChangeHandlerTest, EveryBadFieldIsNamed) {
   v1::CancelReservationRequest cancellation = Cancellation();
   cancellation.set_reason(std::string(257, 'r'));
   EXPECT_EQ(MetadataOf(Cancel(cancellation).status(), "field"), "reason");
+  for (const char* of_groups : {"GROUP_FULL", "GROUP_OVER", "GROUP_FAILED", "GROUP_CANCELLED"}) {
+    cancellation.set_reason(of_groups);
+    EXPECT_EQ(ReasonOf(Cancel(cancellation).status()), "FIELD_INVALID") << of_groups;
+    EXPECT_EQ(MetadataOf(Cancel(cancellation).status(), "field"), "reason") << of_groups;
+  }
   const std::pair<const char*, void (*)(v1::ExtendReservationRequest&)> extensions[] = {
       {"extension", [](auto& r) { r.clear_extension(); }},
       {"extension", [](auto& r) { r.set_extension(-1); }},
@@ -234,6 +239,8 @@ TEST_F(ChangeHandlerTest, TheLimitsThemselvesAreAllowed) {
   cancellation.set_reason(std::string(256, 'r'));
   EXPECT_TRUE(Cancel(cancellation).ok());
   cancellation.clear_reason();
+  EXPECT_TRUE(Cancel(cancellation).ok());
+  cancellation.set_reason("GROUP_FULL, it seems");
   EXPECT_TRUE(Cancel(cancellation).ok());
   v1::ExtendReservationRequest extension = Extension();
   extension.mutable_extend_by()->set_seconds(30 * 24 * 3600);

@@ -71,10 +71,10 @@ class GroupJoinHandlerTest : public ::testing::Test {
   }
   auto Open(const v1::OpenGroupRequest& request) { return Run(&GroupJoinHandler::Open, request); }
   auto Join(const v1::JoinGroupRequest& request) { return Run(&GroupJoinHandler::Join, request); }
-  absl::StatusOr<v1::LeaveGroupResponse> Leave() {
+  absl::StatusOr<v1::LeaveGroupResponse> Leave(const std::string& reason = "found a better one") {
     v1::LeaveGroupRequest request;
     request.set_reservation_id(kJoiningId);
-    request.set_reason("found a better one");
+    request.set_reason(reason);
     absl::StatusOr<v1::LeaveGroupResponse> result = absl::InternalError("not answered");
     handler_.Leave(request, clock_.Now() + absl::Seconds(2),
                    [&](absl::StatusOr<v1::LeaveGroupResponse> response) { result = std::move(response); });
@@ -254,6 +254,7 @@ TEST_F(GroupJoinHandlerTest, WhoLeavesCancels) {
   const absl::Status filled = Leave().status();
   EXPECT_EQ(ReasonOf(filled), "RESERVATION_STATE");
   EXPECT_EQ(MetadataOf(filled, "state"), "CONFIRMED");
+  EXPECT_EQ(MetadataOf(Leave("GROUP_FULL").status(), "field"), "reason") << "that is not theirs to say";
   changes_.SetAccepting(false);
   EXPECT_EQ(ReasonOf(Leave().status()), "DRAINING");
 }
