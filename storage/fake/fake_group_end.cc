@@ -167,9 +167,10 @@ absl::StatusOr<Group> FakeLedger::CancelGroup(const Uuid& group_id, const std::s
   Fail(*group, GroupState::kCancelled, &returned);
   EndUnpaid(*group, std::numeric_limits<int64_t>::max(), &returned);
   ReturnUnits(returned);
+  const std::string seats = absl::StrCat("\"seats_taken\": ", group->seats_taken, "}");
   Audit(actor, "cancel_group", group->sku_id, kPool,
-        absl::StrCat("{\"group\": \"", group_id.ToString(), "\", \"state\": \"FORMING\"}"),
-        absl::StrCat("{\"group\": \"", group_id.ToString(), "\", \"state\": \"CANCELLED\"}"));
+        absl::StrCat("{\"group\": \"", group_id.ToString(), "\", \"state\": \"FORMING\", ", seats),
+        absl::StrCat("{\"group\": \"", group_id.ToString(), "\", \"state\": \"CANCELLED\", ", seats));
   return *group;
 }
 

@@ -431,6 +431,8 @@ TEST_P(GroupEndContract, AnOperatorEndsAGroupWithAllItsHolds) {
   EXPECT_EQ(entries->front().sku_id, "tv");
   EXPECT_EQ(entries->front().actor, "alice");
   EXPECT_THAT(entries->front().before, HasSubstr(group_id.ToString()));
+  EXPECT_THAT(entries->front().before, HasSubstr("\"seats_taken\": 2"));
+  EXPECT_THAT(entries->front().after, HasSubstr("\"seats_taken\": 2")) << "by how many it was paid";
 
   const auto again = CancelGroup(group_id);
   ASSERT_TRUE(again.ok()) << "the answer was lost: " << again.status();

@@ -130,7 +130,7 @@ SELECT is(group_is(9), 'CANCELLED 2/3 4');
 SELECT is(cancel_group(9), 'DONE CANCELLED 4');
 SELECT results_eq($$ SELECT actor, sku_id COLLATE "default", before, after FROM tranche.audit_log WHERE action = 'cancel_group' $$,
                   $$ SELECT 'alice', 'tv', jsonb_build_object('group', gid(9), 'state', 'FORMING', 'seats_taken', 2),
-                            jsonb_build_object('group', gid(9), 'state', 'CANCELLED', 'reason', 'sold out') $$, 'once');
+                            jsonb_build_object('group', gid(9), 'state', 'CANCELLED', 'seats_taken', 2, 'reason', 'sold out') $$, 'once');
 SELECT conserved();
 
 -- One of many unpaid members: the first thousand at once.

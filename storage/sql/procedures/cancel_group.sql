@@ -61,7 +61,8 @@ BEGIN
       INSERT INTO audit_log (actor, action, sku_id, before, after)
       VALUES (p_actor, 'cancel_group', v_sku,
               jsonb_build_object('group', p_group, 'state', 'FORMING', 'seats_taken', v_told.seats_taken),
-              jsonb_strip_nulls(jsonb_build_object('group', p_group, 'state', 'CANCELLED', 'reason', nullif(p_reason, ''))));
+              jsonb_strip_nulls(jsonb_build_object('group', p_group, 'state', 'CANCELLED', 'seats_taken', v_told.seats_taken,
+                                                   'reason', nullif(p_reason, ''))));
     END IF;
     v_told.state := 'CANCELLED';
     v_told.reason := nullif(p_reason, '');
