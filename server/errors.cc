@@ -150,8 +150,8 @@ absl::string_view TextOfGroups(Refusal refusal) {
     case Refusal::kInGroup:
       return "This reservation is a group's, whose deadline counts: its hold cannot be extended. Pay for it before.";
     case Refusal::kTooManyGroups:
-      return "This buyer has an open group with this offer, or this SKU has as many groups as may form at a time; join "
-             "one that forms.";
+      return "This buyer has opened a group with this offer that still forms: send them there. If not, this SKU has as "
+             "many groups as may form at a time: let them join one of these, or come again when some are over.";
     default:
       return "An internal error; the node's log says more.";
   }
