@@ -50,7 +50,7 @@ class ClaimWork {
   static const Uuid& IdOf(const Item& item) { return item.claim.reservation_id; }
   static const std::string& KeyOf(const Item& item) { return item.claim.sku_id; }
   static const TraceTag& TraceOf(const Item& item) { return item.claim.trace; }
-  // A batch that joins groups is repeated as a whole when a group changes meanwhile: no other claim is to wait for that.
+  // A batch that joins groups is repeated as a whole when a group changes meanwhile. No other claim is to wait for it.
   static bool GoTogether(const Item& first, const Item& next) {
     const bool alike = (first.claim.group == nullptr) == (next.claim.group == nullptr);
     return alike && first.incarnation == next.incarnation;
