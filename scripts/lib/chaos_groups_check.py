@@ -63,7 +63,7 @@ def check_groups(members):
         one, seated = ones[0], sum(bool(member.seat_payment) for member in ones)
         if seated != one.seats_taken or seated > one.seats:
             wrong.append(f"{group_id} ({seated} of {one.seats}, counts {one.seats_taken})")
-        if one.group_state == "FILLED" and seated != one.seats and not one.partial:
+        if one.group_state == "FILLED" and seated < one.seats and not one.partial:
             unfilled.append(f"{group_id} ({seated} of {one.seats})")
         if one.group_state not in ("FILLED", "FAILED", "CANCELLED"):
             forming.append(group_id)
