@@ -216,6 +216,13 @@ void GroupChecker::OnPaid(ActorId actor, const storage::Payment& payment, const 
   }
 }
 
+bool GroupChecker::AwaitsDecision(const Uuid& reservation_id) const {
+  const auto member = members_.find(reservation_id);
+  if (member == members_.end() || member->second.paid_by.empty()) return false;
+  const Group& group = groups_.at(member->second.group_id);
+  return group.state == GroupState::kForming && group.deadline <= Now();
+}
+
 void GroupChecker::OnLeft(ActorId actor, const storage::Cancellation& cancellation, const ChangeResult& result) {
   if (result.outcome != ChangeOutcome::kDone) return;
   const Uuid& id = cancellation.reservation_id;

@@ -77,6 +77,9 @@ class GroupChecker {
   bool HadSeat(const storage::Payment& payment) const;
   bool IsRefunded(const storage::Payment& payment) const;
 
+  // It has a seat that nobody may leave any more: the deadline has passed, and the group was not ended yet.
+  bool AwaitsDecision(const storage::Uuid& reservation_id) const;
+
   // What a buyer can see of a group.
   struct Seen {
     storage::Uuid group_id;

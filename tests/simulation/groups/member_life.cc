@@ -126,7 +126,10 @@ void LifeChecker::CheckMember(ActorId actor, const storage::Payment& payment, co
 }
 
 void LifeChecker::CheckMember(ActorId actor, const storage::Cancellation& cancellation, const ChangeResult& result) {
-  CheckOutcome(cancellation, result);
+  // Refused though it is pending: the seat is its group's to decide about.
+  const bool bound =
+      result.refusal == storage::Refusal::kReservationState && groups_->AwaitsDecision(cancellation.reservation_id);
+  if (!bound) CheckOutcome(cancellation, result);
   groups_->OnLeft(actor, cancellation, result);
 }
 
