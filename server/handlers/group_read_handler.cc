@@ -69,8 +69,9 @@ absl::Status CheckGroupRequest(const v1::GetGroupRequest& request) {
 
 // Of each kind of read, at a time: they are where lists are, which need a thread, too.
 constexpr size_t kMostGroupReads = 1;
-// Short, so that who looks after a change sees it; a group that thousands look at costs 20 reads a second all the same.
-constexpr absl::Duration kGroupsFreshFor = absl::Milliseconds(50);
+// Short, so that who looks after a change sees it; a group that thousands look at costs four reads a second all the
+// same, and hundreds of groups that are looked at do not fill the one read.
+constexpr absl::Duration kGroupsFreshFor = absl::Milliseconds(250);
 
 // A group has some 300 bytes; so a page has up to 300 KiB, and a SKU's offers up to 30 KiB.
 ReadCacheOptions GroupCacheOptions(size_t max_entries) {

@@ -5,7 +5,8 @@
 //   - If a read fails, the last answer is given until it is `stale_for` old, and the key is not read again for
 //     `fresh_for`. If a read takes longer than `patience`, those who come from then on get the last answer at once.
 //   - At most `max_reads` are under way; the keys of others wait their turn. So a flood of keys that are not known
-//     delays itself, and does not take the ledger's threads from those who buy.
+//     delays itself, and does not take the ledger's threads from those who buy. Keys that are known and those that are
+//     not have every second read each, while both wait: neither kind starves the other.
 //   - A key costs no read if the deadlines of all who wait for it have passed when its turn comes. Once a read has
 //     begun, nobody's deadline counts: those who come meanwhile share it, and those who come later use its answer.
 //   - If the clock is set back, what was read before counts as too old: nobody knows how old it is.
@@ -139,9 +140,11 @@ class ReadCache {
     if (starting_ && !*starter) return std::nullopt;
     DropLate(&renewals_, late);
     DropLate(&queue_, late);
-    std::deque<std::string>& queue = renewals_.empty() ? queue_ : renewals_;
+    const bool renews = queue_.empty() || (!renewed_last_ && !renewals_.empty());
+    std::deque<std::string>& queue = renews ? renewals_ : queue_;
     starting_ = *starter = !queue.empty() && reading_ < options_.max_reads;
     if (!starting_) return std::nullopt;
+    renewed_last_ = renews;
     std::string key = std::move(queue.front());
     queue.pop_front();
     ++reading_;
@@ -234,12 +237,13 @@ class ReadCache {
   absl::flat_hash_map<std::string, Known> old_ ABSL_GUARDED_BY(mutex_);
   // Keys that are being read, or wait in a queue for their turn.
   absl::flat_hash_map<std::string, Wanted> wanted_ ABSL_GUARDED_BY(mutex_);
-  // Keys that are known go first: a flood of invented ones does not delay what shoppers look at.
+  // Keys that are known, by themselves: a flood of invented ones does not delay what shoppers look at.
   std::deque<std::string> renewals_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::string> queue_ ABSL_GUARDED_BY(mutex_);
   size_t reading_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t waiting_ ABSL_GUARDED_BY(mutex_) = 0;
   bool starting_ ABSL_GUARDED_BY(mutex_) = false;
+  bool renewed_last_ ABSL_GUARDED_BY(mutex_) = false;  // the last read was of a key that is known
 };
 
 }  // namespace tranche::server

@@ -223,6 +223,26 @@ TEST_F(ReadCacheTest, AKeyThatIsKnownIsNotRenewedForThoseWhoHaveGone) {
   EXPECT_EQ(reads_.size(), 2u);
 }
 
+// So many known keys are asked for all the time that renewals alone would fill the reads.
+TEST_F(ReadCacheTest, KnownAndUnknownKeysTakeTurns) {
+  options_.max_entries = 100;
+  options_.max_reads = 1;
+  for (int i = 0; i < 5; ++i) Know(absl::StrCat("known-", i), "a");
+  clock_.AdvanceBy(absl::Seconds(1));
+  reads_.clear();
+  for (int i = 0; i < 5; ++i) Ask(absl::StrCat("known-", i));
+  const auto fresh = Ask("new-0");
+  Ask("new-1");
+  Ask("new-2");
+  EXPECT_THAT(reads_, ElementsAre("known-0"));
+  Answer(std::string("b"));
+  EXPECT_EQ(*fresh, "");
+  Answer(std::string("b"));
+  EXPECT_EQ(*fresh, "b") << "before the other renewals";
+  while (!open_.empty()) Answer(std::string("b"));
+  EXPECT_THAT(reads_, ElementsAre("known-0", "new-0", "known-1", "new-1", "known-2", "new-2", "known-3", "known-4"));
+}
+
 // Whoever got the last answer has waited for a read that is still due.
 TEST_F(ReadCacheTest, ARenewalForWhichNobodyWaitsIsStillRead) {
   options_.max_reads = 1;
