@@ -18,9 +18,11 @@ using tranche::v1::GroupService;
 constexpr int kLargestGroupPage = 1000;
 
 // With its members: then it is not what a node remembers of it, but as the ledger has it now.
-absl::StatusOr<tranche::v1::GetGroupResponse> FindGroup(Session& session, const std::string& group_id) {
+absl::StatusOr<tranche::v1::GetGroupResponse> FindGroup(Session& session, const std::string& group_id,
+                                                        const std::string& sku_id) {
   tranche::v1::GetGroupRequest request;
   request.set_group_id(group_id);
+  request.set_sku_id(sku_id);
   request.set_with_members(true);
   return session.Groups(&GroupService::Stub::GetGroup, request);
 }
@@ -64,23 +66,30 @@ void ListGroups(Session& session, const GroupListFlags& flags) {
   }
 }
 
-void ShowGroup(Session& session, const std::string& group_id) {
-  const auto group = FindGroup(session, group_id);
+struct GroupShowFlags {
+  std::string group_id;
+  std::string sku_id;
+};
+
+void ShowGroup(Session& session, const GroupShowFlags& flags) {
+  const auto group = FindGroup(session, flags.group_id, flags.sku_id);
   if (!group.ok()) return session.FailRemotely(group.status());
   PrintGroup(session, *group);
 }
 
 struct GroupCancelFlags {
   std::string group_id;
+  std::string sku_id;
   std::string reason;
   bool yes = false;
 };
 
 void CancelGroup(Session& session, const GroupCancelFlags& flags) {
-  const auto before = FindGroup(session, flags.group_id);
+  const auto before = FindGroup(session, flags.group_id, flags.sku_id);
   if (!before.ok()) return session.FailRemotely(before.status());
   tranche::v1::CancelGroupRequest request;
   request.set_group_id(flags.group_id);
+  request.set_sku_id(flags.sku_id);
   request.set_reason(flags.reason);
   request.set_preview(!flags.yes);
   const auto cancelled = session.Admin(&AdminService::Stub::CancelGroup, request);
@@ -90,6 +99,11 @@ void CancelGroup(Session& session, const GroupCancelFlags& flags) {
 
 CLI::Option* AddGroupArgument(CLI::App* command, std::string& group_id) {
   return command->add_option("GROUP_ID", group_id, "Its UUID, as in `tranchectl group list SKU`")->required();
+}
+
+void AddSkuOfGroup(CLI::App* command, std::string& sku_id) {
+  TakesNameOf(NameKind::kSku,
+              command->add_option("--sku", sku_id, "Its SKU: needed if two shards have a group of this id"));
 }
 
 void AddGroupList(CLI::App* group, Session& session) {
@@ -112,23 +126,25 @@ void AddGroupList(CLI::App* group, Session& session) {
 }
 
 void AddGroupShow(CLI::App* group, Session& session) {
-  auto group_id = std::make_shared<std::string>();
+  auto flags = std::make_shared<GroupShowFlags>();
   CLI::App* show = group->add_subcommand("show", "A group, how much time it has left, and its members");
-  AddGroupArgument(show, *group_id);
+  AddGroupArgument(show, flags->group_id);
+  AddSkuOfGroup(show, flags->sku_id);
   show->footer(
-      "Members are in the order of joining. Who has no seat has not paid. A member with a seat is PENDING until the\n"
-      "group is full. The state \"FILLED, in part\" is of a group that was sold at its deadline to those who had "
-      "paid.\n"
+      "Members with a seat come first, those who have left last; each in the order of joining. Who has no seat has\n"
+      "not paid. A member with a seat is PENDING until the group is full. The state \"FILLED, in part\" is of a group\n"
+      "that was sold at its deadline to those who had paid.\n"
       "Examples:\n"
       "  tranchectl group show 01890a5d-ac96-774b-bcce-b302099a8057\n"
       "  tranchectl group show 01890a5d-ac96-774b-bcce-b302099a8057 -o wide    also when they joined");
-  show->callback([&session, group_id] { ShowGroup(session, *group_id); });
+  show->callback([&session, flags] { ShowGroup(session, *flags); });
 }
 
 void AddGroupCancel(CLI::App* group, Session& session) {
   auto flags = std::make_shared<GroupCancelFlags>();
   CLI::App* cancel = group->add_subcommand("cancel", "End a group that forms: holds end, and payments are refunded");
   AddGroupArgument(cancel, flags->group_id);
+  AddSkuOfGroup(cancel, flags->sku_id);
   cancel->add_option("--reason", flags->reason, "For its members and for messages; at most 256 bytes");
   AddYesFlag(cancel, flags->yes);
   cancel->footer(

@@ -115,7 +115,8 @@ void PrintGroup(Session& session, const tranche::v1::GetGroupResponse& group) {
   session.Print(table);
   PrintMembers(session, group);
   if (group.members_size() < kMostMembersTold) return;
-  session.err() << "There may be more members than these " << kMostMembersTold << ", the first who joined.\n";
+  session.err() << "There may be more members than these " << kMostMembersTold
+                << ": those with a seat are told first, and those who have left last.\n";
 }
 
 void PrintCancelledGroup(Session& session, const Group& before, const Group& after, bool preview) {

@@ -58,8 +58,10 @@ absl::StatusOr<v1::CancelGroupResponse> GroupAdminHandler::Cancel(const v1::Canc
                                                                   const storage::Actor& actor) {
   ASSIGN_OR_RETURN(const storage::Uuid id, CheckGroupId(request.group_id()));
   RETURN_IF_ERROR(CheckGroupReason(request.reason()));
-  const absl::StatusOr<storage::Group> group = groups_->CancelGroup(id, request.reason(), request.preview(), actor);
-  if (!group.ok()) return CancelError(group.status(), id);
+  if (!request.sku_id().empty()) RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
+  const absl::StatusOr<storage::Group> group =
+      groups_->CancelGroup(id, request.sku_id(), request.reason(), request.preview(), actor);
+  if (!group.ok()) return CancelError(group.status(), id, request.sku_id());
   LOG_IF(INFO, !request.preview()) << "group " << id.ToString() << " of SKU " << group->sku_id << " is cancelled by "
                                    << actor;
   v1::CancelGroupResponse response;
@@ -84,12 +86,13 @@ absl::Status GroupAdminHandler::CreateError(const absl::Status& status, const st
   return LedgerError(status, offer.sku_id, Repeatable::kYes);
 }
 
-absl::Status GroupAdminHandler::CancelError(const absl::Status& status, const storage::Uuid& id) {
+absl::Status GroupAdminHandler::CancelError(const absl::Status& status, const storage::Uuid& id,
+                                             const std::string& sku_id) {
   if (absl::IsNotFound(status)) return GroupNotFound(id);
-  if (!absl::IsFailedPrecondition(status)) return LedgerError(status, "", Repeatable::kYes);
+  if (!absl::IsFailedPrecondition(status)) return LedgerError(status, sku_id, Repeatable::kYes);
   ErrorMetadata metadata = {{"group_id", id.ToString()}};
   std::string text = "The group is over: only one that forms can be cancelled.";
-  if (const absl::StatusOr<storage::GroupWithMembers> now = groups_->GetGroup(id); now.ok()) {
+  if (const absl::StatusOr<storage::GroupWithMembers> now = groups_->GetGroup(id, {.sku_id = sku_id}); now.ok()) {
     metadata.emplace_back("state", StateName(now->group.state));
     text = absl::StrCat("The group is ", StateName(now->group.state), ": only one that forms can be cancelled.");
   }

@@ -28,7 +28,7 @@ class GroupAdminHandler {
   // Why the ledger has not taken the offer.
   absl::Status CreateError(const absl::Status& status, const storage::GroupOffer& offer);
   // Why the ledger has not cancelled the group.
-  absl::Status CancelError(const absl::Status& status, const storage::Uuid& id);
+  absl::Status CancelError(const absl::Status& status, const storage::Uuid& id, const std::string& sku_id);
   bool HasAllOffers(const std::string& sku_id);
 
   storage::GroupLedger* const groups_;

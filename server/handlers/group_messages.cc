@@ -177,7 +177,9 @@ absl::Status CheckOfferId(absl::string_view offer_id, absl::string_view field) {
 }
 
 absl::Status GroupNotFound(const storage::Uuid& id) {
-  return MakeError(v1::ERROR_REASON_GROUP_NOT_FOUND, "There is no group with this id, or none any longer.",
+  return MakeError(v1::ERROR_REASON_GROUP_NOT_FOUND,
+                   "There is no group with this id, or none any longer, or it is another SKU's; check the id. "
+                   "GroupService.ListGroups has those of a SKU that form.",
                    {{"group_id", id.ToString()}});
 }
 

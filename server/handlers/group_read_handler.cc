@@ -74,20 +74,28 @@ constexpr size_t kMostGroupReads = 1;
 constexpr absl::Duration kGroupsFreshFor = absl::Milliseconds(250);
 
 // A group has some 300 bytes; so a page has up to 300 KiB, and a SKU's offers up to 30 KiB.
-ReadCacheOptions GroupCacheOptions(size_t max_entries) {
+ReadCacheOptions GroupCacheOptions(size_t max_entries, size_t max_waiting = ReadCacheOptions{}.max_waiting) {
   ReadCacheOptions options;
+  options.max_waiting = max_waiting;
   options.fresh_for = kGroupsFreshFor;
   options.max_entries = max_entries;
   options.max_reads = kMostGroupReads;
   return options;
 }
 
-// The key of the cache is the id as text.
+// The key of the cache is the id as text, and the SKU, if it is named.
+constexpr size_t kIdBytes = 36;
+
+std::string KeyOfGroup(const storage::Uuid& id, const std::string& sku_id) {
+  return absl::StrCat(id.ToString(), sku_id);
+}
+
+// Without members: they are nobody's to see here.
 ReadCache<storage::Group>::Read GroupReader(decltype(GroupReadHandler::Reads::group) read) {
-  return [read = std::move(read)](const std::string& id, ReadCache<storage::Group>::ReadDone done) {
-    const std::optional<storage::Uuid> group_id = storage::Uuid::Parse(id);
-    CHECK(group_id.has_value()) << id;
-    read(*group_id, absl::InfiniteFuture(),
+  return [read = std::move(read)](const std::string& key, ReadCache<storage::Group>::ReadDone done) {
+    const std::optional<storage::Uuid> group_id = storage::Uuid::Parse(absl::string_view(key).substr(0, kIdBytes));
+    CHECK(group_id.has_value()) << key;
+    read(*group_id, {.sku_id = key.substr(kIdBytes)}, absl::InfiniteFuture(),
          [done = std::move(done)](absl::StatusOr<storage::GroupWithMembers> found) mutable {
            if (!found.ok()) return done(found.status());
            done(std::move(found->group));
@@ -95,7 +103,19 @@ ReadCache<storage::Group>::Read GroupReader(decltype(GroupReadHandler::Reads::gr
   };
 }
 
-// The key of the cache is the request, serialized, which was checked before.
+// The key of the cache is a request for what was checked: two that mean the same page share one read.
+std::string KeyOfPage(const GroupQuery& query) {
+  v1::ListGroupsRequest request;
+  request.set_sku_id(query.filter.sku_id);
+  request.set_offer_id(query.filter.offer_id);
+  for (const storage::GroupState state : query.filter.states) request.add_states(ToState(state));
+  request.set_page_size(query.limit);
+  if (query.after.deadline_at != absl::InfinitePast()) {
+    request.set_page_token(EncodeGroupCursor(query.filter, query.after));
+  }
+  return request.SerializeAsString();
+}
+
 ReadCache<storage::GroupPage>::Read GroupPageReader(decltype(GroupReadHandler::Reads::page) read) {
   return [read = std::move(read)](const std::string& key, ReadCache<storage::GroupPage>::ReadDone done) {
     v1::ListGroupsRequest request;
@@ -106,13 +126,12 @@ ReadCache<storage::GroupPage>::Read GroupPageReader(decltype(GroupReadHandler::R
   };
 }
 
-void AddMembers(const v1::GetGroupRequest& request, const storage::GroupWithMembers& found,
-                v1::GetGroupResponse* response) {
-  for (const storage::GroupMember& member : found.members) {
-    if (request.with_members() || member.user_id == request.user_id()) {
-      Fill(member, response->add_members());
-    }
-  }
+storage::GroupLookup LookupOf(const v1::GetGroupRequest& request) {
+  using Members = storage::GroupLookup::Members;
+  storage::GroupLookup lookup{.sku_id = request.sku_id(), .user_id = request.user_id()};
+  if (!request.user_id().empty()) lookup.members = Members::kOne;
+  if (request.with_members()) lookup.members = Members::kAll;
+  return lookup;
 }
 
 }  // namespace
@@ -138,40 +157,50 @@ absl::StatusOr<storage::GroupCursor> DecodeGroupCursor(const storage::GroupFilte
 GroupReadHandler::GroupReadHandler(Reads reads, storage::Clock* clock)
     : clock_(clock),
       groups_(GroupReader(reads.group), clock, GroupCacheOptions(10'000)),
-      pages_(GroupPageReader(std::move(reads.page)), clock, GroupCacheOptions(100)),
+      pages_(GroupPageReader(std::move(reads.page)), clock, GroupCacheOptions(100, kMostWaitForPages)),
       offers_(std::move(reads.offers), clock, GroupCacheOptions(1'000)),
-      members_(std::move(reads.group), clock, kMostWaitForMembers, kMostGroupReads) {}
+      members_([read = std::move(reads.group)](const MemberKey& key, absl::Time deadline, MemberReads::Done done) {
+                 read(key.group_id, key.lookup, deadline, std::move(done));
+               },
+               clock, kMostWaitForMembers, kMostGroupReads) {}
 
 void GroupReadHandler::Get(const v1::GetGroupRequest& request, absl::Time deadline, Done<v1::GetGroupResponse> done) {
   if (absl::Status valid = CheckGroupRequest(request); !valid.ok()) return done(std::move(valid));
   const storage::Uuid id = *storage::Uuid::Parse(request.group_id());
-  if (request.user_id().empty() && !request.with_members()) {
-    return groups_.Get(id.ToString(), deadline,
-                       [this, id, done = std::move(done)](const GroupCache::Found& found) mutable {
-                         if (!found.ok()) return done(LedgerError(found.status(), "", Repeatable::kYes));
-                         if (found->value == nullptr) return done(GroupNotFound(id));
-                         v1::GetGroupResponse response;
-                         Fill(*found->value, clock_->Now(), response.mutable_group());
-                         done(std::move(response));
-                       });
+  const storage::GroupLookup lookup = LookupOf(request);
+  if (lookup.members != storage::GroupLookup::Members::kNone) {
+    return GetWithMembers(id, lookup, deadline, std::move(done));
   }
-  members_.Get(
-      id, deadline,
-      [this, id, request, done = std::move(done)](const absl::StatusOr<storage::GroupWithMembers>& found) mutable {
-        if (absl::IsNotFound(found.status())) return done(GroupNotFound(id));
-        if (!found.ok()) return done(LedgerError(found.status(), "", Repeatable::kYes));
-        v1::GetGroupResponse response;
-        Fill(found->group, clock_->Now(), response.mutable_group());
-        AddMembers(request, *found, &response);
-        done(std::move(response));
-      });
+  groups_.Get(KeyOfGroup(id, lookup.sku_id), deadline,
+              [this, id, sku_id = lookup.sku_id, done = std::move(done)](const GroupCache::Found& found) mutable {
+                if (!found.ok()) return done(LedgerError(found.status(), sku_id, Repeatable::kYes));
+                if (found->value == nullptr) return done(GroupNotFound(id));
+                v1::GetGroupResponse response;
+                Fill(*found->value, clock_->Now(), response.mutable_group());
+                done(std::move(response));
+              });
+}
+
+void GroupReadHandler::GetWithMembers(const storage::Uuid& id, const storage::GroupLookup& lookup, absl::Time deadline,
+                                      Done<v1::GetGroupResponse> done) {
+  members_.Get({id, lookup}, deadline,
+               [this, id, sku_id = lookup.sku_id,
+                done = std::move(done)](const absl::StatusOr<storage::GroupWithMembers>& found) mutable {
+                 if (absl::IsNotFound(found.status())) return done(GroupNotFound(id));
+                 if (!found.ok()) return done(LedgerError(found.status(), sku_id, Repeatable::kYes));
+                 v1::GetGroupResponse response;
+                 Fill(found->group, clock_->Now(), response.mutable_group());
+                 for (const storage::GroupMember& member : found->members) Fill(member, response.add_members());
+                 done(std::move(response));
+               });
 }
 
 void GroupReadHandler::List(const v1::ListGroupsRequest& request, absl::Time deadline,
                             Done<v1::ListGroupsResponse> done) {
   absl::StatusOr<GroupQuery> query = CheckGroupQuery(request);
   if (!query.ok()) return done(query.status());
-  pages_.Get(request.SerializeAsString(), deadline,
+  const std::string key = KeyOfPage(*query);
+  pages_.Get(key, deadline,
              [this, filter = std::move(query->filter), done = std::move(done)](const PageCache::Found& found) mutable {
                if (!found.ok()) return done(LedgerError(found.status(), filter.sku_id, Repeatable::kYes));
                v1::ListGroupsResponse response;

@@ -28,7 +28,9 @@ class GroupReadHandler {
   // The calls of GroupLedger, or stand-ins for them, which must not block. What waits for a thread until its deadline
   // need not be read.
   struct Reads {
-    std::function<void(const storage::Uuid& id, absl::Time deadline, ReadDone<storage::GroupWithMembers> done)> group;
+    std::function<void(const storage::Uuid& id, const storage::GroupLookup& lookup, absl::Time deadline,
+                       ReadDone<storage::GroupWithMembers> done)>
+        group;
     std::function<void(const storage::GroupFilter& filter, const storage::GroupCursor& after, int limit,
                        ReadDone<storage::GroupPage> done)>
         page;
@@ -40,6 +42,8 @@ class GroupReadHandler {
 
   // Callers of members, each of whom is a read of some milliseconds.
   static constexpr size_t kMostWaitForMembers = 100;
+  // Callers of pages, each of whom is answered with up to 300 KiB.
+  static constexpr size_t kMostWaitForPages = 300;
 
   GroupReadHandler(Reads reads, storage::Clock* clock);
 
@@ -59,7 +63,14 @@ class GroupReadHandler {
   using GroupCache = ReadCache<storage::Group>;
   using PageCache = ReadCache<storage::GroupPage>;
   using OfferCache = ReadCache<Offers>;
-  using MemberReads = ReadQueue<storage::Uuid, storage::GroupWithMembers>;
+  struct MemberKey {
+    storage::Uuid group_id;
+    storage::GroupLookup lookup;
+  };
+  using MemberReads = ReadQueue<MemberKey, storage::GroupWithMembers>;
+
+  void GetWithMembers(const storage::Uuid& id, const storage::GroupLookup& lookup, absl::Time deadline,
+                      Done<v1::GetGroupResponse> done);
 
   storage::Clock* const clock_;
   GroupCache groups_;

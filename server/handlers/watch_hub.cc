@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
@@ -25,6 +26,9 @@ struct Watchable<storage::Reservation> {
   static const storage::Uuid& IdOf(const storage::Reservation& one) { return one.reservation_id; }
   static bool IsFinal(const storage::Reservation& one) { return one.state != storage::ReservationState::kPending; }
   static absl::Status NotFound(const storage::Uuid& id) { return ReservationNotFound(id); }
+  static bool Means(const storage::Uuid&, const storage::Reservation&) { return true; }
+  // Nothing else names it.
+  static storage::Reservation Take(storage::Reservation& one) { return std::move(one); }
 };
 
 template <>
@@ -33,8 +37,16 @@ struct Watchable<storage::Group> {
   static constexpr const char* kPoll = "GetGroup";
   static const storage::Uuid& IdOf(const storage::Group& one) { return one.group_id; }
   static bool IsFinal(const storage::Group& one) { return one.state != storage::GroupState::kForming; }
-  static absl::Status NotFound(const storage::Uuid& id) { return GroupNotFound(id); }
+  static absl::Status NotFound(const WatchedGroup& one) { return GroupNotFound(one.group_id); }
+  static bool Means(const WatchedGroup& key, const storage::Group& one) {
+    return key.sku_id.empty() || key.sku_id == one.sku_id;
+  }
+  // It may be watched with its SKU and without.
+  static storage::Group Take(const storage::Group& one) { return one; }
 };
+
+const storage::Uuid& UuidOf(const storage::Uuid& id) { return id; }
+const storage::Uuid& UuidOf(const WatchedGroup& group) { return group.group_id; }
 
 template <typename Thing>
 absl::Status TooManyWatches(const char* whose) {
@@ -66,7 +78,7 @@ void WatchHubOf<Thing>::Stop() {
 }
 
 template <typename Thing>
-absl::Status WatchHubOf<Thing>::Add(const storage::Uuid& id, std::shared_ptr<Watcher<Thing>> watcher,
+absl::Status WatchHubOf<Thing>::Add(const Key& id, std::shared_ptr<Watcher<Thing>> watcher,
                                     const std::string& caller, IfMissing if_missing) {
   absl::MutexLock lock(&mutex_);
   if (!accepting_) return RefusalError({.refusal = storage::Refusal::kDraining});
@@ -90,7 +102,7 @@ absl::Status WatchHubOf<Thing>::Add(const storage::Uuid& id, std::shared_ptr<Wat
 }
 
 template <typename Thing>
-void WatchHubOf<Thing>::Remove(const storage::Uuid& id, const Watcher<Thing>* watcher) {
+void WatchHubOf<Thing>::Remove(const Key& id, const Watcher<Thing>* watcher) {
   std::shared_ptr<Watcher<Thing>> last;  // destroyed after the lock is released
   absl::MutexLock lock(&mutex_);
   const auto found = watched_.find(id);
@@ -160,7 +172,8 @@ void WatchHubOf<Thing>::Run() {
       next_poll = absl::Now() + options_.poll_interval;
     } else {
       uint64_t look = 0;
-      const std::vector<storage::Uuid> ids = TakeFresh(&look);
+      const std::vector<Key> ids = TakeFresh(&look);
+      // What is left is for the looks at all: to begin anew at once would be to press a ledger that is slow.
       Look(ids, look);
     }
   }
@@ -175,56 +188,74 @@ bool WatchHubOf<Thing>::Stopping() {
 template <typename Thing>
 void WatchHubOf<Thing>::Poll() {
   uint64_t look = 0;
-  const std::vector<storage::Uuid> ids = TakeAll(&look);
-  Look(ids, look);
+  const std::vector<Key> ids = TakeAll(&look);
+  const absl::Span<const Key> left = Look(ids, look);
+  absl::MutexLock lock(&mutex_);
+  next_ = left.empty() ? Key() : left.front();
 }
 
 template <typename Thing>
-std::vector<storage::Uuid> WatchHubOf<Thing>::TakeFresh(uint64_t* look) {
+std::vector<typename WatchHubOf<Thing>::Key> WatchHubOf<Thing>::TakeFresh(uint64_t* look) {
   absl::MutexLock lock(&mutex_);
   *look = looks_++;
-  std::vector<storage::Uuid> ids = std::exchange(fresh_, {});
+  std::vector<Key> ids = std::exchange(fresh_, {});
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
 }
 
 template <typename Thing>
-std::vector<storage::Uuid> WatchHubOf<Thing>::TakeAll(uint64_t* look) {
+std::vector<typename WatchHubOf<Thing>::Key> WatchHubOf<Thing>::TakeAll(uint64_t* look) {
   absl::MutexLock lock(&mutex_);
   *look = looks_++;
   fresh_.clear();
-  std::vector<storage::Uuid> ids;
+  std::vector<Key> ids;
   ids.reserve(watched_.size());
-  for (const auto& [id, _] : watched_) ids.push_back(id);
+  const auto first = watched_.lower_bound(next_);
+  for (auto it = first; it != watched_.end(); ++it) ids.push_back(it->first);
+  for (auto it = watched_.begin(); it != first; ++it) ids.push_back(it->first);
   return ids;
 }
 
 template <typename Thing>
-void WatchHubOf<Thing>::Look(absl::Span<const storage::Uuid> ids, uint64_t look) {
-  for (size_t begin = 0; begin < ids.size() && !Stopping(); begin += storage::kMaxBatch) {
-    const absl::Span<const storage::Uuid> batch = ids.subspan(begin, storage::kMaxBatch);
+absl::Span<const typename WatchHubOf<Thing>::Key> WatchHubOf<Thing>::Look(absl::Span<const Key> ids, uint64_t look) {
+  const absl::Time begun = clock_->Now();
+  while (!ids.empty() && !Stopping()) {
+    const absl::Span<const Key> batch = ids.subspan(0, options_.max_read);
     storage::PartialReadOf<Thing> read = read_(batch);
     NoteLedgerAnswers(read.rest);
-    // The others would wait for an answer just as long; the next look reads them again.
-    if (read.none_answered) return Tell(Compare(ids.subspan(begin), std::move(read), look));
-    Tell(Compare(batch, std::move(read), look));
+    const absl::Span<const Key> asked = batch.subspan(0, batch.size() - std::min(read.left, batch.size() - 1));
+    // The others would wait for an answer just as long; the next look begins with them.
+    const bool in_vain = read.none_answered;
+    const absl::Status why = read.rest;
+    Tell(Compare(asked, std::move(read), look));
+    ids.remove_prefix(asked.size());
+    const bool too_long = clock_->Now() - begun >= options_.look_for;
+    if (ids.empty() || !(in_vain || too_long)) continue;
+    const absl::Status unknown = in_vain ? why : absl::DeadlineExceededError("the look has taken long enough");
+    Tell(Compare(ids, {.rest = unknown, .none_answered = true}, look));
+    break;
   }
+  return ids;
 }
 
 template <typename Thing>
-std::vector<typename WatchHubOf<Thing>::News> WatchHubOf<Thing>::Compare(absl::Span<const storage::Uuid> ids,
+std::vector<typename WatchHubOf<Thing>::News> WatchHubOf<Thing>::Compare(absl::Span<const Key> ids,
                                                                          storage::PartialReadOf<Thing> read,
                                                                          uint64_t look) {
-  absl::flat_hash_map<storage::Uuid, Thing*> by_id;
-  for (Thing& one : read.found) by_id.emplace(Watchable<Thing>::IdOf(one), &one);
+  absl::flat_hash_map<storage::Uuid, absl::InlinedVector<Thing*, 1>> by_id;
+  for (Thing& one : read.found) by_id[Watchable<Thing>::IdOf(one)].push_back(&one);
   std::vector<News> news;
   absl::MutexLock lock(&mutex_);
-  for (const storage::Uuid& id : ids) {
+  for (const Key& id : ids) {
     const auto watched = watched_.find(id);
     if (watched == watched_.end()) continue;
     std::optional<Thing> now;
-    if (const auto it = by_id.find(id); it != by_id.end()) now = std::move(*it->second);
+    if (const auto all = by_id.find(UuidOf(id)); all != by_id.end()) {
+      const auto meant = std::find_if(all->second.begin(), all->second.end(),
+                                      [&](const Thing* one) { return Watchable<Thing>::Means(id, *one); });
+      if (meant != all->second.end()) now = Watchable<Thing>::Take(**meant);
+    }
     if (now.has_value() || read.rest.ok()) {
       CompareOne(id, std::move(now), look, &watched->second, &news);
     } else {
@@ -236,7 +267,7 @@ std::vector<typename WatchHubOf<Thing>::News> WatchHubOf<Thing>::Compare(absl::S
 }
 
 template <typename Thing>
-void WatchHubOf<Thing>::CompareOne(const storage::Uuid& id, std::optional<Thing> now, uint64_t look, Watched* watched,
+void WatchHubOf<Thing>::CompareOne(const Key& id, std::optional<Thing> now, uint64_t look, Watched* watched,
                                    std::vector<News>* news) {
   const absl::Time time = clock_->Now();
   const bool found = now.has_value();

@@ -26,10 +26,12 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "server/handlers/watched_group.h"
 #include "storage/clock.h"
 #include "storage/ledger/group_ledger.h"
 #include "storage/ledger/partial_read.h"
 #include "storage/ledger/reservation_ledger.h"
+#include "storage/uuid.h"
 
 namespace tranche::server {
 
@@ -38,6 +40,11 @@ struct WatchHubOptions {
   size_t max_watches_per_caller = 5000;
   // How many are watched, whatever the number of their watches.
   size_t max_watched = std::numeric_limits<size_t>::max();
+  // What is read at a time, at most kMaxBatch: what it tells is told before the next are read.
+  size_t max_read = storage::kMaxBatch;
+  // A look at many ends after this long, by the clock, and the next one goes on where it has ended: new watches and the
+  // end of the process wait no longer for it.
+  absl::Duration look_for = absl::InfiniteDuration();
   // Time between two looks at all watched reservations; a new watch is looked at at once. Zero: no thread, the owner
   // calls Poll.
   absl::Duration poll_interval = absl::Milliseconds(250);
@@ -74,12 +81,23 @@ enum class IfMissing {
   kWait,  // until it does: that is what it waits for, and so its end
 };
 
+// What names a thing that is watched.
+template <typename Thing>
+struct WatchKeyOf {
+  using Type = storage::Uuid;
+};
+template <>
+struct WatchKeyOf<storage::Group> {
+  using Type = WatchedGroup;
+};
+
 // Of Reservation and of Group. Thread-safe.
 template <typename Thing>
 class WatchHubOf {
  public:
-  // ShardRouter::ReadWhereAnswered, ReadWatchedGroups, or a stand-in for them: at most kMaxBatch ids. Blocks.
-  using Read = std::function<storage::PartialReadOf<Thing>(absl::Span<const storage::Uuid>)>;
+  using Key = typename WatchKeyOf<Thing>::Type;
+  // ShardRouter::ReadWhereAnswered, ReadWatchedGroups, or a stand-in for them: at most `max_read` ids. Blocks.
+  using Read = std::function<storage::PartialReadOf<Thing>(absl::Span<const Key>)>;
 
   // `clock` decides when to repeat, and when a reservation is lost; it outlives the hub.
   WatchHubOf(Read read, storage::Clock* clock, WatchHubOptions options);
@@ -97,10 +115,10 @@ class WatchHubOf {
   // reservation does not exist, or is lost later, the watch ends as `if_missing` says. While the ledger, or
   // the shard, does not answer, the watch goes on; but if nothing was seen yet, it ends with LEDGER_UNAVAILABLE.
   // `caller` is whose watch it is, for the limit of each caller's.
-  absl::Status Add(const storage::Uuid& id, std::shared_ptr<Watcher<Thing>> watcher, const std::string& caller,
+  absl::Status Add(const Key& id, std::shared_ptr<Watcher<Thing>> watcher, const std::string& caller,
                    IfMissing if_missing = IfMissing::kEnd);
   // Ends a watch on the watcher's behalf. Repeating it is harmless.
-  void Remove(const storage::Uuid& id, const Watcher<Thing>* watcher);
+  void Remove(const Key& id, const Watcher<Thing>* watcher);
 
   // False: ends every watch, and refuses every later one, with DRAINING.
   void SetAccepting(bool accepting);
@@ -108,7 +126,7 @@ class WatchHubOf {
   // Calls OnRecheck of all watchers, on this thread.
   void Recheck();
 
-  // Looks at all watched reservations once.
+  // Looks at all watched reservations once, or for as long as a look may take.
   void Poll();
 
   size_t watches() const;
@@ -144,12 +162,14 @@ class WatchHubOf {
   void Run();
   bool Stopping();
   // Takes the ids for one look.
-  std::vector<storage::Uuid> TakeFresh(uint64_t* look);
-  std::vector<storage::Uuid> TakeAll(uint64_t* look);
-  void Look(absl::Span<const storage::Uuid> ids, uint64_t look);
-  std::vector<News> Compare(absl::Span<const storage::Uuid> ids, storage::PartialReadOf<Thing> read, uint64_t look);
+  std::vector<Key> TakeFresh(uint64_t* look);
+  // From where the last look at all has ended.
+  std::vector<Key> TakeAll(uint64_t* look);
+  // Returns those that there was no time to look at.
+  absl::Span<const Key> Look(absl::Span<const Key> ids, uint64_t look);
+  std::vector<News> Compare(absl::Span<const Key> ids, storage::PartialReadOf<Thing> read, uint64_t look);
   // For one reservation that was looked for; nullopt: it is not there. Drops the watches that end.
-  void CompareOne(const storage::Uuid& id, std::optional<Thing> now, uint64_t look, Watched* watched,
+  void CompareOne(const Key& id, std::optional<Thing> now, uint64_t look, Watched* watched,
                   std::vector<News>* news) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // For one that may exist on a shard that did not answer. Drops the watches that end.
   void RepeatOne(Watched* watched, std::vector<News>* news) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -165,10 +185,11 @@ class WatchHubOf {
 
   mutable absl::Mutex mutex_;
   // Ordered by id, so that a look follows the order of the ledger's index.
-  std::map<storage::Uuid, Watched> watched_ ABSL_GUARDED_BY(mutex_);
+  std::map<Key, Watched> watched_ ABSL_GUARDED_BY(mutex_);
   size_t count_ ABSL_GUARDED_BY(mutex_) = 0;
   Callers callers_ ABSL_GUARDED_BY(mutex_);
-  std::vector<storage::Uuid> fresh_ ABSL_GUARDED_BY(mutex_);  // not looked at yet
+  std::vector<Key> fresh_ ABSL_GUARDED_BY(mutex_);  // not looked at yet
+  Key next_ ABSL_GUARDED_BY(mutex_) = {};           // where the next look at all begins
   uint64_t looks_ ABSL_GUARDED_BY(mutex_) = 1;
   bool accepting_ ABSL_GUARDED_BY(mutex_) = true;
   bool ledger_answers_ ABSL_GUARDED_BY(mutex_) = true;

@@ -58,18 +58,14 @@ WatchHubOptions ToWatchOptions(const ServerOptions& options) {
   return watch;
 }
 
-// A change of a group shows within a second, also when the looks take half of it.
 WatchHubOptions ToGroupWatchOptions(const ServerOptions& options) {
-  WatchHubOptions watch = ToWatchOptions(options);
-  watch.max_watched = kMaxWatchedGroups;
-  watch.poll_interval = absl::Milliseconds(500);
-  return watch;
+  return OptionsOfGroupWatches(ToWatchOptions(options));
 }
 
 GroupReadHandler::Reads GroupReadsOf(NodeLedger* ledger) {
   return {
-      .group = [ledger](const storage::Uuid& id, absl::Time deadline,
-                        auto done) { ledger->GetGroup(id, deadline, std::move(done)); },
+      .group = [ledger](const storage::Uuid& id, const storage::GroupLookup& lookup, absl::Time deadline,
+                        auto done) { ledger->GetGroup(id, lookup, deadline, std::move(done)); },
       .page = [ledger](const storage::GroupFilter& filter, const storage::GroupCursor& after, int limit,
                        auto done) { ledger->ListGroups(filter, after, limit, std::move(done)); },
       .offers = [ledger](const std::string& sku_id, auto done) { ledger->ListGroupOffers(sku_id, std::move(done)); }};
@@ -137,7 +133,7 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
       group_joins_(&reservations_, &changes_),
       groups_(GroupReadsOf(ledger), storage::Clock::Real()),
       group_watch_hub_(
-          [ledger](absl::Span<const storage::Uuid> ids) { return ReadWatchedGroups(ledger->groups(), ids); },
+          [ledger](absl::Span<const WatchedGroup> groups) { return ReadWatchedGroups(ledger->groups(), groups); },
           storage::Clock::Real(), ToGroupWatchOptions(options)),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
       caller_calls_(MakeCallerCalls(options)),

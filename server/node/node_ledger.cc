@@ -179,13 +179,13 @@ void NodeLedger::FindDrawEntry(DrawProver* prover, const storage::DrawKey& key, 
       storage::AwaitShards::kAll);
 }
 
-void NodeLedger::GetGroup(const storage::Uuid& id, absl::Time deadline,
+void NodeLedger::GetGroup(const storage::Uuid& id, const storage::GroupLookup& lookup, absl::Time deadline,
                           absl::AnyInvocable<void(absl::StatusOr<storage::GroupWithMembers>)> done) {
   storage::RunOn(
       *list_executor_,
-      [this, id, deadline]() -> absl::StatusOr<storage::GroupWithMembers> {
+      [this, id, lookup, deadline]() -> absl::StatusOr<storage::GroupWithMembers> {
         RETURN_IF_ERROR(CheckDeadline(deadline));
-        return groups_.GetGroup(id);
+        return groups_.GetGroup(id, lookup);
       },
       std::move(done));
 }

@@ -72,7 +72,7 @@ class NodeLedger {
                      absl::AnyInvocable<void(absl::StatusOr<ProvenEntry>)> done);
 
   // See GroupLedger, likewise. kDeadlineExceeded when the deadline has passed before a thread had time.
-  void GetGroup(const storage::Uuid& id, absl::Time deadline,
+  void GetGroup(const storage::Uuid& id, const storage::GroupLookup& lookup, absl::Time deadline,
                 absl::AnyInvocable<void(absl::StatusOr<storage::GroupWithMembers>)> done);
   void ListGroups(const storage::GroupFilter& filter, const storage::GroupCursor& after, int limit,
                   absl::AnyInvocable<void(absl::StatusOr<storage::GroupPage>)> done);

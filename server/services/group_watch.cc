@@ -11,17 +11,18 @@
 namespace tranche::server {
 namespace {
 
-absl::StatusOr<storage::Uuid> CheckWatchedGroup(const v1::WatchGroupRequest& request) {
+absl::StatusOr<WatchedGroup> CheckWatchedGroup(const v1::WatchGroupRequest& request) {
   if (!request.sku_id().empty()) RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
-  return CheckGroupId(request.group_id());
+  ASSIGN_OR_RETURN(const storage::Uuid id, CheckGroupId(request.group_id()));
+  return WatchedGroup{id, request.sku_id()};
 }
 
 }  // namespace
 
 GroupWatch* GroupWatch::Start(const CallContext& call, const CallFrame& frame, GroupWatchHub* hub,
                               const v1::WatchGroupRequest& request) {
-  const absl::StatusOr<storage::Uuid> id = CheckWatchedGroup(request);
-  std::shared_ptr<GroupWatch> watch(new GroupWatch(call, hub, frame.clock, id.value_or(storage::Uuid{})));
+  const absl::StatusOr<WatchedGroup> id = CheckWatchedGroup(request);
+  std::shared_ptr<GroupWatch> watch(new GroupWatch(call, hub, frame.clock, id.value_or(WatchedGroup{})));
   watch->KeepUntilDone(watch);
   // gRPC keeps writes and a finish until it has the reactor.
   GroupWatch* const reactor = watch.get();

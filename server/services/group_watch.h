@@ -19,7 +19,7 @@ class GroupWatch final : public WatchReactor<v1::WatchGroupResponse, storage::Gr
   void OnChange(const storage::Group& group) override;
 
  private:
-  GroupWatch(const CallContext& call, GroupWatchHub* hub, storage::Clock* clock, const storage::Uuid& id)
+  GroupWatch(const CallContext& call, GroupWatchHub* hub, storage::Clock* clock, const WatchedGroup& id)
       : WatchReactor(call, hub, id), clock_(clock) {}
 
   storage::Clock* const clock_;

@@ -16,7 +16,6 @@
 #include "absl/synchronization/mutex.h"
 #include "server/handlers/watch_hub.h"
 #include "server/rpc/call_frame.h"
-#include "storage/uuid.h"
 
 namespace tranche::server {
 
@@ -38,7 +37,7 @@ class WatchReactor : public grpc::ServerWriteReactor<Response>, public Watcher<T
   using Message = absl::AnyInvocable<void(Response*)>;
 
   // `id`: what is watched at the hub.
-  WatchReactor(const CallContext& call, WatchHubOf<Thing>* hub, const storage::Uuid& id)
+  WatchReactor(const CallContext& call, WatchHubOf<Thing>* hub, const typename WatchHubOf<Thing>::Key& id)
       : call_(call), hub_(hub), id_(id), access_(call) {}
 
   // The reference that keeps it alive for gRPC. Call it once, before the hub knows the watch.
@@ -54,7 +53,7 @@ class WatchReactor : public grpc::ServerWriteReactor<Response>, public Watcher<T
 
   const CallContext call_;  // valid until the call is finished
   WatchHubOf<Thing>* const hub_;
-  const storage::Uuid id_;
+  const typename WatchHubOf<Thing>::Key id_;
   std::shared_ptr<WatchReactor> self_;  // cleared in OnDone
   Response response_;                   // used by the write in progress
 

@@ -143,13 +143,15 @@ absl::StatusOr<ExpiredGroups> FakeLedger::ExpireGroups(int limit) {
   return done;
 }
 
-absl::StatusOr<Group> FakeLedger::CancelGroup(const Uuid& group_id, const std::string& reason, bool preview,
-                                              const Actor& actor) {
+absl::StatusOr<Group> FakeLedger::CancelGroup(const Uuid& group_id, const std::string& sku_id,
+                                              const std::string& reason, bool preview, const Actor& actor) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   if (reason.size() > 256) return absl::InvalidArgumentError("too long a reason");
   Group* const group = groups_.Find(group_id);
-  if (group == nullptr) return absl::NotFoundError(absl::StrCat("no group ", group_id.ToString()));
+  if (group == nullptr || (!sku_id.empty() && group->sku_id != sku_id)) {
+    return absl::NotFoundError(absl::StrCat("no group ", group_id.ToString()));
+  }
   if (group->state == GroupState::kCancelled) return *group;
   if (group->state != GroupState::kForming) {
     return absl::FailedPreconditionError(absl::StrCat("group ", group_id.ToString(), " is ", NameOf(group->state)));

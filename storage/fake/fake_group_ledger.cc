@@ -47,6 +47,14 @@ bool IsWanted(const Group& group, const GroupFilter& filter) {
          (filter.states.empty() || absl::c_linear_search(filter.states, group.state));
 }
 
+// Members are told in this order first: with a seat, live, and the others.
+int RankOf(const GroupMember& member) {
+  if (member.seat != 0) return 0;
+  const bool live = member.reservation_state == ReservationState::kPending ||
+                    member.reservation_state == ReservationState::kConfirmed;
+  return live ? 1 : 2;
+}
+
 std::string OfferJson(const GroupOffer& offer) {
   return absl::StrCat("{\"offer\": \"", offer.offer_id,
                       "\", \"closed\": ", offer.closed_at.has_value() ? "true" : "false", "}");
@@ -107,13 +115,17 @@ absl::StatusOr<std::vector<GroupOffer>> FakeLedger::ListGroupOffers(const std::s
   return offers;
 }
 
-absl::StatusOr<GroupWithMembers> FakeLedger::GetGroup(const Uuid& group_id) {
+absl::StatusOr<GroupWithMembers> FakeLedger::GetGroup(const Uuid& group_id, const GroupLookup& lookup) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   const Group* const group = groups_.Find(group_id);
-  if (group == nullptr) return absl::NotFoundError(absl::StrCat("no group ", group_id.ToString()));
+  if (group == nullptr || (!lookup.sku_id.empty() && group->sku_id != lookup.sku_id)) {
+    return absl::NotFoundError(absl::StrCat("no group ", group_id.ToString()));
+  }
   GroupWithMembers told{.group = *group, .members = {}};
+  if (lookup.members == GroupLookup::Members::kNone) return told;
   for (const GroupMember* stored : groups_.MembersOf(group_id)) {
+    if (lookup.members == GroupLookup::Members::kOne && stored->user_id != lookup.user_id) continue;
     GroupMember member = *stored;
     if (const StoredReservation* hold = FindStored(member.reservation_id); hold != nullptr) {
       member.quantity = hold->reservation.quantity;
@@ -121,7 +133,9 @@ absl::StatusOr<GroupWithMembers> FakeLedger::GetGroup(const Uuid& group_id) {
     }
     told.members.push_back(std::move(member));
   }
-  absl::c_stable_sort(told.members, [](const auto& a, const auto& b) { return a.joined_at < b.joined_at; });
+  absl::c_stable_sort(told.members, [](const GroupMember& a, const GroupMember& b) {
+    return std::make_pair(RankOf(a), a.joined_at) < std::make_pair(RankOf(b), b.joined_at);
+  });
   if (told.members.size() > size_t{kMaxGroupPage}) told.members.resize(size_t{kMaxGroupPage});
   return told;
 }

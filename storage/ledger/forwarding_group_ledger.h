@@ -28,13 +28,14 @@ class ForwardingGroupLedger : public GroupLedger {
     return Forward(LedgerCall::Read("ListGroupOffers"),
                    [&](GroupLedger& target) { return target.ListGroupOffers(sku_id); });
   }
-  absl::StatusOr<Group> CancelGroup(const Uuid& group_id, const std::string& reason, bool preview,
-                                    const Actor& actor) override {
+  absl::StatusOr<Group> CancelGroup(const Uuid& group_id, const std::string& sku_id, const std::string& reason,
+                                    bool preview, const Actor& actor) override {
     return Forward(LedgerCall::ChangeReservations("CancelGroup"),
-                   [&](GroupLedger& target) { return target.CancelGroup(group_id, reason, preview, actor); });
+                   [&](GroupLedger& target) { return target.CancelGroup(group_id, sku_id, reason, preview, actor); });
   }
-  absl::StatusOr<GroupWithMembers> GetGroup(const Uuid& group_id) override {
-    return Forward(LedgerCall::Read("GetGroup"), [&](GroupLedger& target) { return target.GetGroup(group_id); });
+  absl::StatusOr<GroupWithMembers> GetGroup(const Uuid& group_id, const GroupLookup& lookup) override {
+    return Forward(LedgerCall::Read("GetGroup"),
+                   [&](GroupLedger& target) { return target.GetGroup(group_id, lookup); });
   }
   absl::StatusOr<GroupPage> ListGroups(const GroupFilter& filter, const GroupCursor& after, int limit) override {
     return Forward(LedgerCall::Read("ListGroups"),

@@ -88,9 +88,20 @@ struct GroupMember {
   std::string payment_reference = {};
 };
 
+// What a read of a group asks for.
+struct GroupLookup {
+  enum class Members { kNone, kOne, kAll };
+
+  // A group's id is unique on its shard only. "": the group of any SKU; otherwise another SKU's is not found.
+  std::string sku_id = {};
+  Members members = Members::kNone;
+  std::string user_id = {};  // whose membership is read, with kOne
+};
+
 struct GroupWithMembers {
   Group group;
-  // In the order of joining, at most kMaxGroupPage.
+  // As asked for. Of all, at most kMaxGroupPage: those with a seat, then those who hold units or have bought them, then
+  // the others; each of these in the order of joining.
   std::vector<GroupMember> members;
 };
 
@@ -141,12 +152,13 @@ class GroupLedger {
   // By name. "": of all SKUs.
   virtual absl::StatusOr<std::vector<GroupOffer>> ListGroupOffers(const std::string& sku_id) = 0;
   // Ends a forming group: all holds end, and who has paid is refunded, in one transaction. Cancelling a cancelled one
-  // changes nothing. kNotFound: there is no such group here. kFailedPrecondition: it is filled or failed.
-  virtual absl::StatusOr<Group> CancelGroup(const Uuid& group_id, const std::string& reason, bool preview,
-                                            const Actor& actor) = 0;
+  // changes nothing. `sku_id` as in GroupLookup. kNotFound: there is no such group here. kFailedPrecondition: it is
+  // filled or failed.
+  virtual absl::StatusOr<Group> CancelGroup(const Uuid& group_id, const std::string& sku_id, const std::string& reason,
+                                            bool preview, const Actor& actor) = 0;
 
   // kNotFound: there is no such group here.
-  virtual absl::StatusOr<GroupWithMembers> GetGroup(const Uuid& group_id) = 0;
+  virtual absl::StatusOr<GroupWithMembers> GetGroup(const Uuid& group_id, const GroupLookup& lookup) = 0;
   // `limit`: at most kMaxGroupPage.
   virtual absl::StatusOr<GroupPage> ListGroups(const GroupFilter& filter, const GroupCursor& after, int limit) = 0;
   virtual absl::StatusOr<GroupCounts> CountGroups() = 0;

@@ -1,6 +1,7 @@
 // What a read of many things over all shards found.
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -14,6 +15,8 @@ struct PartialReadOf {
   // OK: what was not found does not exist. Otherwise it may: why it is not known.
   absl::Status rest = {};
   bool none_answered = false;
+  // So many of those that were to be read, the last ones, were not asked for: it would have taken too long.
+  size_t left = 0;
 };
 using PartialRead = PartialReadOf<Reservation>;
 

@@ -24,6 +24,18 @@ absl::StatusOr<GroupOffer> ReadGroupOffer(Repeat repeat, const absl::StatusOr<pq
   return ReadAnswer(repeat, [&] { return GroupOfferColumns(*rows).Read(rows->at(0)); });
 }
 
+int MostOf(GroupLookup::Members members) {
+  switch (members) {
+    case GroupLookup::Members::kNone:
+      return 0;
+    case GroupLookup::Members::kOne:
+      return 1;
+    case GroupLookup::Members::kAll:
+      return kMaxGroupPage;
+  }
+  LOG(FATAL) << "no such members: " << static_cast<int>(members);
+}
+
 // The first row is about the group, the others about its members.
 GroupWithMembers ToGroupWithMembers(const pqxx::result& rows) {
   const Columns<GroupMember> columns = GroupMemberColumns(rows);
@@ -92,17 +104,21 @@ absl::StatusOr<std::vector<GroupOffer>> PostgresGroupLedger::ListGroupOffers(con
   });
 }
 
-absl::StatusOr<Group> PostgresGroupLedger::CancelGroup(const Uuid& group_id, const std::string& reason, bool preview,
-                                                       const Actor& actor) {
+absl::StatusOr<Group> PostgresGroupLedger::CancelGroup(const Uuid& group_id, const std::string& sku_id,
+                                                       const std::string& reason, bool preview, const Actor& actor) {
   const Repeat repeat = RepeatOfGroup(preview);
   ASSIGN_OR_RETURN(const auto rows,
-                   Call(*pool_, repeat, "cancel_group", group_id.ToString(), reason, preview, actor.ForLedger()));
+                   Call(*pool_, repeat, "cancel_group", group_id.ToString(), reason, preview, actor.ForLedger(),
+                        OrNull(sku_id)));
   RETURN_IF_ERROR(GroupOutcome(repeat, rows, ""));
   return ReadAnswer(repeat, [&] { return GroupColumns(rows).Read(rows.at(0)); });
 }
 
-absl::StatusOr<GroupWithMembers> PostgresGroupLedger::GetGroup(const Uuid& group_id) {
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "get_group", group_id.ToString(), kMaxGroupPage));
+absl::StatusOr<GroupWithMembers> PostgresGroupLedger::GetGroup(const Uuid& group_id, const GroupLookup& lookup) {
+  const std::string user_id = lookup.members == GroupLookup::Members::kOne ? lookup.user_id : "";
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kRead, "get_group", group_id.ToString(), MostOf(lookup.members),
+                        OrNull(user_id), OrNull(lookup.sku_id)));
   RETURN_IF_ERROR(GroupOutcome(Repeat::kRead, rows, ""));
   return ReadAnswer(Repeat::kRead, [&] { return ToGroupWithMembers(rows); });
 }

@@ -19,10 +19,10 @@ class PostgresGroupLedger : public GroupLedger {
   absl::StatusOr<GroupOffer> CloseGroupOffer(const std::string& sku_id, const std::string& offer_id, bool preview,
                                              const Actor& actor) override;
   absl::StatusOr<std::vector<GroupOffer>> ListGroupOffers(const std::string& sku_id) override;
-  absl::StatusOr<Group> CancelGroup(const Uuid& group_id, const std::string& reason, bool preview,
-                                    const Actor& actor) override;
+  absl::StatusOr<Group> CancelGroup(const Uuid& group_id, const std::string& sku_id, const std::string& reason,
+                                    bool preview, const Actor& actor) override;
 
-  absl::StatusOr<GroupWithMembers> GetGroup(const Uuid& group_id) override;
+  absl::StatusOr<GroupWithMembers> GetGroup(const Uuid& group_id, const GroupLookup& lookup) override;
   absl::StatusOr<GroupPage> ListGroups(const GroupFilter& filter, const GroupCursor& after, int limit) override;
   absl::StatusOr<GroupCounts> CountGroups() override;
 

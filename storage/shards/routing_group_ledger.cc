@@ -32,22 +32,60 @@ absl::Status AskAllForGroups(const ShardSet& shards, const Ask& ask) {
 // Reads what is about one SKU, which `sku_of` finds in an answer. A shard that a SKU is leaving does not know whether
 // it has arrived at the other one: then the other shard's answer counts.
 template <typename Ask, typename SkuOf>
+auto ReadAt(const ShardSet& shards, ShardBackend& shard, const Ask& ask, const SkuOf& sku_of)
+    -> decltype(ask(*shard.groups)) {
+  auto answer = ask(*shard.groups);
+  if (shards.All().size() == 1 || !answer.ok()) return answer;
+  ASSIGN_OR_RETURN(const auto where, shard.whereabouts->Where(sku_of(*answer)));
+  if (where.place != SkuWhereabouts::Place::kLeaving) return answer;
+  const auto target = shards.Find(where.other_shard);
+  if (target == nullptr) return absl::UnavailableError("the shard is not known here yet");
+  auto there = ask(*target->groups);
+  return absl::IsNotFound(there.status()) ? answer : there;
+}
+
+template <typename Ask, typename SkuOf>
 auto ReadGroups(const ShardSet& shards, const Ask& ask, const SkuOf& sku_of) {
-  using Answer = decltype(ask(*shards.home().groups));
-  const bool alone = shards.All().size() == 1;
-  return AskInTurn(shards, [&](ShardBackend& shard) -> Answer {
-    Answer answer = ask(*shard.groups);
-    if (alone || !answer.ok()) return answer;
-    ASSIGN_OR_RETURN(const auto where, shard.whereabouts->Where(sku_of(*answer)));
-    if (where.place != SkuWhereabouts::Place::kLeaving) return answer;
-    const auto target = shards.Find(where.other_shard);
-    if (target == nullptr) return absl::UnavailableError("the shard is not known here yet");
-    Answer there = ask(*target->groups);
-    return absl::IsNotFound(there.status()) ? answer : there;
-  });
+  return AskInTurn(shards, [&](ShardBackend& shard) { return ReadAt(shards, shard, ask, sku_of); });
 }
 
 }  // namespace
+
+std::shared_ptr<ShardBackend> RoutingGroupLedger::LastPlaceOf(const std::string& sku_id) {
+  std::string name;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto place = places_.find(sku_id);
+    if (place == places_.end()) return nullptr;
+    name = place->second;
+  }
+  std::shared_ptr<ShardBackend> shard = shards_->Find(name);
+  return shard != nullptr && shard->Answers() ? shard : nullptr;
+}
+
+void RoutingGroupLedger::Remember(const std::string& sku_id, const ShardBackend& shard) {
+  absl::MutexLock lock(&mutex_);
+  if (shard.name == kHomeShard) {
+    places_.erase(sku_id);
+    return;
+  }
+  if (places_.size() >= kMostPlaces && !places_.contains(sku_id)) places_.clear();
+  places_[sku_id] = shard.name;
+}
+
+template <typename Ask>
+auto RoutingGroupLedger::AskForGroup(const std::string& sku_id, const Ask& ask) {
+  const auto ask_and_remember = [&](ShardBackend& shard) {
+    auto answer = ask(shard);
+    if (answer.ok() && !sku_id.empty()) Remember(sku_id, shard);
+    return answer;
+  };
+  if (const auto last = sku_id.empty() ? nullptr : LastPlaceOf(sku_id); last != nullptr) {
+    auto answer = ask_and_remember(*last);
+    if (answer.ok() || !MayBeElsewhere(answer.status())) return answer;
+  }
+  return AskInTurn(*shards_, ask_and_remember);
+}
 
 absl::StatusOr<GroupOffer> RoutingGroupLedger::CreateGroupOffer(const GroupOffer& offer, bool preview,
                                                                 const Actor& actor) {
@@ -86,16 +124,19 @@ absl::StatusOr<std::vector<GroupOffer>> RoutingGroupLedger::ListGroupOffers(cons
   return all;
 }
 
-absl::StatusOr<Group> RoutingGroupLedger::CancelGroup(const Uuid& group_id, const std::string& reason, bool preview,
-                                                      const Actor& actor) {
-  return AskInTurn(*shards_,
-                   [&](ShardBackend& shard) { return shard.groups->CancelGroup(group_id, reason, preview, actor); });
+absl::StatusOr<Group> RoutingGroupLedger::CancelGroup(const Uuid& group_id, const std::string& sku_id,
+                                                      const std::string& reason, bool preview, const Actor& actor) {
+  return AskForGroup(sku_id, [&](ShardBackend& shard) {
+    return shard.groups->CancelGroup(group_id, sku_id, reason, preview, actor);
+  });
 }
 
-absl::StatusOr<GroupWithMembers> RoutingGroupLedger::GetGroup(const Uuid& group_id) {
-  return ReadGroups(
-      *shards_, [&](GroupLedger& groups) { return groups.GetGroup(group_id); },
-      [](const GroupWithMembers& found) { return found.group.sku_id; });
+absl::StatusOr<GroupWithMembers> RoutingGroupLedger::GetGroup(const Uuid& group_id, const GroupLookup& lookup) {
+  return AskForGroup(lookup.sku_id, [&](ShardBackend& shard) {
+    return ReadAt(
+        *shards_, shard, [&](GroupLedger& groups) { return groups.GetGroup(group_id, lookup); },
+        [](const GroupWithMembers& found) { return found.group.sku_id; });
+  });
 }
 
 absl::StatusOr<GroupPage> RoutingGroupLedger::ListGroups(const GroupFilter& filter, const GroupCursor& after,

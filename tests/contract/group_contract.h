@@ -87,12 +87,15 @@ class GroupContractTest : public LifecycleContractTest {
   }
 
   Group GroupNow(const Uuid& group_id) {
-    const auto found = groups().GetGroup(group_id);
+    const auto found = groups().GetGroup(group_id, {});
     EXPECT_TRUE(found.ok()) << found.status();
     return found.ok() ? found->group : Group{};
   }
   std::vector<GroupMember> Members(const Uuid& group_id) {
-    const auto found = groups().GetGroup(group_id);
+    return MembersTold(group_id, {.members = GroupLookup::Members::kAll});
+  }
+  std::vector<GroupMember> MembersTold(const Uuid& group_id, const GroupLookup& lookup) {
+    const auto found = groups().GetGroup(group_id, lookup);
     EXPECT_TRUE(found.ok()) << found.status();
     return found.ok() ? found->members : std::vector<GroupMember>();
   }
@@ -112,8 +115,8 @@ class GroupContractTest : public LifecycleContractTest {
     EXPECT_TRUE(expired.ok()) << expired.status();
     return expired.value_or(ExpiredGroups{});
   }
-  absl::StatusOr<Group> CancelGroup(const Uuid& group_id, bool preview = false) {
-    return groups().CancelGroup(group_id, "wrong price", preview, "alice");
+  absl::StatusOr<Group> CancelGroup(const Uuid& group_id, bool preview = false, const std::string& sku_id = "") {
+    return groups().CancelGroup(group_id, sku_id, "wrong price", preview, "alice");
   }
 
   // Payments whose refund is asked for.

@@ -461,17 +461,47 @@ TEST_P(GroupEndContract, OnlyAGroupThatFormsIsCancelled) {
   ExpectRefunded(bob, "GROUP_CANCELLED");
 }
 
-TEST_P(GroupEndContract, MembersAreToldInTheOrderOfJoining) {
+// Those with a seat, the live ones, the others; each in the order of joining.
+TEST_P(GroupEndContract, MembersAreToldWithTheirSeatsFirst) {
   const Uuid group_id = NewId();
-  Open(group_id, "zoe");
+  const Reservation gone = Open(group_id, "gone");
+  Join(group_id, "zoe");
   const Reservation left = Join(group_id, "mia");
   Join(group_id, "abe");
   Cancel(left);
-  JoinPaid(group_id, "mia");
+  Cancel(gone);
+  Join(group_id, "mia");
+  JoinPaid(group_id, "paul");
+  JoinPaid(group_id, "ann");
   std::vector<std::string> names;
   for (const GroupMember& member : Members(group_id)) names.push_back(member.user_id);
-  EXPECT_THAT(names, ElementsAre("zoe", "abe", "mia")) << "who has joined again comes last";
-  EXPECT_TRUE(absl::IsNotFound(groups().GetGroup(NewId()).status()));
+  EXPECT_THAT(names, ElementsAre("paul", "ann", "zoe", "abe", "mia", "gone")) << "mia has joined again";
+}
+
+TEST_P(GroupEndContract, OfMembersThoseAreToldThatAreAskedFor) {
+  using Members = GroupLookup::Members;
+  const Uuid group_id = NewId();
+  Open(group_id, "zoe");
+  const Reservation abe = JoinPaid(group_id, "abe");
+  EXPECT_THAT(MembersTold(group_id, {}), IsEmpty());
+  const std::vector<GroupMember> one = MembersTold(group_id, {.members = Members::kOne, .user_id = "abe"});
+  ASSERT_THAT(one, SizeIs(1));
+  EXPECT_EQ(one[0].reservation_id, abe.reservation_id);
+  EXPECT_EQ(one[0].seat, 1);
+  EXPECT_THAT(MembersTold(group_id, {.members = Members::kOne, .user_id = "nobody"}), IsEmpty());
+  EXPECT_THAT(MembersTold(group_id, {.members = Members::kAll}), SizeIs(2));
+}
+
+TEST_P(GroupEndContract, AGroupOfAnotherSkuIsNotFound) {
+  const Uuid group_id = NewId();
+  Open(group_id, "zoe");
+  EXPECT_TRUE(absl::IsNotFound(groups().GetGroup(NewId(), {}).status()));
+  EXPECT_TRUE(groups().GetGroup(group_id, {.sku_id = "tv"}).ok());
+  EXPECT_TRUE(absl::IsNotFound(groups().GetGroup(group_id, {.sku_id = "radio"}).status()));
+  EXPECT_TRUE(absl::IsNotFound(CancelGroup(group_id, /*preview=*/true, "radio").status()));
+  EXPECT_TRUE(absl::IsNotFound(CancelGroup(group_id, /*preview=*/false, "radio").status()));
+  EXPECT_EQ(GroupNow(group_id).state, GroupState::kForming);
+  EXPECT_TRUE(CancelGroup(group_id, /*preview=*/false, "tv").ok());
 }
 
 TEST_P(GroupEndContract, GroupsAreListedByDeadline) {
@@ -532,9 +562,9 @@ TEST_P(GroupEndContract, GroupsAreKeptForADayAtLeast) {
   LetPass(absl::Hours(2));
   EXPECT_EQ(RetireGroups(2 * kLeastRetention), 0);
   EXPECT_EQ(RetireGroups(kLeastRetention, /*limit=*/1), 1);
-  EXPECT_TRUE(absl::IsNotFound(groups().GetGroup(filled_id).status())) << "the oldest first";
+  EXPECT_TRUE(absl::IsNotFound(groups().GetGroup(filled_id, {}).status())) << "the oldest first";
   EXPECT_EQ(RetireGroups(), 1);
-  EXPECT_TRUE(absl::IsNotFound(groups().GetGroup(cancelled_id).status()));
+  EXPECT_TRUE(absl::IsNotFound(groups().GetGroup(cancelled_id, {}).status()));
   EXPECT_EQ(RetireGroups(), 0);
   EXPECT_EQ(GroupNow(forming_id).state, GroupState::kForming) << "however old";
   EXPECT_EQ(Try(ClaimIn(filled_id, "late")), kGroupNotFound);

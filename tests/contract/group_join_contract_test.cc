@@ -42,7 +42,7 @@ class GroupJoinContract : public GroupContractTest {
     claim.quantity = quantity;
     return claim;
   }
-  void ExpectNoGroup(const Uuid& group_id) { EXPECT_TRUE(absl::IsNotFound(groups().GetGroup(group_id).status())); }
+  void ExpectNoGroup(const Uuid& group_id) { EXPECT_TRUE(absl::IsNotFound(groups().GetGroup(group_id, {}).status())); }
 };
 INSTANTIATE_TEST_SUITE_P(Both, GroupJoinContract, BothLedgers(), LedgerName);
 

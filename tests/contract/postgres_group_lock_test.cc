@@ -156,7 +156,7 @@ TEST_F(PostgresGroupLockTest, SeatsArePaidWhateverElseOfTheSkuIsLocked) {
   lock.exec("SELECT FROM tranche.stock_slot WHERE sku_id = 'a' FOR UPDATE");
   for (const Payment& member : members) EXPECT_EQ(Pay(member).outcome, ChangeOutcome::kDone);
   lock.abort();
-  EXPECT_EQ(groups_->GetGroup(group_id)->group.state, GroupState::kFilled);
+  EXPECT_EQ(groups_->GetGroup(group_id, {})->group.state, GroupState::kFilled);
 }
 
 TEST_F(PostgresGroupLockTest, WithoutWaitingALockedGroupIsBusyAndOthersAreNot) {

@@ -133,7 +133,7 @@ class GroupNode final : public v1::AdminService::Service {
     grpc::Status GetGroup(grpc::ServerContext*, const v1::GetGroupRequest* request,
                           v1::GetGroupResponse* response) override {
       absl::MutexLock lock(&node_->mutex_);
-      if (request->group_id() != kTheGroup) {
+      if (request->group_id() != kTheGroup || (!request->sku_id().empty() && request->sku_id() != "tv")) {
         return ToGrpc(ErrorDetails(grpc::StatusCode::NOT_FOUND, "GROUP_NOT_FOUND"));
       }
       *response->mutable_group() = node_->group;
@@ -296,6 +296,9 @@ TEST_F(TranchectlGroupCallsTest, AGroupIsShownWithItsMembers) {
   ASSERT_EQ(Run({"show", kTheGroup}), 0) << err_;
   EXPECT_THAT(out_, AllOf(ContainsRegex("seats taken +2 of 3"), ContainsRegex("time left +1m"),
                           ContainsRegex("1 +alice +0 +PENDING")));
+  EXPECT_EQ(Run({"show", kTheGroup, "--sku", "tv"}), 0) << err_;
+  EXPECT_EQ(Run({"show", kTheGroup, "--sku", "radio"}), 2);
+  EXPECT_THAT(err_, HasSubstr("GROUP_NOT_FOUND"));
   EXPECT_EQ(Run({"show", "x"}), 2);
   EXPECT_THAT(err_, AllOf(HasSubstr("GROUP_NOT_FOUND"), HasSubstr("next: ")));
 }
@@ -304,12 +307,14 @@ TEST_F(TranchectlGroupCallsTest, AGroupIsCancelledWithYesAndAReason) {
   ASSERT_EQ(Run({"cancel", kTheGroup}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("FORMING -> CANCELLED"));
   EXPECT_THAT(err_, AllOf(HasSubstr("2 payments are refunded"), HasSubstr("--yes")));
-  ASSERT_EQ(Run({"cancel", kTheGroup, "--reason", "not delivered", "--yes"}), 0) << err_;
+  ASSERT_EQ(Run({"cancel", kTheGroup, "--sku", "tv", "--reason", "not delivered", "--yes"}), 0) << err_;
   const auto cancelled = node_.cancelled();
   ASSERT_EQ(cancelled.size(), 2u);
   EXPECT_TRUE(cancelled[0].preview());
   EXPECT_FALSE(cancelled[1].preview());
   EXPECT_EQ(cancelled[1].group_id(), kTheGroup);
+  EXPECT_EQ(cancelled[0].sku_id(), "");
+  EXPECT_EQ(cancelled[1].sku_id(), "tv");
   EXPECT_EQ(cancelled[1].reason(), "not delivered");
   EXPECT_EQ(node_.reason(), "not delivered") << "in the audit log, too";
 

@@ -122,7 +122,7 @@ void Operators::ChangeGroups(Console& console) {
   if (!forming.empty() && random_.Chance(0.8)) {
     const storage::Uuid group = random_.Pick(forming).group_id;
     console.process().Note("cancels a group");
-    console.ledger().CancelGroup(group, "a mistake", /*preview=*/false, kName).IgnoreError();
+    console.ledger().CancelGroup(group, /*sku_id=*/"", "a mistake", /*preview=*/false, kName).IgnoreError();
     return;
   }
   const storage::GroupOffer& offer = random_.Pick(world_->scenario.offers);

@@ -182,9 +182,10 @@ absl::StatusOr<storage::GroupOffer> WatchedLedger::CloseGroupOffer(const std::st
   return closed;
 }
 
-absl::StatusOr<storage::Group> WatchedLedger::CancelGroup(const storage::Uuid& group_id, const std::string& reason,
-                                                          bool preview, const storage::Actor& actor) {
-  auto group = ledger().CancelGroup(group_id, reason, preview, actor);
+absl::StatusOr<storage::Group> WatchedLedger::CancelGroup(const storage::Uuid& group_id, const std::string& sku_id,
+                                                          const std::string& reason, bool preview,
+                                                          const storage::Actor& actor) {
+  auto group = ledger().CancelGroup(group_id, sku_id, reason, preview, actor);
   if (group.ok() && !preview) process_->world().life.OnGroupCancelled(process_->actor(), group_id);
   return group;
 }

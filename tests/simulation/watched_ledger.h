@@ -76,7 +76,8 @@ class WatchedLedger : public storage::ForwardingReservationLedger<WatchedLedger>
                                                        const storage::Actor& actor) override;
   absl::StatusOr<storage::GroupOffer> CloseGroupOffer(const std::string& sku_id, const std::string& offer_id,
                                                       bool preview, const storage::Actor& actor) override;
-  absl::StatusOr<storage::Group> CancelGroup(const storage::Uuid& group_id, const std::string& reason, bool preview,
+  absl::StatusOr<storage::Group> CancelGroup(const storage::Uuid& group_id, const std::string& sku_id,
+                                             const std::string& reason, bool preview,
                                              const storage::Actor& actor) override;
   absl::StatusOr<storage::ExpiredGroups> ExpireGroups(int limit) override;
 

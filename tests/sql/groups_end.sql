@@ -110,6 +110,11 @@ SELECT pay_seats(91, 92);
 SELECT is(cancel_group(9, true), 'DONE CANCELLED 4', 'as it would be');
 SELECT is(group_is(9), 'FORMING 2/3 3');
 SELECT is(cancel_group(99), 'GROUP_NOT_FOUND');
+SELECT is((SELECT outcome FROM tranche.cancel_group(gid(9), 'sold out', p_preview, 'alice', 'radio')), 'GROUP_NOT_FOUND',
+          'another SKU''s group of this id is on another shard')
+FROM (VALUES (true), (false)) AS x (p_preview);
+SELECT is(group_is(9), 'FORMING 2/3 3');
+SELECT is((SELECT concat_ws(' ', outcome, state) FROM tranche.cancel_group(gid(9), 'sold out', true, 'alice', 'tv')), 'DONE CANCELLED');
 SELECT is(cancel_group(8), 'GROUP_OVER FILLED 4');
 SELECT is(cancel_group(8, true), 'GROUP_OVER FILLED 4');
 SELECT is_empty($$ SELECT FROM tranche.audit_log WHERE action = 'cancel_group' $$);

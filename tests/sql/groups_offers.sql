@@ -76,15 +76,37 @@ SELECT results_eq($$ SELECT outcome, group_id, sku_id COLLATE "default", offer_i
 SELECT results_eq($$ SELECT outcome, group_id, user_id, num(reservation_id), quantity, reservation_state, seat_no, paid_us IS NOT NULL,
                             payment_reference
                      FROM tranche.get_group(gid(1), 10) OFFSET 1 $$,
-                  $$ VALUES (NULL::text, NULL::uuid, 'u12', 12, 1, 'PENDING', NULL::integer, false, NULL::text),
-                            (NULL, NULL, 'u11', 11, 1, 'PENDING', 1, true, 'p11'),
-                            (NULL, NULL, 'u13', 13, 1, 'PENDING', NULL, false, NULL) $$, 'in the order of joining');
+                  $$ VALUES (NULL::text, NULL::uuid, 'u11', 11, 1, 'PENDING', 1, true, 'p11'),
+                            (NULL, NULL, 'u12', 12, 1, 'PENDING', NULL::integer, false, NULL::text),
+                            (NULL, NULL, 'u13', 13, 1, 'PENDING', NULL, false, NULL) $$, 'a seat first, then in the order of joining');
 SELECT is((SELECT count(*) FROM tranche.get_group(gid(1), 2)), 3::bigint, 'no more than asked for');
+SELECT results_eq('SELECT outcome, num(group_id), user_id FROM tranche.get_group(gid(1), 0)', $$ VALUES ('DONE', 1, NULL::text) $$,
+                  'the group alone');
+SELECT results_eq($$ SELECT num(reservation_id), seat_no, payment_reference FROM tranche.get_group(gid(1), 1, 'u11') OFFSET 1 $$,
+                  $$ VALUES (11, 1, 'p11') $$);
+SELECT results_eq($$ SELECT user_id, num(reservation_id), seat_no FROM tranche.get_group(gid(1), 1, 'u13') OFFSET 1 $$,
+                  $$ VALUES ('u13', 13, NULL::integer) $$, 'however many joined before');
+SELECT results_eq($$ SELECT outcome, user_id FROM tranche.get_group(gid(1), 1, 'nobody') $$, $$ VALUES ('DONE', NULL::text) $$);
+SELECT is((SELECT outcome FROM tranche.get_group(gid(1), 0, NULL, 'tv')), 'DONE');
+SELECT is((SELECT outcome FROM tranche.get_group(gid(1), 0, NULL, 'radio')), 'GROUP_NOT_FOUND', 'of another SKU');
+SELECT is((SELECT string_agg(outcome, ' ') FROM tranche.get_group(gid(1), 1, 'u11', 'radio')), 'GROUP_NOT_FOUND');
 SELECT is((SELECT string_agg(outcome, ' ') FROM tranche.get_group(gid(2), 10)), 'GROUP_NOT_FOUND');
 SELECT is(leave(13), '{"DONE CANCELLED 2"}');
 DELETE FROM tranche.reservation WHERE reservation_id = uid(13);
 SELECT results_eq($$ SELECT quantity, reservation_state FROM tranche.get_group(gid(1), 10) WHERE user_id = 'u13' $$,
                   $$ VALUES (0, NULL::text) $$, 'retention has taken it');
+-- Those who have left do not push out those who have not, however many they are.
+UPDATE tranche.group_member SET joined_at = now() - interval '1 hour' WHERE reservation_id = uid(13);
+INSERT INTO tranche.group_member (group_id, user_id, reservation_id, joined_at)
+SELECT gid(1), 'left ' || n, uid(20000 + n), now() - interval '1 hour' FROM generate_series(1, 2000) AS n;
+SELECT results_eq('SELECT user_id FROM tranche.get_group(gid(1), 2) OFFSET 1', $$ VALUES ('u11'), ('u12') $$);
+-- A public read, and that of one buyer, read no other members.
+SELECT is(rows_read('group_member', $$ SELECT * FROM tranche.get_group(gid(1), 0) $$), 0::bigint);
+SELECT is(rows_read('reservation', $$ SELECT * FROM tranche.get_group(gid(1), 0) $$), 0::bigint);
+SELECT cmp_ok(rows_read('group_member', $$ SELECT * FROM tranche.get_group(gid(1), 1, 'u12') $$), '<', 10::bigint);
+ANALYZE tranche.group_member;
+SELECT cmp_ok(rows_read('group_member', $$ SELECT * FROM tranche.get_group(gid(1), 1, 'u12') $$), '<', 10::bigint, 'analyzed');
+DELETE FROM tranche.group_member WHERE user_id LIKE 'left %';
 SELECT move_sku('tv', 'ARRIVING');
 SELECT is((SELECT outcome FROM tranche.get_group(gid(1), 10)), 'GROUP_NOT_FOUND');
 SELECT is((SELECT outcome FROM tranche.list_groups('tv', '', NULL, NULL, NULL, 10)), 'SKU_NOT_FOUND');

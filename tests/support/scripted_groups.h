@@ -40,11 +40,13 @@ class ScriptedGroups : public storage::GroupLedger {
   absl::StatusOr<std::vector<storage::GroupOffer>> ListGroupOffers(const std::string&) override {
     return NotScripted();
   }
-  absl::StatusOr<storage::Group> CancelGroup(const storage::Uuid&, const std::string&, bool,
+  absl::StatusOr<storage::Group> CancelGroup(const storage::Uuid&, const std::string&, const std::string&, bool,
                                              const storage::Actor&) override {
     return NotScripted();
   }
-  absl::StatusOr<storage::GroupWithMembers> GetGroup(const storage::Uuid&) override { return NotScripted(); }
+  absl::StatusOr<storage::GroupWithMembers> GetGroup(const storage::Uuid&, const storage::GroupLookup&) override {
+    return NotScripted();
+  }
   absl::StatusOr<storage::GroupPage> ListGroups(const storage::GroupFilter&, const storage::GroupCursor&,
                                                 int) override {
     return NotScripted();

@@ -133,7 +133,8 @@ struct GetGroup {
 
 struct GroupWithMembers {
   Group group;
-  // As asked for: of one buyer, or all in the order of joining; at most 1000.
+  // As asked for: of one buyer, or all; at most 1000. Those with a seat come first, then those who hold units or have
+  // bought them, then the others; each of these in the order of joining.
   std::vector<GroupMember> members;
 };
 

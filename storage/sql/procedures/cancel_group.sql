@@ -1,6 +1,6 @@
 -- Ends a group that forms: its holds end, the units go to the pool, and whoever has paid is to be refunded, in one transaction. One row:
 --   DONE             with the group as it is now; also if it was cancelled before: then nothing changes and is audited
---   GROUP_NOT_FOUND  there is none of this id here
+--   GROUP_NOT_FOUND  there is none of this id here, or p_sku_id names another SKU than its own
 --   GROUP_OVER       with the group, which is FILLED or FAILED
 -- Error TR004 while its SKU moves to another shard. p_reason is for people; '' for none. p_preview: only says what would be, and locks
 -- nothing.
@@ -10,7 +10,8 @@
 --
 -- Locks: the SKU's row, its pool slot, the group, the reservations in (sku, user, id) order. Who has a reservation locked waits for
 -- reservations only. While we have the SKU's row, it stays on this shard: so this needs no pin.
-CREATE OR REPLACE FUNCTION tranche.cancel_group(p_group uuid, p_reason text, p_preview boolean, p_actor text)
+CREATE OR REPLACE FUNCTION tranche.cancel_group(p_group uuid, p_reason text, p_preview boolean, p_actor text,
+                                                p_sku_id text DEFAULT NULL)
 RETURNS SETOF tranche.group_told
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -21,7 +22,7 @@ SET lock_timeout = '2s'
 AS $$
 DECLARE
   c_most constant integer := 1000;
-  v_sku  text := (SELECT g.sku_id FROM group_buy g WHERE g.group_id = p_group);
+  v_sku  text := (SELECT g.sku_id FROM group_buy g WHERE g.group_id = p_group AND (p_sku_id IS NULL OR g.sku_id = p_sku_id));
   v_now  timestamptz;
   v_ids  uuid[];
   v_told group_told%ROWTYPE;
@@ -29,10 +30,10 @@ BEGIN
   IF NOT p_preview THEN
     PERFORM FROM lock_sku(v_sku);
     PERFORM FROM stock_slot sl WHERE sl.sku_id = v_sku AND sl.slot_no = 0 FOR UPDATE;
-    PERFORM FROM group_buy g WHERE g.group_id = p_group FOR UPDATE;
+    PERFORM FROM group_buy g WHERE g.group_id = p_group AND g.sku_id = v_sku FOR UPDATE;
   END IF;
   SELECT 'DONE', g.* INTO v_told FROM group_fields g JOIN sku s ON s.sku_id = g.sku_id AND s.whereabouts IN ('HERE', 'LEAVING')
-  WHERE g.group_id = p_group;
+  WHERE g.group_id = p_group AND g.sku_id = v_sku;
   IF NOT FOUND THEN
     v_told.outcome := 'GROUP_NOT_FOUND';
   ELSIF v_told.state = 'CANCELLED' THEN

@@ -286,7 +286,7 @@ void GroupChecker::OnExpired(ActorId actor, const storage::ExpiredGroups& done, 
   bool any_left = false;
   for (auto& [id, group] : groups_) {
     if (group.state != GroupState::kForming || Now() < group.deadline) continue;
-    const auto found = ledger_->GetGroup(id);
+    const auto found = ledger_->GetGroup(id, {});
     if (found.ok() && found->group.state == GroupState::kForming) {
       any_left = true;
       continue;

@@ -38,7 +38,7 @@ void GroupChecker::VerifyAll() {
 }
 
 void GroupChecker::VerifyGroup(const Uuid& group_id, const Group& group) {
-  const auto found = ledger_->GetGroup(group_id);
+  const auto found = ledger_->GetGroup(group_id, {.members = storage::GroupLookup::Members::kAll});
   if (!found.ok()) return Violated("join", group_id, "the ledger does not know the group");
   const storage::Group& is = found->group;
   if (is.state != group.state || is.partial != group.partial) {

@@ -42,9 +42,11 @@ class GroupsThatAreTold : public storage::GroupLedger {
     if (!list_error.ok()) return list_error;
     return std::vector<storage::GroupOffer>(offers);
   }
-  absl::StatusOr<storage::Group> CancelGroup(const storage::Uuid& group_id, const std::string& reason, bool preview,
+  absl::StatusOr<storage::Group> CancelGroup(const storage::Uuid& group_id, const std::string& sku_id,
+                                             const std::string& reason, bool preview,
                                              const storage::Actor& actor) override {
     Note("cancel " + group_id.ToString() + " " + reason, preview, actor);
+    asked_sku = sku_id;
     if (!error.ok()) return error;
     storage::Group cancelled = group;
     cancelled.group_id = group_id;
@@ -52,7 +54,9 @@ class GroupsThatAreTold : public storage::GroupLedger {
     cancelled.reason = reason;
     return cancelled;
   }
-  absl::StatusOr<storage::GroupWithMembers> GetGroup(const storage::Uuid&) override {
+  absl::StatusOr<storage::GroupWithMembers> GetGroup(const storage::Uuid&,
+                                                     const storage::GroupLookup& lookup) override {
+    asked_sku = lookup.sku_id;
     if (!get_error.ok()) return get_error;
     return storage::GroupWithMembers{group, {}};
   }
@@ -72,7 +76,8 @@ class GroupsThatAreTold : public storage::GroupLedger {
   std::vector<std::string> asked;
   storage::GroupOffer asked_offer;
   absl::Status error;       // of the change
-  absl::Status list_error;  // of reads
+  std::string asked_sku = "nothing";  // of the group
+  absl::Status list_error;            // of reads
   absl::Status get_error;
   size_t offers = 0;
   storage::Group group;
@@ -227,6 +232,22 @@ TEST_F(GroupAdminHandlerTest, AGroupIsCancelledWithItsReason) {
   EXPECT_EQ(cancelled->group().state(), v1::GROUP_STATE_CANCELLED);
   EXPECT_EQ(cancelled->group().seats_taken(), 2);
   EXPECT_EQ(cancelled->group().cancel_reason(), "the supplier failed us");
+}
+
+// Two shards may have a group of one id.
+TEST_F(GroupAdminHandlerTest, TheGroupOfTheSkuThatIsNamedIsCancelled) {
+  EXPECT_TRUE(handler_.Cancel(CancelIt(), actor_).ok());
+  EXPECT_EQ(groups_.asked_sku, "");
+  v1::CancelGroupRequest request = CancelIt();
+  request.set_sku_id("ps5");
+  EXPECT_TRUE(handler_.Cancel(request, actor_).ok());
+  EXPECT_EQ(groups_.asked_sku, "ps5");
+  groups_.asked_sku = "nothing";
+  groups_.error = absl::FailedPreconditionError("filled");
+  EXPECT_EQ(ReasonOf(handler_.Cancel(request, actor_).status()), "GROUP_OVER");
+  EXPECT_EQ(groups_.asked_sku, "ps5") << "its state, too";
+  request.set_sku_id("a/b");
+  EXPECT_EQ(ReasonOf(handler_.Cancel(request, actor_).status()), "SKU_ID_MALFORMED");
 }
 
 TEST_F(GroupAdminHandlerTest, AGroupThatIsOverStaysAsItIs) {

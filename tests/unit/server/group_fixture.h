@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -58,7 +59,7 @@ class GroupsOfTest : public storage::GroupLedger {
  public:
   void Put(const storage::Group& group) {
     absl::MutexLock lock(&mutex_);
-    groups_[group.group_id] = {group, {}};
+    groups_[{group.group_id, group.sku_id}] = {group, {}};
   }
   // Its groups answer so from now on; OK: as they are.
   void Fail(const absl::Status& error) {
@@ -74,13 +75,16 @@ class GroupsOfTest : public storage::GroupLedger {
     return reads_;
   }
 
-  absl::StatusOr<storage::GroupWithMembers> GetGroup(const storage::Uuid& id) override {
+  absl::StatusOr<storage::GroupWithMembers> GetGroup(const storage::Uuid& id,
+                                                     const storage::GroupLookup& lookup) override {
     absl::MutexLock lock(&mutex_);
     reads_.push_back(id);
     if (!error_.ok()) return error_;
     if (id == silent_) return absl::UnavailableError("its shard does not answer");
-    const auto found = groups_.find(id);
-    if (found == groups_.end()) return absl::NotFoundError("no such group");
+    const auto found = groups_.lower_bound({id, lookup.sku_id});
+    const bool is_meant = found != groups_.end() && found->first.first == id &&
+                          (lookup.sku_id.empty() || found->first.second == lookup.sku_id);
+    if (!is_meant) return absl::NotFoundError("no such group");
     return found->second;
   }
 
@@ -95,7 +99,7 @@ class GroupsOfTest : public storage::GroupLedger {
   absl::StatusOr<std::vector<storage::GroupOffer>> ListGroupOffers(const std::string&) override {
     return NotOfThisTest();
   }
-  absl::StatusOr<storage::Group> CancelGroup(const storage::Uuid&, const std::string&, bool,
+  absl::StatusOr<storage::Group> CancelGroup(const storage::Uuid&, const std::string&, const std::string&, bool,
                                              const storage::Actor&) override {
     return NotOfThisTest();
   }
@@ -111,7 +115,8 @@ class GroupsOfTest : public storage::GroupLedger {
   static absl::Status NotOfThisTest() { return absl::InternalError("the test does not expect this call"); }
 
   absl::Mutex mutex_;
-  std::map<storage::Uuid, storage::GroupWithMembers> groups_ ABSL_GUARDED_BY(mutex_);
+  // By id and SKU: as if each SKU were on a shard of its own.
+  std::map<std::pair<storage::Uuid, std::string>, storage::GroupWithMembers> groups_ ABSL_GUARDED_BY(mutex_);
   absl::Status error_ ABSL_GUARDED_BY(mutex_);
   storage::Uuid silent_ ABSL_GUARDED_BY(mutex_);
   std::vector<storage::Uuid> reads_ ABSL_GUARDED_BY(mutex_);

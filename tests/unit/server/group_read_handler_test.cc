@@ -68,6 +68,17 @@ class GroupReadHandlerTest : public ::testing::Test {
     return users;
   }
 
+  // As a ledger does.
+  storage::GroupWithMembers Found(const storage::GroupLookup& lookup) const {
+    using Members = storage::GroupLookup::Members;
+    storage::GroupWithMembers found{.group = found_.group, .members = {}};
+    for (const storage::GroupMember& member : found_.members) {
+      const bool is_one = lookup.members == Members::kOne && member.user_id == lookup.user_id;
+      if (is_one || lookup.members == Members::kAll) found.members.push_back(member);
+    }
+    return found;
+  }
+
   struct PageRead {
     storage::GroupFilter filter;
     storage::GroupCursor after;
@@ -80,20 +91,27 @@ class GroupReadHandlerTest : public ::testing::Test {
   storage::GroupPage page_;
   std::vector<storage::GroupOffer> offers_;
   int group_reads_ = 0;
+  storage::GroupLookup lookup_;  // of the last one
   std::vector<PageRead> page_reads_;
+  bool pages_hang_ = false;
+  std::vector<GroupReadHandler::ReadDone<storage::GroupPage>> hanging_;
   int offer_reads_ = 0;
   GroupReadHandler handler_{
       {.group =
-           [this](const storage::Uuid& id, absl::Time, GroupReadHandler::ReadDone<storage::GroupWithMembers> done) {
+           [this](const storage::Uuid& id, const storage::GroupLookup& lookup, absl::Time,
+                  GroupReadHandler::ReadDone<storage::GroupWithMembers> done) {
              ++group_reads_;
+             lookup_ = lookup;
              if (!error_.ok()) return done(error_);
              if (!(id == found_.group.group_id)) return done(absl::NotFoundError("no such group"));
-             done(found_);
+             if (!lookup.sku_id.empty() && lookup.sku_id != "tv") return done(absl::NotFoundError("another SKU's"));
+             done(Found(lookup));
            },
        .page =
            [this](const storage::GroupFilter& filter, const storage::GroupCursor& after, int limit,
                   GroupReadHandler::ReadDone<storage::GroupPage> done) {
              page_reads_.push_back({filter, after, limit});
+             if (pages_hang_) return hanging_.push_back(std::move(done));
              if (!error_.ok()) return done(error_);
              done(page_);
            },
@@ -182,6 +200,32 @@ TEST_F(GroupReadHandlerTest, WhatEverybodySeesIsSharedForAMomentAndMembersAreRea
   EXPECT_EQ(Get(Asking())->group().seats_taken(), 2) << "better old than none";
 }
 
+TEST_F(GroupReadHandlerTest, NoMoreMembersAreReadThanAreTold) {
+  using Members = storage::GroupLookup::Members;
+  EXPECT_TRUE(Get(Asking()).ok());
+  EXPECT_EQ(lookup_.members, Members::kNone);
+  EXPECT_TRUE(Get(Asking("bob")).ok());
+  EXPECT_EQ(lookup_.members, Members::kOne);
+  EXPECT_EQ(lookup_.user_id, "bob");
+  EXPECT_TRUE(Get(Asking("bob", /*with_members=*/true)).ok());
+  EXPECT_EQ(lookup_.members, Members::kAll);
+}
+
+// Two shards may have a group of one id.
+TEST_F(GroupReadHandlerTest, AGroupOfAnotherSkuIsNotFound) {
+  for (const char* user : {"", "alice"}) {
+    v1::GetGroupRequest request = Asking(user);
+    EXPECT_TRUE(Get(request).ok());
+    EXPECT_EQ(lookup_.sku_id, "");
+    request.set_sku_id("radio");
+    EXPECT_EQ(ReasonOf(Get(request).status()), "GROUP_NOT_FOUND") << "what is known of the other one is not told";
+    EXPECT_EQ(lookup_.sku_id, "radio");
+    request.set_sku_id("tv");
+    EXPECT_TRUE(Get(request).ok());
+    EXPECT_EQ(lookup_.sku_id, "tv");
+  }
+}
+
 TEST_F(GroupReadHandlerTest, WhatIsNotThereIsNotFound) {
   v1::GetGroupRequest other = Asking();
   other.set_group_id(GroupIdOf(2).ToString());
@@ -191,6 +235,7 @@ TEST_F(GroupReadHandlerTest, WhatIsNotThereIsNotFound) {
     EXPECT_EQ(ReasonOf(error), "GROUP_NOT_FOUND");
     EXPECT_EQ(error.code(), absl::StatusCode::kNotFound);
     EXPECT_EQ(MetadataOf(error, "group_id"), GroupIdOf(2).ToString());
+    EXPECT_NE(error.message().find("ListGroups"), absl::string_view::npos) << error;
   }
   error_ = absl::UnavailableError("down");
   EXPECT_EQ(ReasonOf(Get(Asking()).status()), "LEDGER_UNAVAILABLE");
@@ -221,6 +266,45 @@ TEST_F(GroupReadHandlerTest, AListIsReadAsItIsAskedFor) {
   EXPECT_TRUE(List(Listing()).ok());
   EXPECT_THAT(page_reads_[1].filter.states, ElementsAre(GroupState::kForming)) << "those that one may join";
   EXPECT_EQ(page_reads_[1].limit, 100);
+}
+
+TEST_F(GroupReadHandlerTest, RequestsThatMeanOnePageShareOneRead) {
+  page_.groups = {FormingGroup(1, clock_.Now())};
+  page_.next = storage::GroupCursor{clock_.Now(), GroupIdOf(1)};
+  const std::string token = List(Listing())->next_page_token();
+  v1::ListGroupsRequest named = Listing(), sized = Listing();
+  named.add_states(v1::GROUP_STATE_FORMING);
+  named.add_states(v1::GROUP_STATE_FORMING);
+  sized.set_page_size(100);
+  EXPECT_TRUE(List(named).ok());
+  EXPECT_TRUE(List(sized).ok());
+  EXPECT_EQ(page_reads_.size(), 1u);
+  sized.set_page_size(5000);
+  EXPECT_TRUE(List(sized).ok());
+  sized.set_page_size(1000);
+  EXPECT_TRUE(List(sized).ok());
+  EXPECT_EQ(page_reads_.size(), 2u);
+  sized.set_page_token(token);
+  EXPECT_TRUE(List(sized).ok());
+  EXPECT_EQ(page_reads_.size(), 3u) << "another page";
+  EXPECT_EQ(page_reads_.back().after.group_id, GroupIdOf(1));
+  EXPECT_EQ(page_reads_.back().limit, 1000);
+}
+
+TEST_F(GroupReadHandlerTest, NotManyWaitForPages) {
+  pages_hang_ = true;
+  size_t waiting = 0;
+  for (size_t i = 0; i < GroupReadHandler::kMostWaitForPages; ++i) {
+    ++waiting;
+    handler_.List(Listing(), absl::InfiniteFuture(), [&](const absl::StatusOr<v1::ListGroupsResponse>& response) {
+      if (response.ok()) --waiting;
+    });
+  }
+  EXPECT_EQ(ReasonOf(List(Listing()).status()), "OVERLOADED");
+  EXPECT_EQ(waiting, GroupReadHandler::kMostWaitForPages);
+  ASSERT_EQ(hanging_.size(), 1u);
+  hanging_[0](storage::GroupPage{});
+  EXPECT_EQ(waiting, 0u);
 }
 
 TEST_F(GroupReadHandlerTest, ATokenGoesOnWhereItsListWasAndNowhereElse) {
@@ -323,7 +407,7 @@ class WatchedGroupsTest : public ::testing::Test {
   }
 
   GroupsOfTest groups_;
-  const std::vector<storage::Uuid> ids_ = {GroupIdOf(1), GroupIdOf(2), GroupIdOf(3), GroupIdOf(4)};
+  const std::vector<WatchedGroup> ids_ = {{GroupIdOf(1)}, {GroupIdOf(2)}, {GroupIdOf(3)}, {GroupIdOf(4)}};
 };
 
 TEST_F(WatchedGroupsTest, ThoseAreReadThatExist) {
@@ -340,6 +424,35 @@ TEST_F(WatchedGroupsTest, AShardThatIsSilentHidesNoGroupOfAnother) {
   EXPECT_EQ(read.found.size(), 2u);
   EXPECT_FALSE(read.rest.ok());
   EXPECT_FALSE(read.none_answered);
+}
+
+TEST_F(WatchedGroupsTest, ThoseOfTheSkuThatIsNamed) {
+  storage::Group radio = FormingGroup(1, absl::UnixEpoch());
+  radio.sku_id = "radio";
+  groups_.Put(radio);
+  const std::vector<WatchedGroup> both = {{GroupIdOf(1), "radio"}, {GroupIdOf(1), "tv"}, {GroupIdOf(1), "sofa"}};
+  const auto read = ReadWatchedGroups(groups_, both);
+  ASSERT_EQ(read.found.size(), 2u);
+  EXPECT_EQ(read.found[0].sku_id, "radio");
+  EXPECT_EQ(read.found[1].sku_id, "tv");
+}
+
+// Also while all is well.
+TEST_F(WatchedGroupsTest, AReadEndsWhenItHasTakenLongEnough) {
+  const auto read = ReadWatchedGroups(groups_, ids_, absl::ZeroDuration());
+  ASSERT_EQ(read.found.size(), 1u);
+  EXPECT_EQ(read.left, 3u);
+  EXPECT_TRUE(read.rest.ok()) << read.rest;
+  EXPECT_THAT(groups_.reads(), ElementsAre(GroupIdOf(1)));
+  EXPECT_EQ(ReadWatchedGroups(groups_, ids_, absl::Hours(1)).left, 0u);
+}
+
+TEST_F(WatchedGroupsTest, OneCallerCannotWatchAllGroupsOfANode) {
+  WatchHubOptions options;
+  EXPECT_EQ(OptionsOfGroupWatches(options).max_watches_per_caller, kMaxWatchedGroups / 2);
+  EXPECT_EQ(OptionsOfGroupWatches(options).max_watches, options.max_watches);
+  options.max_watches_per_caller = 20;
+  EXPECT_EQ(OptionsOfGroupWatches(options).max_watches_per_caller, 20u);
 }
 
 TEST_F(WatchedGroupsTest, ALedgerThatIsAwayIsAskedOnce) {

@@ -89,11 +89,12 @@ class GroupServiceTest : public ::testing::Test {
   GroupJoinHandler joins_{&claims_, &changes_};
   GroupsOfTest groups_;
   GroupReadHandler reads_{
-      {.group = [this](const storage::Uuid& id, absl::Time, auto done) { done(groups_.GetGroup(id)); },
+      {.group = [this](const storage::Uuid& id, const storage::GroupLookup& lookup, absl::Time,
+                       auto done) { done(groups_.GetGroup(id, lookup)); },
        .page = [](const auto&, const auto&, int, auto done) { done(storage::GroupPage{}); },
        .offers = [](const auto&, auto done) { done(GroupReadHandler::Offers{}); }},
       storage::Clock::Real()};
-  GroupWatchHub hub_{[this](absl::Span<const storage::Uuid> ids) { return ReadWatchedGroups(groups_, ids); },
+  GroupWatchHub hub_{[this](absl::Span<const WatchedGroup> watched) { return ReadWatchedGroups(groups_, watched); },
                      storage::Clock::Real(),
                      {.poll_interval = absl::Milliseconds(1)}};
   OpenCalls calls_{storage::Clock::Real(), absl::Seconds(30)};
@@ -181,6 +182,25 @@ TEST_F(GroupServiceTest, AWatchTellsEveryStateAndEndsWithTheLast) {
   EXPECT_EQ(told.group().seats_taken(), 3);
   EXPECT_FALSE(watch->Read(&told));
   EXPECT_TRUE(watch->Finish().ok());
+}
+
+TEST_F(GroupServiceTest, AWatchIsOfTheSkuThatItNames) {
+  storage::Group radio = FormingGroup(1, absl::Now());
+  radio.sku_id = "radio";
+  radio.seats_taken = 2;
+  groups_.Put(radio);
+  for (const auto& [sku_id, seats_taken] : {std::pair("tv", 1), std::pair("radio", 2)}) {
+    v1::WatchGroupRequest request = Watching(1);
+    request.set_sku_id(sku_id);
+    const auto context = Context();
+    const auto watch = stub_->WatchGroup(context.get(), request);
+    v1::WatchGroupResponse told;
+    ASSERT_TRUE(watch->Read(&told));
+    EXPECT_EQ(told.group().sku_id(), sku_id);
+    EXPECT_EQ(told.group().seats_taken(), seats_taken);
+    context->TryCancel();
+    EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
 }
 
 TEST_F(GroupServiceTest, AWatchEndsIfThereIsNoSuchGroupOrTheNodeDrains) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -380,6 +381,56 @@ TEST_F(WatchHubTest, ReadsInBatches) {
   for (const auto& ear : ears) EXPECT_EQ(ear->revisions.size(), 1u);
 }
 
+TEST_F(WatchHubTest, ALookThatTakesTooLongGoesOnTheNextTime) {
+  WatchHub hub([this](absl::Span<const Uuid> ids) { return Read(ids); }, &clock_,
+               WatchHubOptions{.max_read = 2, .look_for = absl::Seconds(1), .poll_interval = absl::ZeroDuration()});
+  std::vector<std::shared_ptr<Ear>> ears;
+  for (int i = 1; i <= 6; ++i) {
+    Put(i, 1);
+    ears.push_back(std::make_shared<Ear>());
+    ASSERT_TRUE(hub.Add(WatchedId(i), ears.back(), "a").ok());
+  }
+  const auto told = [&ears] {
+    std::string numbers;
+    for (size_t i = 0; i < ears.size(); ++i) numbers += ears[i]->revisions.empty() ? "" : std::to_string(i + 1);
+    return numbers;
+  };
+  during_read_ = [this] { clock_.AdvanceBy(absl::Milliseconds(500)); };
+  hub.Poll();
+  EXPECT_EQ(reads_, (std::vector<size_t>{2, 2}));
+  EXPECT_EQ(told(), "1234");
+  Put(1, 2);
+  hub.Poll();
+  EXPECT_EQ(told(), "123456");
+  EXPECT_EQ(ears[0]->revisions, (std::vector<int32_t>{1, 2})) << "and then from the start";
+  EXPECT_EQ(reads_, (std::vector<size_t>{2, 2, 2, 2}));
+  during_read_ = [] {};
+  hub.Poll();
+  EXPECT_EQ(reads_.size(), 7u) << "all of them, when it goes fast";
+}
+
+// The read itself may end early.
+TEST_F(WatchHubTest, WhatAReadHasNotAskedForIsAskedForNext) {
+  std::vector<size_t> asked;
+  WatchHub hub(
+      [&](absl::Span<const Uuid> ids) {
+        asked.push_back(ids.size());
+        storage::PartialRead read = Read(ids.subspan(0, 1));
+        read.left = ids.size() - 1;
+        return read;
+      },
+      &clock_, WatchHubOptions{.poll_interval = absl::ZeroDuration()});
+  std::vector<std::shared_ptr<Ear>> ears;
+  for (int i = 1; i <= 3; ++i) {
+    Put(i, 1);
+    ears.push_back(std::make_shared<Ear>());
+    ASSERT_TRUE(hub.Add(WatchedId(i), ears.back(), "a").ok());
+  }
+  hub.Poll();
+  EXPECT_EQ(asked, (std::vector<size_t>{3, 2, 1}));
+  for (const auto& ear : ears) EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1}));
+}
+
 TEST_F(WatchHubTest, WatchesAreBounded) {
   for (int i = 0; i < 3000; ++i) Watch(i);
   const absl::Status refused = hub_.Add(WatchedId(1), std::make_shared<Ear>(), "a");
@@ -494,15 +545,16 @@ class GroupWatchHubTest : public ::testing::Test {
     group.revision = 1 + seats_taken;
     groups_.Put(group);
   }
-  std::shared_ptr<GroupEar> Watch(int number) {
+  std::shared_ptr<GroupEar> Watch(int number, const std::string& sku_id = "") {
     auto ear = std::make_shared<GroupEar>();
-    EXPECT_TRUE(hub_.Add(GroupIdOf(number), ear, "a").ok());
+    EXPECT_TRUE(hub_.Add({GroupIdOf(number), sku_id}, ear, "a").ok());
     return ear;
   }
 
   storage::FakeClock clock_;
   GroupsOfTest groups_;
-  GroupWatchHub hub_{[this](absl::Span<const Uuid> ids) { return ReadWatchedGroups(groups_, ids); }, &clock_,
+  GroupWatchHub hub_{[this](absl::Span<const WatchedGroup> watched) { return ReadWatchedGroups(groups_, watched); },
+                     &clock_,
                      WatchHubOptions{.max_watches = 5, .max_watched = 2, .poll_interval = absl::ZeroDuration()}};
 };
 
@@ -533,11 +585,36 @@ TEST_F(GroupWatchHubTest, AGroupThatDoesNotExistEndsTheWatch) {
   EXPECT_EQ(MetadataOf(*ear->end, "group_id"), GroupIdOf(7).ToString());
 }
 
+// Two shards may have a group of one id.
+TEST_F(GroupWatchHubTest, AGroupIsWatchedWithItsSkuAndWithout) {
+  Put(1, 1);
+  storage::Group radio = FormingGroup(1, clock_.Now());
+  radio.sku_id = "radio";
+  radio.seats_taken = 2;
+  groups_.Put(radio);
+  GroupWatchHub hub([this](absl::Span<const WatchedGroup> watched) { return ReadWatchedGroups(groups_, watched); },
+                    &clock_, WatchHubOptions{.poll_interval = absl::ZeroDuration()});
+  const auto of_any = std::make_shared<GroupEar>(), of_tv = std::make_shared<GroupEar>(),
+             of_radio = std::make_shared<GroupEar>(), of_sofa = std::make_shared<GroupEar>();
+  ASSERT_TRUE(hub.Add({GroupIdOf(1)}, of_any, "a").ok());
+  ASSERT_TRUE(hub.Add({GroupIdOf(1), "tv"}, of_tv, "a").ok());
+  ASSERT_TRUE(hub.Add({GroupIdOf(1), "radio"}, of_radio, "a").ok());
+  ASSERT_TRUE(hub.Add({GroupIdOf(1), "sofa"}, of_sofa, "a").ok());
+  hub.Poll();
+  EXPECT_EQ(of_any->seats.size(), 1u);
+  EXPECT_EQ(of_tv->seats, (std::vector<int32_t>{1}));
+  EXPECT_EQ(of_radio->seats, (std::vector<int32_t>{2}));
+  ASSERT_TRUE(of_sofa->end.has_value());
+  EXPECT_EQ(ReasonOf(*of_sofa->end), "GROUP_NOT_FOUND");
+  hub.Remove({GroupIdOf(1), "tv"}, of_tv.get());
+  EXPECT_EQ(hub.watches(), 2u);
+}
+
 // They are read one after the other.
 TEST_F(GroupWatchHubTest, GroupsThatAreWatchedAreBounded) {
   Put(1, 1);
   const auto first = Watch(1), other = Watch(2);
-  const absl::Status refused = hub_.Add(GroupIdOf(3), std::make_shared<GroupEar>(), "a");
+  const absl::Status refused = hub_.Add({GroupIdOf(3)}, std::make_shared<GroupEar>(), "a");
   EXPECT_EQ(ReasonOf(refused), "TOO_MANY_WATCHES");
   EXPECT_NE(refused.message().find("GetGroup"), absl::string_view::npos) << refused;
   Watch(1);

@@ -101,13 +101,13 @@ TEST_F(FakeLedgerTest, ARestoredBackupHasItsGroups) {
   join(1);
   const auto backup = ledger_.Save();
   join(2);
-  EXPECT_EQ(ledger_.GetGroup(group_id)->group.state, GroupState::kFilled);
+  EXPECT_EQ(ledger_.GetGroup(group_id, {})->group.state, GroupState::kFilled);
   ledger_.Restore(*backup, FakeLedger::Line::kSame);
-  EXPECT_EQ(ledger_.GetGroup(group_id)->group.state, GroupState::kForming);
-  EXPECT_EQ(ledger_.GetGroup(group_id)->group.seats_taken, 1);
-  EXPECT_EQ(ledger_.GetGroup(group_id)->members.size(), 1u);
+  EXPECT_EQ(ledger_.GetGroup(group_id, {})->group.state, GroupState::kForming);
+  EXPECT_EQ(ledger_.GetGroup(group_id, {})->group.seats_taken, 1);
+  EXPECT_EQ(ledger_.GetGroup(group_id, {.members = GroupLookup::Members::kAll})->members.size(), 1u);
   join(2);
-  EXPECT_EQ(ledger_.GetGroup(group_id)->group.state, GroupState::kFilled);
+  EXPECT_EQ(ledger_.GetGroup(group_id, {})->group.state, GroupState::kFilled);
 }
 
 TEST_F(FakeLedgerTest, BlocksCallsUntilReleased) {

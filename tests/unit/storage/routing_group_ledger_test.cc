@@ -50,17 +50,19 @@ class GroupsOfShard : public GroupLedger {
     }
     return listed;
   }
-  absl::StatusOr<Group> CancelGroup(const Uuid& group_id, const std::string& reason, bool preview,
-                                    const Actor& actor) override {
+  absl::StatusOr<Group> CancelGroup(const Uuid& group_id, const std::string& sku_id, const std::string& reason,
+                                    bool preview, const Actor& actor) override {
+    ++asked;
     if (leaving) return SkuMovingError("the SKU is leaving");
     const auto found = groups.find(group_id);
-    if (found == groups.end()) return absl::NotFoundError("no such group");
+    if (found == groups.end() || !Means(sku_id, found->second)) return absl::NotFoundError("no such group");
     noted = absl::StrCat(actor.name, " cancels: ", reason, preview ? " perhaps" : "");
     return found->second;
   }
-  absl::StatusOr<GroupWithMembers> GetGroup(const Uuid& group_id) override {
+  absl::StatusOr<GroupWithMembers> GetGroup(const Uuid& group_id, const GroupLookup& lookup) override {
+    ++asked;
     const auto found = groups.find(group_id);
-    if (found == groups.end()) return absl::NotFoundError("no such group");
+    if (found == groups.end() || !Means(lookup.sku_id, found->second)) return absl::NotFoundError("no such group");
     return GroupWithMembers{.group = found->second, .members = {}};
   }
   absl::StatusOr<GroupPage> ListGroups(const GroupFilter& filter, const GroupCursor& after, int limit) override {
@@ -83,8 +85,10 @@ class GroupsOfShard : public GroupLedger {
   bool full = false;     // of offers
   bool leaving = false;  // all its SKUs are
   std::string noted;     // its last call
+  int asked = 0;         // for one group
 
  private:
+  static bool Means(const std::string& sku_id, const Group& group) { return sku_id.empty() || group.sku_id == sku_id; }
   static absl::Status NoSku() { return absl::NotFoundError("no such SKU"); }
 };
 
@@ -179,21 +183,50 @@ TEST_F(RoutingGroupLedgerTest, OffersAndGroupsAreWhereTheirSkuIs) {
   EXPECT_THAT(Names(groups_.ListGroupOffers("radio")), ElementsAre("radio pair"));
   EXPECT_EQ(groups_.CloseGroupOffer("radio", "pair", /*preview=*/true, "bob")->offer_id, "pair");
   EXPECT_EQ(east_->its.noted, "bob closes pair perhaps");
-  EXPECT_EQ(groups_.GetGroup(GroupId(2))->group.sku_id, "radio");
-  EXPECT_EQ(groups_.GetGroup(GroupId(1))->group.sku_id, "tv");
+  EXPECT_EQ(groups_.GetGroup(GroupId(2), {})->group.sku_id, "radio");
+  EXPECT_EQ(groups_.GetGroup(GroupId(1), {})->group.sku_id, "tv");
   const auto page = groups_.ListGroups({.sku_id = "radio"}, {.group_id = GroupId(9)}, 5);
   ASSERT_TRUE(page.ok()) << page.status();
   ASSERT_EQ(page->groups.size(), 1u);
   EXPECT_EQ(page->groups[0].group_id, GroupId(2));
   EXPECT_EQ(east_->its.noted, absl::StrCat("lists 5 after ", GroupId(9).ToString()));
-  EXPECT_EQ(groups_.CancelGroup(GroupId(2), "by mistake", /*preview=*/false, "alice")->group_id, GroupId(2));
+  EXPECT_EQ(groups_.CancelGroup(GroupId(2), "", "by mistake", /*preview=*/false, "alice")->group_id, GroupId(2));
   EXPECT_EQ(east_->its.noted, "alice cancels: by mistake");
   EXPECT_EQ(home_->its.noted, "");
 }
 
+// A group's id is chosen by its opener, and unique on its shard only.
+TEST_F(RoutingGroupLedgerTest, OfTwoGroupsWithOneIdTheSkuSaysWhichIsMeant) {
+  east_->its.groups[GroupId(1)] = GroupOf("radio", 1);
+  EXPECT_EQ(groups_.GetGroup(GroupId(1), {.sku_id = "tv"})->group.sku_id, "tv");
+  EXPECT_EQ(groups_.GetGroup(GroupId(1), {.sku_id = "radio"})->group.sku_id, "radio");
+  EXPECT_EQ(groups_.CancelGroup(GroupId(1), "radio", "", false, "alice")->sku_id, "radio");
+  EXPECT_EQ(home_->its.noted, "");
+  EXPECT_EQ(groups_.CancelGroup(GroupId(1), "tv", "", false, "alice")->sku_id, "tv");
+  EXPECT_TRUE(absl::IsNotFound(groups_.GetGroup(GroupId(1), {.sku_id = "sofa"}).status()));
+  EXPECT_TRUE(absl::IsNotFound(groups_.CancelGroup(GroupId(1), "sofa", "", false, "alice").status()));
+}
+
+TEST_F(RoutingGroupLedgerTest, WithItsSkuAGroupIsLookedForWhereTheOthersAre) {
+  east_->its.groups[GroupId(3)] = GroupOf("radio", 3);
+  ASSERT_TRUE(groups_.GetGroup(GroupId(2), {.sku_id = "radio"}).ok());
+  EXPECT_EQ(home_->its.asked, 1);
+  ASSERT_TRUE(groups_.GetGroup(GroupId(3), {.sku_id = "radio"}).ok());
+  ASSERT_TRUE(groups_.CancelGroup(GroupId(2), "radio", "", false, "alice").ok());
+  EXPECT_EQ(home_->its.asked, 1) << "east has them";
+  EXPECT_TRUE(absl::IsNotFound(groups_.GetGroup(GroupId(9), {.sku_id = "radio"}).status()));
+  // It moves to home.
+  home_->its.groups[GroupId(3)] = GroupOf("radio", 3);
+  east_->its.groups.clear();
+  EXPECT_TRUE(groups_.GetGroup(GroupId(3), {.sku_id = "radio"}).ok());
+  const int asked = east_->its.asked;
+  EXPECT_TRUE(groups_.GetGroup(GroupId(3), {.sku_id = "radio"}).ok());
+  EXPECT_EQ(east_->its.asked, asked);
+}
+
 TEST_F(RoutingGroupLedgerTest, WhatIsNowhereIsToldApart) {
-  EXPECT_TRUE(absl::IsNotFound(groups_.GetGroup(GroupId(3)).status()));
-  EXPECT_TRUE(absl::IsNotFound(groups_.CancelGroup(GroupId(3), "", false, "alice").status()));
+  EXPECT_TRUE(absl::IsNotFound(groups_.GetGroup(GroupId(3), {}).status()));
+  EXPECT_TRUE(absl::IsNotFound(groups_.CancelGroup(GroupId(3), "", "", false, "alice").status()));
   EXPECT_TRUE(absl::IsNotFound(groups_.ListGroupOffers("sofa").status()));
   EXPECT_TRUE(absl::IsNotFound(groups_.ListGroups({.sku_id = "sofa"}, {}, 5).status()));
   EXPECT_TRUE(absl::IsNotFound(groups_.CreateGroupOffer(Offer("sofa", "pair"), false, "alice").status()));
@@ -231,25 +264,25 @@ TEST_F(RoutingGroupLedgerTest, AnAnswerIsCompleteOrAnError) {
   east_->FallSilent();
   EXPECT_TRUE(absl::IsUnavailable(groups_.ListGroupOffers("").status()));
   EXPECT_TRUE(absl::IsUnavailable(groups_.CountGroups().status()));
-  EXPECT_TRUE(absl::IsUnavailable(groups_.GetGroup(GroupId(2)).status())) << "it may be there";
-  EXPECT_TRUE(groups_.GetGroup(GroupId(1)).ok()) << "home has it";
+  EXPECT_TRUE(absl::IsUnavailable(groups_.GetGroup(GroupId(2), {}).status())) << "it may be there";
+  EXPECT_TRUE(groups_.GetGroup(GroupId(1), {}).ok()) << "home has it";
 }
 
 TEST_F(RoutingGroupLedgerTest, OfASkuThatHasMovedTheNewShardsAnswerCounts) {
   MoveRadio();
-  EXPECT_EQ(groups_.GetGroup(GroupId(2))->group.revision, 7);
+  EXPECT_EQ(groups_.GetGroup(GroupId(2), {})->group.revision, 7);
   EXPECT_EQ(groups_.ListGroups({.sku_id = "radio"}, {}, 5)->groups.at(0).revision, 7);
   EXPECT_THAT(Names(groups_.ListGroupOffers("radio")), ElementsAre("radio pair", "radio trio"));
-  EXPECT_EQ(groups_.CancelGroup(GroupId(2), "", false, "alice")->revision, 7);
+  EXPECT_EQ(groups_.CancelGroup(GroupId(2), "", "", false, "alice")->revision, 7);
 }
 
 TEST_F(RoutingGroupLedgerTest, OfASkuThatIsLeavingItsShardsAnswerCounts) {
   MoveRadio();
   east_->its.skus.clear();
   east_->its.groups.clear();
-  EXPECT_EQ(groups_.GetGroup(GroupId(2))->group.revision, 1);
+  EXPECT_EQ(groups_.GetGroup(GroupId(2), {})->group.revision, 1);
   EXPECT_THAT(Names(groups_.ListGroupOffers("radio")), ElementsAre("radio pair"));
-  EXPECT_TRUE(IsSkuMoving(groups_.CancelGroup(GroupId(2), "", false, "alice").status()));
+  EXPECT_TRUE(IsSkuMoving(groups_.CancelGroup(GroupId(2), "", "", false, "alice").status()));
 }
 
 TEST_F(RoutingGroupLedgerTest, WorkGoesToTheShardsThemselves) {
