@@ -127,6 +127,14 @@ SELECT is(receive_error('b'), '40001');
 SELECT is(join_one(:node, 41, 'cam', 'b', 40), 'GROUP_OVER');
 SELECT conserved();
 
+-- A group that is due is not locked by those who still try to join it, so whoever ends it finds it free.
+SELECT is(join_one(:node, 45, 'cam', 'h', 41, 'duo'), 'CREATED');
+SELECT end_time(41);
+SELECT dblink_exec('a', 'BEGIN');
+SELECT is(ask('a', format($$ SELECT join_one(%s, 46, 'cam', 'i', 41, NULL, false) $$, :node)), 'GROUP_OVER');
+SELECT is(is_free('group_buy', 'group_id = gid(41)'), true);
+SELECT dblink_exec('a', 'COMMIT');
+
 -- Two buyers open a group of the same id: the first opens it, and the other joins it, or is told if the offers differ.
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', format($$ SELECT join_one(%s, 50, 'cam', 'm', 50, 'duo') $$, :node)), 'CREATED');

@@ -59,8 +59,9 @@ BEGIN
     RAISE EXCEPTION 'reservation ids of a batch must be distinct' USING ERRCODE = 'invalid_parameter_value';
   END IF;
   IF p_wait IS NOT TRUE THEN
+    -- None that is due: whoever ends it passes over what is locked, and would do so for as long as others try to join.
     SELECT coalesce(array_agg(l.group_id), '{}') INTO v_held
-    FROM (SELECT g.group_id FROM group_buy g WHERE g.group_id = ANY (p_groups) AND g.state = 'FORMING'
+    FROM (SELECT g.group_id FROM group_buy g WHERE g.group_id = ANY (p_groups) AND g.state = 'FORMING' AND g.deadline_at > clock_timestamp()
           ORDER BY g.group_id FOR KEY SHARE SKIP LOCKED) AS l;
   END IF;
 
