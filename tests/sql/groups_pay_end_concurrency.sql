@@ -86,15 +86,29 @@ SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), 'GROUP_OVER FILLED');
 
--- A join while the group ends: it waits, and is refused; or its hold is ended with the others.
+-- A join under way when an operator cancels the group, which does not wait for it: its hold ends after it.
+SELECT expire_grps();
 SELECT is(join_one(:node, 15, 'tv', 'o', 8, 'duo'), 'CREATED');
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', format($$ SELECT join_one(%s, 16, 'tv', 'p', 8, NULL, false) $$, :node)), 'CREATED');
-SELECT send('b', 'SELECT cancel_grp(8)');
-SELECT is(blocks(:'b_pid'), true);
+SET lock_timeout = '1s';
+SELECT is(cancel_grp(8), 'DONE CANCELLED');
+RESET lock_timeout;
+SELECT is(expire_grps(), '0 filled 0 failed 0 ended');
+SELECT is(grp(8), 'CANCELLED 0/2 2 unsettled', 'as long as there may be others');
 SELECT dblink_exec('a', 'COMMIT');
-SELECT is(receive('b'), 'DONE CANCELLED');
-SELECT is(members(8), 'o CANCELLED, p CANCELLED');
+SELECT is(expire_grps(), '0 filled 0 failed 1 ended');
+SELECT is(grp(8) || '; ' || members(8), 'CANCELLED 0/2 2; o CANCELLED, p CANCELLED');
+SELECT conserved();
+-- A join that comes while the group is being cancelled is not stopped either.
+SELECT is(join_one(:node, 20, 'tv', 't', 10, 'duo'), 'CREATED');
+SELECT dblink_exec('a', 'BEGIN');
+SELECT is(ask('a', 'SELECT cancel_grp(10)'), 'DONE CANCELLED');
+SELECT is(join_one(:node, 21, 'tv', 'u', 10), 'CREATED');
+SELECT dblink_exec('a', 'COMMIT');
+SELECT is(join_one(:node, 22, 'tv', 'v', 10), 'GROUP_OVER');
+SELECT is(expire_grps(), '0 filled 0 failed 1 ended');
+SELECT is(members(10), 't CANCELLED, u CANCELLED');
 SELECT conserved();
 -- A join under way when the group is filled: its hold ends after it, and not before.
 SELECT is(joins(:node, true, '{17,18}', '{tv,tv}', '{q,r}', '{9,9}', '{duo,duo}'), '{CREATED,CREATED}');

@@ -5,11 +5,12 @@
 -- Error TR004 while its SKU moves to another shard. p_reason is for people; '' for none. p_preview: only says what would be, and locks
 -- nothing.
 --
--- All who have paid are settled here. Of the others, of whom there may be any number, c_most at most: what is left then is ended by
--- expire_groups, and the group is unsettled until that is done.
+-- All who have paid are settled here. Of the others, of whom there may be any number, c_most at most. The group is always noted as
+-- unsettled: a join that is under way may add a hold that this transaction does not see. expire_groups ends what is left.
 --
--- Locks: the SKU's row, its pool slot, the group, the reservations in (sku, user, id) order. Who has a reservation locked waits for
--- reservations only. While we have the SKU's row, it stays on this shard: so this needs no pin.
+-- Locks: the SKU's row, its pool slot, the group, the reservations in (sku, user, id) order. The group against payments and other ends, but
+-- not against joins, which have it locked FOR KEY SHARE: there may always be some, and the SKU's sale waits for us meanwhile. Who has a
+-- reservation locked waits for reservations only. While we have the SKU's row, it stays on this shard: so this needs no pin.
 CREATE OR REPLACE FUNCTION tranche.cancel_group(p_group uuid, p_reason text, p_preview boolean, p_actor text,
                                                 p_sku_id text DEFAULT NULL)
 RETURNS SETOF tranche.group_told
@@ -30,7 +31,7 @@ BEGIN
   IF NOT p_preview THEN
     PERFORM FROM lock_sku(v_sku);
     PERFORM FROM stock_slot sl WHERE sl.sku_id = v_sku AND sl.slot_no = 0 FOR UPDATE;
-    PERFORM FROM group_buy g WHERE g.group_id = p_group AND g.sku_id = v_sku FOR UPDATE;
+    PERFORM FROM group_buy g WHERE g.group_id = p_group AND g.sku_id = v_sku FOR NO KEY UPDATE;
   END IF;
   SELECT 'DONE', g.* INTO v_told FROM group_fields g JOIN sku s ON s.sku_id = g.sku_id AND s.whereabouts IN ('HERE', 'LEAVING')
   WHERE g.group_id = p_group AND g.sku_id = v_sku;
@@ -46,18 +47,20 @@ BEGIN
   ELSE
     v_now := clock_timestamp();
     IF NOT p_preview THEN
+      -- Each hold by itself, here as elsewhere: a join could read all of a table.
       SELECT array_agg(h.reservation_id) INTO v_ids
-      FROM (SELECT m.reservation_id FROM group_member m
-            JOIN reservation r ON r.reservation_id = m.reservation_id AND r.state = 'PENDING'
-            WHERE m.group_id = p_group ORDER BY m.seat_no NULLS LAST LIMIT c_most) AS h;
+      FROM (SELECT m.reservation_id FROM group_member m WHERE m.group_id = p_group AND m.seat_no IS NOT NULL
+            UNION ALL
+            (SELECT m.reservation_id FROM group_member m WHERE m.group_id = p_group AND m.seat_no IS NULL
+             ORDER BY m.user_id LIMIT c_most)) AS h
+      CROSS JOIN LATERAL (SELECT FROM reservation r WHERE r.reservation_id = h.reservation_id AND r.state = 'PENDING' OFFSET 0) AS held;
       PERFORM FROM reservation r WHERE r.reservation_id = ANY (v_ids) ORDER BY r.sku_id, r.user_id, r.reservation_id FOR UPDATE;
       IF v_ids IS NOT NULL THEN
         PERFORM end_group_holds(v_ids, array_fill('GROUP_CANCELLED'::text, ARRAY[cardinality(v_ids)]));
       END IF;
       UPDATE group_buy g
       SET state = 'CANCELLED', reason = nullif(p_reason, ''), finished_at = v_now, revision = g.revision + 1,
-          unsettled = EXISTS (SELECT FROM group_member m JOIN reservation r ON r.reservation_id = m.reservation_id
-                              WHERE m.group_id = p_group AND r.state = 'PENDING')
+          unsettled = true
       WHERE g.group_id = p_group;
       INSERT INTO audit_log (actor, action, sku_id, before, after)
       VALUES (p_actor, 'cancel_group', v_sku,

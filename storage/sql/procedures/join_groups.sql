@@ -19,15 +19,16 @@
 --   one sale      commit_reservations sells, by its own fences; what is changed afterwards was inserted by this transaction
 --   once a buyer  while a buyer is sold a unit, no other transaction sells them one of this SKU, and a group is of one SKU; besides,
 --                 the key of group_member
---   ended groups  who ends a group locks its row exclusively. So either this join is first, and its hold is there to be ended, or
---                 it finds the group over
+--   ended groups  who ends a group either locks its row against joins, or notes it as unsettled, and only who has it locked against
+--                 joins says that it is settled. So either this join is first, and its hold is there to be ended, or it finds the
+--                 group over
 --   moving SKUs   as in commit_reservations: with a slot locked, the SKU stays
 --
 -- Locks: those of commit_reservations; then new groups, ascending, and the groups FOR KEY SHARE, ascending. This lock stops neither
--- other joins nor payments, which change the row without its key (see pay_group_seats), so a group that many join is paid for all the
--- same. Only who ends a group waits for us, and we for them: they have the SKU's row and pool, and want neither our slots nor our
--- reservations. Without p_wait the groups come first, out of order, but what is locked is skipped: then no wait for a group comes
--- before another lock.
+-- other joins nor payments, nor those who leave or cancel the group, which all change the row without its key. It stops only
+-- expire_groups and retire_groups, which never wait for a group, nor for anything else once they have one locked. So nobody waits for
+-- our groups, and who makes us wait for one waits for nobody: no cycle results. Without p_wait the groups come first, out of order, but
+-- what is locked is skipped.
 CREATE OR REPLACE FUNCTION tranche.join_groups(p_incarnation bigint, p_wait boolean, p_ids uuid[], p_skus text[], p_users text[],
                                                p_quantities integer[], p_references text[], p_groups uuid[], p_offers text[])
 RETURNS SETOF tranche.claim_answer

@@ -1,6 +1,6 @@
 -- As lock_reservations with p_pools, for reservations that were made for groups: the groups of pending ones are locked as well, since they
--- come before reservations in the order of locks. Against payments and ends, that is; who joins changes nothing that is decided with this
--- lock, and goes on. Other reservations are not locked, and in none of the answers.
+-- come before reservations in the order of locks. Against payments and ends, that is (FOR NO KEY UPDATE); who joins changes nothing that is
+-- decided with this lock, and goes on. Other reservations are not locked, and in none of the answers.
 --
 -- For other procedures. Locks: pins; the rows of the SKUs of pending ones, ascending, and their pool slots; the groups, ascending; the
 -- reservations in (sku, user, id) order. Who holds a group may wait for reservations, and for no SKU; so no cycle results.
