@@ -46,6 +46,8 @@ CREATE TABLE tranche.group_buy (
   partial     boolean NOT NULL DEFAULT false,
   -- Over, and some members still hold units that they have not paid for: expire_groups ends these.
   unsettled   boolean NOT NULL DEFAULT false,
+  -- While it is unsettled: members up to this buyer hold none any more. So each is looked at once.
+  settled_to  text COLLATE "C" NOT NULL DEFAULT '',
   opened_by   text COLLATE "C" NOT NULL CHECK (octet_length(opened_by) BETWEEN 1 AND 128),
   reason      text CHECK (octet_length(reason) <= 256),
   created_at  timestamptz NOT NULL,

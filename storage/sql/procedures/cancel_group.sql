@@ -47,13 +47,14 @@ BEGIN
   ELSE
     v_now := clock_timestamp();
     IF NOT p_preview THEN
-      -- Each hold by itself, here as elsewhere: a join could read all of a table.
+      -- Each hold by itself and by its key: a join, or the index of pending ones, could read all of the table.
       SELECT array_agg(h.reservation_id) INTO v_ids
       FROM (SELECT m.reservation_id FROM group_member m WHERE m.group_id = p_group AND m.seat_no IS NOT NULL
             UNION ALL
             (SELECT m.reservation_id FROM group_member m WHERE m.group_id = p_group AND m.seat_no IS NULL
              ORDER BY m.user_id LIMIT c_most)) AS h
-      CROSS JOIN LATERAL (SELECT FROM reservation r WHERE r.reservation_id = h.reservation_id AND r.state = 'PENDING' OFFSET 0) AS held;
+      CROSS JOIN LATERAL (SELECT x.state FROM reservation x WHERE x.reservation_id = h.reservation_id OFFSET 0) AS r
+      WHERE r.state = 'PENDING';
       PERFORM FROM reservation r WHERE r.reservation_id = ANY (v_ids) ORDER BY r.sku_id, r.user_id, r.reservation_id FOR UPDATE;
       IF v_ids IS NOT NULL THEN
         PERFORM end_group_holds(v_ids, array_fill('GROUP_CANCELLED'::text, ARRAY[cardinality(v_ids)]));

@@ -35,10 +35,10 @@ BEGIN
   SELECT array_agg(c.id), array_agg(c.reason), array_agg(c.trace) INTO v_ids, v_reasons, v_traces
   FROM unnest(p_ids, p_reasons, p_traces) AS c (id, reason, trace)
   JOIN unnest(v_locked) AS l (id) ON l.id = c.id
-  JOIN reservation r ON r.reservation_id = c.id AND r.state = 'PENDING'
-  JOIN group_buy g ON g.group_id = r.group_id
-  LEFT JOIN group_member m ON m.reservation_id = c.id
-  WHERE m.seat_no IS NULL OR (g.state = 'FORMING' AND g.deadline_at > v_now);
+  CROSS JOIN LATERAL (SELECT x.state, x.group_id FROM reservation x WHERE x.reservation_id = c.id OFFSET 0) AS r
+  CROSS JOIN LATERAL (SELECT x.state, x.deadline_at FROM group_buy x WHERE x.group_id = r.group_id OFFSET 0) AS g
+  LEFT JOIN LATERAL (SELECT x.seat_no FROM group_member x WHERE x.reservation_id = c.id OFFSET 0) AS m ON true
+  WHERE r.state = 'PENDING' AND (m.seat_no IS NULL OR (g.state = 'FORMING' AND g.deadline_at > v_now));
   v_done := end_group_holds(v_ids, v_reasons, v_traces);
   WITH freed AS (
     UPDATE group_member m SET seat_no = NULL, payment_reference = NULL, paid_at = NULL
