@@ -14,7 +14,8 @@ SELECT pay_seats(1, 2);
 SELECT make_over(1);
 SELECT make_due(3);
 CREATE FUNCTION due() RETURNS text LANGUAGE sql AS
-$$ SELECT string_agg(num(reservation_id)::text, ' ') FROM tranche.due_holds(now(), '-infinity', uid(0), 100) $$;
+$$ SELECT string_agg(num(reservation_id)::text, ' ') FROM tranche.due_holds(now(), '-infinity', uid(0), 100)
+   WHERE NOT paid $$;
 SELECT is(due(), '3');
 SELECT is((SELECT overdue FROM tranche.ledger_health(100)), 1::bigint);
 SELECT is((SELECT overdue FROM tranche.unpaid_holds('{tv}', 100)), 1::bigint);
@@ -28,6 +29,14 @@ UPDATE tranche.reservation SET expires_at = now() + interval '1 minute' WHERE re
 UPDATE tranche.reservation SET created_at = created_at - interval '1 hour' WHERE reservation_id IN (uid(1), uid(4));
 SELECT results_eq('SELECT * FROM tranche.remind_holds(120000000, 10)', 'VALUES (1::bigint, false)');
 SELECT is(messages(1, 4), '4:reservation.lapses_soon:2');
+-- Paid ones do not stand in the way: a call looks at no more than it may, and the next one goes on after them.
+UPDATE tranche.hold_reminder SET at_due = '-infinity';
+UPDATE tranche.reservation SET expires_at = now() + interval '50 s' WHERE reservation_id IN (uid(1), uid(2));
+SELECT results_eq('SELECT * FROM tranche.remind_holds(120000000, 1)', 'VALUES (0::bigint, true)');
+SELECT results_eq('SELECT * FROM tranche.remind_holds(120000000, 1)', 'VALUES (0::bigint, true)');
+SELECT results_eq('SELECT * FROM tranche.remind_holds(120000000, 1)', 'VALUES (1::bigint, true)');
+SELECT results_eq('SELECT * FROM tranche.remind_holds(120000000, 1)', 'VALUES (0::bigint, false)');
+SELECT is(messages(1, 2, 4), '4:reservation.lapses_soon:2 4:reservation.lapses_soon:3');
 
 -- Payments: a seat's is money received, from when it was paid.
 UPDATE tranche.group_member SET paid_at = now() - interval '3 days' WHERE reservation_id IN (uid(1), uid(2));

@@ -99,5 +99,6 @@ CREATE TABLE tranche.group_member (
 -- Nobody sits on another's seat.
 CREATE UNIQUE INDEX group_seat ON tranche.group_member (group_id, seat_no) WHERE seat_no IS NOT NULL;
 
--- Its columns change; procedures/ makes it anew.
+-- Their columns change; procedures/ makes them anew.
 DROP FUNCTION IF EXISTS tranche.lock_reservations(uuid[], boolean, boolean);
+DROP FUNCTION IF EXISTS tranche.due_holds(timestamptz, timestamptz, uuid, integer);

@@ -8,7 +8,7 @@
 -- groups (expire_groups).
 --
 -- Holds of a SKU whose row or pool slot another transaction has locked are passed over, so that the lock stops that
--- SKU's holds only. `locked` names one of these SKUs, any, or is NULL. A call looks at 10 * p_limit holds at most;
+-- SKU's holds only. `locked` names one of these SKUs, any, or is NULL. A call looks at 10 * p_limit holds at most, paid ones included;
 -- (at_due, at_id) is the last of them, NULL if no others are due. Given back as p_after_due and p_after_id, the next
 -- call goes on behind it, however many holds of the locked SKU come first. p_wait_for: a SKU that was locked; this call
 -- waits for it, but only for a moment, and before it has locked anything (see await_pool).
@@ -41,6 +41,7 @@ DECLARE
   v_ids        uuid[];
   v_ids_skus   text[];
   v_ids_due    timestamptz[];
+  v_paid       boolean[];
   v_skus       text[];
   v_got        text[];
   v_changed    reservation[];
@@ -54,16 +55,17 @@ BEGIN
     v_free := ARRAY[p_wait_for];
   END IF;
 
-  -- One round, unless something is locked.
+  -- One round, unless something is locked, or paid.
   FOR v_round IN 1..10 LOOP
     v_left := p_limit - cardinality(v_candidates);
-    SELECT array_agg(d.reservation_id), array_agg(d.sku_id), array_agg(d.expires_at) INTO v_ids, v_ids_skus, v_ids_due
+    SELECT array_agg(d.reservation_id), array_agg(d.sku_id), array_agg(d.expires_at), array_agg(d.paid)
+    INTO v_ids, v_ids_skus, v_ids_due, v_paid
     FROM due_holds(v_now, v_at_due, v_at_id, v_left) AS d;
     EXIT WHEN v_ids IS NULL;
     v_at_due := v_ids_due[cardinality(v_ids)];
     v_at_id := v_ids[cardinality(v_ids)];
 
-    SELECT array_agg(DISTINCT s) INTO v_skus FROM unnest(v_ids_skus) AS s WHERE s <> ALL (v_free || v_locked);
+    SELECT array_agg(DISTINCT s) INTO v_skus FROM unnest(v_ids_skus, v_paid) AS c (s, paid) WHERE NOT c.paid AND s <> ALL (v_free || v_locked);
     SELECT array_agg(l.sku_id) INTO v_got
     FROM (SELECT s.sku_id::text FROM sku s
           WHERE s.sku_id = ANY (v_skus) AND s.whereabouts = 'HERE'
@@ -75,7 +77,7 @@ BEGIN
     v_free := v_free || v_got;
     SELECT v_locked || array_agg(s) INTO v_locked FROM unnest(v_skus) AS s WHERE s <> ALL (v_free);
     SELECT v_candidates || array_agg(c.id) INTO v_candidates
-    FROM unnest(v_ids, v_ids_skus) AS c (id, sku_id) WHERE c.sku_id = ANY (v_free);
+    FROM unnest(v_ids, v_ids_skus, v_paid) AS c (id, sku_id, paid) WHERE NOT c.paid AND c.sku_id = ANY (v_free);
     EXIT WHEN cardinality(v_ids) < v_left OR cardinality(v_candidates) = p_limit;
   END LOOP;
 
@@ -102,12 +104,10 @@ BEGIN
     PERFORM return_units(array_agg(c.sku_id), array_agg(c.quantity::bigint)) FROM unnest(v_changed) AS c;
   END IF;
 
-  -- A paid seat counts until its group is due: looking it up for all of them would cost more than a call in vain.
+  -- A paid seat counts: looking up all of them would cost more than a call in vain.
   SELECT r.expires_at INTO v_next FROM reservation r
   WHERE r.state = 'PENDING' AND r.expires_at >= v_at_due AND (r.expires_at > v_at_due OR r.reservation_id > v_at_id)
     AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = r.sku_id) = 'HERE'
-    AND (r.group_id IS NULL OR r.expires_at > v_now
-         OR NOT EXISTS (SELECT FROM group_member m WHERE m.reservation_id = r.reservation_id AND m.seat_no IS NOT NULL OFFSET 0))
   ORDER BY r.expires_at
   LIMIT 1;
   v_now := clock_timestamp();

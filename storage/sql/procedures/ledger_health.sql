@@ -26,6 +26,7 @@ AS $$
   ), due AS (
     SELECT count(*) AS holds, min(d.expires_at) AS oldest
     FROM moment m, due_holds(m.now, '-infinity', '00000000-0000-0000-0000-000000000000', p_most) AS d
+    WHERE NOT d.paid
   ), refund AS (
     -- Since it was asked for: a group's seat was paid long before.
     SELECT count(*) AS payments, min(x.since) AS oldest

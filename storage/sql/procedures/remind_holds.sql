@@ -1,4 +1,4 @@
--- Tells the sinks of unpaid holds that lapse within p_within_us microseconds, the next to lapse first, p_limit of them: a
+-- Tells the sinks of unpaid holds that lapse within p_within_us microseconds, the next to lapse first, p_limit of them at most: a
 -- message reservation.lapses_soon about each, whose revision grows by one. One transaction. Only such holds are read, by the
 -- index reservation_due. Returns how many were told of, and whether there may be more.
 --
@@ -30,6 +30,7 @@ DECLARE
   v_at_id    uuid;
   v_ids      uuid[];
   v_due      timestamptz[];
+  v_unpaid   uuid[];
   v_locked   uuid[];
   v_reminded bigint := 0::bigint;
 BEGIN
@@ -47,13 +48,13 @@ BEGIN
     v_at_id := '00000000-0000-0000-0000-000000000000'::uuid;
   END IF;
   SELECT array_agg(d.reservation_id ORDER BY d.expires_at, d.reservation_id),
-         array_agg(d.expires_at ORDER BY d.expires_at, d.reservation_id)
-  INTO v_ids, v_due FROM due_holds(v_now + v_within, v_at_due, v_at_id, p_limit) AS d;
+         array_agg(d.expires_at ORDER BY d.expires_at, d.reservation_id), array_agg(d.reservation_id) FILTER (WHERE NOT d.paid)
+  INTO v_ids, v_due, v_unpaid FROM due_holds(v_now + v_within, v_at_due, v_at_id, p_limit) AS d;
   IF v_ids IS NULL THEN
     RETURN QUERY SELECT 0::bigint, false;
     RETURN;
   END IF;
-  SELECT l.locked INTO v_locked FROM lock_reservations(v_ids, p_wait => false, p_members => true) AS l;
+  SELECT l.locked INTO v_locked FROM lock_reservations(v_unpaid, p_wait => false, p_members => true) AS l;
 
   v_now := clock_timestamp();
   -- It may have been paid or extended since: check again.

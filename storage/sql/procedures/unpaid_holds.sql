@@ -11,6 +11,7 @@ AS $$
     SELECT d.sku_id, sum(r.quantity)::bigint AS units
     FROM due_holds(clock_timestamp(), '-infinity', '00000000-0000-0000-0000-000000000000', 10000) AS d
     JOIN reservation r ON r.reservation_id = d.reservation_id
+    WHERE NOT d.paid
     GROUP BY d.sku_id
   )
   SELECT k.sku_id, coalesce(p.units, 0)::bigint, p.holds >= p_most, coalesce(d.units, 0)::bigint
