@@ -182,4 +182,12 @@ SELECT is_empty('SELECT FROM tranche.group_buy WHERE group_id = gid(5)', 'the ol
 SELECT is(tranche.retire_groups(86400, 10), 1::bigint, 'the unsettled ones stay');
 SELECT results_eq('SELECT num(group_id) FROM tranche.group_member ORDER BY 1', 'VALUES (1), (2), (3)');
 SELECT results_eq($$ SELECT num(group_id) FROM tranche.group_buy WHERE state <> 'FORMING' ORDER BY 1 $$, 'VALUES (2), (3)');
+-- Many members: so many at a time, and the group with the last of them.
+UPDATE tranche.group_buy SET unsettled = false WHERE group_id = gid(2);
+INSERT INTO tranche.group_member (group_id, user_id, reservation_id, joined_at)
+SELECT gid(2), 'm' || n, uid(1000 + n), now() FROM generate_series(1, 15) AS n;
+SELECT is(tranche.retire_groups(86400, 1), 0::bigint);
+SELECT is((SELECT count(*) FROM tranche.group_member WHERE group_id = gid(2)), 6::bigint);
+SELECT is(tranche.retire_groups(86400, 1), 1::bigint);
+SELECT is_empty('SELECT FROM tranche.group_member WHERE group_id = gid(2)');
 SELECT * FROM finish();

@@ -52,9 +52,10 @@ BEGIN
   SELECT array_agg(m.reservation_id), array_agg(m.group_id) INTO v_seated, v_seated_groups
   FROM (SELECT x.group_id, count(*) AS payments FROM group_member x
         WHERE x.reservation_id = ANY (p_ids) AND x.group_id = ANY (v_held) AND x.seat_no IS NULL GROUP BY x.group_id) AS p
-  CROSS JOIN LATERAL (SELECT FROM group_buy x
-                      WHERE x.group_id = p.group_id AND x.state = 'FORMING' AND x.seats_taken + p.payments >= x.seats OFFSET 0) AS g
-  CROSS JOIN LATERAL (SELECT x.* FROM group_member x WHERE x.group_id = p.group_id AND x.seat_no IS NOT NULL OFFSET 0) AS m;
+  -- By the key alone: the index of those that form could be read from end to end.
+  CROSS JOIN LATERAL (SELECT x.* FROM group_buy x WHERE x.group_id = p.group_id OFFSET 0) AS g
+  CROSS JOIN LATERAL (SELECT x.* FROM group_member x WHERE x.group_id = p.group_id AND x.seat_no IS NOT NULL OFFSET 0) AS m
+  WHERE g.state = 'FORMING' AND g.seats_taken + p.payments >= g.seats;
   IF p_wait THEN
     SELECT array_agg(l.reservation_id) INTO locked
     FROM (SELECT r.reservation_id FROM reservation r

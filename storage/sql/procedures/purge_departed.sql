@@ -36,10 +36,14 @@ BEGIN
   IF v_rows + v_more > 0 THEN
     RETURN v_rows + v_more;
   END IF;
-  -- With all members of each: a tenth of the groups has about as many rows.
+  -- A group when it has no members any more.
   v_groups := ARRAY(SELECT group_id FROM group_buy WHERE sku_id = p_sku_id LIMIT greatest(1, p_limit / 10));
-  DELETE FROM group_member WHERE group_id = ANY (v_groups);
+  DELETE FROM group_member WHERE reservation_id = ANY (ARRAY(
+    SELECT reservation_id FROM group_member WHERE group_id = ANY (v_groups) LIMIT p_limit));
   GET DIAGNOSTICS v_rows = ROW_COUNT;
+  IF v_rows = p_limit THEN
+    RETURN v_rows;
+  END IF;
   DELETE FROM group_buy WHERE group_id = ANY (v_groups);
   GET DIAGNOSTICS v_more = ROW_COUNT;
   IF v_rows + v_more > 0 THEN

@@ -1,5 +1,6 @@
 -- Deletes up to p_limit groups that ended more than p_age_seconds ago, the oldest first, with their members. Returns how many; 0 also
--- while others have all of them locked. An unsettled one stays, and so do those of a SKU that is not HERE or is being copied to another
+-- while others have all of them locked. Of members without a seat, 10 * p_limit at most, and a group once it has none of them any more: so
+-- a call may return less than p_limit, even 0, while there are others. An unsettled one stays, and so do those of a SKU that is not HERE or is being copied to another
 -- shard: the copy is brought up to date by changes, and would not notice deleted rows.
 --
 -- Locks: pins of SKUs, so that none begins to move meanwhile; then the groups, without waiting.
@@ -31,6 +32,16 @@ BEGIN
         WHERE g.group_id = ANY (v_ids)
           AND EXISTS (SELECT FROM sku s WHERE s.sku_id = g.sku_id AND s.whereabouts = 'HERE' AND s.move_token IS NULL OFFSET 0)
         FOR UPDATE OF g SKIP LOCKED) AS l;
+  DELETE FROM group_member m WHERE m.reservation_id = ANY (ARRAY(
+    SELECT x.reservation_id
+    FROM unnest(v_ids) AS u (id)
+    CROSS JOIN LATERAL (SELECT y.reservation_id FROM group_member y WHERE y.group_id = u.id AND y.seat_no IS NULL
+                        LIMIT 10 * p_limit) AS x
+    LIMIT 10 * p_limit));
+  SELECT array_agg(u.id) INTO v_ids
+  FROM unnest(v_ids) AS u (id)
+  WHERE NOT EXISTS (SELECT FROM group_member x WHERE x.group_id = u.id AND x.seat_no IS NULL OFFSET 0);
+  -- The seats with their group, which counts them.
   DELETE FROM group_member m WHERE m.group_id = ANY (v_ids);
   DELETE FROM group_buy g WHERE g.group_id = ANY (v_ids);
   RETURN coalesce(cardinality(v_ids), 0)::bigint;

@@ -38,8 +38,9 @@ BEGIN
         FROM unnest(p_ids, p_references, p_traces) WITH ORDINALITY AS c (id, reference, trace, nth)
         CROSS JOIN LATERAL (SELECT x.group_id FROM group_member x
                             WHERE x.reservation_id = c.id AND x.seat_no IS NULL OFFSET 0) AS m
-        CROSS JOIN LATERAL (SELECT x.* FROM group_buy x
-                            WHERE x.group_id = m.group_id AND x.state = 'FORMING' AND x.deadline_at > p_now OFFSET 0) AS g) AS p
+        -- By the key alone: the index of those that form could be read from end to end.
+        CROSS JOIN LATERAL (SELECT x.* FROM group_buy x WHERE x.group_id = m.group_id OFFSET 0) AS g
+        WHERE g.state = 'FORMING' AND g.deadline_at > p_now) AS p
   CROSS JOIN LATERAL (SELECT f.seat_no
                       FROM (SELECT generate_series(1, p.seats) AS seat_no
                             EXCEPT
