@@ -42,7 +42,8 @@ absl::StatusOr<ExpiredHolds> PostgresUpkeepLedger::ExpireDue(int limit) {
 }
 
 void PostgresUpkeepLedger::GoOn(const ExpiredHolds& holds, std::string at_due, std::string at_id, ExpiryPass* pass) {
-  const bool passes_over = !pass->at_id.empty() || !holds.locked.empty();
+  // Nothing expired and yet there are more: paid seats of groups may come first.
+  const bool passes_over = !pass->at_id.empty() || !holds.locked.empty() || (holds.more && holds.expired == 0);
   if (!holds.locked.empty()) pass->wait_for = holds.locked;
   pass->expired += holds.expired;
   if (passes_over && holds.more && pass->expired < kExpiredPerPass) {
