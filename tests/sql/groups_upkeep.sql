@@ -19,6 +19,7 @@ $$ SELECT string_agg(num(reservation_id)::text, ' ') FROM tranche.due_holds(now(
 SELECT is(due(), '3');
 SELECT is((SELECT overdue FROM tranche.ledger_health(100)), 1::bigint);
 SELECT is((SELECT overdue FROM tranche.unpaid_holds('{tv}', 100)), 1::bigint);
+SELECT is((SELECT pending FROM tranche.unpaid_holds('{tv}', 100)), 2::bigint);
 SELECT results_eq('SELECT expired, more, next_us BETWEEN 1700000000 AND 1800000000 FROM tranche.expire_due(10)',
                   $$ VALUES (1::bigint, false, true) $$, 'the next one is that of 4');
 SELECT is(holds(1, 2, 3, 4), '1 PENDING, 2 PENDING, 3 EXPIRED, 4 PENDING');
