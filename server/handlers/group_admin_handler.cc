@@ -87,7 +87,7 @@ absl::Status GroupAdminHandler::CreateError(const absl::Status& status, const st
 }
 
 absl::Status GroupAdminHandler::CancelError(const absl::Status& status, const storage::Uuid& id,
-                                             const std::string& sku_id) {
+                                            const std::string& sku_id) {
   if (absl::IsNotFound(status)) return GroupNotFound(id);
   if (!absl::IsFailedPrecondition(status)) return LedgerError(status, sku_id, Repeatable::kYes);
   ErrorMetadata metadata = {{"group_id", id.ToString()}};

@@ -159,10 +159,11 @@ GroupReadHandler::GroupReadHandler(Reads reads, storage::Clock* clock)
       groups_(GroupReader(reads.group), clock, GroupCacheOptions(10'000)),
       pages_(GroupPageReader(std::move(reads.page)), clock, GroupCacheOptions(100, kMostWaitForPages)),
       offers_(std::move(reads.offers), clock, GroupCacheOptions(1'000)),
-      members_([read = std::move(reads.group)](const MemberKey& key, absl::Time deadline, MemberReads::Done done) {
-                 read(key.group_id, key.lookup, deadline, std::move(done));
-               },
-               clock, kMostWaitForMembers, kMostGroupReads) {}
+      members_(
+          [read = std::move(reads.group)](const MemberKey& key, absl::Time deadline, MemberReads::Done done) {
+            read(key.group_id, key.lookup, deadline, std::move(done));
+          },
+          clock, kMostWaitForMembers, kMostGroupReads) {}
 
 void GroupReadHandler::Get(const v1::GetGroupRequest& request, absl::Time deadline, Done<v1::GetGroupResponse> done) {
   if (absl::Status valid = CheckGroupRequest(request); !valid.ok()) return done(std::move(valid));

@@ -72,9 +72,9 @@ class StatusHandler {
   struct Books {
     storage::LedgerHealth health;
     std::vector<storage::Heartbeat> heartbeats;
-    std::vector<storage::Draw> draws;  // that workers carry on
+    std::vector<storage::Draw> draws;            // that workers carry on
     std::optional<storage::GroupCounts> groups;  // unless the ledger does not count them
-    std::optional<storage::ServiceMode> mode;  // only of home
+    std::optional<storage::ServiceMode> mode;    // only of home
   };
   using Gone = std::vector<storage::GoneIncarnation>;
   struct Pong {};

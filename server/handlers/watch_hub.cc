@@ -78,8 +78,8 @@ void WatchHubOf<Thing>::Stop() {
 }
 
 template <typename Thing>
-absl::Status WatchHubOf<Thing>::Add(const Key& id, std::shared_ptr<Watcher<Thing>> watcher,
-                                    const std::string& caller, IfMissing if_missing) {
+absl::Status WatchHubOf<Thing>::Add(const Key& id, std::shared_ptr<Watcher<Thing>> watcher, const std::string& caller,
+                                    IfMissing if_missing) {
   absl::MutexLock lock(&mutex_);
   if (!accepting_) return RefusalError({.refusal = storage::Refusal::kDraining});
   const bool is_new = !watched_.contains(id);

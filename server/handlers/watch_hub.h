@@ -169,8 +169,8 @@ class WatchHubOf {
   absl::Span<const Key> Look(absl::Span<const Key> ids, uint64_t look);
   std::vector<News> Compare(absl::Span<const Key> ids, storage::PartialReadOf<Thing> read, uint64_t look);
   // For one reservation that was looked for; nullopt: it is not there. Drops the watches that end.
-  void CompareOne(const Key& id, std::optional<Thing> now, uint64_t look, Watched* watched,
-                  std::vector<News>* news) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CompareOne(const Key& id, std::optional<Thing> now, uint64_t look, Watched* watched, std::vector<News>* news)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // For one that may exist on a shard that did not answer. Drops the watches that end.
   void RepeatOne(Watched* watched, std::vector<News>* news) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsSilent(const Watch& watch, absl::Time now) const;

@@ -48,7 +48,7 @@ struct GroupOffer {
   std::string sku_id;
   std::string offer_id;  // as a SKU's id
   int32_t seats = kLeastSeats;
-  int64_t price_minor = 0;  // for each unit
+  int64_t price_minor = 0;    // for each unit
   std::string currency = {};  // the SKU's; where offers are read
   absl::Duration open_for;    // whole seconds, 1 to kLongestGroup
   absl::Duration pay_within;  // the same; a hold never outlasts its group
@@ -107,8 +107,8 @@ struct GroupWithMembers {
 
 struct GroupFilter {
   std::string sku_id;
-  std::string offer_id = {};             // "" for all
-  std::vector<GroupState> states = {};   // empty for all
+  std::string offer_id = {};            // "" for all
+  std::vector<GroupState> states = {};  // empty for all
 };
 
 // Where a list goes on: after this group.

@@ -58,14 +58,14 @@ struct ReservationClaim {
   std::string sku_id;
   std::string user_id;
   int32_t quantity = 0;
-  std::string order_reference = {};  // at most 128 bytes; a part of the payload like the others
-  TraceTag trace = {};               // of the call, for the log; no part of the payload
+  std::string order_reference = {};             // at most 128 bytes; a part of the payload like the others
+  TraceTag trace = {};                          // of the call, for the log; no part of the payload
   std::shared_ptr<const GroupJoin> group = {};  // null: no group; a part of the payload
-  bool has_token = false;            // a purchase token let it in: it may wait for longer; no part of the payload
+  bool has_token = false;  // a purchase token let it in: it may wait for longer; no part of the payload
 };
 
-// Does the reservation match the claim? If not, its id was used before with another payload. A reservation does not tell
-// its group: only CommitReservations compares that.
+// Does the reservation match the claim? If not, its id was used before with another payload. A reservation does not
+// tell its group: only CommitReservations compares that.
 inline bool IsOf(const Reservation& reservation, const ReservationClaim& claim) {
   return reservation.sku_id == claim.sku_id && reservation.user_id == claim.user_id &&
          reservation.quantity == claim.quantity && reservation.order_reference == claim.order_reference;

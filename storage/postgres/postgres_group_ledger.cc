@@ -107,18 +107,16 @@ absl::StatusOr<std::vector<GroupOffer>> PostgresGroupLedger::ListGroupOffers(con
 absl::StatusOr<Group> PostgresGroupLedger::CancelGroup(const Uuid& group_id, const std::string& sku_id,
                                                        const std::string& reason, bool preview, const Actor& actor) {
   const Repeat repeat = RepeatOfGroup(preview);
-  ASSIGN_OR_RETURN(const auto rows,
-                   Call(*pool_, repeat, "cancel_group", group_id.ToString(), reason, preview, actor.ForLedger(),
-                        OrNull(sku_id)));
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, repeat, "cancel_group", group_id.ToString(), reason, preview,
+                                         actor.ForLedger(), OrNull(sku_id)));
   RETURN_IF_ERROR(GroupOutcome(repeat, rows, ""));
   return ReadAnswer(repeat, [&] { return GroupColumns(rows).Read(rows.at(0)); });
 }
 
 absl::StatusOr<GroupWithMembers> PostgresGroupLedger::GetGroup(const Uuid& group_id, const GroupLookup& lookup) {
   const std::string user_id = lookup.members == GroupLookup::Members::kOne ? lookup.user_id : "";
-  ASSIGN_OR_RETURN(const auto rows,
-                   Call(*pool_, Repeat::kRead, "get_group", group_id.ToString(), MostOf(lookup.members),
-                        OrNull(user_id), OrNull(lookup.sku_id)));
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "get_group", group_id.ToString(),
+                                         MostOf(lookup.members), OrNull(user_id), OrNull(lookup.sku_id)));
   RETURN_IF_ERROR(GroupOutcome(Repeat::kRead, rows, ""));
   return ReadAnswer(Repeat::kRead, [&] { return ToGroupWithMembers(rows); });
 }

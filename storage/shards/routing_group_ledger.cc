@@ -126,9 +126,8 @@ absl::StatusOr<std::vector<GroupOffer>> RoutingGroupLedger::ListGroupOffers(cons
 
 absl::StatusOr<Group> RoutingGroupLedger::CancelGroup(const Uuid& group_id, const std::string& sku_id,
                                                       const std::string& reason, bool preview, const Actor& actor) {
-  return AskForGroup(sku_id, [&](ShardBackend& shard) {
-    return shard.groups->CancelGroup(group_id, sku_id, reason, preview, actor);
-  });
+  return AskForGroup(
+      sku_id, [&](ShardBackend& shard) { return shard.groups->CancelGroup(group_id, sku_id, reason, preview, actor); });
 }
 
 absl::StatusOr<GroupWithMembers> RoutingGroupLedger::GetGroup(const Uuid& group_id, const GroupLookup& lookup) {

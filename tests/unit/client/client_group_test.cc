@@ -213,7 +213,7 @@ TEST_F(ClientGroupTest, ARetryWithoutTheIdsOfTheFirstTryIsNotSent) {
   Open(1);
   OpenGroup opening = Opening();
   opening.retry_of_unknown = true;
-  for (std::string OpenGroup::* id : {&OpenGroup::group_id, &OpenGroup::reservation_id}) {
+  for (std::string OpenGroup::*id : {&OpenGroup::group_id, &OpenGroup::reservation_id}) {
     OpenGroup without = opening;
     (without.*id).clear();
     const absl::Status status = Open(without).status();

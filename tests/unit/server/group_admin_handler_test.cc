@@ -75,7 +75,7 @@ class GroupsThatAreTold : public storage::GroupLedger {
   // "preview close ps5 trio by tester, because a test"
   std::vector<std::string> asked;
   storage::GroupOffer asked_offer;
-  absl::Status error;       // of the change
+  absl::Status error;                 // of the change
   std::string asked_sku = "nothing";  // of the group
   absl::Status list_error;            // of reads
   absl::Status get_error;

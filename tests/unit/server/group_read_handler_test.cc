@@ -96,32 +96,33 @@ class GroupReadHandlerTest : public ::testing::Test {
   bool pages_hang_ = false;
   std::vector<GroupReadHandler::ReadDone<storage::GroupPage>> hanging_;
   int offer_reads_ = 0;
-  GroupReadHandler handler_{
-      {.group =
-           [this](const storage::Uuid& id, const storage::GroupLookup& lookup, absl::Time,
-                  GroupReadHandler::ReadDone<storage::GroupWithMembers> done) {
-             ++group_reads_;
-             lookup_ = lookup;
-             if (!error_.ok()) return done(error_);
-             if (!(id == found_.group.group_id)) return done(absl::NotFoundError("no such group"));
-             if (!lookup.sku_id.empty() && lookup.sku_id != "tv") return done(absl::NotFoundError("another SKU's"));
-             done(Found(lookup));
-           },
-       .page =
-           [this](const storage::GroupFilter& filter, const storage::GroupCursor& after, int limit,
-                  GroupReadHandler::ReadDone<storage::GroupPage> done) {
-             page_reads_.push_back({filter, after, limit});
-             if (pages_hang_) return hanging_.push_back(std::move(done));
-             if (!error_.ok()) return done(error_);
-             done(page_);
-           },
-       .offers =
-           [this](const std::string&, GroupReadHandler::ReadDone<GroupReadHandler::Offers> done) {
-             ++offer_reads_;
-             if (!error_.ok()) return done(error_);
-             done(offers_);
-           }},
-      &clock_};
+  GroupReadHandler handler_{{.group =
+                                 [this](const storage::Uuid& id, const storage::GroupLookup& lookup, absl::Time,
+                                        GroupReadHandler::ReadDone<storage::GroupWithMembers> done) {
+                                   ++group_reads_;
+                                   lookup_ = lookup;
+                                   if (!error_.ok()) return done(error_);
+                                   if (!(id == found_.group.group_id))
+                                     return done(absl::NotFoundError("no such group"));
+                                   if (!lookup.sku_id.empty() && lookup.sku_id != "tv")
+                                     return done(absl::NotFoundError("another SKU's"));
+                                   done(Found(lookup));
+                                 },
+                             .page =
+                                 [this](const storage::GroupFilter& filter, const storage::GroupCursor& after,
+                                        int limit, GroupReadHandler::ReadDone<storage::GroupPage> done) {
+                                   page_reads_.push_back({filter, after, limit});
+                                   if (pages_hang_) return hanging_.push_back(std::move(done));
+                                   if (!error_.ok()) return done(error_);
+                                   done(page_);
+                                 },
+                             .offers =
+                                 [this](const std::string&, GroupReadHandler::ReadDone<GroupReadHandler::Offers> done) {
+                                   ++offer_reads_;
+                                   if (!error_.ok()) return done(error_);
+                                   done(offers_);
+                                 }},
+                            &clock_};
 };
 
 TEST_F(GroupReadHandlerTest, AGroupIsToldAsItIs) {

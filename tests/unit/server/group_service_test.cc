@@ -88,12 +88,11 @@ class GroupServiceTest : public ::testing::Test {
   ChangeHandler changes_{&books_, &slices_, storage::Clock::Real()};
   GroupJoinHandler joins_{&claims_, &changes_};
   GroupsOfTest groups_;
-  GroupReadHandler reads_{
-      {.group = [this](const storage::Uuid& id, const storage::GroupLookup& lookup, absl::Time,
-                       auto done) { done(groups_.GetGroup(id, lookup)); },
-       .page = [](const auto&, const auto&, int, auto done) { done(storage::GroupPage{}); },
-       .offers = [](const auto&, auto done) { done(GroupReadHandler::Offers{}); }},
-      storage::Clock::Real()};
+  GroupReadHandler reads_{{.group = [this](const storage::Uuid& id, const storage::GroupLookup& lookup, absl::Time,
+                                           auto done) { done(groups_.GetGroup(id, lookup)); },
+                           .page = [](const auto&, const auto&, int, auto done) { done(storage::GroupPage{}); },
+                           .offers = [](const auto&, auto done) { done(GroupReadHandler::Offers{}); }},
+                          storage::Clock::Real()};
   GroupWatchHub hub_{[this](absl::Span<const WatchedGroup> watched) { return ReadWatchedGroups(groups_, watched); },
                      storage::Clock::Real(),
                      {.poll_interval = absl::Milliseconds(1)}};
