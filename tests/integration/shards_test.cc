@@ -522,7 +522,7 @@ TEST_F(UnfitShardTest, AShardWithFewerConnectionsThanWantedIsServedAndNamed) {
   ASSERT_TRUE(cluster_->StartWorker().ok());
   AwaitLine(cluster_->worker(0), "serves shard s1 from now on");
   AwaitLine(cluster_->worker(0), "shard s1 (PostgreSQL at ");
-  AwaitLine(cluster_->worker(0), "raise the CONNECTION LIMIT of the role tranche_node to 7");
+  AwaitLine(cluster_->worker(0), "raise the CONNECTION LIMIT of the role tranche_node to 9");
 }
 
 }  // namespace
