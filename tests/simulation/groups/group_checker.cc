@@ -257,7 +257,8 @@ void GroupChecker::OnPaidLate(ActorId actor, const storage::Payment& payment, co
   ++counts_["refused a seat"];
   trace_->Add(Now(), actor, "no seat: group, taken, of", group.number, group.seated, group.offer.seats);
   if (HasRoom(group)) Violated("seats", id, "its hold was ended although a seat is free");
-  const char* const reason = group.seated == group.offer.seats ? "GROUP_FULL" : "GROUP_OVER";
+  // Also of one that was filled in part.
+  const char* const reason = group.state == GroupState::kFilled ? "GROUP_FULL" : "GROUP_OVER";
   if (result.reservation.cancel_reason != reason) {
     Violated("late payment", id, absl::StrCat("ended as ", result.reservation.cancel_reason));
   }
