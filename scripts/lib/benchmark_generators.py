@@ -46,11 +46,18 @@ class Generators:
             process.wait()
 
     def start(self, name, *args, nice=19):
-        """Those that make the load are nice, so that they do not slow down the one that measures."""
+        """A tranche-load. Those that make the load are nice, so that they do not slow down the one that measures."""
         summary = self._folder / f"{name}.json"
-        command = [cluster.BIN / "tranche-load", "--endpoints", ",".join(self._endpoints), "--no-progress", "--summary",
-                   summary, *args]
+        self._run(name, [cluster.BIN / "tranche-load", "--endpoints", ",".join(self._endpoints), "--no-progress",
+                         "--summary", summary, *args], summary, nice)
 
+    def start_crowd(self, name, *args):
+        """A bench_overload, which makes more load. It ends by itself: see finish()."""
+        summary = self._folder / f"{name}.json"
+        self._run(name, [cluster.BIN / "bench_overload", "--endpoint", self._endpoints[0], "--json", summary, *args],
+                  summary, nice=19)
+
+    def _run(self, name, command, summary, nice):
         def prepare():
             cluster.terminate_with_parent()
             os.sched_setaffinity(0, self._processors)
@@ -71,14 +78,14 @@ class Generators:
         status = process.wait(PATIENCE_S)
         del self._running[name]
         if status != 0:
-            raise RuntimeError(f"tranche-load ended with {status}: {cluster.log_tail(self._folder / f'{name}.log')}")
+            raise RuntimeError(f"{name} ended with {status}: {cluster.log_tail(self._folder / f'{name}.log')}")
         return json.loads(summary.read_text())
 
     def check(self, name):
         """RuntimeError if it has ended."""
         if self._running[name][0].poll() is not None:
             self.finish(name)
-            raise RuntimeError(f"tranche-load {name} has ended before its time")
+            raise RuntimeError(f"{name} has ended before its time")
 
     def count(self):
         return len(self._processors)

@@ -5,6 +5,7 @@ that what they take of the machine is not taken for the system's: its saturation
 """
 
 import collections
+import json
 import math
 import os
 import statistics
@@ -15,9 +16,10 @@ import tranchectl
 from benchmark_cluster import load, open_sale, run, running_cluster
 from benchmark_generators import Generators, pinned, split
 
-# How callers send claims: gathered in frames on streams, or each as a call of its own. They have so many connections
-# that a node's bounds for one connection are not the first to be reached.
-FORMS = {"streams": ("--streams", 16, "--channels", 4), "calls": ("--channels", 4)}
+# How callers send claims: gathered in frames on streams by thin callers, or each as a call of its own by the SDK. They
+# have so many connections that a node's bounds for one connection are not the first to be reached.
+FORMS = ("streams", "calls")
+CALLS = ("--channels", 4)
 DEADLINE_MS = 2000
 DEADLINE = ("--timeout-ms", DEADLINE_MS)
 SATURATE_S = 8
@@ -29,6 +31,7 @@ IDLE_S = 10
 # The claims that sell are alone more than the ledger takes.
 BESIDE, BESIDE_S = 12, 20
 PARTS = {"sells": 0.5, "sold out": 0.25, "reads": 0.25}
+CROWDS = {"sells": "hot", "sold out": "gone"}  # their SKUs
 # After the load has begun, until it counts.
 RAMP_S = 2
 # Of all payments, with those that are made before, between and after what counts.
@@ -43,10 +46,10 @@ MOST_IN_FLIGHT = 1_000_000
 MOST_PER_S = 1_000_000
 
 
-def saturate(generators, form):
+def saturate(generators):
     """Claims per second that are created when as many are outstanding as help."""
     generators.start("saturation", "--sku", "hot", "--duration", f"{SATURATE_S}s", "--in-flight", IN_FLIGHT,
-                     *FORMS[form], *DEADLINE)
+                     *CALLS, *DEADLINE)
     return generators.finish("saturation")["created_per_second"]
 
 
@@ -79,11 +82,28 @@ def goodput(summaries, saturation):
             "p50_ms": most["p50"], "p99_ms": most["p99"], "others": reasons(summaries)}
 
 
-def overload(generators, form, saturation):
+def overload_streams(folder, endpoints, own):
+    """The saturation, and ten times as much with deadlines, by buyers who keep nothing for a claim (bench_overload)."""
+    report = folder / "overload.json"
+    with pinned(own):
+        run("bench_overload", "--endpoint", endpoints[0], "--sku", "hot", "--factor", OVERLOAD, "--seconds", OVERLOAD_S,
+            "--deadline-ms", DEADLINE_MS, "--json", report, show=False)
+    return open_loop(json.loads(report.read_text()))
+
+
+def open_loop(one):
+    """`factor`: what came to the node; `offered`: with what found no room on its stream."""
+    part = {name: one[name] / one["seconds"] / one["saturation"] for name in ("due", "sent", "in_time")}
+    return {"saturation": one["saturation"], "goodput": part["in_time"], "factor": part["sent"], "offered": part["due"],
+            "p50_ms": one["p50_ms"], "p99_ms": one["p99_ms"],
+            "others": {name or "no answer": count for name, count in one["others"].items() if count}}
+
+
+def overload_calls(generators, saturation):
     """Ten times what saturates, with deadlines."""
     names = [f"overload-{number}" for number in range(generators.count())]
     for name in names:
-        generators.start(name, "--sku", "hot", "--duration", f"{OVERLOAD_S}s", *FORMS[form], *DEADLINE,
+        generators.start(name, "--sku", "hot", "--duration", f"{OVERLOAD_S}s", *CALLS, *DEADLINE,
                          *arrivals(OVERLOAD * saturation / len(names)))
     # What stayed unknown would be asked for again, which is no part of this: a signal leaves that out.
     time.sleep(OVERLOAD_S + DEADLINE_MS / 1e3)
@@ -123,15 +143,15 @@ def load_beside(generators, folder, saturation):
     last = f"{RAMP_S + 2 * BESIDE_S}s"
     generators.start("reads", "--reservations", folder / "read", "--read-rate", f"{rates['reads']:.3f}", "--in-flight",
                      in_flight(rates["reads"]), "--channels", 4, "--duration", last, *DEADLINE)
-    for part, sku in (("sells", "hot"), ("sold out", "gone")):
-        generators.start(part, "--sku", sku, "--duration", last, *FORMS["streams"], *DEADLINE,
-                         *arrivals(rates[part]))
+    for part, sku in CROWDS.items():
+        generators.start_crowd(part, "--sku", sku, "--seconds", RAMP_S + BESIDE_S + 1, "--rate", f"{rates[part]:.3f}",
+                               "--deadline-ms", DEADLINE_MS)
 
 
 def sent_beside(summary, part):
     """How many requests per second a part of the load has sent."""
     if part != "reads":
-        return summary["totals"]["attempts"] / summary["open_loop"]["sending_seconds"]
+        return summary["sent"] / summary["seconds"]
     kinds = [kind for name, kind in summary["reads"].items() if name != "not_sent"]
     return sum(sum(kind["answers"].values()) for kind in kinds) / summary["wall_seconds"]
 
@@ -150,14 +170,14 @@ def pay_beside(generators, folder, saturation):
     windows["beside"] = (began, time.time())
     for part in ("payments", *PARTS):
         generators.check(part)
-    summaries = {part: generators.end(part) for part in PARTS}
+    summaries = {"reads": generators.end("reads"), **{part: generators.finish(part) for part in CROWDS}}
     generators.end("payments")
     changes = list(chaos_changes.read(answers))
     found = {name: payments_between(changes, *window) for name, window in windows.items()}
     sent = {part: sent_beside(summaries[part], part) / saturation for part in PARTS}
     return {**found, "paid": found["beside"]["paid"], "p99_ratio": found["beside"]["p99_ms"] / found["idle"]["p99_ms"],
-            "factor": sum(sent.values()), "factors": sent, "sells": goodput([summaries["sells"]], saturation),
-            "others": {"sold out": reasons([summaries["sold out"]]), "reads": summaries["reads"]["reads"]}}
+            "factor": sum(sent.values()), "factors": sent, "sells": open_loop(summaries["sells"] | {"saturation": saturation}),
+            "others": {"sold out": summaries["sold out"]["others"], "reads": summaries["reads"]["reads"]}}
 
 
 def prepare(state, folder, endpoints):
@@ -181,9 +201,9 @@ def measure_round(system, own):
     with (pinned(system), running_cluster(nodes=1) as (endpoints, state, folder),
           Generators(folder, endpoints, own) as generators):
         prepare(state, folder, endpoints)
-        one = {}
+        one = {"streams": overload_streams(folder, endpoints, own),
+               "calls": overload_calls(generators, saturate(generators))}
         for form in FORMS:
-            one[form] = overload(generators, form, saturate(generators, form))
             show_overload(form, one[form])
         one["payments"] = pay_beside(generators, folder, one["streams"]["saturation"])
         show_payments(one["payments"])
