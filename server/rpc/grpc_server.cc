@@ -35,6 +35,11 @@ constexpr int kLeastPingIntervalMs = 10 * 1000;
 constexpr int kHandshakeTimeoutMs = 20 * 1000;
 constexpr int kTlsHandshakeTimeoutMs = 10 * 1000;
 
+// How much of a stream's requests may be on their way, unread: some 400 claims. What waits there nobody sees, neither the
+// node's queues nor its deadlines. gRPC would make this grow with what a connection carries, up to megabytes, and a caller who
+// sends more than the node takes would have claims wait for seconds before they are even read.
+constexpr int kUnreadStreamBytes = 64 * 1024;
+
 // Silences gRPC while we bind a port: our caller reports once that a port is taken.
 std::atomic<bool> muted{false};
 
@@ -48,6 +53,8 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options, bool 
   quota.Resize(static_cast<size_t>(options.grpc_memory_mib) * 1024 * 1024);
   builder.SetResourceQuota(quota);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kUnreadStreamBytes);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);

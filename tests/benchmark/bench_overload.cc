@@ -3,7 +3,8 @@
 //
 //   bench_overload --endpoint 127.0.0.1:7400 --sku tv --factor 10        (tv must have units for all of it)
 //
-// With --rate instead of --factor it is a load for something else to be measured beside: of any SKU, without shares.
+// With --calls each claim is a call of its own. With --rate instead of --factor it is a load for something else to be
+// measured beside: of any SKU, without shares.
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -17,13 +18,18 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "tests/benchmark/open_loop_caller.h"
+#include "tests/benchmark/open_loop_calls.h"
+#include "tests/benchmark/raw_caller.h"
 #include "tests/benchmark/raw_stream_caller.h"
 
 namespace tranche::benchmark {
 namespace {
 
+constexpr int kCallsInFlight = 1024;
+
 struct Flags {
   OpenLoopOptions open_loop = {};
+  bool calls = false;
   double factor = 0;  // 0: the rate is given
   double seconds = 10;
   int deadline_ms = 2000;
@@ -32,8 +38,8 @@ struct Flags {
 };
 
 // Claims per second, by the thinnest caller there is. Exits if it measured anything else.
-double Saturate(const Flags& flags) {
-  RawStreamCaller caller({.address = flags.open_loop.address, .sku = flags.open_loop.sku});
+template <typename Caller>
+double SaturateBy(Caller& caller, const Flags& flags) {
   caller.Run(absl::Seconds(1));  // connections and caches
   const RawResult result = caller.Run(absl::Seconds(flags.seconds));
   if (result.outcomes.size() == 1 && result.outcomes.contains("OK")) return result.per_second;
@@ -41,6 +47,17 @@ double Saturate(const Flags& flags) {
   for (const auto& [name, count] : result.outcomes) std::cerr << " " << name << "=" << count;
   std::cerr << "\n";
   std::exit(2);
+}
+
+double Saturate(const Flags& flags) {
+  const OpenLoopOptions& open_loop = flags.open_loop;
+  if (flags.calls) {
+    RawCaller caller(open_loop.address, open_loop.sku, kCallsInFlight, open_loop.streams,
+                     /*refusal_in_response=*/true, /*security=*/nullptr);
+    return SaturateBy(caller, flags);
+  }
+  RawStreamCaller caller({.address = open_loop.address, .sku = open_loop.sku});
+  return SaturateBy(caller, flags);
 }
 
 void Print(const nlohmann::json& figures) {
@@ -57,22 +74,28 @@ void Print(const nlohmann::json& figures) {
   }
 }
 
+template <typename Caller>
+nlohmann::json OpenLoop(const OpenLoopOptions& options, const Flags& flags, double saturation) {
+  Caller caller(options);
+  const OpenLoopResult result = caller.Run(absl::Seconds(flags.seconds));
+  return {{"saturation", saturation},
+          {"seconds", result.seconds},
+          {"due", result.due},
+          {"sent", result.sent},
+          {"in_time", result.in_time},
+          {"others", result.others},
+          {"p50_ms", 1e-3 * static_cast<double>(caller.latency().ValueAt(0.50))},
+          {"p99_ms", 1e-3 * static_cast<double>(caller.latency().ValueAt(0.99))}};
+}
+
 int Measure(const Flags& flags) {
   OpenLoopOptions options = flags.open_loop;
   const double saturation = flags.factor > 0 ? Saturate(flags) : 0;
   if (flags.factor > 0) options.per_second = flags.factor * saturation;
   options.deadline = absl::Milliseconds(flags.deadline_ms);
   options.patience = absl::Milliseconds(flags.patience_ms);
-  OpenLoopCaller caller(options);
-  const OpenLoopResult result = caller.Run(absl::Seconds(flags.seconds));
-  const nlohmann::json figures = {{"saturation", saturation},
-                                  {"seconds", result.seconds},
-                                  {"due", result.due},
-                                  {"sent", result.sent},
-                                  {"in_time", result.in_time},
-                                  {"others", result.others},
-                                  {"p50_ms", 1e-3 * static_cast<double>(caller.latency().ValueAt(0.50))},
-                                  {"p99_ms", 1e-3 * static_cast<double>(caller.latency().ValueAt(0.99))}};
+  const nlohmann::json figures = flags.calls ? OpenLoop<OpenLoopCalls>(options, flags, saturation)
+                                             : OpenLoop<OpenLoopCaller>(options, flags, saturation);
   Print(figures);
   if (flags.json_file.empty()) return 0;
   std::ofstream file(flags.json_file);
@@ -90,6 +113,7 @@ int Main(int argc, char** argv) {
   app.add_option("--rate", flags.open_loop.per_second, "Claims per second")
       ->check(CLI::Range(1.0, 10'000'000.0))
       ->excludes(factor);
+  app.add_flag("--calls", flags.calls, "A call for each claim, over so many connections as --streams says");
   app.add_option("--seconds", flags.seconds, "Of each of both parts")
       ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();

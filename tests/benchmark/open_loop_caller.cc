@@ -22,6 +22,14 @@ constexpr absl::Duration kTick = absl::Milliseconds(1);
 
 }  // namespace
 
+std::unique_ptr<tranche::v1::ReservationService::Stub> ConnectAlone(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  return tranche::v1::ReservationService::NewStub(
+      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+}
+
 // Its claims are numbered from 1, as their sequences are, and the number says when a claim is due. At most one write
 // and one read are under way.
 class OpenLoopCaller::Stream final
@@ -165,13 +173,7 @@ class OpenLoopCaller::Stream final
 
 OpenLoopCaller::OpenLoopCaller(OpenLoopOptions options)
     : options_(std::move(options)), latency_(std::make_unique<load::Histogram>()) {
-  for (int i = 0; i < options_.streams; ++i) {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-    stubs_.push_back(tranche::v1::ReservationService::NewStub(
-        grpc::CreateCustomChannel(options_.address, grpc::InsecureChannelCredentials(), arguments)));
-  }
+  for (int i = 0; i < options_.streams; ++i) stubs_.push_back(ConnectAlone(options_.address));
 }
 
 OpenLoopCaller::~OpenLoopCaller() = default;

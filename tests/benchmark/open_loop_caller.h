@@ -34,6 +34,9 @@ struct OpenLoopResult {
   double seconds = 0;                           // while claims became due
 };
 
+// Over a connection that nothing else uses, without gRPC's retries.
+std::unique_ptr<tranche::v1::ReservationService::Stub> ConnectAlone(const std::string& address);
+
 // Of one run.
 class OpenLoopCaller {
  public:
