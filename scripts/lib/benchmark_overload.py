@@ -16,14 +16,13 @@ import tranchectl
 from benchmark_cluster import load, open_sale, run, running_cluster
 from benchmark_generators import Generators, pinned, split
 
-# How callers send claims: gathered in frames on streams by thin callers, or each as a call of its own by the SDK. They
-# have so many connections that a node's bounds for one connection are not the first to be reached.
-FORMS = ("streams", "calls")
-CALLS = ("--channels", 4)
+# How callers send claims, and how many times what saturates: gathered in frames on streams, or each as a call of its own.
+# A call costs its caller about as much as the node, so more of them cannot be made. They have so many connections that
+# a node's bounds for one connection are not the first to be reached.
+FORMS = {"streams": ("--streams", 16, "--factor", 10), "calls": ("--calls", "--streams", 64, "--factor", 2)}
 DEADLINE_MS = 2000
 DEADLINE = ("--timeout-ms", DEADLINE_MS)
-SATURATE_S = 8
-OVERLOAD, OVERLOAD_S = 10, 10
+OVERLOAD_S = 10
 
 PAYMENTS_PER_S = 200
 IDLE_S = 10
@@ -46,48 +45,17 @@ MOST_IN_FLIGHT = 1_000_000
 MOST_PER_S = 1_000_000
 
 
-def saturate(generators):
-    """Claims per second that are created when as many are outstanding as help."""
-    generators.start("saturation", "--sku", "hot", "--duration", f"{SATURATE_S}s", "--in-flight", IN_FLIGHT,
-                     *CALLS, *DEADLINE)
-    return generators.finish("saturation")["created_per_second"]
-
-
 def in_flight(per_second):
     """So many that callers find room whose deadlines have not passed, if the generator's memory allows it."""
     return max(IN_FLIGHT, min(MOST_IN_FLIGHT, math.ceil(1.25 * per_second * DEADLINE_MS / 1e3)))
 
 
-def arrivals(per_second):
-    """Flags of claims that come whether the earlier ones were answered or not."""
-    rate = min(MOST_PER_S, per_second)
-    return ("--rate", f"{rate:.3f}", "--in-flight", in_flight(rate), "--skip-late")
-
-
-def reasons(summaries):
-    """What those got who got no unit: how many, by reason."""
-    counts = collections.Counter()
-    for one in summaries:
-        counts.update(one["totals"]["refused"])
-        counts["UNKNOWN"] += one["totals"]["unknown"]
-    return {reason: count for reason, count in counts.most_common() if count}
-
-
-def goodput(summaries, saturation):
-    """Of claims in an open loop: what was sold in time and the load that was reached, in parts of `saturation`."""
-    sold = sum(one["open_loop"]["acknowledged_in_time"] / one["open_loop"]["sending_seconds"] for one in summaries)
-    sent = sum(one["totals"]["attempts"] / one["open_loop"]["sending_seconds"] for one in summaries)
-    most = max(summaries, key=lambda one: one["latency_ms"]["acknowledged"]["count"])["latency_ms"]["acknowledged"]
-    return {"saturation": saturation, "goodput": sold / saturation, "factor": sent / saturation,
-            "p50_ms": most["p50"], "p99_ms": most["p99"], "others": reasons(summaries)}
-
-
-def overload_streams(folder, endpoints, own):
-    """The saturation, and ten times as much with deadlines, by buyers who keep nothing for a claim (bench_overload)."""
+def overload(folder, endpoints, own, form):
+    """The saturation, and many times as much with deadlines, by buyers who keep little for a claim (bench_overload)."""
     report = folder / "overload.json"
     with pinned(own):
-        run("bench_overload", "--endpoint", endpoints[0], "--sku", "hot", "--factor", OVERLOAD, "--seconds", OVERLOAD_S,
-            "--deadline-ms", DEADLINE_MS, "--json", report, show=False)
+        run("bench_overload", "--endpoint", endpoints[0], "--sku", "hot", "--seconds", OVERLOAD_S, "--deadline-ms",
+            DEADLINE_MS, "--json", report, *FORMS[form], show=False)
     return open_loop(json.loads(report.read_text()))
 
 
@@ -97,17 +65,6 @@ def open_loop(one):
     return {"saturation": one["saturation"], "goodput": part["in_time"], "factor": part["sent"], "offered": part["due"],
             "p50_ms": one["p50_ms"], "p99_ms": one["p99_ms"],
             "others": {name or "no answer": count for name, count in one["others"].items() if count}}
-
-
-def overload_calls(generators, saturation):
-    """Ten times what saturates, with deadlines."""
-    names = [f"overload-{number}" for number in range(generators.count())]
-    for name in names:
-        generators.start(name, "--sku", "hot", "--duration", f"{OVERLOAD_S}s", *CALLS, *DEADLINE,
-                         *arrivals(OVERLOAD * saturation / len(names)))
-    # What stayed unknown would be asked for again, which is no part of this: a signal leaves that out.
-    time.sleep(OVERLOAD_S + DEADLINE_MS / 1e3)
-    return goodput([generators.end(name) for name in names], saturation)
 
 
 def payments_between(changes, began, ended):
@@ -201,8 +158,7 @@ def measure_round(system, own):
     with (pinned(system), running_cluster(nodes=1) as (endpoints, state, folder),
           Generators(folder, endpoints, own) as generators):
         prepare(state, folder, endpoints)
-        one = {"streams": overload_streams(folder, endpoints, own),
-               "calls": overload_calls(generators, saturate(generators))}
+        one = {form: overload(folder, endpoints, own, form) for form in FORMS}
         for form in FORMS:
             show_overload(form, one[form])
         one["payments"] = pay_beside(generators, folder, one["streams"]["saturation"])

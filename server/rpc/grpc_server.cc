@@ -35,10 +35,11 @@ constexpr int kLeastPingIntervalMs = 10 * 1000;
 constexpr int kHandshakeTimeoutMs = 20 * 1000;
 constexpr int kTlsHandshakeTimeoutMs = 10 * 1000;
 
-// How much of a stream's requests may be on their way, unread: some 400 claims. What waits there nobody sees, neither the
-// node's queues nor its deadlines. gRPC would make this grow with what a connection carries, up to megabytes, and a caller who
-// sends more than the node takes would have claims wait for seconds before they are even read.
-constexpr int kUnreadStreamBytes = 64 * 1024;
+// How much of a stream's requests may be on their way, unread: some 100 claims. What waits there nobody sees, neither
+// the node's queues nor its deadlines; and a thread that reads it keeps a payment waiting on another connection. gRPC
+// would make this grow with what a connection carries, up to megabytes, and a caller who sends more than the node takes
+// would have claims wait for seconds before they are even read. A larger message passes all the same.
+constexpr int kUnreadStreamBytes = 16 * 1024;
 
 // Silences gRPC while we bind a port: our caller reports once that a port is taken.
 std::atomic<bool> muted{false};

@@ -11,15 +11,16 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "tests/benchmark/buyer_calls.h"
 #include "tests/benchmark/open_loop_caller.h"
 #include "tests/benchmark/open_loop_calls.h"
-#include "tests/benchmark/raw_caller.h"
 #include "tests/benchmark/raw_stream_caller.h"
 
 namespace tranche::benchmark {
@@ -37,27 +38,29 @@ struct Flags {
   std::string json_file;
 };
 
-// Claims per second, by the thinnest caller there is. Exits if it measured anything else.
-template <typename Caller>
-double SaturateBy(Caller& caller, const Flags& flags) {
-  caller.Run(absl::Seconds(1));  // connections and caches
-  const RawResult result = caller.Run(absl::Seconds(flags.seconds));
-  if (result.outcomes.size() == 1 && result.outcomes.contains("OK")) return result.per_second;
+// Exits if anything else than reservations was measured.
+double OnlySold(double per_second, bool only_sold, const std::map<std::string, uint64_t>& outcomes) {
+  if (only_sold) return per_second;
   std::cerr << "bench_overload: not a measurement of reservations:";
-  for (const auto& [name, count] : result.outcomes) std::cerr << " " << name << "=" << count;
+  for (const auto& [name, count] : outcomes) std::cerr << " " << name << "=" << count;
   std::cerr << "\n";
   std::exit(2);
 }
 
-double Saturate(const Flags& flags) {
-  const OpenLoopOptions& open_loop = flags.open_loop;
-  if (flags.calls) {
-    RawCaller caller(open_loop.address, open_loop.sku, kCallsInFlight, open_loop.streams,
-                     /*refusal_in_response=*/true, /*security=*/nullptr);
-    return SaturateBy(caller, flags);
-  }
-  RawStreamCaller caller({.address = open_loop.address, .sku = open_loop.sku});
-  return SaturateBy(caller, flags);
+double SaturateStreams(const Flags& flags) {
+  RawStreamCaller caller({.address = flags.open_loop.address, .sku = flags.open_loop.sku});
+  caller.Run(absl::Seconds(1));  // connections and caches
+  const RawResult result = caller.Run(absl::Seconds(flags.seconds));
+  return OnlySold(result.per_second, result.outcomes.size() == 1 && result.outcomes.contains("OK"), result.outcomes);
+}
+
+double SaturateCalls(const Flags& flags) {
+  const NodeConnections node(flags.open_loop.address, flags.open_loop.streams);
+  BuyerLoad load = {.sku = flags.open_loop.sku, .duration = absl::Seconds(1), .in_flight = kCallsInFlight};
+  Claims(node, load, NewBuyer);  // connections and caches
+  load.duration = absl::Seconds(flags.seconds);
+  const CallFigures figures = Claims(node, load, NewBuyer);
+  return OnlySold(figures.per_second, figures.answers > 0 && figures.problems.empty(), figures.problems);
 }
 
 void Print(const nlohmann::json& figures) {
@@ -90,7 +93,7 @@ nlohmann::json OpenLoop(const OpenLoopOptions& options, const Flags& flags, doub
 
 int Measure(const Flags& flags) {
   OpenLoopOptions options = flags.open_loop;
-  const double saturation = flags.factor > 0 ? Saturate(flags) : 0;
+  const double saturation = flags.factor <= 0 ? 0 : flags.calls ? SaturateCalls(flags) : SaturateStreams(flags);
   if (flags.factor > 0) options.per_second = flags.factor * saturation;
   options.deadline = absl::Milliseconds(flags.deadline_ms);
   options.patience = absl::Milliseconds(flags.patience_ms);

@@ -177,20 +177,14 @@ class Processors(unittest.TestCase):
 
 
 class Goodput(unittest.TestCase):
-    def summary(self, in_time, attempts, refused, unknown=0):
-        return {"open_loop": {"acknowledged_in_time": in_time, "sending_seconds": 10, "not_sent": 0},
-                "totals": {"attempts": attempts, "refused": refused, "unknown": unknown},
-                "latency_ms": {"acknowledged": {"count": in_time, "p50": in_time / 100, "p99": in_time / 10}}}
+    def test_as_shares_of_what_saturates(self):
+        one = {"saturation": 100, "seconds": 10, "due": 10_000, "sent": 4_000, "in_time": 900, "p50_ms": 6, "p99_ms": 60,
+               "others": {"OVERLOADED": 3_000, "": 7, "sold late": 0}}
+        self.assertEqual(benchmark_overload.open_loop(one), {
+            "saturation": 100, "goodput": 0.9, "factor": 4, "offered": 10, "p50_ms": 6, "p99_ms": 60,
+            "others": {"OVERLOADED": 3_000, "no answer": 7}})
 
-    def test_of_all_generators_together(self):
-        summaries = [self.summary(600, 4000, {"OVERLOADED": 3000}),
-                     self.summary(300, 5000, {"OVERLOADED": 4000, "DEADLINE_PASSED": 1}, 7)]
-        found = benchmark_overload.goodput(summaries, 100)
-        self.assertEqual(found, {"saturation": 100, "goodput": 0.9, "factor": 9, "p50_ms": 6, "p99_ms": 60,
-                                 "others": {"OVERLOADED": 7000, "UNKNOWN": 7, "DEADLINE_PASSED": 1}})
-
-    def test_a_rate_that_tranche_load_takes(self):
-        self.assertEqual(benchmark_overload.arrivals(5e6)[:2], ("--rate", "1000000.000"))
+    def test_enough_in_flight(self):
         self.assertEqual(benchmark_overload.in_flight(10), 1024)
         self.assertEqual(benchmark_overload.in_flight(1e5), 250_000)
 
