@@ -1,7 +1,6 @@
 // tranche-load: any number of buyers, through the SDK.
 
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
@@ -22,6 +21,7 @@
 #include "client/load/outcomes.h"
 #include "client/load/progress.h"
 #include "client/load/reader.h"
+#include "client/load/stop_on_signal.h"
 #include "client/load/summary.h"
 #include "storage/base/decimal_flags.h"
 #include "storage/base/status_macros.h"
@@ -31,15 +31,6 @@ namespace tranche::load {
 namespace {
 
 constexpr int kResolveRounds = 10;
-
-Generator* running_generator = nullptr;
-
-// The first signal ends the run: nothing more is sent, and what is under way is waited for. The second ends the program
-// at once.
-void StopOnSignal(int signal) {
-  if (running_generator != nullptr) running_generator->Stop();
-  std::signal(signal, SIG_DFL);
-}
 
 int Fail(absl::string_view message) {
   std::cerr << "tranche-load: " << message << "\n";
@@ -196,9 +187,7 @@ void Describe(CLI::App& app) {
 int RunLoad(const LoadOptions& options, Client& client, Outcomes& outcomes, Others others) {
   Changer* const changer = others.changer.get();
   Generator generator(options, client, outcomes, changer);
-  running_generator = &generator;
-  std::signal(SIGINT, StopOnSignal);
-  std::signal(SIGTERM, StopOnSignal);
+  const StopOnSignal stop_on_signal(generator);
   {
     std::unique_ptr<Progress> progress;
     if (options.progress) progress = std::make_unique<Progress>(options, generator, outcomes);
@@ -216,9 +205,7 @@ int RunLoad(const LoadOptions& options, Client& client, Outcomes& outcomes, Othe
                    .open_loop = generator.open_loop(),
                    .changer = changer,
                    .reader = others.reader.get()};
-  const int status = Report(run, outcomes, changer);
-  running_generator = nullptr;
-  return status;
+  return Report(run, outcomes, changer);
 }
 
 int Main(int argc, char** argv) {

@@ -1,9 +1,7 @@
 // tranche-door-load: honest buyers and bots at a guarded SKU, for scripts/chaos.
 
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <cstdint>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -24,6 +22,9 @@
 #include "client/load/answer_log.h"
 #include "client/load/outcomes.h"
 #include "client/load/stop_flag.h"
+#include "client/load/stop_on_signal.h"
+#include "storage/base/status_macros.h"
+#include "tests/chaos/crowd_main.h"
 #include "tranche/client.h"
 
 namespace tranche::load {
@@ -166,18 +167,6 @@ void DoorLoad::EndTry(const CreateReservation& request, absl::string_view outcom
   --in_flight_;
 }
 
-DoorLoad* running_load = nullptr;
-
-void StopOnSignal(int signal) {
-  if (running_load != nullptr) running_load->Stop();
-  std::signal(signal, SIG_DFL);
-}
-
-int Fail(absl::string_view message) {
-  std::cerr << "tranche-door-load: " << message << "\n";
-  return 1;
-}
-
 void AddFlags(CLI::App& app, DoorLoadOptions& options) {
   app.add_option("--endpoints", options.endpoints, "Front nodes as host:port, separated by commas")->required();
   AddSecurityFlags(app, options.security);
@@ -190,47 +179,32 @@ void AddFlags(CLI::App& app, DoorLoadOptions& options) {
   app.add_option("--denied", options.denied, "A buyer in whose name bots try; may be repeated");
 }
 
-int Run(const DoorLoadOptions& options) {
+absl::Status Run(const DoorLoadOptions& options) {
   ClientOptions client_options;
   for (const absl::string_view endpoint : absl::StrSplit(options.endpoints, ',', absl::SkipWhitespace())) {
     client_options.endpoints.emplace_back(absl::StripAsciiWhitespace(endpoint));
   }
   client_options.request_timeout = absl::Milliseconds(options.timeout_ms);
-  if (const absl::Status checked = CheckSecurityFlags(options.security, client_options.endpoints); !checked.ok()) {
-    return Fail(checked.message());
-  }
+  RETURN_IF_ERROR(CheckSecurityFlags(options.security, client_options.endpoints));
   // As with tranche-load: the nodes are to refuse, not the client.
   client_options.throttle.enabled = false;
   client_options.tls = TlsOf(options.security);
   client_options.token_file = options.security.token_file;
   AnswerLog answers;
-  if (const absl::Status opened = answers.Open(options.answers_file); !opened.ok()) return Fail(opened.message());
-  absl::StatusOr<std::unique_ptr<Client>> client = Client::Open(client_options);
-  if (!client.ok()) return Fail(client.status().message());
+  RETURN_IF_ERROR(answers.Open(options.answers_file));
+  ASSIGN_OR_RETURN(std::unique_ptr<Client> client, Client::Open(client_options));
 
-  DoorLoad load(options, **client, answers);
-  running_load = &load;
-  std::signal(SIGINT, StopOnSignal);
-  std::signal(SIGTERM, StopOnSignal);
+  DoorLoad load(options, *client, answers);
+  const StopOnSignal stop_on_signal(load);
   load.Run();
-  return answers.Close() ? 0 : Fail(absl::StrCat("cannot write ", options.answers_file));
-}
-
-int Main(int argc, char** argv) {
-  // Debian builds Abseil with its deadlock detector on, which would cost gRPC time at every lock.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  CLI::App app("Honest buyers and bots at a SKU with a front door, until SIGTERM.", "tranche-door-load");
-  DoorLoadOptions options;
-  AddFlags(app, options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 1;
-  }
-  return Run(options);
+  if (!answers.Close()) return absl::UnknownError(absl::StrCat("cannot write ", options.answers_file));
+  return absl::OkStatus();
 }
 
 }  // namespace
 }  // namespace tranche::load
 
-int main(int argc, char** argv) { return tranche::load::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return tranche::load::CrowdMain(argc, argv, "Honest buyers and bots at a SKU with a front door, until SIGTERM.",
+                                  "tranche-door-load", tranche::load::AddFlags, tranche::load::Run);
+}

@@ -1,11 +1,9 @@
 // tranche-draw-load: buyers who enter a draw, for scripts/chaos.
 
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,14 +13,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "client/load/line_file.h"
 #include "client/load/outcomes.h"
 #include "client/load/stop_flag.h"
+#include "client/load/stop_on_signal.h"
+#include "storage/base/status_macros.h"
 #include "tests/chaos/crowd_flags.h"
+#include "tests/chaos/crowd_main.h"
 #include "tranche/client.h"
 #include "tranche/error.h"
 
@@ -140,56 +140,30 @@ void DrawLoad::Note(const Entrant& entrant, absl::Time began, const absl::Status
                             "\t", absl::ToUnixMicros(absl::Now()), "\n"));
 }
 
-DrawLoad* running_load = nullptr;
-
-void StopOnSignal(int signal) {
-  if (running_load != nullptr) running_load->Stop();
-  std::signal(signal, SIG_DFL);
-}
-
-int Fail(absl::string_view message) {
-  std::cerr << "tranche-draw-load: " << message << "\n";
-  return 1;
-}
-
 void AddFlags(CLI::App& app, DrawLoadOptions& options) {
   AddCrowdFlags(app, options.crowd);
   app.add_option("--rate", options.rate_per_second, "Tries per second")->check(CLI::Range(0.001, 10'000.0));
   app.add_option("--entries", options.entries_file, "Where each answer is noted")->required();
 }
 
-int Run(const DrawLoadOptions& options) {
-  if (const absl::Status checked = CheckCrowdFlags(options.crowd); !checked.ok()) return Fail(checked.message());
-  absl::StatusOr<std::unique_ptr<Client>> client =
-      Client::Open(ClientOptionsOf(options.crowd, EndpointsOf(options.crowd)));
-  if (!client.ok()) return Fail(client.status().message());
+absl::Status Run(const DrawLoadOptions& options) {
+  RETURN_IF_ERROR(CheckCrowdFlags(options.crowd));
+  ASSIGN_OR_RETURN(std::unique_ptr<Client> client,
+                   Client::Open(ClientOptionsOf(options.crowd, EndpointsOf(options.crowd))));
   LineFile entries;
-  if (const absl::Status opened = entries.Open(options.entries_file); !opened.ok()) return Fail(opened.message());
+  RETURN_IF_ERROR(entries.Open(options.entries_file));
 
-  DrawLoad load(options, **client, entries);
-  running_load = &load;
-  std::signal(SIGINT, StopOnSignal);
-  std::signal(SIGTERM, StopOnSignal);
+  DrawLoad load(options, *client, entries);
+  const StopOnSignal stop_on_signal(load);
   load.Run();
-  running_load = nullptr;
-  return entries.Close() ? 0 : Fail(absl::StrCat("cannot write ", options.entries_file));
-}
-
-int Main(int argc, char** argv) {
-  // Debian builds Abseil with its deadlock detector on, which would cost gRPC time at every lock.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  CLI::App app("Buyers who enter a draw, until SIGTERM.", "tranche-draw-load");
-  DrawLoadOptions options;
-  AddFlags(app, options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 1;
-  }
-  return Run(options);
+  if (!entries.Close()) return absl::UnknownError(absl::StrCat("cannot write ", options.entries_file));
+  return absl::OkStatus();
 }
 
 }  // namespace
 }  // namespace tranche::load
 
-int main(int argc, char** argv) { return tranche::load::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return tranche::load::CrowdMain(argc, argv, "Buyers who enter a draw, until SIGTERM.", "tranche-draw-load",
+                                  tranche::load::AddFlags, tranche::load::Run);
+}

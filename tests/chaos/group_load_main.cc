@@ -1,10 +1,8 @@
 // tranche-group-load: buyers who buy in groups, for scripts/chaos.
 
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
-#include <iostream>
 #include <iterator>
 #include <map>
 #include <memory>
@@ -17,14 +15,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "client/load/line_file.h"
 #include "client/load/outcomes.h"
 #include "client/load/stop_flag.h"
+#include "client/load/stop_on_signal.h"
+#include "storage/base/status_macros.h"
 #include "tests/chaos/crowd_flags.h"
+#include "tests/chaos/crowd_main.h"
 #include "tranche/client.h"
 #include "tranche/error.h"
 
@@ -240,18 +240,6 @@ void GroupLoad::Note(const char* what, const std::string& user, const std::strin
                             absl::ToUnixMicros(began), "\t", absl::ToUnixMicros(absl::Now()), "\n"));
 }
 
-GroupLoad* running_load = nullptr;
-
-void StopOnSignal(int signal) {
-  if (running_load != nullptr) running_load->Stop();
-  std::signal(signal, SIG_DFL);
-}
-
-int Fail(absl::string_view message) {
-  std::cerr << "tranche-group-load: " << message << "\n";
-  return 1;
-}
-
 void AddFlags(CLI::App& app, GroupLoadOptions& options) {
   AddCrowdFlags(app, options.crowd);
   app.add_option("--offer", options.offers, "An offer to open groups with; repeatable")->required();
@@ -259,38 +247,24 @@ void AddFlags(CLI::App& app, GroupLoadOptions& options) {
   app.add_option("--answers", options.answers_file, "Where each answer is noted")->required();
 }
 
-int Run(const GroupLoadOptions& options) {
-  if (const absl::Status checked = CheckCrowdFlags(options.crowd); !checked.ok()) return Fail(checked.message());
-  absl::StatusOr<std::unique_ptr<Client>> client =
-      Client::Open(ClientOptionsOf(options.crowd, EndpointsOf(options.crowd)));
-  if (!client.ok()) return Fail(client.status().message());
+absl::Status Run(const GroupLoadOptions& options) {
+  RETURN_IF_ERROR(CheckCrowdFlags(options.crowd));
+  ASSIGN_OR_RETURN(std::unique_ptr<Client> client,
+                   Client::Open(ClientOptionsOf(options.crowd, EndpointsOf(options.crowd))));
   LineFile answers;
-  if (const absl::Status opened = answers.Open(options.answers_file); !opened.ok()) return Fail(opened.message());
+  RETURN_IF_ERROR(answers.Open(options.answers_file));
 
-  GroupLoad load(options, **client, answers);
-  running_load = &load;
-  std::signal(SIGINT, StopOnSignal);
-  std::signal(SIGTERM, StopOnSignal);
+  GroupLoad load(options, *client, answers);
+  const StopOnSignal stop_on_signal(load);
   load.Run();
-  running_load = nullptr;
-  return answers.Close() ? 0 : Fail(absl::StrCat("cannot write ", options.answers_file));
-}
-
-int Main(int argc, char** argv) {
-  // Debian builds Abseil with its deadlock detector on, which would cost gRPC time at every lock.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  CLI::App app("Buyers who buy in groups, until SIGTERM.", "tranche-group-load");
-  GroupLoadOptions options;
-  AddFlags(app, options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 1;
-  }
-  return Run(options);
+  if (!answers.Close()) return absl::UnknownError(absl::StrCat("cannot write ", options.answers_file));
+  return absl::OkStatus();
 }
 
 }  // namespace
 }  // namespace tranche::load
 
-int main(int argc, char** argv) { return tranche::load::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return tranche::load::CrowdMain(argc, argv, "Buyers who buy in groups, until SIGTERM.", "tranche-group-load",
+                                  tranche::load::AddFlags, tranche::load::Run);
+}

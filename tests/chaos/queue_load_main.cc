@@ -4,10 +4,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
-#include <iostream>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,7 +26,10 @@
 #include "client/internal/status_translation.h"
 #include "client/load/line_file.h"
 #include "client/load/stop_flag.h"
+#include "client/load/stop_on_signal.h"
+#include "storage/base/status_macros.h"
 #include "tests/chaos/crowd_flags.h"
+#include "tests/chaos/crowd_main.h"
 #include "tranche/error.h"
 #include "tranche/uuid.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
@@ -330,18 +331,6 @@ void QueueLoad::Leave(const Claim& claim) {
   --in_flight_;
 }
 
-QueueLoad* running_load = nullptr;
-
-void StopOnSignal(int signal) {
-  if (running_load != nullptr) running_load->Stop();
-  std::signal(signal, SIG_DFL);
-}
-
-int Fail(absl::string_view message) {
-  std::cerr << "tranche-queue-load: " << message << "\n";
-  return 1;
-}
-
 void AddFlags(CLI::App& app, QueueLoadOptions& options) {
   AddCrowdFlags(app, options.crowd);
   app.add_option("--rate", options.rate_per_second, "Claims per second; 0: as many as --in-flight allows")
@@ -374,40 +363,25 @@ absl::StatusOr<std::vector<QueueNode>> OpenNodes(const CrowdFlags& flags, intern
   return nodes;
 }
 
-int Run(const QueueLoadOptions& options) {
-  if (const absl::Status checked = CheckCrowdFlags(options.crowd); !checked.ok()) return Fail(checked.message());
-  absl::StatusOr<std::unique_ptr<internal::ChannelSecurity>> security =
-      internal::ChannelSecurity::Open(TlsOf(options.crowd.security), options.crowd.security.token_file);
-  if (!security.ok()) return Fail(security.status().message());
-  absl::StatusOr<std::vector<QueueNode>> nodes = OpenNodes(options.crowd, **security);
-  if (!nodes.ok()) return Fail(nodes.status().message());
+absl::Status Run(const QueueLoadOptions& options) {
+  RETURN_IF_ERROR(CheckCrowdFlags(options.crowd));
+  ASSIGN_OR_RETURN(std::unique_ptr<internal::ChannelSecurity> security,
+                   internal::ChannelSecurity::Open(TlsOf(options.crowd.security), options.crowd.security.token_file));
+  ASSIGN_OR_RETURN(std::vector<QueueNode> nodes, OpenNodes(options.crowd, *security));
   LineFile answers;
-  if (const absl::Status opened = answers.Open(options.answers_file); !opened.ok()) return Fail(opened.message());
+  RETURN_IF_ERROR(answers.Open(options.answers_file));
 
-  QueueLoad load(options, *std::move(nodes), **security, answers);
-  running_load = &load;
-  std::signal(SIGINT, StopOnSignal);
-  std::signal(SIGTERM, StopOnSignal);
+  QueueLoad load(options, std::move(nodes), *security, answers);
+  const StopOnSignal stop_on_signal(load);
   load.Run();
-  running_load = nullptr;
-  return answers.Close() ? 0 : Fail(absl::StrCat("cannot write ", options.answers_file));
-}
-
-int Main(int argc, char** argv) {
-  // Debian builds Abseil with its deadlock detector on, which would cost gRPC time at every lock.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  CLI::App app("Buyers whose claims may be queued, until SIGTERM.", "tranche-queue-load");
-  QueueLoadOptions options;
-  AddFlags(app, options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 1;
-  }
-  return Run(options);
+  if (!answers.Close()) return absl::UnknownError(absl::StrCat("cannot write ", options.answers_file));
+  return absl::OkStatus();
 }
 
 }  // namespace
 }  // namespace tranche::load
 
-int main(int argc, char** argv) { return tranche::load::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return tranche::load::CrowdMain(argc, argv, "Buyers whose claims may be queued, until SIGTERM.", "tranche-queue-load",
+                                  tranche::load::AddFlags, tranche::load::Run);
+}

@@ -2,10 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
-#include <iostream>
 #include <map>
 #include <memory>
 #include <string>
@@ -17,7 +15,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -25,8 +22,10 @@
 #include "client/load/line_file.h"
 #include "client/load/outcomes.h"
 #include "client/load/stop_flag.h"
+#include "client/load/stop_on_signal.h"
 #include "storage/base/status_macros.h"
 #include "tests/chaos/crowd_flags.h"
+#include "tests/chaos/crowd_main.h"
 #include "tranche/client.h"
 #include "tranche/error.h"
 
@@ -252,18 +251,6 @@ void RoomLoad::Leave() {
   --in_flight_;
 }
 
-RoomLoad* running_load = nullptr;
-
-void StopOnSignal(int signal) {
-  if (running_load != nullptr) running_load->Stop();
-  std::signal(signal, SIG_DFL);
-}
-
-int Fail(absl::string_view message) {
-  std::cerr << "tranche-room-load: " << message << "\n";
-  return 1;
-}
-
 void AddFlags(CLI::App& app, RoomLoadOptions& options) {
   AddCrowdFlags(app, options.crowd);
   app.add_option("--buyers", options.buyers, "So many are there at a time")->check(CLI::Range(1, 100'000));
@@ -286,39 +273,25 @@ absl::StatusOr<std::vector<RoomNode>> OpenNodes(const CrowdFlags& flags) {
   return nodes;
 }
 
-int Run(const RoomLoadOptions& options) {
-  absl::StatusOr<std::vector<RoomNode>> nodes = OpenNodes(options.crowd);
-  if (!nodes.ok()) return Fail(nodes.status().message());
+absl::Status Run(const RoomLoadOptions& options) {
+  ASSIGN_OR_RETURN(std::vector<RoomNode> nodes, OpenNodes(options.crowd));
   LineFile entries;
-  if (const absl::Status opened = entries.Open(options.entries_file); !opened.ok()) return Fail(opened.message());
+  RETURN_IF_ERROR(entries.Open(options.entries_file));
   AnswerLog answers;
-  if (const absl::Status opened = answers.Open(options.answers_file); !opened.ok()) return Fail(opened.message());
+  RETURN_IF_ERROR(answers.Open(options.answers_file));
 
-  RoomLoad load(options, *std::move(nodes), entries, answers);
-  running_load = &load;
-  std::signal(SIGINT, StopOnSignal);
-  std::signal(SIGTERM, StopOnSignal);
+  RoomLoad load(options, std::move(nodes), entries, answers);
+  const StopOnSignal stop_on_signal(load);
   load.Run();
-  running_load = nullptr;
   const bool entries_written = entries.Close();
-  return answers.Close() && entries_written ? 0 : Fail("cannot write all answers");
-}
-
-int Main(int argc, char** argv) {
-  // Debian builds Abseil with its deadlock detector on, which would cost gRPC time at every lock.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  CLI::App app("Buyers in a waiting room, until SIGTERM.", "tranche-room-load");
-  RoomLoadOptions options;
-  AddFlags(app, options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 1;
-  }
-  return Run(options);
+  if (!answers.Close() || !entries_written) return absl::UnknownError("cannot write all answers");
+  return absl::OkStatus();
 }
 
 }  // namespace
 }  // namespace tranche::load
 
-int main(int argc, char** argv) { return tranche::load::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return tranche::load::CrowdMain(argc, argv, "Buyers in a waiting room, until SIGTERM.", "tranche-room-load",
+                                  tranche::load::AddFlags, tranche::load::Run);
+}
