@@ -11,19 +11,17 @@
 #include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "client/flags/security_flags.h"
 #include "client/load/answer_log.h"
 #include "client/load/outcomes.h"
 #include "client/load/stop_flag.h"
 #include "client/load/stop_on_signal.h"
 #include "storage/base/status_macros.h"
+#include "tests/chaos/crowd_flags.h"
 #include "tests/chaos/crowd_main.h"
 #include "tranche/client.h"
 
@@ -41,14 +39,11 @@ constexpr double kMostPerSecond = 10'000;
 constexpr int64_t kMostInFlight = 1000;
 
 struct DoorLoadOptions {
-  std::string endpoints;
-  SecurityFlags security;
-  std::string sku;
+  CrowdFlags crowd = {};  // the SKU's front door asks for a purchase token
   double rate_per_second = 60;
-  int64_t timeout_ms = 5000;
-  std::string answers_file;
-  std::vector<std::string> known;
-  std::vector<std::string> denied;
+  std::string answers_file = {};
+  std::vector<std::string> known = {};
+  std::vector<std::string> denied = {};
 };
 
 // Sends tries until it is told to stop. Each is a line of the AnswerLog. A buyer whom EnterSale does not let in claims
@@ -73,7 +68,7 @@ class DoorLoad {
   void EndTry(const CreateReservation& request, absl::string_view outcome, int64_t amount_minor, absl::Time began);
 
   CreateReservation RequestOf(std::string user) const {
-    return {.sku = options_.sku, .user = std::move(user), .quantity = 1, .reservation_id = MakeUuidV7()};
+    return {.sku = options_.crowd.sku, .user = std::move(user), .quantity = 1, .reservation_id = MakeUuidV7()};
   }
   std::string TokenOfAnother() {
     absl::MutexLock lock(&mutex_);
@@ -168,31 +163,20 @@ void DoorLoad::EndTry(const CreateReservation& request, absl::string_view outcom
 }
 
 void AddFlags(CLI::App& app, DoorLoadOptions& options) {
-  app.add_option("--endpoints", options.endpoints, "Front nodes as host:port, separated by commas")->required();
-  AddSecurityFlags(app, options.security);
-  app.add_option("--sku", options.sku, "The guarded SKU: its front door asks for a purchase token")->required();
+  AddCrowdFlags(app, options.crowd);
   app.add_option("--rate", options.rate_per_second, "Tries per second, of buyers and bots")
       ->check(CLI::Range(0.001, kMostPerSecond));
-  app.add_option("--timeout-ms", options.timeout_ms, "Deadline of a call")->check(CLI::Range(1, 3'600'000));
   app.add_option("--answers", options.answers_file, "As of tranche-load")->required();
   app.add_option("--known", options.known, "A buyer who enters honestly again and again; may be repeated");
   app.add_option("--denied", options.denied, "A buyer in whose name bots try; may be repeated");
 }
 
 absl::Status Run(const DoorLoadOptions& options) {
-  ClientOptions client_options;
-  for (const absl::string_view endpoint : absl::StrSplit(options.endpoints, ',', absl::SkipWhitespace())) {
-    client_options.endpoints.emplace_back(absl::StripAsciiWhitespace(endpoint));
-  }
-  client_options.request_timeout = absl::Milliseconds(options.timeout_ms);
-  RETURN_IF_ERROR(CheckSecurityFlags(options.security, client_options.endpoints));
-  // As with tranche-load: the nodes are to refuse, not the client.
-  client_options.throttle.enabled = false;
-  client_options.tls = TlsOf(options.security);
-  client_options.token_file = options.security.token_file;
+  RETURN_IF_ERROR(CheckCrowdFlags(options.crowd));
   AnswerLog answers;
   RETURN_IF_ERROR(answers.Open(options.answers_file));
-  ASSIGN_OR_RETURN(std::unique_ptr<Client> client, Client::Open(client_options));
+  ASSIGN_OR_RETURN(std::unique_ptr<Client> client,
+                   Client::Open(ClientOptionsOf(options.crowd, EndpointsOf(options.crowd))));
 
   DoorLoad load(options, *client, answers);
   const StopOnSignal stop_on_signal(load);
