@@ -1,43 +1,19 @@
 // What the front door says to who comes before a claim, or enters a draw.
 
-#include <openssl/evp.h>
-
-#include <array>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "gtest/gtest.h"
-#include "nlohmann/json.hpp"
 #include "server/admission/lottery.h"
 #include "server/admission/purchase_token.h"
 #include "tests/unit/server/admission/front_door_fixture.h"
+#include "tests/unit/server/admission/solved_challenge.h"
 
 namespace tranche::server {
 namespace {
 
-// As the widget does it: tries counters until the derived key has the prefix.
-std::string SolutionOf(const std::string& challenge) {
-  nlohmann::json solved;
-  solved["challenge"] = nlohmann::json::parse(challenge);
-  const nlohmann::json parameters = solved["challenge"]["parameters"];
-  const std::string salt = absl::HexStringToBytes(parameters["salt"].get<std::string>());
-  const std::string nonce = absl::HexStringToBytes(parameters["nonce"].get<std::string>());
-  for (uint32_t counter = 0;; ++counter) {
-    std::string password = nonce;
-    for (int shift = 24; shift >= 0; shift -= 8) password.push_back(static_cast<char>(counter >> shift));
-    std::array<unsigned char, 32> key;
-    PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()),
-                      reinterpret_cast<const unsigned char*>(salt.data()), static_cast<int>(salt.size()),
-                      parameters["cost"].get<int>(), EVP_sha256(), static_cast<int>(key.size()), key.data());
-    const std::string hex = absl::BytesToHexString({reinterpret_cast<const char*>(key.data()), key.size()});
-    if (!absl::StartsWith(hex, parameters["keyPrefix"].get<std::string>())) continue;
-    solved["solution"] = {{"counter", counter}, {"derivedKey", hex}};
-    return absl::Base64Escape(solved.dump());
-  }
-}
+std::string SolutionOf(const std::string& challenge) { return EncodeSolution(SolveAsBrowser(challenge)); }
 
 TEST_F(FrontDoorTest, WithoutAPolicyThereIsNothingToDoBeforeAClaim) {
   const DoorEntry entry = Enter("alice", "a solution that nobody asked for");
