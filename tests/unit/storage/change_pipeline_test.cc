@@ -1,4 +1,4 @@
-// What is specific to changes; commit_pipeline_test.cc has what all group commits share.
+// What is specific to changes; commit_pipeline_test.cc and commit_lane_test.cc have what all group commits share.
 #include "storage/pipeline/change_pipeline.h"
 
 #include <map>

@@ -1,4 +1,5 @@
-// What is specific to entries into draws; commit_pipeline_test.cc has what all group commits share.
+// What is specific to entries into draws; commit_pipeline_test.cc and commit_lane_test.cc have what all group commits
+// share.
 #include "storage/pipeline/entry_pipeline.h"
 
 #include <set>
