@@ -14,7 +14,7 @@
 namespace tranche::server {
 namespace {
 
-constexpr char kActor[] = "somebody@somewhere";
+constexpr char kOutboxActor[] = "somebody@somewhere";
 
 class OutboxHandlerTest : public ::testing::Test {
  protected:
@@ -121,28 +121,28 @@ TEST_F(OutboxHandlerTest, ShowsOneWithEverything) {
 }
 
 TEST_F(OutboxHandlerTest, RetryPreviewsAndMakesDue) {
-  ASSERT_TRUE(outbox_.AddSink("books", kActor).ok());
+  ASSERT_TRUE(outbox_.AddSink("books", kOutboxActor).ok());
   for (int i = 1; i <= 3; ++i) Write(i);
   Kill("default");
   Kill("books");
   v1::RetryOutboxMessagesRequest request;
   request.set_preview(true);
-  EXPECT_EQ(handler_.Retry(request, kActor)->messages(), 6);
+  EXPECT_EQ(handler_.Retry(request, kOutboxActor)->messages(), 6);
   request.set_sink("books");
-  EXPECT_EQ(handler_.Retry(request, kActor)->messages(), 3);
+  EXPECT_EQ(handler_.Retry(request, kOutboxActor)->messages(), 3);
   EXPECT_EQ(Sink("books").dead(), 3) << "a preview changes nothing";
   request.set_preview(false);
-  EXPECT_EQ(handler_.Retry(request, kActor)->messages(), 3);
+  EXPECT_EQ(handler_.Retry(request, kOutboxActor)->messages(), 3);
   EXPECT_EQ(Sink("books").pending(), 3);
   EXPECT_EQ(Sink("default").dead(), 3);
   v1::RetryOutboxMessagesRequest one;
   *one.mutable_key() = Key(2);
-  EXPECT_EQ(handler_.Retry(one, kActor)->messages(), 1);
+  EXPECT_EQ(handler_.Retry(one, kOutboxActor)->messages(), 1);
   EXPECT_EQ(Sink("default").pending(), 1);
   *one.mutable_key() = Key(9);
-  EXPECT_EQ(ReasonOf(handler_.Retry(one, kActor).status()), "OUTBOX_MESSAGE_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(handler_.Retry(one, kOutboxActor).status()), "OUTBOX_MESSAGE_NOT_FOUND");
   one.set_sink("books");
-  EXPECT_EQ(ReasonOf(handler_.Retry(one, kActor).status()), "FIELD_INVALID");
+  EXPECT_EQ(ReasonOf(handler_.Retry(one, kOutboxActor).status()), "FIELD_INVALID");
 }
 
 TEST_F(OutboxHandlerTest, DiscardPreviewsAndTakesOut) {
@@ -150,23 +150,23 @@ TEST_F(OutboxHandlerTest, DiscardPreviewsAndTakesOut) {
   v1::DiscardOutboxMessageRequest request;
   *request.mutable_key() = Key(1);
   request.set_preview(true);
-  EXPECT_EQ(handler_.Discard(request, kActor)->message().key().reservation_id(), Id(1));
+  EXPECT_EQ(handler_.Discard(request, kOutboxActor)->message().key().reservation_id(), Id(1));
   EXPECT_EQ(Sink("default").pending(), 1);
   request.set_preview(false);
-  EXPECT_TRUE(handler_.Discard(request, kActor).ok());
+  EXPECT_TRUE(handler_.Discard(request, kOutboxActor).ok());
   EXPECT_EQ(Sink("default").pending(), 0);
-  EXPECT_EQ(ReasonOf(handler_.Discard(request, kActor).status()), "OUTBOX_MESSAGE_NOT_FOUND");
+  EXPECT_EQ(ReasonOf(handler_.Discard(request, kOutboxActor).status()), "OUTBOX_MESSAGE_NOT_FOUND");
 }
 
 TEST_F(OutboxHandlerTest, SinksAreAddedListedAndRemoved) {
   v1::AddSinkRequest add;
   add.set_name("books");
   add.set_preview(true);
-  EXPECT_FALSE(handler_.AddSink(add, kActor)->existed());
+  EXPECT_FALSE(handler_.AddSink(add, kOutboxActor)->existed());
   EXPECT_EQ(Sink("books").name(), "");
   add.set_preview(false);
-  EXPECT_FALSE(handler_.AddSink(add, kActor)->existed());
-  EXPECT_TRUE(handler_.AddSink(add, kActor)->existed());
+  EXPECT_FALSE(handler_.AddSink(add, kOutboxActor)->existed());
+  EXPECT_TRUE(handler_.AddSink(add, kOutboxActor)->existed());
   Write(1);
   clock_.AdvanceBy(absl::Seconds(90));
   EXPECT_EQ(Sink("books").pending(), 1);
@@ -174,12 +174,12 @@ TEST_F(OutboxHandlerTest, SinksAreAddedListedAndRemoved) {
   v1::RemoveSinkRequest remove;
   remove.set_name("books");
   remove.set_preview(true);
-  EXPECT_EQ(handler_.RemoveSink(remove, kActor)->sink().pending(), 1);
+  EXPECT_EQ(handler_.RemoveSink(remove, kOutboxActor)->sink().pending(), 1);
   remove.set_preview(false);
-  EXPECT_EQ(handler_.RemoveSink(remove, kActor)->sink().pending(), 1);
-  EXPECT_EQ(ReasonOf(handler_.RemoveSink(remove, kActor).status()), "SINK_NOT_FOUND");
+  EXPECT_EQ(handler_.RemoveSink(remove, kOutboxActor)->sink().pending(), 1);
+  EXPECT_EQ(ReasonOf(handler_.RemoveSink(remove, kOutboxActor).status()), "SINK_NOT_FOUND");
   add.set_name("No Good");
-  EXPECT_EQ(ReasonOf(handler_.AddSink(add, kActor).status()), "FIELD_INVALID");
+  EXPECT_EQ(ReasonOf(handler_.AddSink(add, kOutboxActor).status()), "FIELD_INVALID");
 }
 
 TEST_F(OutboxHandlerTest, APreviewRefusesToRemoveTheOnlySinkLikeTheRemoval) {
@@ -187,12 +187,12 @@ TEST_F(OutboxHandlerTest, APreviewRefusesToRemoveTheOnlySinkLikeTheRemoval) {
   remove.set_name("default");
   for (const bool preview : {true, false}) {
     remove.set_preview(preview);
-    const absl::Status refused = handler_.RemoveSink(remove, kActor).status();
+    const absl::Status refused = handler_.RemoveSink(remove, kOutboxActor).status();
     EXPECT_EQ(ReasonOf(refused), "FIELD_INVALID") << preview;
     EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("is the only sink"));
   }
   remove.set_name("BAD!");
-  EXPECT_EQ(MetadataOf(handler_.RemoveSink(remove, kActor).status(), "field"), "name");
+  EXPECT_EQ(MetadataOf(handler_.RemoveSink(remove, kOutboxActor).status(), "field"), "name");
 }
 
 TEST_F(OutboxHandlerTest, ALedgerThatDoesNotAnswerIsSaidToBeUnavailable) {
