@@ -1,5 +1,7 @@
-"""Checks that what the Markdown pages point at exists: relative links with their anchors, and repository paths in code."""
+"""Checks that what the Markdown pages point at exists: relative links with their anchors, and in code paths of the
+repository and names of C++ tests."""
 
+import fnmatch
 import re
 import sys
 
@@ -12,6 +14,11 @@ CODE = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(r"[\w.*-]+(?:/[\w.*-]+)*/?")
 # A command of ours in a block of code.
 COMMAND = re.compile(r"(?<![\w./-])scripts/[\w.-]+(?:/[\w.-]+)*")
+TEST = re.compile(r"^TEST(?:_[FP])?\(\s*(\w+),\s*(\w+)\s*\)", re.MULTILINE)
+# A test, or with `*` several of a suite.
+TEST_NAME = re.compile(r"([A-Z]\w*)\.(\w*\*?)")
+# A suite that is not there is known by its name's end.
+SUITE_SUFFIXES = ("Test", "Contract")
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 # A name without a folder is a path if it ends like one of our sources.
 SOURCE_SUFFIXES = (".h", ".cc", ".sql", ".proto", ".py", ".md", ".dot", ".svg")
@@ -76,8 +83,26 @@ def path_exists(word, page, root):
     return any(any(base.glob(pattern)) for base in (root, page.parent) for pattern in (path, path + ".*"))
 
 
-def problems(page, root):
-    """(line number, what is wrong) of each link and path on the page that leads nowhere."""
+def cpp_tests(root):
+    """The names of the tests of each suite."""
+    suites = {}
+    for file in (root / "tests").rglob("*"):
+        if file.suffix in (".cc", ".h"):
+            for suite, name in TEST.findall(file.read_text()):
+                suites.setdefault(suite, []).append(name)
+    return suites
+
+
+def test_problem(word, suites):
+    """What is wrong with a word that names a test, or None."""
+    match = TEST_NAME.fullmatch(word)
+    if not match or not (match[1] in suites or match[1].endswith(SUITE_SUFFIXES)):
+        return None
+    return None if fnmatch.filter(suites.get(match[1], []), match[2]) else f"no such test: {word}"
+
+
+def problems(page, root, suites):
+    """(line number, what is wrong) of each link, path and test on the page that leads nowhere."""
     for number, line, inside in blocks(page.read_text()):
         if inside:
             words = COMMAND.findall(line)
@@ -91,12 +116,15 @@ def problems(page, root):
         for word in words:
             if names_a_path(word, page, root) and not path_exists(word, page, root):
                 yield number, f"no such path: {word}"
+            if not inside and (problem := test_problem(word, suites)):
+                yield number, problem
 
 
 def main():
     bad = 0
+    suites = cpp_tests(ROOT)
     for page in pages(ROOT):
-        for number, problem in problems(page, ROOT):
+        for number, problem in problems(page, ROOT, suites):
             bad += 1
             print(f"{relative(page)}:{number}: {problem}")
     return 1 if bad else 0

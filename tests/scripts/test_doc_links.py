@@ -1,4 +1,4 @@
-"""The check of links and paths in the pages finds all that lead nowhere, and only those."""
+"""The check of links, paths and names of tests in the pages finds all that lead nowhere, and only those."""
 
 import pathlib
 import tempfile
@@ -16,10 +16,11 @@ class DocLinks(unittest.TestCase):
         for file in ("storage/pool.h", "storage/sql/a_lock.sql", "scripts/run", "docs/life.md", "build/old/pool.cc"):
             (self.root / file).parent.mkdir(parents=True, exist_ok=True)
             (self.root / file).write_text("# One `pool`, two things: a b\n")
+        self.suites = {"PoolTest": ["Holds", "HoldsOne"], "Words": ["Rhyme"]}
 
     def problems(self, text, page="docs/page.md"):
         (self.root / page).write_text(text)
-        return [problem for _, problem in doc_links.problems(self.root / page, self.root)]
+        return [problem for _, problem in doc_links.problems(self.root / page, self.root, self.suites)]
 
     def test_links_to_files_folders_and_headings(self):
         for target in ("life.md", "../storage", "life.md#one-pool-two-things-a-b", "https://a.example/b", "#here"):
@@ -49,7 +50,23 @@ class DocLinks(unittest.TestCase):
 
     def test_says_the_line(self):
         (self.root / "README.md").write_text("```\n```\n\n[x](gone.md)\n")
-        self.assertEqual([line for line, _ in doc_links.problems(self.root / "README.md", self.root)], [4])
+        found = doc_links.problems(self.root / "README.md", self.root, self.suites)
+        self.assertEqual([line for line, _ in found], [4])
+
+    def test_tests_of_the_sources(self):
+        (self.root / "tests").mkdir()
+        (self.root / "tests/pool_test.cc").write_text(
+            "TEST(PoolTest, Holds) {}\n// TEST(PoolTest, Gone)\nTEST_F(PoolTest,\n       HoldsOne) {}\n")
+        (self.root / "tests/words.h").write_text("TEST_P(Words, Rhyme) {}\n")
+        self.assertEqual(doc_links.cpp_tests(self.root), self.suites)
+
+    def test_tests_that_are_there(self):
+        for word in ("PoolTest.Holds", "PoolTest.*", "PoolTest.Hold*", "Words.Rhyme", "AdminService.GetSku"):
+            self.assertEqual(self.problems(f"see `{word}`"), [], word)
+
+    def test_tests_that_are_not_there(self):
+        for word in ("PoolTest.Hold", "PoolTest.Gone*", "GoneTest.*", "GoneContract.Holds", "Words.Holds"):
+            self.assertEqual(self.problems(f"see `{word}`"), [f"no such test: {word}"], word)
 
 
 if __name__ == "__main__":
