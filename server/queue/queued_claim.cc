@@ -4,10 +4,12 @@
 #include <cstddef>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "glog/logging.h"
 #include "server/id_format.h"
 #include "server/plain_utf8.h"
 #include "server/queue/claim_queue.h"
@@ -20,6 +22,7 @@
 namespace tranche::server {
 namespace {
 
+using internal::v1::QueuedClaim_Join;
 using internal::v1::QueuedClaim_Line;
 using storage::ReservationClaim;
 
@@ -33,9 +36,9 @@ absl::Status DamagedMessage(absl::string_view what) {
 
 absl::StatusOr<storage::Uuid> ReadMessageId(const std::string& bytes) {
   storage::Uuid id;
-  if (bytes.size() != id.bytes.size()) return DamagedMessage("a reservation id is not 16 bytes");
+  if (bytes.size() != id.bytes.size()) return DamagedMessage("an id is not 16 bytes");
   std::copy(bytes.begin(), bytes.end(), id.bytes.begin());
-  if (id.is_nil()) return DamagedMessage("a reservation id is nil");
+  if (id.is_nil()) return DamagedMessage("an id is nil");
   return id;
 }
 
@@ -56,10 +59,19 @@ TraceTag ReadMessageTrace(const internal::v1::QueuedClaim& message) {
   return std::make_shared<const LogTrace>(std::move(trace));
 }
 
-absl::Status CheckMessage(const internal::v1::QueuedClaim& message) {
+absl::Status CheckMessageLines(const internal::v1::QueuedClaim& message) {
+  if (message.has_join()) {
+    if (!message.lines().empty()) return DamagedMessage("it joins a group, and has other lines");
+    return message.cart() ? DamagedMessage("a cart joins no group") : absl::OkStatus();
+  }
   if (message.lines().empty() || message.lines_size() > storage::kMaxCartLines)
     return DamagedMessage("the number of lines");
   if (!message.cart() && message.lines_size() != 1) return DamagedMessage("it has several lines and is no cart");
+  return absl::OkStatus();
+}
+
+absl::Status CheckMessage(const internal::v1::QueuedClaim& message) {
+  RETURN_IF_ERROR(CheckMessageLines(message));
   const std::string& user_id = message.user_id();
   if (!IsUserId(user_id) || !IsVisibleUtf8(user_id)) return DamagedMessage("the buyer's id");
   const std::string& reference = message.order_reference();
@@ -83,15 +95,58 @@ absl::StatusOr<ReservationClaim> ReadMessageLine(const QueuedClaim_Line& line,
   return claim;
 }
 
+absl::StatusOr<ReservationClaim> ReadMessageJoin(const internal::v1::QueuedClaim& message) {
+  const QueuedClaim_Join& join = message.join();
+  ASSIGN_OR_RETURN(ReservationClaim claim, ReadMessageLine(join.line(), message));
+  ASSIGN_OR_RETURN(const storage::Uuid group_id, ReadMessageId(join.group_id()));
+  const std::string& offer_id = join.offer_id();
+  // As the API has it: the same as a SKU's.
+  if (!offer_id.empty() && !IsSkuId(offer_id)) return DamagedMessage("an offer's id");
+  claim.group = std::make_shared<const storage::GroupJoin>(storage::GroupJoin{group_id, offer_id});
+  return claim;
+}
+
+absl::StatusOr<std::vector<ReservationClaim>> ReadMessageLines(const internal::v1::QueuedClaim& message) {
+  std::vector<ReservationClaim> lines;
+  if (message.has_join()) {
+    ASSIGN_OR_RETURN(ReservationClaim join, ReadMessageJoin(message));
+    lines.push_back(std::move(join));
+    return lines;
+  }
+  absl::flat_hash_set<storage::Uuid> ids;
+  for (const QueuedClaim_Line& line : message.lines()) {
+    ASSIGN_OR_RETURN(ReservationClaim read, ReadMessageLine(line, message));
+    if (!ids.insert(read.reservation_id).second) return DamagedMessage("a reservation id twice");
+    lines.push_back(std::move(read));
+  }
+  return lines;
+}
+
+void FillMessageId(const storage::Uuid& id, std::string* bytes) {
+  bytes->assign(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
+}
+
+void FillMessageLine(const ReservationClaim& claim, QueuedClaim_Line* line) {
+  FillMessageId(claim.reservation_id, line->mutable_reservation_id());
+  line->set_sku_id(claim.sku_id);
+  line->set_quantity(claim.quantity);
+}
+
+void AddMessageLine(const ReservationClaim& claim, internal::v1::QueuedClaim* message) {
+  if (claim.group == nullptr) return FillMessageLine(claim, message->add_lines());
+  QueuedClaim_Join* const join = message->mutable_join();
+  FillMessageLine(claim, join->mutable_line());
+  FillMessageId(claim.group->group_id, join->mutable_group_id());
+  join->set_offer_id(claim.group->offer_id);
+}
+
 }  // namespace
 
 std::string ToMessage(const QueuedClaim& claim) {
   internal::v1::QueuedClaim message;
   for (const ReservationClaim& line : claim.lines) {
-    QueuedClaim_Line* const added = message.add_lines();
-    added->set_reservation_id(line.reservation_id.bytes.data(), line.reservation_id.bytes.size());
-    added->set_sku_id(line.sku_id);
-    added->set_quantity(line.quantity);
+    CHECK(line.group == nullptr || (claim.lines.size() == 1 && !claim.cart)) << "a join is a claim of its own";
+    AddMessageLine(line, &message);
   }
   message.set_cart(claim.cart);
   message.set_enqueued_at_us(absl::ToUnixMicros(claim.enqueued_at));
@@ -117,14 +172,9 @@ absl::StatusOr<QueuedClaim> ReadMessage(absl::string_view text) {
   claim.cart = message.cart();
   claim.enqueued_at = absl::FromUnixMicros(message.enqueued_at_us());
   claim.deadline = absl::FromUnixMicros(message.deadline_us());
+  ASSIGN_OR_RETURN(claim.lines, ReadMessageLines(message));
   const TraceTag trace = ReadMessageTrace(message);
-  absl::flat_hash_set<storage::Uuid> ids;
-  for (const QueuedClaim_Line& line : message.lines()) {
-    ASSIGN_OR_RETURN(ReservationClaim read, ReadMessageLine(line, message));
-    if (!ids.insert(read.reservation_id).second) return DamagedMessage("a reservation id twice");
-    read.trace = trace;
-    claim.lines.push_back(std::move(read));
-  }
+  for (ReservationClaim& line : claim.lines) line.trace = trace;
   return claim;
 }
 

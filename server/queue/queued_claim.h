@@ -12,7 +12,8 @@
 namespace tranche::server {
 
 struct QueuedClaim {
-  std::vector<storage::ReservationClaim> lines;  // 1 to kMaxCartLines, of one buyer and with one order reference
+  // 1 to kMaxCartLines, of one buyer and with one order reference. One that joins a group is alone, and no cart.
+  std::vector<storage::ReservationClaim> lines;
   bool cart = false;
   absl::Time enqueued_at;
   absl::Time deadline;
@@ -20,7 +21,7 @@ struct QueuedClaim {
 
 std::string ToMessage(const QueuedClaim& claim);
 // kInvalidArgument: damaged, or what this version cannot keep to (no line, too many, ids twice, a quantity below 1, ids
-// that the API would refuse). What others wrote is input.
+// that the API would refuse, a cart that joins a group). What others wrote is input.
 absl::StatusOr<QueuedClaim> ReadMessage(absl::string_view message);
 
 }  // namespace tranche::server

@@ -46,9 +46,17 @@ QueuedClaim ACart() {
   return claim;
 }
 
-internal::v1::QueuedClaim AMessage() {
+QueuedClaim AJoin(const std::string& offer_id = "trio") {
+  QueuedClaim claim = ACart();
+  claim.cart = false;
+  claim.lines.resize(1);
+  claim.lines[0].group = std::make_shared<const storage::GroupJoin>(storage::GroupJoin{IdOf(9), offer_id});
+  return claim;
+}
+
+internal::v1::QueuedClaim AMessage(const QueuedClaim& claim = ACart()) {
   internal::v1::QueuedClaim message;
-  EXPECT_TRUE(message.ParseFromString(ToMessage(ACart())));
+  EXPECT_TRUE(message.ParseFromString(ToMessage(claim)));
   return message;
 }
 
@@ -70,6 +78,61 @@ TEST(QueuedClaimTest, IsReadAsItWasWritten) {
     ASSERT_NE(read->lines[i].trace, nullptr);
     EXPECT_EQ(read->lines[i].trace->trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
     EXPECT_EQ(read->lines[i].trace->request_id, "r-1");
+  }
+}
+
+TEST(QueuedClaimTest, AJoinIsReadAsItWasWritten) {
+  for (const std::string offer_id : {"trio", ""}) {
+    const QueuedClaim claim = AJoin(offer_id);
+    const auto read = ReadMessage(ToMessage(claim));
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_FALSE(read->cart);
+    ASSERT_EQ(read->lines.size(), 1u);
+    const storage::ReservationClaim& line = read->lines[0];
+    EXPECT_EQ(line.reservation_id, claim.lines[0].reservation_id);
+    EXPECT_EQ(line.sku_id, "tv");
+    EXPECT_EQ(line.user_id, "Zoë");
+    EXPECT_EQ(line.quantity, 2);
+    EXPECT_EQ(line.order_reference, "order 7");
+    EXPECT_TRUE(line.has_token);
+    EXPECT_NE(line.trace, nullptr);
+    ASSERT_NE(line.group, nullptr);
+    EXPECT_EQ(line.group->group_id, IdOf(9));
+    EXPECT_EQ(line.group->offer_id, offer_id);
+  }
+  EXPECT_EQ(ReadMessage(ToMessage(ACart()))->lines[0].group, nullptr);
+}
+
+// It would sell at the SKU's own price.
+TEST(QueuedClaimTest, WhoKnowsNothingOfGroupsFindsNoLineInAJoin) {
+  EXPECT_TRUE(AMessage(AJoin()).lines().empty());
+  EXPECT_FALSE(AMessage(ACart()).has_join());
+}
+
+TEST(QueuedClaimTest, AJoinThatTheApiWouldRefuseIsRefused) {
+  using Message = internal::v1::QueuedClaim;
+  const std::function<void(Message&)> spoils[] = {
+      [](Message& m) { m.set_cart(true); },
+      [](Message& m) { *m.add_lines() = m.join().line(); },
+      [](Message& m) { m.mutable_join()->clear_line(); },
+      [](Message& m) { m.mutable_join()->mutable_line()->set_quantity(0); },
+      [](Message& m) { m.mutable_join()->mutable_line()->set_sku_id("a/b"); },
+      [](Message& m) { m.mutable_join()->mutable_line()->clear_reservation_id(); },
+      [](Message& m) { m.mutable_join()->clear_group_id(); },
+      [](Message& m) { m.mutable_join()->set_group_id("short"); },
+      [](Message& m) { m.mutable_join()->set_group_id(std::string(16, '\0')); },
+      [](Message& m) { m.mutable_join()->set_offer_id("a/b"); },
+      [](Message& m) { m.mutable_join()->set_offer_id(std::string(65, 'o')); },
+      [](Message& m) { m.clear_user_id(); },
+      [](Message& m) { m.set_deadline_us(0); },
+  };
+  ASSERT_TRUE(ReadMessage(AMessage(AJoin()).SerializeAsString()).ok());
+  int number = 0;
+  for (const auto& spoil : spoils) {
+    Message message = AMessage(AJoin());
+    spoil(message);
+    EXPECT_TRUE(absl::IsInvalidArgument(ReadMessage(message.SerializePartialAsString()).status())) << number;
+    ++number;
   }
 }
 
@@ -124,10 +187,11 @@ TEST(QueuedClaimTest, ABadTraceIsLeftOut) {
 
 // Whatever it is read as, is a claim that the API would take.
 TEST(QueuedClaimTest, DamagedMessagesAreReadOrRefused) {
-  const std::string whole = ToMessage(ACart());
+  const std::string messages[] = {ToMessage(ACart()), ToMessage(AJoin())};
   std::mt19937 random(7);
   int refused = 0;
   for (int round = 0; round < 20'000; ++round) {
+    const std::string& whole = messages[round % 2];
     std::string text = whole.substr(0, random() % 4 == 0 ? random() % whole.size() : whole.size());
     for (unsigned changes = random() % 4 + 1; changes > 0 && !text.empty(); --changes) {
       text[random() % text.size()] = static_cast<char>(random());
