@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
 #include "server/errors.h"
+#include "server/handlers/join_refused.h"
 #include "server/handlers/reservation_messages.h"
 #include "storage/ledger/claim_refusal.h"
 
@@ -19,6 +20,11 @@ v1::GetClaimResponse RefusedAnswer(const absl::Status& error) {
   v1::GetClaimResponse response;
   *response.mutable_refused() = ToRpcStatus(error);
   return response;
+}
+
+absl::Status RefusalOfTicket(Refusal refusal, const std::string& sku_id, const ClaimTicket& ticket) {
+  if (ticket.group == nullptr) return RefusalError({.refusal = refusal}, sku_id);
+  return JoinRefused({.refusal = refusal}, sku_id, *ticket.group);
 }
 
 v1::GetClaimResponse SoldClaim(bool cart, absl::Span<const Reservation* const> lines, absl::Time now) {
@@ -45,7 +51,14 @@ std::optional<v1::GetClaimResponse> DecisionOf(const ClaimTicket& ticket, absl::
     if (row == by_id.end()) continue;
     const Reservation& line = *row->second;
     lines.push_back(&line);
-    claims.push_back({id, line.sku_id, line.user_id, line.quantity, line.order_reference});
+    // A row does not tell its group. Whoever used the id for a claim with another group, and is all the same otherwise,
+    // is the same caller.
+    claims.push_back({.reservation_id = id,
+                      .sku_id = line.sku_id,
+                      .user_id = line.user_id,
+                      .quantity = line.quantity,
+                      .order_reference = line.order_reference,
+                      .group = ticket.group});
   }
   // All lines are sold together. But a refusal may be noted of some before the others.
   const bool whole = lines.size() == ticket.ids.size();
@@ -53,7 +66,7 @@ std::optional<v1::GetClaimResponse> DecisionOf(const ClaimTicket& ticket, absl::
   if (ours || !whole) {
     for (const Reservation* line : lines) {
       const std::optional<Refusal> refusal = storage::RefusalOf(*line);
-      if (refusal.has_value()) return RefusedAnswer(RefusalError({.refusal = *refusal}, line->sku_id));
+      if (refusal.has_value()) return RefusedAnswer(RefusalOfTicket(*refusal, line->sku_id, ticket));
     }
   }
   if (ours) return SoldClaim(ticket.cart, lines, now);

@@ -3,6 +3,8 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/admission/keyed_hash.h"
@@ -23,13 +25,19 @@ absl::string_view BytesOfId(const storage::Uuid& id) {
 
 std::string BigEndianTime(absl::Time time) { return BigEndian64(static_cast<uint64_t>(absl::ToUnixMicros(time))); }
 
+// Of an ordinary claim nothing is added: its tickets and payloads are the same as before there were joins.
+std::string GroupFields(const storage::GroupJoin* join) {
+  return join == nullptr ? "" : LengthDelimited({BytesOfId(join->group_id), join->offer_id});
+}
+
 std::string ClaimMessage(const ClaimTicket& ticket) {
   std::string ids;
   for (const storage::Uuid& id : ticket.ids) absl::StrAppend(&ids, BytesOfId(id));
-  return LengthDelimited({kClaimPurpose, ids, ticket.payload, ticket.sku_id, ticket.shard,
-                          ticket.cart ? absl::string_view("\1", 1) : absl::string_view("\0", 1),
-                          BigEndian64(static_cast<uint64_t>(ticket.ahead)), BigEndianTime(ticket.enqueued_at),
-                          BigEndianTime(ticket.decide_at)});
+  return absl::StrCat(LengthDelimited({kClaimPurpose, ids, ticket.payload, ticket.sku_id, ticket.shard,
+                                       ticket.cart ? absl::string_view("\1", 1) : absl::string_view("\0", 1),
+                                       BigEndian64(static_cast<uint64_t>(ticket.ahead)),
+                                       BigEndianTime(ticket.enqueued_at), BigEndianTime(ticket.decide_at)}),
+                      GroupFields(ticket.group.get()));
 }
 
 // Takes fields off a message that LengthDelimited has made.
@@ -51,10 +59,22 @@ class FieldReader {
     return field.size() == 8 ? static_cast<int64_t>(FromBigEndian64(field)) : 0;
   }
   absl::Time NextTime() { return absl::FromUnixMicros(NextNumber()); }
+  bool AtEnd() const { return rest_.empty(); }
 
  private:
   absl::string_view rest_;
 };
+
+// Null if the id is not one.
+std::shared_ptr<const storage::GroupJoin> ReadGroupFields(FieldReader& fields) {
+  const absl::string_view id = fields.Next();
+  const absl::string_view offer_id = fields.Next();
+  if (id.size() != kUuidBytes) return nullptr;
+  storage::GroupJoin join;
+  std::copy(id.begin(), id.end(), join.group_id.bytes.begin());
+  join.offer_id = std::string(offer_id);
+  return std::make_shared<const storage::GroupJoin>(std::move(join));
+}
 
 std::optional<ClaimTicket> FromClaimMessage(absl::string_view message) {
   FieldReader fields(message);
@@ -75,6 +95,7 @@ std::optional<ClaimTicket> FromClaimMessage(absl::string_view message) {
   ticket.ahead = fields.NextNumber();
   ticket.enqueued_at = fields.NextTime();
   ticket.decide_at = fields.NextTime();
+  if (!fields.AtEnd()) ticket.group = ReadGroupFields(fields);
   // Nobody else has the key. But a later version may say more, of which this one must not guess the meaning.
   if (ticket.payload.size() != kPayloadBytes || ClaimMessage(ticket) != message) return std::nullopt;
   return ticket;
@@ -91,6 +112,8 @@ std::string PayloadOf(absl::Span<const storage::ReservationClaim> lines) {
         LengthDelimited({BytesOfId(line.reservation_id), line.sku_id, line.user_id,
                          BigEndian64(static_cast<uint64_t>(line.quantity)), line.order_reference});
     crypto_hash_sha256_update(&state, SodiumBytes(fields), fields.size());
+    const std::string group = GroupFields(line.group.get());
+    crypto_hash_sha256_update(&state, SodiumBytes(group), group.size());
   }
   std::string hash(kPayloadBytes, '\0');
   crypto_hash_sha256_final(&state, reinterpret_cast<unsigned char*>(hash.data()));

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,10 +32,14 @@ struct ClaimTicket {
   int64_t ahead = 0;  // when it was queued
   absl::Time enqueued_at;
   absl::Time decide_at;
+  // Null: an ordinary claim. Nodes from before this field read no ticket that has it: they could not say whose a
+  // reservation is.
+  std::shared_ptr<const storage::GroupJoin> group = {};
 };
 
-// 32 bytes: SHA-256 of ids, SKUs, buyer, quantities and order reference of the lines, each behind its length. A
-// reservation under one of these ids that gives another payload is somebody else's.
+// 32 bytes: SHA-256 of ids, SKUs, buyer, quantities and order reference of the lines, each behind its length, and of
+// the group and offer of one that joins. A reservation under one of these ids that gives another payload is somebody
+// else's. A reservation does not tell its group: whoever compares one with a ticket takes the ticket's for granted.
 std::string PayloadOf(absl::Span<const storage::ReservationClaim> lines);
 
 // "" if there is no current key. Key: FrontKeys::Key::claim_key. Thread-safe.

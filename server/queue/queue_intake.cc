@@ -30,6 +30,7 @@ ClaimTicket TicketOf(absl::Span<const storage::ReservationClaim> lines, bool car
   ticket.sku_id = sku_id;
   ticket.shard = shard;
   ticket.cart = cart;
+  ticket.group = lines.front().group;
   for (const storage::ReservationClaim& line : lines) ticket.ids.push_back(line.reservation_id);
   return ticket;
 }

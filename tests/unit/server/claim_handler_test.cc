@@ -68,12 +68,15 @@ class ClaimHandlerTest : public ::testing::Test {
   }
 
   // Of the claim, or the cart, that these would be the rows of.
-  std::string TicketFor(const std::vector<Reservation>& rows) {
+  std::string TicketFor(const std::vector<Reservation>& rows,
+                        const std::shared_ptr<const storage::GroupJoin>& group = nullptr) {
     ClaimTicket ticket;
+    ticket.group = group;
     std::vector<storage::ReservationClaim> lines;
     for (const Reservation& row : rows) {
       ticket.ids.push_back(row.reservation_id);
       lines.push_back({row.reservation_id, row.sku_id, row.user_id, row.quantity, row.order_reference});
+      lines.back().group = group;
     }
     ticket.payload = PayloadOf(lines);
     ticket.sku_id = "tv";
@@ -163,6 +166,38 @@ TEST_F(ClaimHandlerTest, AClaimThatWasRefusedTellsWhy) {
     books_.rows = {row};
     EXPECT_EQ(RefusedAs(TicketFor({RowOf(1)})), ReasonName(RefusalError({.refusal = refusal})));
   }
+}
+
+TEST_F(ClaimHandlerTest, OfAJoinTheReservationOrTheRefusalIsTold) {
+  storage::GroupJoin join{.group_id = {}, .offer_id = "trio"};
+  join.group_id.bytes[15] = 7;
+  const std::string ticket = TicketFor({RowOf(1)}, std::make_shared<const storage::GroupJoin>(join));
+  EXPECT_TRUE(StaysQueued(ticket));
+  books_.rows = {RowOf(1)};
+  const auto response = Get(ticket);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->created().reservation().reservation_id(), RowOf(1).reservation_id.ToString());
+  const std::pair<Refusal, std::pair<std::string, std::string>> cases[] = {
+      {Refusal::kGroupFull, {"group_id", join.group_id.ToString()}},
+      {Refusal::kOfferClosed, {"offer_id", "trio"}},
+      {Refusal::kSoldOut, {"sku_id", "tv"}},
+  };
+  for (const auto& [refusal, told] : cases) {
+    Reservation row = RowOf(1);
+    Refuse(refusal, &row);
+    books_.rows = {row};
+    const auto refused = Get(ticket);
+    ASSERT_TRUE(refused.ok()) << refused.status();
+    google::rpc::ErrorInfo info;
+    ASSERT_GE(refused->refused().details_size(), 1);
+    ASSERT_TRUE(refused->refused().details(0).UnpackTo(&info));
+    EXPECT_EQ(info.reason(), storage::NameOfRefusal(refusal));
+    EXPECT_EQ(info.metadata().at(told.first), told.second);
+  }
+  Reservation other = RowOf(1);
+  other.user_id = "bob";
+  books_.rows = {other};
+  EXPECT_EQ(RefusedAs(ticket), "RESERVATION_ID_REUSED");
 }
 
 TEST_F(ClaimHandlerTest, LinesOfACartComeInTheirOrder) {

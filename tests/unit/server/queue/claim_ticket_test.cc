@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "server/admission/paseto.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "tests/unit/server/admission/test_keys.h"
@@ -22,6 +24,14 @@ storage::ReservationClaim LineOf(uint8_t number) {
   return line;
 }
 
+storage::ReservationClaim JoiningLine(const std::string& offer_id = "") {
+  storage::ReservationClaim line = LineOf(1);
+  storage::GroupJoin join{.group_id = {}, .offer_id = offer_id};
+  join.group_id.bytes[15] = 7;
+  line.group = std::make_shared<const storage::GroupJoin>(join);
+  return line;
+}
+
 ClaimTicket TicketOfLines(const std::vector<storage::ReservationClaim>& lines) {
   ClaimTicket ticket;
   for (const storage::ReservationClaim& line : lines) ticket.ids.push_back(line.reservation_id);
@@ -32,6 +42,7 @@ ClaimTicket TicketOfLines(const std::vector<storage::ReservationClaim>& lines) {
   ticket.ahead = 1234;
   ticket.enqueued_at = kEnqueued;
   ticket.decide_at = kEnqueued + absl::Minutes(10);
+  ticket.group = lines.front().group;
   return ticket;
 }
 
@@ -59,6 +70,20 @@ TEST_F(ClaimTicketTest, SaysWhatWasWritten) {
     EXPECT_EQ(read->enqueued_at, kEnqueued);
     EXPECT_EQ(read->decide_at, kEnqueued + absl::Minutes(10));
   }
+}
+
+TEST_F(ClaimTicketTest, OfAJoinItSaysTheGroup) {
+  for (const std::string& offer_id : {std::string(64, 'o'), std::string()}) {
+    const std::string text = MakeClaimTicket(keys_, TicketOfLines({JoiningLine(offer_id)}));
+    EXPECT_LE(text.size(), kMaxClaimTicketBytes);
+    const std::optional<ClaimTicket> read = ReadClaimTicket(keys_, text, kEnqueued);
+    ASSERT_TRUE(read.has_value());
+    ASSERT_NE(read->group, nullptr);
+    EXPECT_EQ(read->group->group_id.bytes[15], 7);
+    EXPECT_EQ(read->group->offer_id, offer_id);
+    EXPECT_EQ(read->decide_at, kEnqueued + absl::Minutes(10));
+  }
+  EXPECT_EQ(ReadClaimTicket(keys_, text_, kEnqueued)->group, nullptr);
 }
 
 TEST_F(ClaimTicketTest, TheLargestCartsTicketFits) {
@@ -119,6 +144,21 @@ TEST(ClaimPayloadTest, EveryFieldCounts) {
   EXPECT_NE(spoiled([](auto& line) { line.quantity = 3; }), payload);
   EXPECT_NE(spoiled([](auto& line) { line.order_reference = ""; }), payload);
   EXPECT_EQ(spoiled([](auto& line) { line.has_token = true; }), payload) << "no part of the payload";
+
+  const std::string joining = PayloadOf(std::vector{JoiningLine()});
+  EXPECT_NE(joining, payload);
+  EXPECT_NE(PayloadOf(std::vector{JoiningLine("trio")}), joining);
+  storage::ReservationClaim other_group = JoiningLine();
+  storage::GroupJoin join = *other_group.group;
+  join.group_id.bytes[15] = 8;
+  other_group.group = std::make_shared<const storage::GroupJoin>(join);
+  EXPECT_NE(PayloadOf(std::vector{other_group}), joining);
+}
+
+// Tickets from before joins could be queued are still around.
+TEST(ClaimPayloadTest, OfAnOrdinaryClaimItStaysTheSame) {
+  EXPECT_EQ(absl::BytesToHexString(PayloadOf(std::vector{LineOf(1)})),
+            "6a7fb363f5c12aed1ddca8af6c5ac0f0bd8de701399dafacc8280497b8ffe572");
 }
 
 // What moves from one field to the next is another payload.

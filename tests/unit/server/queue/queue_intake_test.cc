@@ -157,6 +157,29 @@ TEST_F(QueueIntakeTest, TheMessageSaysAllOfTheClaim) {
   EXPECT_TRUE(ReadClaimTicket(*keys_, std::get<Queued>(**answer).ticket, clock_.Now())->cart);
 }
 
+TEST_F(QueueIntakeTest, OfAJoinMessageAndTicketSayTheGroup) {
+  std::vector<storage::ReservationClaim> lines = Lines();
+  storage::GroupJoin join{.group_id = {}, .offer_id = "trio"};
+  join.group_id.bytes[15] = 7;
+  lines[0].group = std::make_shared<const storage::GroupJoin>(join);
+  std::optional<Answer> answer;
+  intake_.Queue(lines, /*cart=*/false, "tv", terms_, absl::InfiniteFuture(),
+                [&](Answer given) { answer = std::move(given); });
+  const auto message = ReadMessage(publisher_.held.at(0).body);
+  ASSERT_TRUE(message.ok()) << message.status();
+  ASSERT_NE(message->lines.at(0).group, nullptr);
+  EXPECT_EQ(message->lines[0].group->group_id, join.group_id);
+  EXPECT_EQ(message->lines[0].group->offer_id, "trio");
+  publisher_.AnswerAll(absl::OkStatus());
+  ASSERT_TRUE(answer.has_value());
+  const auto ticket = ReadClaimTicket(*keys_, std::get<Queued>(*answer).ticket, clock_.Now());
+  ASSERT_TRUE(ticket.has_value());
+  ASSERT_NE(ticket->group, nullptr);
+  EXPECT_EQ(ticket->group->group_id, join.group_id);
+  EXPECT_EQ(ticket->payload, PayloadOf(lines));
+  EXPECT_NE(ticket->payload, PayloadOf(Lines()));
+}
+
 TEST_F(QueueIntakeTest, NobodyWaitsForAConfirmLongerThanTwoSeconds) {
   Queue();
   Queue(clock_.Now() + absl::Milliseconds(300));
