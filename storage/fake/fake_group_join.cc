@@ -6,6 +6,7 @@
 
 #include "storage/base/status_macros.h"
 #include "storage/fake/fake_ledger.h"
+#include "storage/ledger/claim_refusal.h"
 
 namespace tranche::storage {
 namespace {
@@ -95,7 +96,8 @@ absl::StatusOr<std::vector<CommitResult>> FakeLedger::Join(IncarnationId incarna
     result = std::move(booked[i]);
     if (passed[i].group == nullptr) continue;
     if (result.outcome == CommitOutcome::kCreated) Enrol(passed[i], &result.reservation);
-    const bool in_other = result.outcome == CommitOutcome::kReplayed &&
+    // Of a claim that was refused for good, whatever it was to join, the row has no group.
+    const bool in_other = result.outcome == CommitOutcome::kReplayed && !RefusalOf(result.reservation).has_value() &&
                           GroupOf(passed[i].reservation_id) != std::make_optional(passed[i].group->group_id);
     if (in_other) result = RefusedClaim(Refusal::kReservationIdReused);
   }

@@ -24,6 +24,13 @@ bool DecidesClaim(Refusal refusal) {
     case Refusal::kCartSpansShards:
     case Refusal::kDenied:
     case Refusal::kDrawDecides:
+    case Refusal::kGroupNotFound:
+    case Refusal::kGroupOver:
+    case Refusal::kGroupFull:
+    case Refusal::kAlreadyInGroup:
+    case Refusal::kOfferNotFound:
+    case Refusal::kOfferClosed:
+    case Refusal::kTooManyGroups:
       return true;
     default:
       return false;

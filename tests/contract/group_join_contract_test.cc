@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "storage/ledger/claim_refusal.h"
 #include "tests/contract/group_contract.h"
 
 namespace tranche::storage {
@@ -262,6 +263,41 @@ TEST_P(GroupJoinContract, AnIdStandsForOneClaim) {
   EXPECT_EQ(Try(in_group), kReservationIdReused) << "it was bought alone";
   EXPECT_THAT(Members(group_id), SizeIs(1));
   EXPECT_THAT(Members(other_id), SizeIs(1));
+}
+
+// Such a row has no group, whoever's it was.
+TEST_P(GroupJoinContract, WhatWasRefusedForGoodJoinsNothingLater) {
+  const Uuid group_id = NewId(), unopened = NewId();
+  Open(group_id, "alice");
+  std::vector<ClaimRefusal> refusals;
+  std::vector<ReservationClaim> claims;
+  for (const Refusal refusal :
+       {kGroupNotFound, kGroupOver, kGroupFull, kAlreadyInGroup, kOfferNotFound, kOfferClosed, kTooManyGroups}) {
+    const std::string user_id = absl::StrCat("buyer", claims.size());
+    const bool opens = refusal == kOfferNotFound || refusal == kOfferClosed || refusal == kTooManyGroups;
+    claims.push_back(ClaimIn(opens ? unopened : group_id, user_id, opens ? "team" : ""));
+    refusals.push_back({.claim = claims.back(), .refusal = refusal});
+  }
+  for (const RefuseOutcome outcome : {RefuseOutcome::kRefused, RefuseOutcome::kReplayed}) {
+    const auto noted = lifecycle().RefuseClaims(refusals);
+    ASSERT_TRUE(noted.ok()) << noted.status();
+    ASSERT_THAT(*noted, SizeIs(claims.size()));
+    for (size_t i = 0; i < claims.size(); ++i) {
+      EXPECT_EQ((*noted)[i].outcome, outcome);
+      EXPECT_EQ(RefusalOf((*noted)[i].reservation), refusals[i].refusal);
+    }
+  }
+  for (const LockMode mode : {LockMode::kSkipLocked, LockMode::kNoWait, LockMode::kWaitBriefly, LockMode::kWait}) {
+    const std::vector<CommitResult> again = Commit(node_, claims, mode);
+    for (size_t i = 0; i < claims.size(); ++i) {
+      EXPECT_EQ(Answer(again[i]), CommitOutcome::kReplayed);
+      EXPECT_EQ(RefusalOf(again[i].reservation), refusals[i].refusal) << "they hear what was decided";
+    }
+  }
+  EXPECT_THAT(Members(group_id), SizeIs(1));
+  ExpectNoGroup(unopened);
+  EXPECT_EQ(Unsold(), 49);
+  Join(group_id, claims[0].user_id);
 }
 
 TEST_P(GroupJoinContract, NobodyJoinsAFullGroup) {

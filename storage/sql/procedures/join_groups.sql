@@ -6,7 +6,8 @@
 --   GROUP_NOT_FOUND (none of this id, SKU and offer) GROUP_FULL (all seats are paid) GROUP_OVER (it does not form any more)
 --   ALREADY_IN_GROUP (the buyer is a member with another reservation) OFFER_NOT_FOUND OFFER_CLOSED
 --   TOO_MANY_GROUPS (the buyer has one of this offer that forms, or the SKU has 10,000)
---   CONFLICT also for an id that was used without this group
+--   CONFLICT also for an id that was used without this group, but not if it was refused for good (refuse_claims): such a row, which
+--   has no group, is REPLAYED
 --   BUSY without p_wait also for a group that another transaction has locked
 -- A created one has the offer's price, and lasts as long as the offer gives to pay, but no longer than the group may form.
 --
@@ -103,8 +104,9 @@ BEGIN
   FROM unnest(v_refused, v_refusals) AS f (idx, refusal) LEFT JOIN claim_answer n ON false;
   RETURN QUERY
   SELECT c.idx,
-         -- Its group is a part of a claim that joins.
+         -- Its group is a part of a claim that joins. Of one that was refused for good, the row has none.
          CASE WHEN a.outcome = 'REPLAYED' AND p_groups[c.idx] IS NOT NULL
+                   AND (a.state = 'CANCELLED' AND a.expires_us = a.created_us AND starts_with(a.cancel_reason, 'REFUSED ')) IS NOT TRUE
                    AND p_groups[c.idx] IS DISTINCT FROM (SELECT r.group_id FROM reservation r WHERE r.reservation_id = c.id)
               THEN 'CONFLICT' ELSE a.outcome END,
          a.state, coalesce(m.amount_minor, a.amount_minor), a.currency, a.incarnation_id, a.created_us,

@@ -12,7 +12,8 @@
 --
 -- Such a row is known by the end of its hold, which is its beginning: every other hold lasts for a second at least. Its
 -- incarnation is 0, which has no slices: no unit was spent for it. It is final from its birth, so it has no message, no part
--- in a limit, and none in any sum but that of reservations that ended.
+-- in a limit, and none in any sum but that of reservations that ended. Of a claim that was to join a group it has no group either,
+-- so nothing that is done to groups finds it.
 --
 -- Why it is safe:
 --   one decision  the primary key: whoever comes second, here or in commit_reservations, inserts nothing, and is classified by a
