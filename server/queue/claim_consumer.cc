@@ -243,6 +243,7 @@ void ClaimConsumer::Refused(HeldClaim& held, Refusal refusal, const std::string&
   } else {
     paused_skus_.Leave(held);
   }
+  if (means == RefusalMeans::kNoGroup) means = AwaitsGroup(held) ? RefusalMeans::kTryAgain : RefusalMeans::kDecided;
   if (means == RefusalMeans::kForeign) return SettleForeign(held, work);
   // Of a cart, other lines have rows.
   if (means == RefusalMeans::kDecided || (means == RefusalMeans::kNoRow && held.claim.cart)) {
@@ -255,6 +256,19 @@ void ClaimConsumer::Refused(HeldClaim& held, Refusal refusal, const std::string&
   }
   if (means == RefusalMeans::kInternal) return NoteFault(held, work);
   TryAgain(held);
+}
+
+bool ClaimConsumer::AwaitsGroup(HeldClaim& held) {
+  const storage::GroupJoin* const join = held.claim.lines.front().group.get();
+  // Who opens one finds another's of this id, which stays what it is.
+  if (join == nullptr || !join->offer_id.empty()) return false;
+  const absl::Time now = parts_.clock->Now();
+  if (!held.awaits_group_since.has_value()) {
+    if (awaiting_group_ >= std::max(1, parts_.prefetch / 4)) return false;
+    ++awaiting_group_;
+    held.awaits_group_since = now;
+  }
+  return now - *held.awaits_group_since < kAwaitOpening;
 }
 
 void ClaimConsumer::SettleForeign(HeldClaim& held, Work& work) {
@@ -332,6 +346,7 @@ std::vector<uint64_t> ClaimConsumer::Forget(HeldClaim& held) {
   SetStep(held, HeldClaim::Step::kWaits);
   if (probe_ == held.number) probe_ = 0;
   paused_skus_.Leave(held);
+  if (held.awaits_group_since.has_value()) --awaiting_group_;
   return held_.Remove(held.number);
 }
 

@@ -5,6 +5,9 @@
 // delivery is counted. A claim for a paused SKU waits so, too, unless too many do (paused_skus.h). While the shard's
 // ledger does not answer, one claim at a time asks whether it does again, and all others wait.
 //
+// Who joins a group that another consumer may be about to open is tried again for a moment: one queue's claims are in
+// the hands of several consumers.
+//
 // What is refused is noted in batches: of each shard, one call is under way, and takes along what has gathered since.
 #pragma once
 
@@ -41,6 +44,9 @@ inline constexpr absl::Duration kShortestPause = absl::Milliseconds(50);
 inline constexpr absl::Duration kLongestPause = absl::Seconds(2);
 // A claim that has met so many faults goes back, and is a dead letter after some deliveries.
 inline constexpr int kMostInternalErrors = 20;
+// Who joins a group that is not there is refused only after this. Its opening came out of the queue before, and is
+// decided within some tries, unless its consumer is lost.
+inline constexpr absl::Duration kAwaitOpening = absl::Seconds(2);
 
 // Thread-safe. Outlived by its dependencies, except for the source, which may be stopped before; outlives whatever it
 // has begun at the sellers and the books. Holds at most what the source hands over unsettled.
@@ -150,6 +156,8 @@ class ClaimConsumer : public ClaimSource::Receiver {
   HeldClaim* Tried(uint64_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Refused(HeldClaim& held, storage::Refusal refusal, const std::string& sku_id, Work& work)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // It joins a group that is not there: is it to be tried again? Only so many are at a time, so that others find room.
+  bool AwaitsGroup(HeldClaim& held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Has its SKU moved away? Then what becomes of a try says nothing about this shard's ledger.
   bool IsElsewhere(const HeldClaim& held) const;
   void TryAgain(HeldClaim& held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -184,6 +192,7 @@ class ClaimConsumer : public ClaimSource::Receiver {
   PausedSkus paused_skus_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Notes> notes_ ABSL_GUARDED_BY(mutex_);  // by shard
   int under_way_ ABSL_GUARDED_BY(mutex_) = 0;                   // of those that are held
+  int awaiting_group_ ABSL_GUARDED_BY(mutex_) = 0;              // likewise
   bool paused_ ABSL_GUARDED_BY(mutex_) = false;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   std::mt19937_64 random_ ABSL_GUARDED_BY(mutex_);

@@ -9,6 +9,7 @@ namespace tranche::server {
 enum class RefusalMeans {
   kDecided,    // the ledger is told, and who asks later
   kPaused,     // by an operator, until they resume it: some claims wait for that
+  kNoGroup,    // there is none, or another consumer is about to open it: some joins wait a moment for that
   kNoRow,      // for good, but the ledger can keep no row of it: the id is another claim's
   kForeign,    // there is no such SKU: it may be another cluster's claim, and is not ours to decide
   kLedgerOut,  // the ledger does not answer, to anybody
@@ -22,6 +23,8 @@ inline RefusalMeans MeaningOf(storage::Refusal refusal) {
   switch (refusal) {
     case Refusal::kSalePaused:
       return RefusalMeans::kPaused;
+    case Refusal::kGroupNotFound:
+      return RefusalMeans::kNoGroup;
     // Nodes and consumers hear of an opening one after the other.
     case Refusal::kSaleNotOpen:
       return RefusalMeans::kTryAgain;

@@ -1,12 +1,14 @@
 // The claims that a consumer has been handed and has not settled, in the order in which they came.
 //
 // A buyer's own claims for a SKU have their turns one after the other: the next one when the one before is gone from
-// here, whatever became of it. Others do not wait for each other.
+// here, whatever became of it. Who joins a group has their turn after those who open it and came before. Others do not
+// wait for each other. Each waits for what came before it alone, so there is no cycle.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -15,6 +17,7 @@
 #include "absl/time/time.h"
 #include "server/queue/queued_claim.h"
 #include "storage/ledger/refusal.h"
+#include "storage/uuid.h"
 
 namespace tranche::server {
 
@@ -44,6 +47,8 @@ struct HeldClaim {
   bool may_exist = false;     // an earlier try may have been committed
   bool unanswered = false;    // the last try's answer was that nobody knows
   std::string kept_for = {};  // it has a place among those that wait for this paused SKU; see PausedSkus
+  // It has a place among those that wait for their group; since then.
+  std::optional<absl::Time> awaits_group_since = {};
   // It is refused for good, and the ledger does not know it yet.
   storage::Refusal refusal = storage::Refusal::kNone;
   int noting = 0;        // lines that the ledger is being told of
@@ -57,7 +62,7 @@ class HeldClaims {
   HeldClaim& Add(HeldClaim held);
   // Null: it is not here any more.
   HeldClaim* Find(uint64_t number);
-  // Is no earlier claim of its buyer for one of its SKUs here?
+  // Is no earlier claim of its buyer for one of its SKUs here, nor, if it joins a group, an earlier one that opens it?
   bool HasTurn(const HeldClaim& held) const;
   // Returns those that may have their turn now.
   std::vector<uint64_t> Remove(uint64_t number);
@@ -68,8 +73,17 @@ class HeldClaims {
   size_t size() const { return all_.size(); }
 
  private:
+  // Of one group.
+  struct OfGroup {
+    std::set<uint64_t> openings = {};
+    std::set<uint64_t> joins = {};
+  };
+
+  void RemoveFromGroup(const HeldClaim& held, std::vector<uint64_t>& next);
+
   std::map<uint64_t, HeldClaim> all_;
   absl::flat_hash_map<std::string, std::set<uint64_t>> turns_;  // by buyer and SKU
+  absl::flat_hash_map<storage::Uuid, OfGroup> groups_;
   uint64_t next_number_ = 1;
 };
 
