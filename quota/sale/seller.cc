@@ -132,19 +132,11 @@ void Seller::NotePath(const SkuTerms& terms, SaleRequest& request) const {
 
 bool Seller::GoesElsewhere(const SkuTerms* terms, const SaleRequest& request) const {
   if (diversion_ == nullptr || terms == nullptr || !terms->announced) return false;
-  return WayOf(*terms, request) != ClaimDiversion::Way::kSell;
-}
-
-// Who joins a group is asked about as if they accepted the queue: they do not go before those who wait there.
-ClaimDiversion::Way Seller::WayOf(const SkuTerms& terms, const SaleRequest& request) const {
-  const bool joins = request.claim.group != nullptr;
-  const ClaimDiversion::Way way =
-      diversion_->WayOf(request.claim.sku_id, terms, joins || request.visitor.accept_queued);
-  return joins && way == ClaimDiversion::Way::kQueue ? ClaimDiversion::Way::kRefuse : way;
+  return diversion_->WayOf(request.claim.sku_id, *terms, request.visitor.accept_queued) != ClaimDiversion::Way::kSell;
 }
 
 bool Seller::Divert(const SkuTerms& terms, SaleRequest& request) {
-  switch (WayOf(terms, request)) {
+  switch (diversion_->WayOf(request.claim.sku_id, terms, request.visitor.accept_queued)) {
     case ClaimDiversion::Way::kSell:
       return false;
     case ClaimDiversion::Way::kQueue:

@@ -10,7 +10,7 @@
 // units that are finally gone, and before any unit is taken. It may make a claim wait; that is then looked at afresh.
 //
 // After the gate, a SKU's claims may go another way than to the ledger (quota/sale/claim_diversion.h): then no unit is
-// taken or waited for. Claims that join a group are refused there: they are not queued yet.
+// taken or waited for.
 #pragma once
 
 #include <atomic>
@@ -72,8 +72,6 @@ class Seller {
   void NotePath(const SkuTerms& terms, SaleRequest& request) const;
   // What was announced of its SKU, without a slice of it here, is enough: no unit is needed here.
   bool GoesElsewhere(const SkuTerms* terms, const SaleRequest& request) const;
-  // What the diversion says of it.
-  ClaimDiversion::Way WayOf(const SkuTerms& terms, const SaleRequest& request) const;
   // Asks the diversion. True: the claim is queued or refused, and `request` is used up.
   bool Divert(const SkuTerms& terms, SaleRequest& request);
   void Queue(const SkuTerms& terms, SaleRequest request);

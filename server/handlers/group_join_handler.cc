@@ -2,7 +2,6 @@
 
 #include <memory>
 #include <utility>
-#include <variant>
 
 #include "server/handlers/claim_checks.h"
 #include "server/handlers/group_messages.h"
@@ -40,14 +39,13 @@ template <typename Request, typename Response>
 void GroupJoinHandler::Claim(absl::StatusOr<storage::ReservationClaim> claim, const Request& request,
                              absl::Time deadline, std::string buyer_address, Done<Response> done) {
   claims_->Claim(std::move(claim), deadline, request.may_exist(),
-                 {.address = std::move(buyer_address), .purchase_token = request.purchase_token()},
+                 {.address = std::move(buyer_address),
+                  .purchase_token = request.purchase_token(),
+                  .accept_queued = request.accept_queued()},
                  [this, done = std::move(done)](const absl::StatusOr<Accepted>& accepted) mutable {
                    if (!accepted.ok()) return done(accepted.status());
-                   // Never queued: it does not accept that.
-                   const auto& sold = std::get<quota::Sold>(*accepted);
                    Response response;
-                   claims_->Fill(sold.reservation, response.mutable_reservation());
-                   response.set_replayed(sold.replayed);
+                   claims_->Fill(*accepted, &response);
                    done(std::move(response));
                  });
 }

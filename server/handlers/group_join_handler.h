@@ -23,8 +23,8 @@ class GroupJoinHandler {
 
   GroupJoinHandler(ReservationHandler* claims, ChangeHandler* changes) : claims_(claims), changes_(changes) {}
 
-  // `request` is not used after these return. `buyer_address`: as for ReservationHandler::Create. Where claims of the
-  // SKU are queued, they are refused with CLAIMS_ARE_QUEUED.
+  // `request` is not used after these return. `buyer_address`: as for ReservationHandler::Create. Queued only if the
+  // request accepts that; who repeats one that was queued, and refused for good, gets that refusal.
   void Open(const v1::OpenGroupRequest& request, absl::Time deadline, std::string buyer_address,
             Done<v1::OpenGroupResponse> done);
   void Join(const v1::JoinGroupRequest& request, absl::Time deadline, std::string buyer_address,

@@ -16,11 +16,6 @@ absl::Status JoinRefused(const quota::Refused& refused, const std::string& sku_i
     case Refusal::kOfferNotFound:
     case Refusal::kOfferClosed:
       return WithMetadata(RefusalError(refused, sku_id), "offer_id", join.offer_id);
-    case Refusal::kClaimsAreQueued:
-      return MakeError(v1::ERROR_REASON_CLAIMS_ARE_QUEUED,
-                       "Claims for this SKU are queued now, and groups are not joined through the queue; try again "
-                       "later.",
-                       {{"sku_id", sku_id}});
     default:
       return RefusalError(refused, sku_id);
   }

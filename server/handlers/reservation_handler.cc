@@ -86,12 +86,4 @@ void ReservationHandler::Fill(const storage::Reservation& reservation, v1::Reser
   server::Fill(reservation, clock_->Now(), message);
 }
 
-void ReservationHandler::Fill(const Accepted& accepted, v1::CreateReservationResponse* response) const {
-  if (const auto* queued = std::get_if<quota::Queued>(&accepted))
-    return FillQueued(*queued, response->mutable_queued());
-  const auto& sold = std::get<quota::Sold>(accepted);
-  Fill(sold.reservation, response->mutable_reservation());
-  response->set_replayed(sold.replayed);
-}
-
 }  // namespace tranche::server

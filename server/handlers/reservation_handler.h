@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "quota/sale/sale_result.h"
 #include "server/handlers/outcome_counts.h"
+#include "server/handlers/reservation_messages.h"
 #include "storage/books.h"
 #include "storage/clock.h"
 #include "storage/ledger/reservation_ledger.h"
@@ -57,8 +58,15 @@ class ReservationHandler {
 
   // A claim as a message, with the time that is left of its hold.
   void Fill(const storage::Reservation& reservation, v1::Reservation* message) const;
-  // The answer to Create.
-  void Fill(const Accepted& accepted, v1::CreateReservationResponse* response) const;
+  // The answer to Create; and those to OpenGroup and JoinGroup, which have the same fields.
+  template <typename Response>
+  void Fill(const Accepted& accepted, Response* response) const {
+    if (const auto* queued = std::get_if<quota::Queued>(&accepted))
+      return FillQueued(*queued, response->mutable_queued());
+    const auto& sold = std::get<quota::Sold>(accepted);
+    Fill(sold.reservation, response->mutable_reservation());
+    response->set_replayed(sold.replayed);
+  }
 
  private:
   enum Outcome : size_t { kCreated, kReplayed, kQueued };

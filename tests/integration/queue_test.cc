@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "tests/integration/queue_fixture.h"
 #include "tranche/uuid.h"
+#include "tranche/v1/group_service.grpc.pb.h"
 
 namespace tranche::testing {
 namespace {
@@ -26,6 +27,41 @@ v1::CreateReservationsRequest CartOf(const std::vector<std::string>& skus, const
     line->set_quantity(1);
   }
   return cart;
+}
+
+v1::GroupOffer PairOf(const std::string& sku) {
+  v1::GroupOffer offer;
+  offer.set_sku_id(sku);
+  offer.set_offer_id("pair");
+  offer.set_seats(2);
+  offer.set_price_minor(39900);
+  offer.mutable_open_for()->set_seconds(3600);
+  offer.mutable_pay_within()->set_seconds(900);
+  offer.set_on_timeout(v1::GROUP_TIMEOUT_REFUND);
+  return offer;
+}
+
+v1::JoinGroupRequest JoinOf(const std::string& group_id, const std::string& sku, const std::string& user) {
+  v1::JoinGroupRequest join;
+  join.set_group_id(group_id);
+  join.set_reservation_id(MakeUuidV7());
+  join.set_sku_id(sku);
+  join.set_user_id(user);
+  join.set_quantity(1);
+  join.set_accept_queued(true);
+  return join;
+}
+
+v1::OpenGroupRequest OpeningOf(const std::string& sku, const std::string& user) {
+  v1::OpenGroupRequest opening;
+  opening.set_group_id(MakeUuidV7());
+  opening.set_offer_id("pair");
+  opening.set_reservation_id(MakeUuidV7());
+  opening.set_sku_id(sku);
+  opening.set_user_id(user);
+  opening.set_quantity(1);
+  opening.set_accept_queued(true);
+  return opening;
 }
 
 TEST_F(QueueTest, AClaimIsQueuedAtOneNodeAndAnotherTellsWhatBecameOfIt) {
@@ -186,6 +222,82 @@ TEST_F(QueueTest, APoisonedMessageIsDeadAndItsNeighboursAreDecided) {
   EXPECT_EQ(dead.claims(0).reservation_id(), "");
   ASSERT_EQ(RunCtlAt(cluster_->endpoint(0), {"queue", "dead", "discard", "--queue", queue, "--yes"}), 0) << err_;
   AwaitTrue("it is gone", [&] { return StateOf(queue).dead() == 0; });
+}
+
+TEST_F(QueueTest, AGroupIsOpenedJoinedAndFilledThroughTheQueue) {
+  OpenQueued("grill", 10, v1::CLAIM_PATH_QUEUE);
+  v1::CreateGroupOfferRequest offer;
+  *offer.mutable_offer() = PairOf("grill");
+  v1::CreateGroupOfferResponse offered;
+  ASSERT_TRUE(Admin()->CreateGroupOffer(Context().get(), offer, &offered).ok());
+  const auto groups =
+      v1::GroupService::NewStub(grpc::CreateChannel(cluster_->endpoint(0), grpc::InsecureChannelCredentials()));
+  v1::OpenGroupRequest opening = OpeningOf("grill", "ada");
+  v1::JoinGroupRequest join = JoinOf(opening.group_id(), "grill", "bob");
+  v1::JoinGroupRequest impatient = join;
+  impatient.set_accept_queued(false);
+  v1::JoinGroupResponse joined;
+  EXPECT_EQ(DoorAnswerOf(groups->JoinGroup(Context().get(), impatient, &joined)).reason, "CLAIMS_ARE_QUEUED");
+
+  // Both are handed out at once, perhaps to two consumers.
+  SetPaused(true);
+  v1::OpenGroupResponse opened;
+  AwaitTrue("the opening is queued", [&] {
+    const DoorAnswer answer = DoorAnswerOf(groups->OpenGroup(Context().get(), opening, &opened));
+    opening.set_may_exist(true);
+    return answer.ok() && opened.has_queued();
+  });
+  EXPECT_FALSE(opened.has_reservation());
+  AwaitTrue("the join is queued", [&] {
+    const DoorAnswer answer = DoorAnswerOf(groups->JoinGroup(Context().get(), join, &joined));
+    join.set_may_exist(true);
+    return answer.ok() && joined.has_queued();
+  });
+  SetPaused(false);
+  const auto pay = [&](const v1::QueuedClaim& queued, const std::string& reference) {
+    const v1::GetClaimResponse told = AwaitDecided(1, queued);
+    EXPECT_TRUE(told.has_created()) << told.ShortDebugString();
+    const v1::Reservation& hold = told.created().reservation();
+    EXPECT_EQ(hold.amount_minor(), 39900) << "the offer's price";
+    v1::ConfirmReservationRequest payment;
+    payment.set_reservation_id(hold.reservation_id());
+    payment.set_payment_reference(reference);
+    payment.set_amount_minor(hold.amount_minor());
+    payment.set_currency(hold.currency());
+    v1::ConfirmReservationResponse paid;
+    const grpc::Status status = reservations(1).ConfirmReservation(Context().get(), payment, &paid);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return paid.outcome();
+  };
+  EXPECT_EQ(pay(opened.queued(), "payment-1"), v1::CONFIRM_OUTCOME_GROUP_WAITING);
+  EXPECT_EQ(pay(joined.queued(), "payment-2"), v1::CONFIRM_OUTCOME_CONFIRMED);
+  v1::GetGroupRequest asked;
+  asked.set_group_id(opening.group_id());
+  asked.set_user_id("bob");
+  v1::GetGroupResponse group;
+  ASSERT_TRUE(groups->GetGroup(Context().get(), asked, &group).ok());
+  EXPECT_EQ(group.group().state(), v1::GROUP_STATE_FILLED);
+  ASSERT_EQ(group.members_size(), 1);
+  EXPECT_EQ(group.members(0).reservation_id(), join.reservation_id());
+}
+
+TEST_F(QueueTest, WhoJoinsNoGroupIsRefusedFromTheQueueAndStaysRefused) {
+  OpenQueued("alone", 10, v1::CLAIM_PATH_QUEUE);
+  const auto groups =
+      v1::GroupService::NewStub(grpc::CreateChannel(cluster_->endpoint(1), grpc::InsecureChannelCredentials()));
+  v1::JoinGroupRequest join = JoinOf(MakeUuidV7(), "alone", "ada");
+  for (int i = 0; i < 2; ++i) {
+    v1::JoinGroupResponse joined;
+    DoorAnswer answer;
+    AwaitTrue("the join is queued, or refused", [&] {
+      answer = DoorAnswerOf(groups->JoinGroup(Context().get(), join, &joined));
+      join.set_may_exist(true);
+      return (answer.ok() && joined.has_queued()) || answer.reason == "GROUP_NOT_FOUND";
+    });
+    if (answer.ok()) {
+      EXPECT_EQ(AwaitRefusal(0, joined.queued()), "GROUP_NOT_FOUND");
+    }
+  }
 }
 
 // A readable claim that could not be decided is made by hand: no consumer takes it, and it is put where those end.

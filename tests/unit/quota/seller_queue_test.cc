@@ -97,22 +97,22 @@ TEST_F(SellerQueueTest, WhoDoesNotAcceptItIsRefused) {
   EXPECT_EQ(Free("tv"), 1);
 }
 
-// Those who wait in the queue go first, so it does not matter that it does not say that it accepts it.
-TEST_F(SellerQueueTest, WhoJoinsAGroupIsRefusedWhileClaimsAreQueued) {
-  Give("tv", 2);
+TEST_F(SellerQueueTest, WhoJoinsAGroupGoesTheWayOfAnyClaim) {
+  Give("tv", 1);
   ReservationClaim join = ClaimOf("tv");
   join.group = std::make_shared<const storage::GroupJoin>();
-  for (const bool accepts : {false, true}) {
-    accept_queued_ = accepts;
-    EXPECT_EQ(RefusedAs(Sell(join)).refusal, Refusal::kClaimsAreQueued);
-  }
-  EXPECT_TRUE(diversion_.queued.empty());
-  EXPECT_EQ(Free("tv"), 2);
-  SetPath("tv", storage::ClaimPath::kAuto);
-  diversion_.refuses_who_does_not_accept = false;
+  const ClaimAnswer answer = Sell(join);
+  ASSERT_EQ(diversion_.queued.size(), 1u);
+  EXPECT_EQ(diversion_.queued[0].lines.at(0).group, join.group);
+  EXPECT_FALSE(diversion_.queued[0].cart);
+  diversion_.AnswerAll(Ticket());
+  EXPECT_TRUE(IsQueued(answer));
   accept_queued_ = false;
-  EXPECT_EQ(RefusedAs(Sell(join)).refusal, Refusal::kClaimsAreQueued) << "others who do not accept it are sold to";
-  EXPECT_TRUE(IsSold(Sell(ClaimOf("tv"))));
+  EXPECT_EQ(RefusedAs(Sell(join)).refusal, Refusal::kClaimsAreQueued);
+  EXPECT_TRUE(diversion_.queued.empty());
+  EXPECT_EQ(Free("tv"), 1);
+  diversion_.refuses_who_does_not_accept = false;
+  EXPECT_EQ(RefusedAs(Sell(join)).refusal, Refusal::kGroupNotFound) << "the ledger was asked";
 }
 
 TEST_F(SellerQueueTest, TermsAndTheGateComeFirst) {

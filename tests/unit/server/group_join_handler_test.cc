@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "storage/base/log_trace.h"
+#include "storage/ledger/claim_refusal.h"
 #include "tests/support/stub_books.h"
 #include "tests/unit/server/error_matchers.h"
 #include "tests/unit/server/happened.h"
@@ -204,13 +205,44 @@ TEST_F(GroupJoinHandlerTest, RefusalsTellWhichGroupOrOffer) {
   EXPECT_EQ(MetadataOf(Join(Joining()).status(), "reservation_id"), kJoiningId);
 }
 
-// It has no accept_queued that it could set.
-TEST_F(GroupJoinHandlerTest, WhereClaimsAreQueuedWhoJoinsIsToldToComeLater) {
+TEST_F(GroupJoinHandlerTest, WhoAcceptsItMayBeQueued) {
+  answer_ = quota::Queued{.ticket = "t", .ahead = 3, .poll_after = absl::Seconds(2), .decide_at = clock_.Now()};
+  v1::OpenGroupRequest opening = Opening();
+  opening.set_accept_queued(true);
+  const auto opened = Open(opening);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_TRUE(visitor_.accept_queued);
+  EXPECT_FALSE(opened->has_reservation());
+  EXPECT_EQ(opened->queued().ticket(), "t");
+  EXPECT_EQ(opened->queued().ahead(), 3);
+  EXPECT_EQ(opened->queued().poll_after().seconds(), 2);
+  v1::JoinGroupRequest joining = Joining();
+  joining.set_accept_queued(true);
+  const auto joined = Join(joining);
+  ASSERT_TRUE(joined.ok()) << joined.status();
+  EXPECT_TRUE(visitor_.accept_queued);
+  EXPECT_EQ(joined->queued().ticket(), "t");
+  EXPECT_THAT(Happened(claims_.outcomes()), ElementsAre(Pair("queued", 2)));
+}
+
+TEST_F(GroupJoinHandlerTest, WhoDoesNotAcceptItIsToldHowTo) {
   answer_ = quota::Refused{.refusal = Refusal::kClaimsAreQueued};
   const absl::Status error = Join(Joining()).status();
   EXPECT_EQ(ReasonOf(error), "CLAIMS_ARE_QUEUED");
   EXPECT_EQ(MetadataOf(error, "sku_id"), "tv");
-  EXPECT_EQ(error.message().find("accept_queued"), absl::string_view::npos) << error;
+  EXPECT_NE(error.message().find("accept_queued"), absl::string_view::npos) << error;
+}
+
+// It was queued before, and the ledger has a row that says so.
+TEST_F(GroupJoinHandlerTest, WhoRepeatsAJoinThatWasRefusedForGoodIsToldWhy) {
+  quota::Sold sold{.reservation = {}, .replayed = true};
+  sold.reservation.state = storage::ReservationState::kCancelled;
+  sold.reservation.cancel_reason = storage::ToCancelReason(Refusal::kGroupFull);
+  sold.reservation.created_at = sold.reservation.expires_at = clock_.Now();
+  answer_ = sold;
+  const absl::Status error = Join(Joining()).status();
+  EXPECT_EQ(ReasonOf(error), "GROUP_FULL");
+  EXPECT_EQ(MetadataOf(error, "group_id"), kJoinedGroup);
 }
 
 TEST_F(GroupJoinHandlerTest, JoinsAreCountedAsTheClaimsThatTheyAre) {
