@@ -69,6 +69,7 @@ void PrintDeadClaim(Session& session, const DeadClaim& dead) {
   table.AddRow({"sku", SkuText(dead)});
   if (dead.lines() > 0) {
     table.AddRow({"reservation", dead.reservation_id()});
+    if (!dead.group_id().empty()) table.AddRow({"group", dead.group_id()});
     table.AddRow({"user", dead.user_id()});
     table.AddRow({"units", absl::StrCat(dead.quantity())});
     table.AddRow({"lines", absl::StrCat(dead.lines())});

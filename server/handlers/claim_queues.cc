@@ -99,6 +99,7 @@ v1::DeadClaim ToMessage(const std::string& queue, const DeadClaim& dead) {
   message.set_user_id(first.user_id);
   message.set_quantity(first.quantity);
   message.set_lines(static_cast<int32_t>(claim->lines.size()));
+  if (first.group != nullptr) message.set_group_id(first.group->group_id.ToString());
   SetPlainTime(claim->enqueued_at, &v1::DeadClaim::mutable_enqueue_time, message);
   SetPlainTime(claim->deadline, &v1::DeadClaim::mutable_deadline, message);
   return message;

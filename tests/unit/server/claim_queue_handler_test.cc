@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -226,6 +227,23 @@ TEST_F(ClaimQueueHandlerTest, DeadClaimsAreListedOfOneQueueOrOfAll) {
   EXPECT_EQ(handler_.ListDead(request)->claims_size(), 1);
   request.set_limit(1001);
   EXPECT_EQ(ReasonOf(handler_.ListDead(request).status()), "FIELD_INVALID");
+}
+
+TEST_F(ClaimQueueHandlerTest, OfADeadJoinTheGroupIsTold) {
+  storage::ReservationClaim join{.reservation_id = Id(1), .sku_id = "tv", .user_id = "bob", .quantity = 1};
+  join.group = std::make_shared<const storage::GroupJoin>(storage::GroupJoin{.group_id = Id(7), .offer_id = ""});
+  QueuedClaim claim;
+  claim.lines = {join};
+  claim.enqueued_at = clock_.Now();
+  claim.deadline = clock_.Now() + absl::Minutes(1);
+  LetDie(1, ToMessage(claim));
+  LetDie(2, Body(2));
+  const auto list = handler_.ListDead({});
+  ASSERT_TRUE(list.ok()) << list.status();
+  ASSERT_EQ(list->claims_size(), 2);
+  EXPECT_EQ(list->claims(0).reservation_id(), Id(1).ToString());
+  EXPECT_EQ(list->claims(0).group_id(), Id(7).ToString());
+  EXPECT_EQ(list->claims(1).group_id(), "");
 }
 
 // What others wrote is input.
