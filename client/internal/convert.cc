@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "client/internal/claim_message.h"
 #include "client/internal/proto_time.h"
 #include "client/internal/status_translation.h"
 
@@ -140,14 +141,7 @@ EntryDelay ToDelay(const tranche::v1::Delay& message) {
 }  // namespace
 
 tranche::v1::CreateReservationRequest ToProto(CreateReservation request) {
-  tranche::v1::CreateReservationRequest message;
-  message.set_reservation_id(std::move(request.reservation_id));
-  message.set_sku_id(std::move(request.sku));
-  message.set_user_id(std::move(request.user));
-  message.set_quantity(request.quantity);
-  message.set_order_reference(std::move(request.order_reference));
-  message.set_purchase_token(std::move(request.purchase_token));
-  message.set_buyer_address(std::move(request.buyer_address));
+  auto message = ClaimMessage<tranche::v1::CreateReservationRequest>(request);
   message.set_accept_queued(request.accept_queued);
   return message;
 }

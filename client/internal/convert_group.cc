@@ -1,6 +1,7 @@
 // The part of convert.h that is about groups.
 #include <utility>
 
+#include "client/internal/claim_message.h"
 #include "client/internal/convert.h"
 #include "client/internal/proto_time.h"
 
@@ -68,29 +69,15 @@ GroupMember ToMember(const tranche::v1::GroupMember& message) {
 }  // namespace
 
 tranche::v1::OpenGroupRequest ToProto(OpenGroup request) {
-  tranche::v1::OpenGroupRequest message;
+  auto message = ClaimMessage<tranche::v1::OpenGroupRequest>(request);
   message.set_group_id(std::move(request.group_id));
   message.set_offer_id(std::move(request.offer));
-  message.set_reservation_id(std::move(request.reservation_id));
-  message.set_sku_id(std::move(request.sku));
-  message.set_user_id(std::move(request.user));
-  message.set_quantity(request.quantity);
-  message.set_order_reference(std::move(request.order_reference));
-  message.set_purchase_token(std::move(request.purchase_token));
-  message.set_buyer_address(std::move(request.buyer_address));
   return message;
 }
 
 tranche::v1::JoinGroupRequest ToProto(JoinGroup request) {
-  tranche::v1::JoinGroupRequest message;
+  auto message = ClaimMessage<tranche::v1::JoinGroupRequest>(request);
   message.set_group_id(std::move(request.group_id));
-  message.set_reservation_id(std::move(request.reservation_id));
-  message.set_sku_id(std::move(request.sku));
-  message.set_user_id(std::move(request.user));
-  message.set_quantity(request.quantity);
-  message.set_order_reference(std::move(request.order_reference));
-  message.set_purchase_token(std::move(request.purchase_token));
-  message.set_buyer_address(std::move(request.buyer_address));
   return message;
 }
 
