@@ -1,5 +1,5 @@
-// A claim with retries, always with the same ids, and what it does about lost answers: the common part of CreateCall,
-// CartCall and JoinCall.
+// A claim with retries, always with the same ids, and what it does about lost answers: the common part of
+// SingleClaimCall and CartCall.
 #pragma once
 
 #include <optional>
@@ -12,15 +12,6 @@
 #include "tranche/reservation.h"
 
 namespace tranche::internal {
-
-// Whether the ledger's reservation is what the request of a single claim asks for.
-template <typename Request>
-bool IsClaimOf(const Reservation& found, const Request& request) {
-  // An older node without order references drops the reference, and so does not return it.
-  return found.sku_id == request.sku_id() && found.user_id == request.user_id() &&
-         found.quantity == request.quantity() &&
-         (found.order_reference.empty() || found.order_reference == request.order_reference());
-}
 
 // After a lost answer the claim is in doubt, and a refusal alone proves nothing: a node refuses a sold-out SKU from
 // memory, and says EXHAUSTED_HERE or DRAINING, without looking up the id. So the call asks the ledger for the id. If

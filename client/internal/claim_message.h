@@ -16,6 +16,7 @@ Message ClaimMessage(Request& request) {
   message.set_order_reference(std::move(request.order_reference));
   message.set_purchase_token(std::move(request.purchase_token));
   message.set_buyer_address(std::move(request.buyer_address));
+  message.set_accept_queued(request.accept_queued);
   return message;
 }
 

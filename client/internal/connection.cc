@@ -8,13 +8,14 @@
 #include "client/internal/cart_call.h"
 #include "client/internal/channel_security.h"
 #include "client/internal/convert.h"
-#include "client/internal/create_call.h"
 #include "client/internal/get_call.h"
 #include "client/internal/grpc_stub.h"
-#include "client/internal/join_call.h"
 #include "client/internal/repeatable_call.h"
+#include "client/internal/single_claim_call.h"
+#include "client/internal/status_translation.h"
 #include "client/internal/timer_thread.h"
 #include "storage/base/status_macros.h"
+#include "tranche/error.h"
 #include "tranche/uuid.h"
 
 namespace tranche::internal {
@@ -26,6 +27,17 @@ constexpr absl::Duration kRegularly = absl::Seconds(1);
 absl::Status RetryWithoutIds(absl::string_view ids) {
   return absl::InvalidArgumentError(
       absl::StrCat("retry_of_unknown needs the first try's ", ids, ": the error that said unknown has them"));
+}
+
+// The callback of a claim that opens or joins this group.
+Connection::Callback OfMember(std::string group_id, Connection::CallbackOf<JoinedGroup> callback) {
+  return [group_id = std::move(group_id), callback = std::move(callback)](absl::StatusOr<Reservation> claimed) mutable {
+    if (claimed.ok()) return callback(JoinedGroup{.group_id = group_id, .reservation = *std::move(claimed)});
+    absl::Status error = claimed.status();
+    // To send it again, both ids are needed.
+    if (IsOutcomeUnknown(error)) SetMetadata(error, "group_id", group_id);
+    callback(std::move(error));
+  };
 }
 
 void Begin(RetryingCall* call, const CallStart& start) {
@@ -56,9 +68,10 @@ void Connection::Create(CreateReservation request, Callback callback) {
 
 void Connection::CreateBefore(absl::Time deadline, CreateReservation request, Callback callback,
                               const CallStart& start) {
+  using Call = SingleClaimCall<tranche::v1::CreateReservationRequest, tranche::v1::CreateReservationResponse>;
   if (request.reservation_id.empty()) request.reservation_id = MakeUuidV7();
   request.retry_of_unknown |= start.in_doubt;
-  Begin(new CreateCall(environment_, deadline, std::move(request), std::move(callback)), start);
+  Begin(new Call(environment_, deadline, &Stub::CreateReservation, std::move(request), std::move(callback)), start);
 }
 
 void Connection::Get(std::string reservation_id, Callback callback) {
@@ -186,26 +199,22 @@ void Connection::GetDrawEntry(tranche::GetDrawEntry query, CallbackOf<DrawEntry>
 }
 
 void Connection::OpenGroup(tranche::OpenGroup request, CallbackOf<JoinedGroup> callback) {
-  using Call = JoinCall<tranche::v1::OpenGroupRequest, tranche::v1::OpenGroupResponse>;
+  using Call = SingleClaimCall<tranche::v1::OpenGroupRequest, tranche::v1::OpenGroupResponse>;
   if (request.retry_of_unknown && (request.group_id.empty() || request.reservation_id.empty())) {
     return callback(RetryWithoutIds("group_id and reservation_id"));
   }
   if (request.group_id.empty()) request.group_id = MakeUuidV7();
   if (request.reservation_id.empty()) request.reservation_id = MakeUuidV7();
-  const bool retry_of_unknown = request.retry_of_unknown;
-  (new Call(environment_, DeadlineFromNow(), &Stub::OpenGroup, ToProto(std::move(request)), retry_of_unknown,
-            std::move(callback)))
-      ->Start();
+  Callback done = OfMember(request.group_id, std::move(callback));
+  (new Call(environment_, DeadlineFromNow(), &Stub::OpenGroup, std::move(request), std::move(done)))->Start();
 }
 
 void Connection::JoinGroup(tranche::JoinGroup request, CallbackOf<JoinedGroup> callback) {
-  using Call = JoinCall<tranche::v1::JoinGroupRequest, tranche::v1::JoinGroupResponse>;
+  using Call = SingleClaimCall<tranche::v1::JoinGroupRequest, tranche::v1::JoinGroupResponse>;
   if (request.retry_of_unknown && request.reservation_id.empty()) return callback(RetryWithoutIds("reservation_id"));
   if (request.reservation_id.empty()) request.reservation_id = MakeUuidV7();
-  const bool retry_of_unknown = request.retry_of_unknown;
-  (new Call(environment_, DeadlineFromNow(), &Stub::JoinGroup, ToProto(std::move(request)), retry_of_unknown,
-            std::move(callback)))
-      ->Start();
+  Callback done = OfMember(request.group_id, std::move(callback));
+  (new Call(environment_, DeadlineFromNow(), &Stub::JoinGroup, std::move(request), std::move(done)))->Start();
 }
 
 void Connection::LeaveGroup(tranche::LeaveGroup change, Callback callback) {

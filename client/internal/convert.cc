@@ -141,9 +141,7 @@ EntryDelay ToDelay(const tranche::v1::Delay& message) {
 }  // namespace
 
 tranche::v1::CreateReservationRequest ToProto(CreateReservation request) {
-  auto message = ClaimMessage<tranche::v1::CreateReservationRequest>(request);
-  message.set_accept_queued(request.accept_queued);
-  return message;
+  return ClaimMessage<tranche::v1::CreateReservationRequest>(request);
 }
 
 tranche::v1::CreateReservationsRequest ToProto(CreateCart cart) {

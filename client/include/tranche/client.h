@@ -153,7 +153,8 @@ class TRANCHE_EXPORT Client {
   void GetDrawEntryAsync(tranche::GetDrawEntry query, DrawEntryCallback callback);
 
   // Claims units at an offer's price as a member of a group, new or forming. OK and refusals mean what they mean of
-  // Create; when IsOutcomeUnknown(), the error's metadata holds both ids. The seat comes with the payment: see
+  // Create, also with `accept_queued`; when IsOutcomeUnknown(), the error's metadata holds both ids. A group is found
+  // once its opening is decided: until then, invite nobody. The seat comes with the payment: see
   // ConfirmOutcome::kGroupWaiting, and kPaidUnfulfilled for a payment that finds no seat. Refusals besides those of a
   // claim are Reason::kOfferNotFound, kOfferClosed and kTooManyGroups of OpenGroup, and of both kGroupNotFound,
   // kGroupOver, kGroupFull and kAlreadyInGroup.

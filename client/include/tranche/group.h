@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +21,7 @@ struct OpenGroup {
   std::string user = {};
   int32_t quantity = 1;
   // A UUID, as a reservation id is. Empty: the client makes one. Give your own ids and store them first to survive a
-  // crash of your process; a repetition needs both.
+  // crash of your process; a repetition needs both. Keep the group's beside a ticket, too: GetClaim does not tell it.
   std::string group_id = {};
   std::string reservation_id = {};
   // As in CreateReservation. kInvalidArgument without both ids: those of the first try.
@@ -27,6 +29,10 @@ struct OpenGroup {
   std::string order_reference = {};
   std::string purchase_token = {};
   std::string buyer_address = {};
+  // As in CreateReservation. While it is queued there is no group yet.
+  bool accept_queued = false;
+  std::optional<absl::Duration> decide_within = std::nullopt;
+  std::function<void(const QueuedClaim&)> on_queued = nullptr;
 };
 
 // Joins a group that forms.
@@ -42,6 +48,10 @@ struct JoinGroup {
   std::string order_reference = {};
   std::string purchase_token = {};
   std::string buyer_address = {};
+  // As in CreateReservation.
+  bool accept_queued = false;
+  std::optional<absl::Duration> decide_within = std::nullopt;
+  std::function<void(const QueuedClaim&)> on_queued = nullptr;
 };
 
 // A membership: the reservation is held and has no seat before it is paid.
