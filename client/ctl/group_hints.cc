@@ -5,9 +5,8 @@ namespace tranche::ctl {
 std::string NextStepForGroup(Reason reason) {
   switch (reason) {
     case Reason::kGroupNotFound:
-      return "the id is mistyped, or the group ended so long ago that it was retired; `tranchectl group list SKU` "
-             "shows "
-             "those that form, and with --state the others";
+      return "the id is mistyped, its opening is still queued or was refused, or the group ended so long ago that it "
+             "was retired; `tranchectl group list SKU` shows those that form, and with --state the others";
     case Reason::kGroupOver:
       return "`tranchectl group show` shows what became of it";
     case Reason::kGroupFull:
