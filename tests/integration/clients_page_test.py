@@ -83,36 +83,48 @@ const client = connect(nodes, ReservationService);
 """
 
 
-def queueing_program():
-    """The page's program, with what it says of claims that are queued: prints what became of one."""
+def queueing_program(joins):
+    """The page's program, with what it says of claims that are queued: prints what became of one, or of one that joins
+    a group."""
     (program,) = blocks(PAGE, ("python",))
+    (joining,) = (block for block in blocks(PAGE, ("py",)) if "def join_group(" in block)
     (decision,) = (block for block in blocks(PAGE, ("py",)) if "def decision(" in block)
     definitions, main, _ = program.partition(BEGIN_OF_MAIN)
     assert main, "the page's program has another form"
     return f"""{definitions}
+{joining}
 {decision}
-stub = rpc.ReservationServiceStub(connect(sys.argv[1]))
-answer = reserve(stub, "tv", "alice", str(uuid.uuid4()), accept_queued=True)
+channel, new_id = connect(sys.argv[1]), str(uuid.uuid4())
+stub, groups = rpc.ReservationServiceStub(channel), group_rpc.GroupServiceStub(channel)
+if {joins}:
+    answer = join_group(groups, "tv", "a-group", "alice", new_id, accept_queued=True)
+else:
+    answer = reserve(stub, "tv", "alice", new_id, accept_queued=True)
 reservation, reason = decision(stub, answer, time.time() + float(sys.argv[2]), lambda ticket: print("kept", ticket))
 print(reservation.reservation_id if reservation else reason)
 """
 
 
-def nodes_queueing_program():
+def nodes_queueing_program(joins):
     """The same in Node."""
     (program,) = blocks(PAGE, ("js",))
+    (joining,) = (block for block in blocks(PAGE, ("javascript",)) if "const joinGroup = " in block)
     (decision,) = (block for block in blocks(PAGE, ("javascript",)) if "function decision(" in block)
     definitions, main, _ = program.partition(BEGIN_OF_NODES_MAIN)
     assert main, "the page's program has another form"
     return f"""{definitions}
+{joining}
 {decision}
 const client = connect(process.argv[2], ReservationService);
+const groups = connect(process.argv[2], GroupService);
 (async () => {{
-  const answer = await reserve(client, 'tv', 'alice', randomUUID(), {{accept_queued: true}});
+  const answer = await ({str(joins).lower()}
+      ? joinGroup(groups, 'tv', 'a-group', 'alice', randomUUID(), {{accept_queued: true}})
+      : reserve(client, 'tv', 'alice', randomUUID(), {{accept_queued: true}}));
   const until = Date.now() + 1000 * Number(process.argv[3]);
   const told = await decision(client, answer, until, ticket => console.log('kept', ticket));
   console.log(told.reservation?.reservation_id ?? told.reason ?? 'None');
-}})().finally(() => client.close());
+}})().finally(() => [groups, client].forEach(one => one.close()));
 """
 
 
@@ -175,8 +187,10 @@ def prepare():
     (FOLDER / "operate.py").write_text(operate)
     (FOLDER / "enter.py").write_text(entering_program())
     (FOLDER / "enter.js").write_text(nodes_entering_program())
-    (FOLDER / "decide.py").write_text(queueing_program())
-    (FOLDER / "decide.js").write_text(nodes_queueing_program())
+    (FOLDER / "decide.py").write_text(queueing_program(joins=False))
+    (FOLDER / "decide.js").write_text(nodes_queueing_program(joins=False))
+    (FOLDER / "decide_join.py").write_text(queueing_program(joins=True))
+    (FOLDER / "decide_join.js").write_text(nodes_queueing_program(joins=True))
     (FOLDER / "group.py").write_text(grouping_program())
     (FOLDER / "group.js").write_text(nodes_grouping_program())
     (FOLDER / "proto").symlink_to(ROOT / "proto")
@@ -198,6 +212,8 @@ from google.protobuf import any_pb2  # noqa: E402
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 from tranche.v1 import front_door_service_pb2 as door_pb  # noqa: E402
 from tranche.v1 import front_door_service_pb2_grpc as door_rpc  # noqa: E402
+from tranche.v1 import group_service_pb2 as group_pb  # noqa: E402
+from tranche.v1 import group_service_pb2_grpc as group_rpc  # noqa: E402
 from tranche.v1 import reservation_service_pb2 as pb  # noqa: E402
 from tranche.v1 import reservation_service_pb2_grpc as rpc  # noqa: E402
 
@@ -303,6 +319,15 @@ class Queueing(rpc.ReservationServiceServicer):
         return outcome
 
 
+class QueueingGroups(group_rpc.GroupServiceServicer):
+    """Queues each join that accepts it."""
+
+    def JoinGroup(self, request, context):  # noqa: N802 (gRPC's name)
+        if not request.accept_queued:
+            return group_pb.JoinGroupResponse(reservation=pb.Reservation(reservation_id="at once"))
+        return group_pb.JoinGroupResponse(queued=QUEUED)
+
+
 class WhenClaimsAreQueued(unittest.TestCase):
     program = (sys.executable, "decide.py")
     queued = pb.GetClaimResponse(queued=QUEUED)
@@ -311,6 +336,7 @@ class WhenClaimsAreQueued(unittest.TestCase):
         service = Queueing(outcomes)
         server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=1))
         rpc.add_ReservationServiceServicer_to_server(service, server)
+        group_rpc.add_GroupServiceServicer_to_server(QueueingGroups(), server)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         self.addCleanup(server.stop, None)
@@ -336,6 +362,14 @@ class WhenClaimsAreQueued(unittest.TestCase):
 
 class WhenNodesClaimsAreQueued(WhenClaimsAreQueued):
     program = ("node", "decide.js")
+
+
+class WhenJoinsAreQueued(WhenClaimsAreQueued):
+    program = (sys.executable, "decide_join.py")
+
+
+class WhenNodesJoinsAreQueued(WhenClaimsAreQueued):
+    program = ("node", "decide_join.js")
 
 
 WITH_PYTHON, WITH_NODE = (sys.executable, "enter.py"), ("node", "enter.js")
