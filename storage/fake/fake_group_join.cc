@@ -6,7 +6,6 @@
 
 #include "storage/base/status_macros.h"
 #include "storage/fake/fake_ledger.h"
-#include "storage/ledger/claim_refusal.h"
 
 namespace tranche::storage {
 namespace {
@@ -96,18 +95,13 @@ absl::StatusOr<std::vector<CommitResult>> FakeLedger::Join(IncarnationId incarna
     result = std::move(booked[i]);
     if (passed[i].group == nullptr) continue;
     if (result.outcome == CommitOutcome::kCreated) Enrol(passed[i], &result.reservation);
-    // Of a claim that was refused for good, whatever it was to join, the row has no group.
-    const bool in_other = result.outcome == CommitOutcome::kReplayed && !RefusalOf(result.reservation).has_value() &&
-                          GroupOf(passed[i].reservation_id) != std::make_optional(passed[i].group->group_id);
-    if (in_other) result = RefusedClaim(Refusal::kReservationIdReused);
   }
   return results;
 }
 
 void FakeLedger::Enrol(const ReservationClaim& claim, Reservation* answer) {
   const GroupJoin& join = *claim.group;
-  StoredReservation& stored = *FindStored(claim.reservation_id);
-  Reservation& row = stored.reservation;
+  Reservation& row = FindStored(claim.reservation_id)->reservation;
   const Group* group = groups_.Find(join.group_id);
   if (group == nullptr) {
     const GroupOffer& offer = groups_.offers.at({claim.sku_id, join.offer_id});
@@ -122,7 +116,7 @@ void FakeLedger::Enrol(const ReservationClaim& claim, Reservation* answer) {
                            .deadline_at = row.created_at + offer.open_for});
   }
   const GroupOffer& offer = groups_.offers.at({group->sku_id, group->offer_id});
-  stored.group = group->group_id;
+  row.group_id = group->group_id;
   due_.erase({row.expires_at, row.reservation_id});
   row.amount_minor = offer.price_minor * row.quantity;
   row.expires_at = std::min(row.created_at + offer.pay_within, group->deadline_at);

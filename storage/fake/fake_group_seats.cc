@@ -16,12 +16,6 @@ const char* ReasonWithoutSeat(const Group* group) {
 
 }  // namespace
 
-std::optional<Uuid> FakeLedger::GroupOf(const Uuid& reservation_id) const {
-  if (const auto live = reservations_.find(reservation_id); live != reservations_.end()) return live->second.group;
-  const auto kept = archive_.find(reservation_id);
-  return kept == archive_.end() ? std::nullopt : kept->second.group;
-}
-
 bool FakeLedger::HasFreeSeat(const Group* group) const {
   if (group == nullptr) return false;
   if (group->seats_taken >= group->seats) return Mutated(Mutation::kSeatBeyondTheLast);
@@ -30,8 +24,8 @@ bool FakeLedger::HasFreeSeat(const Group* group) const {
 }
 
 GroupMember* FakeLedger::SeatOf(const StoredReservation& stored) {
-  if (!stored.group.has_value()) return nullptr;
-  GroupMember* const member = groups_.MemberWith(*stored.group, stored.reservation);
+  if (!stored.reservation.group_id.has_value()) return nullptr;
+  GroupMember* const member = groups_.MemberWith(*stored.reservation.group_id, stored.reservation);
   return member != nullptr && member->seat != 0 ? member : nullptr;
 }
 
@@ -42,7 +36,7 @@ ChangeResult FakeLedger::DecideSeat(const Payment& payment, const StoredReservat
   const std::string& paid_by = pending && seated != nullptr ? seated->payment_reference : row.payment_reference;
   if (paid_by == payment.payment_reference) return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
   if (!pending || seated != nullptr) return RefusedChange(Refusal::kReservationState, row);
-  const Group* const group = groups_.Find(*stored.group);
+  const Group* const group = groups_.Find(*row.group_id);
   if (!HasFreeSeat(group)) return RefusedChange(Refusal::kGroupOver, row);
   ChangeResult result{.outcome = ChangeOutcome::kDone, .reservation = row};
   if (group->seats_taken + 1 < group->seats) {
@@ -55,8 +49,8 @@ ChangeResult FakeLedger::DecideSeat(const Payment& payment, const StoredReservat
 }
 
 void FakeLedger::TakeSeat(const Payment& payment, StoredReservation& stored) {
-  Group& group = *groups_.Find(*stored.group);
-  GroupMember& member = *groups_.MemberWith(*stored.group, stored.reservation);
+  Group& group = *groups_.Find(*stored.reservation.group_id);
+  GroupMember& member = *groups_.MemberWith(group.group_id, stored.reservation);
   member.seat = groups_.FreeSeat(group.group_id);
   member.paid_at = DatabaseNow();
   member.payment_reference = payment.payment_reference;
@@ -69,12 +63,11 @@ void FakeLedger::TakeSeat(const Payment& payment, StoredReservation& stored) {
 }
 
 void FakeLedger::AwaitGroup(const Payment& payment) {
-  StoredReservation& stored = *FindStored(payment.reservation_id);
-  Reservation& row = stored.reservation;
-  if (!stored.group.has_value() || row.state != ReservationState::kPending) return;
+  Reservation& row = FindStored(payment.reservation_id)->reservation;
+  if (!row.group_id.has_value() || row.state != ReservationState::kPending) return;
   // It does not lapse by itself any more.
   if (!Mutated(Mutation::kExpiresSeated)) due_.erase({row.expires_at, row.reservation_id});
-  row.expires_at = groups_.Find(*stored.group)->deadline_at;
+  row.expires_at = groups_.Find(*row.group_id)->deadline_at;
   ++row.revision;
   Tell("group.seat_taken", row, payment.trace, {{"payment_reference", payment.payment_reference}});
 }
@@ -82,7 +75,7 @@ void FakeLedger::AwaitGroup(const Payment& payment) {
 void FakeLedger::GiveUpSeat(StoredReservation& stored, const TraceTag& trace) {
   GroupMember* const seated = SeatOf(stored);
   if (seated == nullptr) return;
-  Group& group = *groups_.Find(*stored.group);
+  Group& group = *groups_.Find(*stored.reservation.group_id);
   --group.seats_taken;
   ++group.revision;
   RequestRefund(stored.reservation, seated->payment_reference, trace);
@@ -94,7 +87,7 @@ void FakeLedger::GiveUpSeat(StoredReservation& stored, const TraceTag& trace) {
 ChangeResult FakeLedger::RefuseSeat(const Payment& payment) {
   StoredReservation& stored = *FindStored(payment.reservation_id);
   UnitsBySku returned;
-  EndHold(stored, ReasonWithoutSeat(groups_.Find(*stored.group)), &returned, payment.trace);
+  EndHold(stored, ReasonWithoutSeat(groups_.Find(*stored.reservation.group_id)), &returned, payment.trace);
   ReturnUnits(returned);
   RequestRefund(stored.reservation, payment.payment_reference, payment.trace);
   return {.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = stored.reservation};
@@ -102,7 +95,7 @@ ChangeResult FakeLedger::RefuseSeat(const Payment& payment) {
 
 ChangeResult FakeLedger::PreviewRefusedSeat(Reservation row) const {
   row.state = ReservationState::kCancelled;
-  row.cancel_reason = ReasonWithoutSeat(groups_.Find(*GroupOf(row.reservation_id)));
+  row.cancel_reason = ReasonWithoutSeat(groups_.Find(*row.group_id));
   row.finished_at = DatabaseNow();
   row.revision += 2;  // it is cancelled, and its refund asked for
   return {.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = std::move(row)};
@@ -110,8 +103,7 @@ ChangeResult FakeLedger::PreviewRefusedSeat(Reservation row) const {
 
 bool FakeLedger::IsUnfulfilled(const Reservation& row) const {
   if (row.state == ReservationState::kExpired) return true;
-  const auto live = reservations_.find(row.reservation_id);
-  const bool of_group = live != reservations_.end() && live->second.group.has_value();
+  const bool of_group = reservations_.contains(row.reservation_id) && row.group_id.has_value();
   return of_group && row.state == ReservationState::kCancelled &&
          std::find(std::begin(kReasonsOfGroups), std::end(kReasonsOfGroups), row.cancel_reason) !=
              std::end(kReasonsOfGroups);

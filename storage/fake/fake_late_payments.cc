@@ -151,7 +151,7 @@ bool FakeLedger::ConfirmedOnesRetired(const std::string& sku_id) const {
 
 bool FakeLedger::MayRebook(const Reservation& old) const {
   // Its seat may be another's by now, and nobody buys alone at a group's price.
-  if (GroupOf(old.reservation_id).has_value()) return false;
+  if (old.group_id.has_value()) return false;
   const SkuState& state = skus_.at(old.sku_id);
   const int64_t live_units = Mutated(Mutation::kLateForgetsLimit) ? 0 : LiveUnits(old.sku_id, old.user_id);
   if (state.sku.closed || state.sku.paused || live_units + old.quantity > state.sku.per_user_limit) return false;

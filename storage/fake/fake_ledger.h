@@ -202,8 +202,7 @@ class FakeLedger : public ReservationLedger,
   struct StoredReservation {
     Reservation reservation;
     IncarnationId incarnation = kPool;
-    int32_t ordinal = 0;             // its number among the buyer's live ones of the SKU when it was created
-    std::optional<Uuid> group = {};  // that it was made for
+    int32_t ordinal = 0;  // its number among the buyer's live ones of the SKU when it was created
   };
   // The decision on a late payment: it paid for another reservation, or is to be refunded.
   struct LateDecision {
@@ -317,7 +316,6 @@ class FakeLedger : public ReservationLedger,
   void Enrol(const ReservationClaim& claim, Reservation* answer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // What becomes of members' holds, in fake_group_seats.cc.
-  std::optional<Uuid> GroupOf(const Uuid& reservation_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasFreeSeat(const Group* group) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The membership, if its seat is paid.
   GroupMember* SeatOf(const StoredReservation& stored) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

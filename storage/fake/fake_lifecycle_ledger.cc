@@ -56,8 +56,7 @@ void FakeLedger::Tell(const char* kind, const Reservation& reservation, const Tr
   if (reservation.state == ReservationState::kCancelled) all.emplace_back("cancel_reason", reservation.cancel_reason);
   if (!reservation.order_reference.empty()) all.emplace_back("order_reference", reservation.order_reference);
   if (reservation.rebooked_from.has_value()) all.emplace_back("rebooked_from", reservation.rebooked_from->ToString());
-  const std::optional<Uuid> group = GroupOf(reservation.reservation_id);
-  if (group.has_value()) all.emplace_back("group_id", group->ToString());
+  if (reservation.group_id.has_value()) all.emplace_back("group_id", reservation.group_id->ToString());
   outbox_->Write(kind, reservation, all, trace);
 }
 
@@ -108,7 +107,7 @@ ChangeResult FakeLedger::Decide(const Payment& payment) {
   const bool replay = row.state == ReservationState::kConfirmed &&
                       (row.payment_reference == payment.payment_reference || Mutated(Mutation::kSecondPaymentReplayed));
   if (!Same(payment, row)) return RefusedChange(Refusal::kPaymentMismatch, row);
-  if (stored->group.has_value()) return DecideSeat(payment, *stored);
+  if (row.group_id.has_value()) return DecideSeat(payment, *stored);
   if (replay) return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
   if (row.state != ReservationState::kPending && !Mutated(Mutation::kConfirmsWhatEnded)) {
     return RefusedChange(Refusal::kReservationState, row);
@@ -123,7 +122,7 @@ ChangeResult FakeLedger::Confirm(const Payment& payment) {
   ChangeResult result = Decide(payment);
   if (result.outcome != ChangeOutcome::kDone) return result;
   StoredReservation& stored = *FindStored(payment.reservation_id);
-  if (stored.group.has_value()) {
+  if (stored.reservation.group_id.has_value()) {
     TakeSeat(payment, stored);
   } else {
     stored.reservation.payment_reference = payment.payment_reference;
@@ -160,7 +159,7 @@ ChangeResult FakeLedger::Decide(const Cancellation& cancellation) {
   if (row.state == ReservationState::kCancelled) return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
   if (row.state != ReservationState::kPending) return RefusedChange(Refusal::kReservationState, row);
   const bool seated = SeatOf(*stored) != nullptr;
-  if (seated && !MayLeave(*groups_.Find(*stored->group), DatabaseNow())) {
+  if (seated && !MayLeave(*groups_.Find(*row.group_id), DatabaseNow())) {
     return RefusedChange(Refusal::kReservationState, row);
   }
   ChangeResult result{.outcome = ChangeOutcome::kDone, .reservation = row};
@@ -200,7 +199,7 @@ ChangeResult FakeLedger::Decide(const Extension& extension) {
   const StoredReservation* const stored = FindStored(extension.reservation_id);
   if (stored == nullptr) return RefusedChange(Refusal::kReservationNotFound);
   const Reservation& row = stored->reservation;
-  if (stored->group.has_value()) return RefusedChange(Refusal::kInGroup, row);
+  if (row.group_id.has_value()) return RefusedChange(Refusal::kInGroup, row);
   const Sku& sku = skus_.at(row.sku_id).sku;
   const auto refused = [&row](Refusal refusal, int64_t bound = 0) {
     ChangeResult result = RefusedChange(refusal, row);

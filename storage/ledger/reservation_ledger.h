@@ -42,6 +42,8 @@ struct Reservation {
   int32_t revision = 1;                    // grows with every change
   std::optional<Uuid> rebooked_from = {};  // the lapsed reservation whose late payment paid for this one
   std::string order_reference = {};        // the shop's id of its order; "" for none
+  // That it was made for; of a claim that was refused for good (storage/ledger/claim_refusal.h) never.
+  std::optional<Uuid> group_id = {};
 };
 
 // For a claim that joins a group: storage/ledger/group_ledger.h.
@@ -64,11 +66,18 @@ struct ReservationClaim {
   bool has_token = false;  // a purchase token let it in: it may wait for longer; no part of the payload
 };
 
-// Does the reservation match the claim? If not, its id was used before with another payload. A reservation does not
-// tell its group: only CommitReservations compares that.
+// That it joins or opens.
+inline std::optional<Uuid> GroupOfClaim(const ReservationClaim& claim) {
+  return claim.group == nullptr ? std::nullopt : std::make_optional(claim.group->group_id);
+}
+
+// Does the reservation match the claim? If not, its id was used before with another payload.
 inline bool IsOf(const Reservation& reservation, const ReservationClaim& claim) {
+  // Of a claim that was refused for good, the hold ends when it begins; it has no group, whatever it was to join.
+  const bool holds_nothing = reservation.expires_at == reservation.created_at;
   return reservation.sku_id == claim.sku_id && reservation.user_id == claim.user_id &&
-         reservation.quantity == claim.quantity && reservation.order_reference == claim.order_reference;
+         reservation.quantity == claim.quantity && reservation.order_reference == claim.order_reference &&
+         (reservation.group_id == GroupOfClaim(claim) || holds_nothing);
 }
 
 enum class CommitOutcome {

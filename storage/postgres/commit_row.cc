@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/string_view.h"
+#include "storage/ledger/claim_refusal.h"
 #include "storage/postgres/answer.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/reservation_row.h"
@@ -56,6 +57,7 @@ class ClaimColumns {
     result.reservation.quantity = claim.quantity;
     result.reservation.order_reference = claim.order_reference;
     reservation_.Read(row, &result.reservation);
+    if (!RefusalOf(result.reservation).has_value()) result.reservation.group_id = GroupOfClaim(claim);
     return result;
   }
 

@@ -27,6 +27,7 @@ constexpr Column<Reservation> kReservationTable[] = {
     {"revision", [](const pqxx::field& field, Reservation* to) { to->revision = field.as<int32_t>(); }},
     {"rebooked_from", [](const pqxx::field& field, Reservation* to) { to->rebooked_from = UuidOf(field); }},
     {"order_reference", [](const pqxx::field& field, Reservation* to) { to->order_reference = field.c_str(); }},
+    {"group_id", [](const pqxx::field& field, Reservation* to) { to->group_id = UuidOf(field); }},
 };
 
 const char* NameOf(ReservationState state) {

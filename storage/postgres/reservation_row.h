@@ -11,10 +11,10 @@
 
 namespace tranche::storage {
 
-// The columns of the view reservation_row, in any answer that has them.
+// The columns of the view reservation_columns, in any answer that has them.
 Columns<Reservation> ReservationColumns(const pqxx::result& rows);
 
-// Rows of reservation_fields. Throws UnreadableAnswer.
+// Rows of reservation_columns. Throws UnreadableAnswer.
 std::vector<Reservation> ToReservations(const pqxx::result& rows);
 
 // Throws UnreadableAnswer for a state that this version does not know.

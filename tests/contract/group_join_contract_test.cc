@@ -156,7 +156,11 @@ TEST_P(GroupJoinContract, WhoOpensAGroupHoldsAUnitAtItsPrice) {
   EXPECT_EQ(hold.currency, "EUR");
   EXPECT_EQ(hold.expires_at, hold.created_at + kPayWithin) << "not the SKU's hold";
   EXPECT_EQ(hold.revision, 1);
+  EXPECT_EQ(hold.group_id, group_id);
   ExpectSame(Read(hold.reservation_id), hold);
+  const std::vector<Reservation> listed = Listed({});
+  ASSERT_THAT(listed, SizeIs(1));
+  ExpectSame(listed[0], hold);
   EXPECT_THAT(KindsOf(hold), IsEmpty()) << "they have the answer";
   EXPECT_EQ(Unsold(), 49);
 
@@ -261,6 +265,12 @@ TEST_P(GroupJoinContract, AnIdStandsForOneClaim) {
   ReservationClaim in_group = ClaimIn(group_id, "carol");
   in_group.reservation_id = alone.reservation_id;
   EXPECT_EQ(Try(in_group), kReservationIdReused) << "it was bought alone";
+  ReservationClaim member = opens;
+  member.group = nullptr;
+  EXPECT_EQ(Try(member), kReservationIdReused) << "it was for a group";
+  const auto cart = lifecycle().CommitCart(node_, std::vector{member});
+  ASSERT_TRUE(cart.ok()) << cart.status();
+  EXPECT_EQ(cart->lines[0].refusal, kReservationIdReused);
   EXPECT_THAT(Members(group_id), SizeIs(1));
   EXPECT_THAT(Members(other_id), SizeIs(1));
 }

@@ -103,6 +103,7 @@ inline void ExpectSame(const Reservation& a, const Reservation& b) {
   EXPECT_EQ(a.revision, b.revision);
   EXPECT_EQ(a.rebooked_from, b.rebooked_from);
   EXPECT_EQ(a.order_reference, b.order_reference);
+  EXPECT_EQ(a.group_id, b.group_id);
 }
 
 }  // namespace tranche::storage

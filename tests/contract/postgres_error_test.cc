@@ -100,7 +100,7 @@ TEST_F(PostgresOutageTest, AnAnswerOfAnotherVersionEndsNoProcess) {
   ASSERT_TRUE(testing::ExecuteSql(postgres_.dsn(), R"(
     CREATE OR REPLACE FUNCTION tranche.commit_reservations(
       p_incarnation bigint, p_wait boolean, p_ids uuid[], p_skus text[], p_users text[], p_quantities integer[],
-      p_references text[] DEFAULT NULL)
+      p_references text[] DEFAULT NULL, p_groups uuid[] DEFAULT NULL)
     RETURNS SETOF tranche.claim_answer LANGUAGE sql AS 'SELECT (NULL::tranche.claim_answer).* WHERE false';
     CREATE OR REPLACE FUNCTION tranche.cancel_reservations(
       p_ids uuid[], p_reasons text[], p_wait boolean DEFAULT true, p_traces text[] DEFAULT NULL)

@@ -15,7 +15,7 @@ SELECT results_eq(format($$ SELECT committed, idx, outcome, state, amount_minor,
 SELECT results_eq(format($$ SELECT committed, idx, outcome, state, amount_minor, incarnation_id, created_us, expires_us, revision
                             FROM tranche.commit_cart(%s, uids(1, 2), '{b,a}', '{u1,u1}', '{1,2}') ORDER BY idx $$, :node),
                   $$ SELECT true, n, 'REPLAYED', state, amount_minor, incarnation_id, created_us, expires_us, revision
-                     FROM unnest(ARRAY[1, 2]) AS n JOIN tranche.reservation_fields ON reservation_id = uid(n) ORDER BY n $$,
+                     FROM unnest(ARRAY[1, 2]) AS n JOIN tranche.reservation_columns ON reservation_id = uid(n) ORDER BY n $$,
                   'once more: the first answer');
 SELECT is(slices('a') || ' ' || slices('b'), format('0:5 %1$s:3 0:5 %1$s:4', :node));
 

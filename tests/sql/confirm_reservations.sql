@@ -16,7 +16,7 @@ SELECT results_eq($$ SELECT idx, outcome, bound, reservation_id, sku_id COLLATE 
                   $$ VALUES (1, 'DONE', NULL::bigint, uid(3), 'tv', 'u3', 2, 'CONFIRMED', 1000::bigint, 'EUR', 'pay-3',
                              NULL, 0, 2, NULL::uuid, true) $$);
 SELECT results_eq($$ SELECT (f).* FROM (SELECT f FROM tranche.find_reservations(uids(3)) AS f) AS x $$,
-                  $$ SELECT r.* FROM tranche.reservation_fields r WHERE state = 'CONFIRMED' $$);
+                  $$ SELECT r.* FROM tranche.reservation_columns r WHERE state = 'CONFIRMED' $$);
 SELECT is(slices('tv') || version('tv'), :'before' || :v, 'no unit moves, and no version');
 
 -- Its message, one for each sink.

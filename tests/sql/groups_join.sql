@@ -40,6 +40,11 @@ SELECT is(join_one(:node, 2, 'tv', 'u2', 2), 'CONFLICT', 'another group');
 SELECT is(join_one(:node, 2, 'tv', 'u1', 1), 'CONFLICT', 'another buyer');
 SELECT is(outcome(:node, 4, 'tv', 'u4'), 'CREATED');
 SELECT is(join_one(:node, 4, 'tv', 'u4', 1), 'CONFLICT', 'it was for no group');
+SELECT is(outcome(:node, 2, 'tv', 'u2'), 'CONFLICT', 'it was for a group');
+SELECT results_eq('SELECT reservation_id, group_id FROM tranche.find_replicated(uids(1, 4)) ORDER BY 1',
+                  'VALUES (uid(1), gid(1)), (uid(4), NULL)');
+SELECT is((SELECT array_agg(group_id ORDER BY reservation_id) FROM tranche.list_reservations('tv', '', NULL, '', false, '', 0, uid(0), 10)
+           WHERE reservation_id IS NOT NULL), ARRAY[gid(1), gid(1), gid(1), NULL]);
 SELECT is((SELECT count(*) FROM tranche.group_buy), 1::bigint);
 SELECT throws_ok(format($$ SELECT joins(%s, true, '{5,5}', '{tv,tv}', '{u5,u6}', '{1,1}', '{NULL,NULL}') $$, :node), '22023');
 SELECT is_empty(format($$ SELECT FROM tranche.join_groups(%s, true, '{}', '{}', '{}', '{}', '{}', '{}', '{}') $$, :node));

@@ -68,7 +68,7 @@ SELECT results_eq($$
   SELECT p.proname::text COLLATE "C", string_agg(a.attname::text COLLATE "default", ' ' ORDER BY a.attnum)
   FROM pg_proc p JOIN pg_type t ON t.oid = p.prorettype JOIN pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0
   WHERE p.pronamespace = 'tranche'::regnamespace AND t.typname ~ '_answer$' GROUP BY p.proname ORDER BY p.proname $$,
-  $$ SELECT x.name COLLATE "C", replace(replace(replace(x.columns, 'ROW', 'FIRST order_reference'), 'FIRST', 'reservation_id sku_id user_id quantity state amount_minor'
+  $$ SELECT x.name COLLATE "C", replace(replace(replace(x.columns, 'ROW', 'FIRST order_reference group_id'), 'FIRST', 'reservation_id sku_id user_id quantity state amount_minor'
               || ' currency incarnation_id created_us expires_us finished_us payment_reference cancel_reason extensions'
               || ' revision rebooked_from'),
             'CLAIM', 'idx outcome state amount_minor currency incarnation_id created_us expires_us slice_version finished_us'
@@ -77,7 +77,7 @@ SELECT results_eq($$
                   ('commit_reservations', 'CLAIM'), ('confirm_late', 'outcome replayed ROW'),
                    ('confirm_late_member', 'outcome replayed ROW'), ('confirm_reservations', 'idx outcome bound ROW'), ('confirm_retired', 'outcome replayed ROW'),
                    ('extend_reservations', 'idx outcome bound ROW'), ('join_groups', 'CLAIM'), ('leave_groups', 'idx outcome bound ROW'),
-                   ('list_reservations', 'FIRST ordinal lapsed order_reference'), ('pay_group_seats', 'idx outcome bound ROW'),
+                   ('list_reservations', 'FIRST ordinal lapsed order_reference group_id'), ('pay_group_seats', 'idx outcome bound ROW'),
                   ('refuse_claims', 'idx outcome bound ROW')
           ) AS x (name, columns) $$);
 

@@ -2,7 +2,8 @@
 -- statements however long the batch.
 --
 -- p_ids must be distinct. p_references are the shop's names for the orders, '' for none; NULL if the caller does not
--- know of them. BUSY means that nothing is decided about a claim. p_wait says what is done about locked slots:
+-- know of them. p_groups are the groups that join_groups will make them members of; NULL for those of none: a repeat must be for
+-- the same. BUSY means that nothing is decided about a claim. p_wait says what is done about locked slots:
 --   true   all slots of the slice are locked in (sku, slot) order, waiting for other transactions
 --   false  one slot per SKU is taken, the fullest unlocked one. A claim that does not fit there is BUSY, and must be sent
 --          again with true
@@ -43,7 +44,8 @@ CREATE OR REPLACE FUNCTION tranche.commit_reservations(
   p_skus        text[],
   p_users       text[],
   p_quantities  integer[],
-  p_references  text[] DEFAULT NULL
+  p_references  text[] DEFAULT NULL,
+  p_groups      uuid[] DEFAULT NULL
 )
 RETURNS SETOF tranche.claim_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -200,6 +202,9 @@ BEGIN
            WHEN r.reservation_id IS NOT NULL THEN
              CASE WHEN r.sku_id = c.sku_id AND r.user_id = c.user_id AND r.quantity = c.quantity
                        AND (p_references IS NULL OR r.order_reference IS NOT DISTINCT FROM nullif(c.reference, ''))
+                       -- The row of a claim that was refused for good has no group, whatever it was to join.
+                       AND (r.group_id IS NOT DISTINCT FROM c.group_id
+                            OR (r.state = 'CANCELLED' AND r.expires_us = r.created_us AND starts_with(r.cancel_reason, 'REFUSED ')))
                   THEN 'REPLAYED' ELSE 'CONFLICT' END
            WHEN s.sku_id IS NULL THEN 'SKU_NOT_FOUND'
            WHEN s.whereabouts = 'LEAVING' THEN 'MOVING'
@@ -218,11 +223,11 @@ BEGIN
          r.finished_us, r.payment_reference,
          CASE WHEN r.reservation_id IS NULL THEN s.pause_reason ELSE r.cancel_reason END, r.extensions, r.revision,
          r.rebooked_from
-  FROM unnest(p_ids, p_skus, p_users, p_quantities, p_references) WITH ORDINALITY
-         AS c (id, sku_id, user_id, quantity, reference, idx)
+  FROM unnest(p_ids, p_skus, p_users, p_quantities, p_references, p_groups) WITH ORDINALITY
+         AS c (id, sku_id, user_id, quantity, reference, group_id, idx)
   LEFT JOIN unnest(v_created) AS done (id) ON done.id = c.id
   LEFT JOIN sku s ON s.sku_id = c.sku_id
-  LEFT JOIN LATERAL (SELECT * FROM reservation_fields x WHERE x.reservation_id = c.id OFFSET 0) AS r ON true
+  LEFT JOIN LATERAL (SELECT * FROM reservation_columns x WHERE x.reservation_id = c.id OFFSET 0) AS r ON true
   LEFT JOIN LATERAL (SELECT coalesce(sum(x.quantity), 0) AS units
                      FROM reservation x
                      WHERE r.reservation_id IS NULL AND x.sku_id = c.sku_id AND x.user_id = c.user_id

@@ -56,7 +56,7 @@ BEGIN
       RETURN QUERY SELECT c.* FROM confirm_retired(p_id, p_reference, p_amount, p_currency, p_trace) AS c;
     ELSE
       RETURN QUERY SELECT CASE WHEN v_sku.whereabouts = 'LEAVING' THEN 'MOVING' ELSE 'NOT_FOUND' END, false, r.*
-                   FROM (SELECT) AS one LEFT JOIN reservation_fields r ON false;
+                   FROM (SELECT) AS one LEFT JOIN reservation_columns r ON false;
     END IF;
     RETURN;
   END IF;
@@ -77,7 +77,7 @@ BEGIN
       RETURN QUERY
       SELECT v_outcome, false, r.*
       FROM (SELECT) AS one
-      LEFT JOIN reservation_fields r ON r.reservation_id = p_id AND v_outcome NOT IN ('NOT_FOUND', 'MOVING');
+      LEFT JOIN reservation_columns r ON r.reservation_id = p_id AND v_outcome NOT IN ('NOT_FOUND', 'MOVING');
       RETURN;
     END IF;
     SELECT * INTO v_old FROM reservation r WHERE r.reservation_id = p_id;

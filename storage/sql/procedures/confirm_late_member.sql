@@ -63,6 +63,6 @@ BEGIN
   END IF;
   RETURN QUERY
   SELECT v_outcome, v_replayed, r.*
-  FROM (SELECT) AS one LEFT JOIN reservation_fields r ON r.reservation_id = v_id AND v_outcome NOT IN ('NOT_FOUND', 'MOVING');
+  FROM (SELECT) AS one LEFT JOIN reservation_columns r ON r.reservation_id = v_id AND v_outcome NOT IN ('NOT_FOUND', 'MOVING');
 END
 $$;

@@ -18,7 +18,7 @@ SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
 DECLARE
-  v_old     reservation_fields%ROWTYPE;
+  v_old     reservation_columns%ROWTYPE;
   v_late    late_payment%ROWTYPE;
   v_outcome text;
 BEGIN

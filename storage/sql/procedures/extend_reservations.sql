@@ -71,7 +71,7 @@ BEGIN
   FROM unnest(p_ids, p_numbers) WITH ORDINALITY AS c (id, number, idx)
   LEFT JOIN unnest(v_locked) AS l (id) ON l.id = c.id
   LEFT JOIN unnest(v_done) AS done (id) ON done.id = c.id
-  LEFT JOIN LATERAL (SELECT x.* FROM reservation_fields x WHERE x.reservation_id = l.id OFFSET 0) AS r ON true
+  LEFT JOIN LATERAL (SELECT x.* FROM reservation_columns x WHERE x.reservation_id = l.id OFFSET 0) AS r ON true
   LEFT JOIN sku s ON s.sku_id = r.sku_id
   CROSS JOIN LATERAL (
     SELECT CASE WHEN done.id IS NOT NULL THEN 'DONE'

@@ -82,7 +82,7 @@ BEGIN
   -- 2. Sell.
   IF v_ids IS NOT NULL THEN
     SELECT array_agg(a) INTO v_answers
-    FROM commit_reservations(p_incarnation, p_wait, v_ids, v_skus, v_users, v_quantities, v_references) AS a;
+    FROM commit_reservations(p_incarnation, p_wait, v_ids, v_skus, v_users, v_quantities, v_references, v_groups) AS a;
   END IF;
 
   -- 3. Make members of those that were created for groups.
@@ -103,13 +103,7 @@ BEGIN
          n.rebooked_from
   FROM unnest(v_refused, v_refusals) AS f (idx, refusal) LEFT JOIN claim_answer n ON false;
   RETURN QUERY
-  SELECT c.idx,
-         -- Its group is a part of a claim that joins. Of one that was refused for good, the row has none.
-         CASE WHEN a.outcome = 'REPLAYED' AND p_groups[c.idx] IS NOT NULL
-                   AND (a.state = 'CANCELLED' AND a.expires_us = a.created_us AND starts_with(a.cancel_reason, 'REFUSED ')) IS NOT TRUE
-                   AND p_groups[c.idx] IS DISTINCT FROM (SELECT r.group_id FROM reservation r WHERE r.reservation_id = c.id)
-              THEN 'CONFLICT' ELSE a.outcome END,
-         a.state, coalesce(m.amount_minor, a.amount_minor), a.currency, a.incarnation_id, a.created_us,
+  SELECT c.idx, a.outcome, a.state, coalesce(m.amount_minor, a.amount_minor), a.currency, a.incarnation_id, a.created_us,
          coalesce(m.expires_us, a.expires_us), a.slice_version, a.finished_us, a.payment_reference, a.cancel_reason, a.extensions,
          a.revision, a.rebooked_from
   FROM unnest(v_answers) AS a

@@ -61,6 +61,6 @@ BEGIN
   FROM unnest(p_ids) WITH ORDINALITY AS c (id, idx)
   LEFT JOIN unnest(v_locked) AS l (id) ON l.id = c.id
   LEFT JOIN unnest(v_done) AS done (id) ON done.id = c.id
-  LEFT JOIN LATERAL (SELECT x.* FROM reservation_fields x WHERE x.reservation_id = l.id OFFSET 0) AS r ON true;
+  LEFT JOIN LATERAL (SELECT x.* FROM reservation_columns x WHERE x.reservation_id = l.id OFFSET 0) AS r ON true;
 END
 $$;

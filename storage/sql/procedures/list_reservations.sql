@@ -97,8 +97,8 @@ BEGIN
         RETURN QUERY
         SELECT x.reservation_id, x.sku_id, x.user_id, x.quantity, x.state, x.amount_minor, x.currency, x.incarnation_id,
                x.created_us, x.expires_us, x.finished_us, x.payment_reference, x.cancel_reason, x.extensions, x.revision,
-               x.rebooked_from, v_row.ordinal, v_lapsed, x.order_reference
-        FROM reservation_fields x WHERE x.reservation_id = v_row.reservation_id;
+               x.rebooked_from, v_row.ordinal, v_lapsed, x.order_reference, x.group_id
+        FROM reservation_columns x WHERE x.reservation_id = v_row.reservation_id;
       END LOOP;
       CLOSE v_rows;
       EXIT WHEN v_lapsed;

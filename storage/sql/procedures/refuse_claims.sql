@@ -77,7 +77,7 @@ BEGIN
         LEFT JOIN unnest(v_refused) AS done (id) ON done.id = c.id
         LEFT JOIN sku s ON s.sku_id = c.sku_id
         LEFT JOIN LATERAL (SELECT * FROM reservation y WHERE y.reservation_id = c.id OFFSET 0) AS x ON true) AS o
-  LEFT JOIN LATERAL (SELECT y.* FROM reservation_fields y
+  LEFT JOIN LATERAL (SELECT y.* FROM reservation_columns y
                      WHERE y.reservation_id = o.id AND o.outcome IN ('REFUSED', 'REPLAYED', 'SOLD') OFFSET 0) AS r ON true;
 END
 $$;

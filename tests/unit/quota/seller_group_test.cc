@@ -22,9 +22,11 @@ class DecidingBooks : public tranche::testing::StubBooks {
     claims.push_back(std::move(claim));
     done(answer);
   }
+  void Find(const storage::Uuid&, storage::Assurance, absl::Time, FindDone done) override { done(found); }
 
   std::vector<ReservationClaim> claims;
   storage::CommitResult answer;
+  absl::StatusOr<storage::Reservation> found = absl::NotFoundError("no such reservation");
 };
 
 class SellerGroupTest : public ::testing::Test {
@@ -69,6 +71,32 @@ TEST_F(SellerGroupTest, TheLedgerIsToldOfTheGroup) {
     EXPECT_EQ(books_.claims.back().group, claim.group);
     EXPECT_EQ(books_.claims.back().group->offer_id, "three");
   }
+}
+
+// The node looks itself before it refuses a repeat: its group is a part of it.
+TEST_F(SellerGroupTest, ARepeatForAnotherGroupIsAnotherClaim) {
+  ReservationClaim claim = Joining();
+  claim.quantity = 6;  // more than the limit: refused from memory
+  storage::Reservation member{.reservation_id = claim.reservation_id,
+                              .sku_id = "tv",
+                              .user_id = "alice",
+                              .quantity = 6,
+                              .currency = "EUR",
+                              .created_at = clock_.Now(),
+                              .expires_at = clock_.Now() + absl::Minutes(1)};
+  const auto refusal_if_in = [&](std::optional<storage::Uuid> group_id) {
+    member.group_id = group_id;
+    books_.found = member;
+    const SaleResult result = Sell(claim, /*may_exist=*/true);
+    return std::holds_alternative<Refused>(result) ? std::get<Refused>(result).refusal : Refusal::kNone;
+  };
+  EXPECT_EQ(refusal_if_in(claim.group->group_id), Refusal::kNone);
+  EXPECT_EQ(refusal_if_in(storage::Uuid{}), Refusal::kReservationIdReused);
+  EXPECT_EQ(refusal_if_in(std::nullopt), Refusal::kReservationIdReused) << "it was bought alone";
+  // What notes that the claim was refused for good has no group.
+  member.expires_at = member.created_at;
+  member.state = storage::ReservationState::kCancelled;
+  EXPECT_EQ(refusal_if_in(std::nullopt), Refusal::kNone);
 }
 
 // It is about one group: others of the SKU are asked about as ever.
