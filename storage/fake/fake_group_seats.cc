@@ -101,10 +101,9 @@ ChangeResult FakeLedger::PreviewRefusedSeat(Reservation row) const {
   return {.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = std::move(row)};
 }
 
-bool FakeLedger::IsUnfulfilled(const Reservation& row) const {
+bool FakeLedger::IsUnfulfilled(const Reservation& row) {
   if (row.state == ReservationState::kExpired) return true;
-  const bool of_group = reservations_.contains(row.reservation_id) && row.group_id.has_value();
-  return of_group && row.state == ReservationState::kCancelled &&
+  return row.group_id.has_value() && row.state == ReservationState::kCancelled &&
          std::find(std::begin(kReasonsOfGroups), std::end(kReasonsOfGroups), row.cancel_reason) !=
              std::end(kReasonsOfGroups);
 }

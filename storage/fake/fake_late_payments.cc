@@ -108,9 +108,7 @@ ChangeResult FakeLedger::ConfirmRetired(const Payment& payment) {
   const auto decided = late_payments_.find({payment.reservation_id, payment.payment_reference});
   if (decided != late_payments_.end()) return ReplayLate(row, decided->second);
   RequestRefund(row, payment.payment_reference, payment.trace);
-  if (row.state == ReservationState::kExpired) {
-    return {.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row};
-  }
+  if (IsUnfulfilled(row)) return {.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row};
   return RefusedChange(Refusal::kReservationState, row);
 }
 

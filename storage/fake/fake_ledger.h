@@ -330,7 +330,7 @@ class FakeLedger : public ReservationLedger,
   ChangeResult RefuseSeat(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult PreviewRefusedSeat(Reservation row) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Has it ended by itself or with its group, and not because its buyer wanted it?
-  bool IsUnfulfilled(const Reservation& row) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static bool IsUnfulfilled(const Reservation& row);
 
   // Ends of groups, in fake_group_end.cc. `last`: the payment that does it, if one does.
   void Fill(Group& group, bool partial, const Payment* last = nullptr) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -577,23 +577,32 @@ TEST_P(GroupEndContract, GroupsAreKeptForADayAtLeast) {
 
 TEST_P(GroupEndContract, AGroupOutlastsItsReservations) {
   const Uuid group_id = NewId();
-  OpenPaid(group_id, "alice");
-  const Reservation idle = Join(group_id, "idle");
+  const Reservation alice = OpenPaid(group_id, "alice"), idle = Join(group_id, "idle"), left = Join(group_id, "left");
+  Cancel(left);
   LetPass(kOpenFor);
   ExpireAll();
   DeliverAll();
   LetPass(kLeastRetention + absl::Hours(1));
   const auto retired = upkeep().RetireReservations(kLeastRetention, 100, Retired::kArchive);
   ASSERT_TRUE(retired.ok()) << retired.status();
-  EXPECT_EQ(*retired, 2);
+  EXPECT_EQ(*retired, 3);
   const GroupMember member = MemberNow(group_id, "alice");
   EXPECT_FALSE(member.reservation_state.has_value());
   EXPECT_EQ(member.quantity, 0);
   EXPECT_EQ(member.seat, 1);
   EXPECT_EQ(GroupNow(group_id).seats_taken, 1);
-  // The record of a payment, and its message, still know the group.
-  EXPECT_EQ(PayLate(idle).refusal, kReservationState);
-  EXPECT_EQ(Refunds(), 2);
+  // The record of a payment, and its message, still know the group. It is answered as while the reservation was kept.
+  for (const bool replayed : {false, true}) {
+    const ChangeResult late = PayLate(idle);
+    EXPECT_EQ(late.outcome, kPaidUnfulfilled) << "the group has ended their hold";
+    EXPECT_EQ(late.replayed, replayed);
+    EXPECT_EQ(late.reservation.state, ReservationState::kCancelled);
+  }
+  const ChangeResult again = PayLate(alice);
+  EXPECT_EQ(again.outcome, kPaidUnfulfilled);
+  EXPECT_TRUE(again.replayed) << "its refund was asked for";
+  EXPECT_EQ(PayLate(left).refusal, kReservationState) << "they wanted to leave";
+  EXPECT_EQ(Refunds(), 3);
   EXPECT_THAT(PayloadOf(idle, "payment.refund_requested"),
               HasSubstr(absl::StrCat("\"group_id\": \"", group_id.ToString(), "\"")));
 }

@@ -102,6 +102,17 @@ SELECT is(payments('-4 d', '-2 d'), '1 RESERVATION CONFIRMED p1 -3 d, 2 RESERVAT
                                     || '21 RESERVATION CANCELLED, 21 LATE PAID_UNFULFILLED p21 -3 d, '
                                     || '22 RESERVATION CANCELLED, 22 LATE PAID_UNFULFILLED p22 -3 d');
 SELECT conserved();
+-- Of archived members payments are answered as before: those of a hold that its group has ended, and of who has left.
+UPDATE tranche.reservation SET created_at = created_at - interval '26 hours', finished_at = finished_at - interval '26 hours'
+WHERE reservation_id IN (uid(21), uid(22));
+DELETE FROM tranche.outbox;
+SELECT is(retire(), 2::bigint);
+SELECT is(pay_late(21, 'p21', 400), 'PAID_UNFULFILLED t CANCELLED', 'its refund was asked for');
+SELECT is(pay_late(21, 'again', 400), 'PAID_UNFULFILLED f CANCELLED');
+SELECT is(pay_late(22, 'again', 400), 'STATE f CANCELLED');
+SELECT is(messages(21, 22), '21:payment.refund_requested:5 22:payment.refund_requested:5');
+DELETE FROM tranche.outbox;
+SELECT conserved();
 
 -- The rules. Each is broken by hand, and found.
 CREATE FUNCTION broken(p_damage text) RETURNS text LANGUAGE plpgsql AS $$

@@ -21,8 +21,6 @@ SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
 DECLARE
-  -- What a procedure of groups cancels a hold for, and nobody else may (kReasonsOfGroups in storage/ledger/lifecycle_ledger.h).
-  c_of_group constant text[] := ARRAY['GROUP_FULL', 'GROUP_OVER', 'GROUP_FAILED', 'GROUP_CANCELLED'];
   v_id       uuid := p_old.reservation_id;
   v_outcome  text;
   v_replayed boolean := false;
@@ -57,8 +55,7 @@ BEGIN
     IF NOT v_replayed THEN
       PERFORM request_refund(v_id, p_reference, p_old.sku_id, p_amount, p_currency, p_trace);
     END IF;
-    SELECT CASE WHEN r.state = 'EXPIRED' OR (r.state = 'CANCELLED' AND r.cancel_reason = ANY (c_of_group))
-                THEN 'PAID_UNFULFILLED' ELSE 'STATE' END
+    SELECT CASE WHEN is_unfulfilled(r.state, r.group_id, r.cancel_reason) THEN 'PAID_UNFULFILLED' ELSE 'STATE' END
     INTO v_outcome FROM reservation r WHERE r.reservation_id = v_id;
   END IF;
   RETURN QUERY

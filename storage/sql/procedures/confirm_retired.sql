@@ -2,8 +2,8 @@
 -- confirm_late:
 --   REBOOKED, PAID_UNFULFILLED, STATE   as decided when it was recorded (`replayed`); without a reservation if that was
 --                     dropped, not archived
---   PAID_UNFULFILLED  of an expired one, STATE of another: recorded, and a message asks for a refund. Nothing is rebooked
---                     after so long a time.
+--   PAID_UNFULFILLED  of an expired one, or a member of a group that has ended the hold; STATE of another: recorded, and a
+--                     message asks for a refund. Nothing is rebooked after so long a time.
 --   REPLAYED          this payment had confirmed it
 --   PAYMENT_MISMATCH  another amount or currency
 --   NOT_FOUND         nothing is known of it
@@ -27,7 +27,8 @@ BEGIN
   v_outcome := CASE WHEN v_late.outcome IS NULL AND v_old.state IS NULL THEN 'NOT_FOUND'
                     WHEN v_old.amount_minor <> p_amount OR v_old.currency <> p_currency THEN 'PAYMENT_MISMATCH'
                     WHEN v_old.state = 'CONFIRMED' AND v_old.payment_reference = p_reference THEN 'REPLAYED'
-                    WHEN v_old.state <> 'EXPIRED' THEN 'STATE'
+                    WHEN v_old.state IS NOT NULL AND NOT is_unfulfilled(v_old.state, v_old.group_id, v_old.cancel_reason)
+                         THEN 'STATE'
                     ELSE coalesce(v_late.outcome, 'PAID_UNFULFILLED') END;
   IF v_late.outcome IS NULL AND v_outcome IN ('PAID_UNFULFILLED', 'STATE') THEN
     PERFORM request_refund(p_id, p_reference, v_old.sku_id, p_amount, p_currency, p_trace);

@@ -16,7 +16,7 @@ REVOKE EXECUTE ON FUNCTION tranche.add_group_members(uuid[], uuid[], text[], uui
   tranche.due_holds(timestamptz, timestamptz, uuid, integer), tranche.ended_holders(integer),
   tranche.find_draw(text, bigint), tranche.give_up_copy(text, text, text),
   tranche.judge_joins(uuid[], uuid[], text[], text[], uuid[], text[]),
-  tranche.known_reservation(uuid), tranche.ledger_line(), tranche.lock_group_seats(uuid[], boolean),
+  tranche.is_unfulfilled(text, uuid, text), tranche.known_reservation(uuid), tranche.ledger_line(), tranche.lock_group_seats(uuid[], boolean),
   tranche.lock_reservations(uuid[], boolean, boolean, boolean),
   tranche.lock_sku(text), tranche.lock_units(text, bigint), tranche.next_front_version(),
   tranche.next_sku_of_buyer(text, text, boolean, integer),
