@@ -10,19 +10,20 @@
 namespace tranche::storage {
 namespace {
 
-// What claims of a batch have asked for before: the first counts.
+// What claims of a batch that may join have asked for before, whatever becomes of them.
 class EarlierOfBatch {
  public:
-  // Why the claim, which opens its group or joins it, may not come after those before.
-  Refusal Admit(const ReservationClaim& claim, bool opens) {
+  // Notes the claim, which opens its group or joins it. True: its answer depends on what becomes of an earlier one.
+  bool Awaits(const ReservationClaim& claim, bool opens) {
     const auto& [group_id, offer_id] = *claim.group;
-    if (!joins_.emplace(group_id, claim.user_id).second) return Refusal::kAlreadyInGroup;
-    if (!opens) return Refusal::kNone;
+    const bool joins_again = !joins_.emplace(group_id, claim.user_id).second;
+    if (!opens) return joins_again;
     const auto offer = std::make_pair(claim.sku_id, offer_id);
-    if (offers_.emplace(group_id, offer).first->second != offer) return Refusal::kGroupNotFound;
+    const bool other_offer = offers_.emplace(group_id, offer).first->second != offer;
     const auto opened = opened_.emplace(std::make_pair(offer, claim.user_id), group_id).first;
-    return opened->second == group_id ? Refusal::kNone : Refusal::kTooManyGroups;
+    return joins_again || other_offer || opened->second != group_id;
   }
+  bool Opens(const Uuid& group_id) const { return offers_.contains(group_id); }
 
  private:
   using SkuAndOffer = std::pair<std::string, std::string>;
@@ -75,26 +76,30 @@ absl::StatusOr<std::vector<CommitResult>> FakeLedger::Join(IncarnationId incarna
   for (size_t i = 0; i < claims.size(); ++i) {
     const ReservationClaim& claim = claims[i];
     Refusal refusal = Refusal::kNone;
+    bool awaits = false;
     // Commit has the answers about ids that exist and SKUs that do not.
     const bool is_new = !reservations_.contains(claim.reservation_id) && skus_.contains(claim.sku_id);
     if (claim.group != nullptr && is_new) {
       refusal = LookAtGroup(claim);
       const bool opens = groups_.Find(claim.group->group_id) == nullptr;
-      if (refusal == Refusal::kNone) refusal = earlier.Admit(claim, opens);
+      awaits = refusal == Refusal::kNone ? earlier.Awaits(claim, opens)
+                                         : refusal == Refusal::kGroupNotFound && earlier.Opens(claim.group->group_id);
     }
-    if (refusal == Refusal::kNone) {
+    if (awaits) {
+      results[i].outcome = CommitOutcome::kBusy;
+    } else if (refusal != Refusal::kNone) {
+      results[i] = RefusedClaim(refusal);
+    } else {
       passed.push_back(claim);
       places.push_back(i);
-    } else {
-      results[i] = RefusedClaim(refusal);
     }
   }
   ASSIGN_OR_RETURN(auto booked, Commit(incarnation, mode, passed));
   for (size_t i = 0; i < passed.size(); ++i) {
     CommitResult& result = results[places[i]];
     result = std::move(booked[i]);
-    if (passed[i].group == nullptr) continue;
-    if (result.outcome == CommitOutcome::kCreated) Enrol(passed[i], &result.reservation);
+    const bool joined = passed[i].group != nullptr && result.outcome == CommitOutcome::kCreated;
+    if (joined) Enrol(passed[i], &result.reservation);
   }
   return results;
 }

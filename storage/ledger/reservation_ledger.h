@@ -85,8 +85,10 @@ enum class CommitOutcome {
   kReplayed,  // same id, same payload: `reservation` is the first answer
   kNotHeld,   // the incarnation holds no slot of the SKU
   kShort,     // its slots have too few units; decided with all of them locked
-  kBusy,      // with LockMode::kSkipLocked and kNoWait: what is needed is locked, and nothing was decided
-  kRefused,   // `refusal` says why
+  // With LockMode::kSkipLocked and kNoWait: what is needed is locked, and nothing was decided. With any mode, too, of a
+  // claim with a group, if its answer depends on what becomes of an earlier one of its batch.
+  kBusy,
+  kRefused,  // `refusal` says why
 };
 
 struct CommitResult {

@@ -496,6 +496,7 @@ TEST_P(GroupJoinContract, ABatchMayHaveBoth) {
   }
 }
 
+// What depends on an earlier claim of the batch is tried again when that is decided.
 TEST_P(GroupJoinContract, OfABuyersClaimsInABatchTheFirstCounts) {
   Sell("radio", 10, 3, /*per_user_limit=*/5);
   const Uuid group_id = NewId(), first_id = NewId(), second_id = NewId();
@@ -503,23 +504,48 @@ TEST_P(GroupJoinContract, OfABuyersClaimsInABatchTheFirstCounts) {
     return InOtherSku(ClaimIn(id, user_id, offer_id), "radio");
   };
   Book(claim(group_id, "alice", "team"));
-  EXPECT_THAT(Outcomes(node_, {claim(group_id, "bob"), claim(group_id, "bob"), claim(first_id, "carol", "team"),
-                               claim(second_id, "carol", "team")}),
-              ElementsAre(CommitOutcome::kCreated, kAlreadyInGroup, CommitOutcome::kCreated, kTooManyGroups));
+  const std::vector<ReservationClaim> claims = {claim(group_id, "bob"), claim(group_id, "bob"),
+                                                claim(first_id, "carol", "team"), claim(second_id, "carol", "team")};
+  EXPECT_THAT(Outcomes(node_, claims), ElementsAre(CommitOutcome::kCreated, CommitOutcome::kBusy,
+                                                   CommitOutcome::kCreated, CommitOutcome::kBusy));
+  EXPECT_THAT(Outcomes(node_, claims),
+              ElementsAre(CommitOutcome::kReplayed, kAlreadyInGroup, CommitOutcome::kReplayed, kTooManyGroups));
   EXPECT_EQ(GroupNow(first_id).opened_by, "carol");
   ExpectNoGroup(second_id);
   EXPECT_EQ(Unsold("radio"), 7);
 }
 
+TEST_P(GroupJoinContract, AClaimIsNotRefusedForOneOfItsBatchThatIsRefused) {
+  Sell("radio", 10, 3, /*per_user_limit=*/5);
+  const Uuid group_id = NewId(), other_id = NewId();
+  const auto claim = [](const Uuid& id, const std::string& user_id, const std::string& offer_id, int32_t quantity = 1) {
+    return Of(InOtherSku(ClaimIn(id, user_id, offer_id), "radio"), quantity);
+  };
+  const std::vector<ReservationClaim> claims = {claim(group_id, "alice", "team", 6), claim(group_id, "alice", "team"),
+                                                claim(other_id, "alice", "team"), claim(group_id, "bob", "")};
+  for (const LockMode mode : {LockMode::kSkipLocked, LockMode::kNoWait, LockMode::kWaitBriefly, LockMode::kWait}) {
+    EXPECT_THAT(Outcomes(node_, claims, mode),
+                ElementsAre(kQuantityAboveUserLimit, CommitOutcome::kBusy, CommitOutcome::kBusy, CommitOutcome::kBusy));
+  }
+  EXPECT_EQ(Try(claims[1]), CommitOutcome::kCreated);
+  EXPECT_EQ(Try(claims[2]), kTooManyGroups);
+  EXPECT_EQ(Try(claims[3]), CommitOutcome::kCreated);
+  EXPECT_THAT(Members(group_id), SizeIs(2));
+  EXPECT_EQ(Unsold("radio"), 8);
+}
+
 TEST_P(GroupJoinContract, FriendsMayOpenTheirGroupTogether) {
   Offer(OfferOf("tv", 2, "pair"));
   const Uuid group_id = NewId();
-  EXPECT_THAT(Outcomes(node_, {ClaimIn(group_id, "alice", "team"), ClaimIn(group_id, "bob", "team"),
-                               ClaimIn(group_id, "carol", "pair")}),
-              ElementsAre(CommitOutcome::kCreated, CommitOutcome::kCreated, kGroupNotFound));
+  const std::vector<ReservationClaim> claims = {ClaimIn(group_id, "alice", "team"), ClaimIn(group_id, "bob", "team"),
+                                                ClaimIn(group_id, "carol", "pair"), ClaimIn(group_id, "dave")};
+  EXPECT_THAT(Outcomes(node_, claims), ElementsAre(CommitOutcome::kCreated, CommitOutcome::kCreated,
+                                                   CommitOutcome::kBusy, CommitOutcome::kBusy));
   EXPECT_EQ(GroupNow(group_id).opened_by, "alice") << "the first of the batch";
   EXPECT_EQ(GroupNow(group_id).offer_id, "team");
-  EXPECT_THAT(Members(group_id), SizeIs(2));
+  EXPECT_EQ(Try(claims[2]), kGroupNotFound);
+  EXPECT_EQ(Try(claims[3]), CommitOutcome::kCreated);
+  EXPECT_THAT(Members(group_id), SizeIs(3));
 }
 
 TEST_P(GroupJoinContract, IdsOfABatchAreDistinct) {

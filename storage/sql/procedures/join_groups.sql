@@ -6,9 +6,9 @@
 --   GROUP_NOT_FOUND (none of this id, SKU and offer) GROUP_FULL (all seats are paid) GROUP_OVER (it does not form any more)
 --   ALREADY_IN_GROUP (the buyer is a member with another reservation) OFFER_NOT_FOUND OFFER_CLOSED
 --   TOO_MANY_GROUPS (the buyer has one of this offer that forms, or the SKU has 10,000)
---   CONFLICT also for an id that was used without this group, but not if it was refused for good (refuse_claims): such a row, which
---   has no group, is REPLAYED
---   BUSY without p_wait also for a group that another transaction has locked
+--   CONFLICT also for an id that was used without this group
+--   BUSY without p_wait also for a group that another transaction has locked; and always for a claim whose answer depends on what becomes
+--   of an earlier one of the batch, see judge_joins
 -- A created one has the offer's price, and lasts as long as the offer gives to pay, but no longer than the group may form.
 --
 -- Claims that cannot join are refused before anything is sold, by a look. What the look said is checked again once the reservations

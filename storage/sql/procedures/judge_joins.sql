@@ -4,8 +4,10 @@
 --
 -- p_held: groups that are locked, so that others are BUSY; NULL if they will be waited for.
 --
--- Within the batch the first counts: another claim of the same buyer for the group is ALREADY_IN_GROUP, and one that opens another
--- group with the same offer is TOO_MANY_GROUPS. If several open one group, the first says with which offer.
+-- Only what is committed is a reason to refuse. What an earlier claim of the batch would do first is none, since that one may be refused
+-- itself: whose answer depends on that is BUSY, and is judged again when it is known. That is another claim of the same buyer for the
+-- group, one that opens another group with the same offer, one that opens the group with another offer, and one that joins a group
+-- which is there only once the batch has opened it. So the first of a batch is judged each time.
 --
 -- Whatever makes add_group_members fail, this refuses once it can be seen. A batch would be repeated in vain otherwise.
 --
@@ -68,22 +70,23 @@ BEGIN
     FROM joins j
     LEFT JOIN LATERAL (SELECT x.* FROM group_offer x
                        WHERE j.opens AND x.sku_id = j.sku_id AND x.offer_id = j.offer_id OFFSET 0) AS o ON true
+  ), openings AS MATERIALIZED (
+    SELECT j.group_id, min(j.idx) AS idx FROM judged j WHERE j.refusal IS NULL AND j.opens GROUP BY j.group_id
   ), ordered AS (
     SELECT j.idx,
-           CASE
-             WHEN row_number() OVER same_group > 1 THEN 'ALREADY_IN_GROUP'
-             WHEN j.opens AND (j.sku_id, j.offer_id)
-                    <> (first_value(j.sku_id) OVER opening, first_value(j.offer_id) OVER opening) THEN 'GROUP_NOT_FOUND'
-             WHEN j.opens AND j.group_id <> first_value(j.group_id) OVER same_offer THEN 'TOO_MANY_GROUPS'
-           END AS refusal
+           row_number() OVER same_group > 1
+             OR (j.opens AND ((j.sku_id, j.offer_id) <> (first_value(j.sku_id) OVER opening, first_value(j.offer_id) OVER opening)
+                              OR j.group_id <> first_value(j.group_id) OVER same_offer)) AS depends
     FROM judged j
     WHERE j.refusal IS NULL
     WINDOW same_group AS (PARTITION BY j.group_id, j.user_id ORDER BY j.idx),
            opening AS (PARTITION BY j.group_id ORDER BY j.idx),
            same_offer AS (PARTITION BY j.sku_id, j.offer_id, j.user_id, j.opens ORDER BY j.idx)
   )
-  SELECT j.idx, j.refusal FROM judged j WHERE j.refusal IS NOT NULL
+  SELECT j.idx, CASE WHEN j.refusal = 'GROUP_NOT_FOUND' AND p.idx < j.idx THEN 'BUSY' ELSE j.refusal END
+  FROM judged j LEFT JOIN openings p ON p.group_id = j.group_id
+  WHERE j.refusal IS NOT NULL
   UNION ALL
-  SELECT o.idx, o.refusal FROM ordered o WHERE o.refusal IS NOT NULL;
+  SELECT o.idx, 'BUSY' FROM ordered o WHERE o.depends;
 END
 $$;

@@ -73,7 +73,7 @@ bool GroupChecker::IsUnsettled(const Group& group) const {
   });
 }
 
-// What a refusal says was looked at before anybody of the batch had joined.
+// What a refusal says was so before anybody of the batch had joined.
 void GroupChecker::OnCommit(ActorId actor, absl::Span<const ReservationClaim> claims,
                             absl::Span<const storage::CommitResult> results) {
   for (size_t i = 0; i < claims.size(); ++i) {
@@ -85,7 +85,7 @@ void GroupChecker::OnCommit(ActorId actor, absl::Span<const ReservationClaim> cl
       Violated("join", id, "joins no group, and was refused as if it did");
     } else if (IsMember(id)) {
       Violated("join", id, "a replay was refused");
-    } else if (!IsTrue(results[i].refusal, claims[i], claims)) {
+    } else if (!IsTrue(results[i].refusal, claims[i])) {
       Violated("join", id, absl::StrCat("refused for no reason, as ", static_cast<int>(results[i].refusal)));
     }
   }
@@ -107,17 +107,10 @@ void GroupChecker::OnCommit(ActorId actor, absl::Span<const ReservationClaim> cl
   }
 }
 
-bool GroupChecker::IsTrue(Refusal refusal, const ReservationClaim& claim,
-                          absl::Span<const ReservationClaim> batch) const {
+bool GroupChecker::IsTrue(Refusal refusal, const ReservationClaim& claim) const {
   const auto found = groups_.find(claim.group->group_id);
   const Group* const group = found == groups_.end() ? nullptr : &found->second;
   const auto offer = offers_.find({claim.sku_id, claim.group->offer_id});
-  const auto another = [&](auto alike) {
-    return std::any_of(batch.begin(), batch.end(), [&](const ReservationClaim& other) {
-      return other.group != nullptr && other.reservation_id != claim.reservation_id && other.user_id == claim.user_id &&
-             alike(*other.group);
-    });
-  };
   switch (refusal) {
     case Refusal::kGroupNotFound:
       return group == nullptr ? claim.group->offer_id.empty()
@@ -127,16 +120,13 @@ bool GroupChecker::IsTrue(Refusal refusal, const ReservationClaim& claim,
     case Refusal::kGroupFull:
       return group != nullptr && group->seated == group->offer.seats;
     case Refusal::kAlreadyInGroup:
-      return (group != nullptr && HasLiveMember(*group, claim.user_id)) ||
-             another([&](const storage::GroupJoin& other) { return other.group_id == claim.group->group_id; });
+      return group != nullptr && HasLiveMember(*group, claim.user_id);
     case Refusal::kOfferNotFound:
       return group == nullptr && offer == offers_.end();
     case Refusal::kOfferClosed:
       return group == nullptr && offer != offers_.end() && offer->second.closed_at.has_value();
     default:
-      return group == nullptr && (HasOpened(claim) || another([&](const storage::GroupJoin& other) {
-                                    return other.offer_id == claim.group->offer_id;
-                                  }));
+      return group == nullptr && HasOpened(claim);
   }
 }
 

@@ -122,9 +122,8 @@ class GroupChecker {
   bool IsUnsettled(const Group& group) const;
   void Join(ActorId actor, const storage::ReservationClaim& claim, const storage::CommitResult& result);
   Group* Open(const storage::ReservationClaim& claim, const storage::Reservation& row);
-  // Why a claim may be refused so; `batch`: all claims of its batch.
-  bool IsTrue(storage::Refusal refusal, const storage::ReservationClaim& claim,
-              absl::Span<const storage::ReservationClaim> batch) const;
+  // May the claim be refused so?
+  bool IsTrue(storage::Refusal refusal, const storage::ReservationClaim& claim) const;
   void Sit(const storage::Payment& payment, Member& member);
   void End(ActorId actor, Group& group, storage::GroupState state, bool partial);
   void VerifyGroup(const storage::Uuid& group_id, const Group& group);
