@@ -247,6 +247,16 @@ Wording LimitedWordingOf(const quota::Refused& refused) {
           {{"mode", refused.about}, {"service_reason", refused.pause_reason}}};
 }
 
+Wording TooManyGroupsWordingOf(const quota::Refused& refused) {
+  if (refused.about.empty()) return {std::string(TextOf(refused.refusal))};
+  const bool of_user = refused.about == "user";
+  return {of_user
+              ? "This buyer has opened a group with this offer that still forms: send them there."
+              : "This SKU has as many groups as may form at a time: let this buyer join one of these, or come again "
+                "when some are over.",
+          {{"limit", refused.about}}};
+}
+
 Wording WordingOf(const quota::Refused& refused) {
   switch (refused.refusal) {
     case Refusal::kSoldOut:
@@ -294,6 +304,8 @@ Wording WordingOf(const quota::Refused& refused) {
     case Refusal::kPurchaseTokenInvalid:
     case Refusal::kRateLimited:
       return DoorWordingOf(refused);
+    case Refusal::kTooManyGroups:
+      return TooManyGroupsWordingOf(refused);
     default:
       return {std::string(TextOf(refused.refusal))};
   }

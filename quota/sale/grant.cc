@@ -105,7 +105,7 @@ Refusal RefusalOf(const CommitResult& result) {
 }
 
 Refused RefusedByLedger(const CommitResult& result, const SkuTerms* terms, int64_t quantity, absl::Time now) {
-  Refused refused{.refusal = RefusalOf(result), .pause_reason = result.pause_reason};
+  Refused refused{.refusal = RefusalOf(result), .pause_reason = result.pause_reason, .about = result.about};
   if (terms == nullptr) return refused;
   const bool too_many = refused.refusal == Refusal::kQuantityAboveUserLimit;
   if (terms->opens_at > now) refused.opens_at = terms->opens_at;

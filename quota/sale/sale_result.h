@@ -38,7 +38,7 @@ struct Refused {
   absl::Duration retry_after = {};             // kRateLimited, kNotAdmitted: come again after that
   // kRateLimited: which limit; kPurchaseTokenInvalid: the problem; kExhaustedHere: not "" if it is the front door that
   // cannot judge here; kDrawNotOpen: the state of the newest draw, "" if it is not known or there is none;
-  // kServiceLimited: the mode.
+  // kServiceLimited: the mode; kTooManyGroups: who has them, "user" or "sku", "" if it is not known.
   std::string about = {};
 
   friend bool operator==(const Refused&, const Refused&) = default;

@@ -47,8 +47,11 @@ Refusal FakeLedger::LookAtOffer(const ReservationClaim& claim) const {
   if (offer == groups_.offers.end()) return Refusal::kOfferNotFound;
   if (offer->second.closed_at.has_value()) return Refusal::kOfferClosed;
   const bool most_form = groups_.FormingOf(claim.sku_id) >= static_cast<size_t>(kMostFormingGroups);
-  const bool may_open = !most_form && !groups_.HasOpened(claim.sku_id, offer_id, claim.user_id);
-  return may_open ? Refusal::kNone : Refusal::kTooManyGroups;
+  return most_form || HasOpened(claim) ? Refusal::kTooManyGroups : Refusal::kNone;
+}
+
+bool FakeLedger::HasOpened(const ReservationClaim& claim) const {
+  return groups_.HasOpened(claim.sku_id, claim.group->offer_id, claim.user_id);
 }
 
 Refusal FakeLedger::LookAtGroup(const ReservationClaim& claim) const {
@@ -89,6 +92,7 @@ absl::StatusOr<std::vector<CommitResult>> FakeLedger::Join(IncarnationId incarna
       results[i].outcome = CommitOutcome::kBusy;
     } else if (refusal != Refusal::kNone) {
       results[i] = RefusedClaim(refusal);
+      if (refusal == Refusal::kTooManyGroups) results[i].about = HasOpened(claim) ? "user" : "sku";
     } else {
       passed.push_back(claim);
       places.push_back(i);

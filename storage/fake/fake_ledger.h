@@ -312,6 +312,8 @@ class FakeLedger : public ReservationLedger,
   // Why the claim may not join its group, or not open it.
   Refusal LookAtGroup(const ReservationClaim& claim) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Refusal LookAtOffer(const ReservationClaim& claim) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has its buyer a group of its offer that forms?
+  bool HasOpened(const ReservationClaim& claim) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Makes the new reservation one of its group, which is opened if need be.
   void Enrol(const ReservationClaim& claim, Reservation* answer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -102,6 +102,8 @@ struct CommitResult {
   Refusal refusal = Refusal::kNone;
   // For kSalePaused: what buyers are told about it.
   std::string pause_reason = {};
+  // For kTooManyGroups: who has them, "user" or "sku".
+  std::string about = {};
 };
 
 inline CommitResult RefusedClaim(Refusal refusal) {

@@ -48,6 +48,7 @@ class ClaimColumns {
     CommitResult result = CommitOf(TextOf(row[outcome_]));
     if (result.outcome == CommitOutcome::kShort) result.slice_version = row[slice_version_].as<int64_t>();
     if (result.refusal == Refusal::kSalePaused) result.pause_reason = row[cancel_reason_].as<std::string>("");
+    if (result.refusal == Refusal::kTooManyGroups) result.about = row[cancel_reason_].as<std::string>("");
     const bool exists = result.outcome == CommitOutcome::kCreated || result.outcome == CommitOutcome::kReplayed;
     // Such a line would have been created, but its cart was not committed.
     if (!exists || row[state_].is_null()) return result;

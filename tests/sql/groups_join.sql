@@ -165,6 +165,10 @@ INSERT INTO tranche.group_buy (group_id, sku_id, offer_id, seats, opened_by, cre
 SELECT gid(1000 + n), 'much', 'trio', 3, 'opener' || n, now(), now() + interval '1 h' FROM generate_series(1, 9998) AS n;
 SELECT is(join_one(:node, 61, 'much', 'u2', 31, 'trio'), 'CREATED', 'the 10,000th');
 SELECT is(join_one(:node, 62, 'much', 'u3', 32, 'trio'), 'TOO_MANY_GROUPS');
+SELECT results_eq(format($$ SELECT outcome, state, cancel_reason
+                            FROM tranche.join_groups(%s, true, uids(62, 65, 66), '{much,much,much}', '{u3,u1,u3}', '{1,1,1}', '{"","",""}',
+                                                     gids(32, 33, 99), '{trio,trio,""}') ORDER BY idx $$, :node),
+                  $$ VALUES ('TOO_MANY_GROUPS', NULL::text, 'sku'), ('TOO_MANY_GROUPS', NULL, 'user'), ('GROUP_NOT_FOUND', NULL, NULL) $$);
 SELECT is(join_one(:node, 62, 'radio', 'u3', 32, 'trio'), 'CREATED', 'of another SKU');
 SELECT cmp_ok(rows_read('group_buy', format($$ SELECT join_one(%s, 63, 'much', 'u4', 30) $$, :node)), '<', 20::bigint);
 SELECT cmp_ok(rows_read('group_member', format($$ SELECT join_one(%s, 64, 'much', 'u5', 30) $$, :node)), '<', 20::bigint);

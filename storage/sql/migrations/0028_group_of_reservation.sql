@@ -12,3 +12,4 @@ DROP FUNCTION IF EXISTS tranche.commit_reservations(bigint, boolean, uuid[], tex
 DROP FUNCTION IF EXISTS tranche.find_reservations(uuid[]);
 DROP FUNCTION IF EXISTS tranche.find_replicated(uuid[]);
 DROP FUNCTION IF EXISTS tranche.known_reservation(uuid);
+DROP FUNCTION IF EXISTS tranche.judge_joins(uuid[], uuid[], text[], text[], uuid[], text[]);

@@ -5,7 +5,7 @@
 -- and the offer that opens it unless it exists ('' or NULL: it must exist). A claim that joins may be answered, too:
 --   GROUP_NOT_FOUND (none of this id, SKU and offer) GROUP_FULL (all seats are paid) GROUP_OVER (it does not form any more)
 --   ALREADY_IN_GROUP (the buyer is a member with another reservation) OFFER_NOT_FOUND OFFER_CLOSED
---   TOO_MANY_GROUPS (the buyer has one of this offer that forms, or the SKU has 10,000)
+--   TOO_MANY_GROUPS (the buyer has one of this offer that forms: `cancel_reason` is 'user'; or the SKU has 10,000: 'sku')
 --   CONFLICT also for an id that was used without this group
 --   BUSY without p_wait also for a group that another transaction has locked; and always for a claim whose answer depends on what becomes
 --   of an earlier one of the batch, see judge_joins
@@ -42,6 +42,7 @@ DECLARE
   v_held       uuid[];  -- groups that were locked before the look
   v_refused    integer[];
   v_refusals   text[];
+  v_abouts     text[];
   -- The claims that are left, and where they were in the batch.
   v_idx        integer[];
   v_ids        uuid[];
@@ -68,7 +69,7 @@ BEGIN
   END IF;
 
   -- 1. Leave out what is refused.
-  SELECT array_agg(j.idx), array_agg(j.refusal) INTO v_refused, v_refusals
+  SELECT array_agg(j.idx), array_agg(j.refusal), array_agg(j.about) INTO v_refused, v_refusals, v_abouts
   FROM judge_joins(v_held, p_ids, p_skus, p_users, p_groups, p_offers) AS j;
   SELECT array_agg(c.idx::integer ORDER BY c.idx), array_agg(c.id ORDER BY c.idx), array_agg(c.sku_id ORDER BY c.idx),
          array_agg(c.user_id ORDER BY c.idx), array_agg(c.quantity ORDER BY c.idx), array_agg(c.reference ORDER BY c.idx),
@@ -99,9 +100,9 @@ BEGIN
 
   RETURN QUERY
   SELECT f.idx, f.refusal, n.state, n.amount_minor, n.currency, n.incarnation_id, n.created_us, n.expires_us,
-         n.slice_version, n.finished_us, n.payment_reference, n.cancel_reason, n.extensions, n.revision,
+         n.slice_version, n.finished_us, n.payment_reference, f.about, n.extensions, n.revision,
          n.rebooked_from
-  FROM unnest(v_refused, v_refusals) AS f (idx, refusal) LEFT JOIN claim_answer n ON false;
+  FROM unnest(v_refused, v_refusals, v_abouts) AS f (idx, refusal, about) LEFT JOIN claim_answer n ON false;
   RETURN QUERY
   SELECT c.idx, a.outcome, a.state, coalesce(m.amount_minor, a.amount_minor), a.currency, a.incarnation_id, a.created_us,
          coalesce(m.expires_us, a.expires_us), a.slice_version, a.finished_us, a.payment_reference, a.cancel_reason, a.extensions,

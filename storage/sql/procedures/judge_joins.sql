@@ -1,5 +1,5 @@
--- Which claims of a batch cannot join their groups: their positions (from 1) and why, in the words of join_groups. Only a look: it
--- locks nothing. Not judged are claims whose id exists, and those of a SKU that is not here: commit_reservations has the
+-- Which claims of a batch cannot join their groups: their positions (from 1) and why, in the words of join_groups; `about`: of
+-- TOO_MANY_GROUPS, who has them, 'user' or 'sku'. Only a look: it locks nothing. Not judged are claims whose id exists, and those of a SKU that is not here: commit_reservations has the
 -- answers to these.
 --
 -- p_held: groups that are locked, so that others are BUSY; NULL if they will be waited for.
@@ -14,7 +14,7 @@
 -- Transactions under way do not see each other: a SKU may have as many more groups as they open, at most 1,024 each.
 CREATE OR REPLACE FUNCTION tranche.judge_joins(p_held uuid[], p_ids uuid[], p_skus text[], p_users text[], p_groups uuid[],
                                                p_offers text[])
-RETURNS TABLE (idx integer, refusal text)
+RETURNS TABLE (idx integer, refusal text, about text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -53,8 +53,8 @@ BEGIN
                  WHEN o.offer_id IS NULL THEN 'OFFER_NOT_FOUND'
                  WHEN o.closed_at IS NOT NULL THEN 'OFFER_CLOSED'
                  WHEN EXISTS (SELECT FROM group_buy x WHERE x.sku_id = j.sku_id AND x.offer_id = j.offer_id
-                                AND x.opened_by = j.user_id AND x.state = 'FORMING' OFFSET 0)
-                      OR j.sku_id IN (SELECT w.sku_id FROM crowded w) THEN 'TOO_MANY_GROUPS'
+                                AND x.opened_by = j.user_id AND x.state = 'FORMING' OFFSET 0) THEN 'TOO_MANY_GROUPS user'
+                 WHEN j.sku_id IN (SELECT w.sku_id FROM crowded w) THEN 'TOO_MANY_GROUPS sku'
                END
              WHEN (j.found).group_id IS NULL OR (j.found).sku_id <> j.sku_id OR (j.found).offer_id <> j.offer_id
                   THEN 'GROUP_NOT_FOUND'
@@ -83,10 +83,11 @@ BEGIN
            opening AS (PARTITION BY j.group_id ORDER BY j.idx),
            same_offer AS (PARTITION BY j.sku_id, j.offer_id, j.user_id, j.opens ORDER BY j.idx)
   )
-  SELECT j.idx, CASE WHEN j.refusal = 'GROUP_NOT_FOUND' AND p.idx < j.idx THEN 'BUSY' ELSE j.refusal END
+  SELECT j.idx, CASE WHEN j.refusal = 'GROUP_NOT_FOUND' AND p.idx < j.idx THEN 'BUSY' ELSE split_part(j.refusal, ' ', 1) END,
+         nullif(split_part(j.refusal, ' ', 2), '')
   FROM judged j LEFT JOIN openings p ON p.group_id = j.group_id
   WHERE j.refusal IS NOT NULL
   UNION ALL
-  SELECT o.idx, 'BUSY' FROM ordered o WHERE o.depends;
+  SELECT o.idx, 'BUSY', NULL FROM ordered o WHERE o.depends;
 END
 $$;

@@ -106,9 +106,11 @@ TEST_F(SellerGroupTest, WhatIsWrongWithAGroupIsNotRememberedAboutItsSku) {
         Refusal::kOfferNotFound, Refusal::kOfferClosed, Refusal::kTooManyGroups}) {
     for (const bool may_exist : {false, true}) {
       books_.answer = storage::RefusedClaim(refusal);
+      books_.answer.about = "what the ledger said";
       const SaleResult refused = Sell(Joining(), may_exist);
       ASSERT_TRUE(std::holds_alternative<Refused>(refused));
       EXPECT_EQ(std::get<Refused>(refused).refusal, refusal);
+      EXPECT_EQ(std::get<Refused>(refused).about, "what the ledger said");
       EXPECT_EQ(Free(), 1) << "the unit is free for the next one";
     }
   }

@@ -174,6 +174,19 @@ TEST(ErrorsTest, RefusalsAboutOffersNameTheirSkuAndThoseAboutGroupsDoNot) {
   }
 }
 
+TEST(ErrorsTest, TooManyGroupsSaysWhoHasThem) {
+  const absl::Status of_user = RefusalError({.refusal = Refusal::kTooManyGroups, .about = "user"}, "tv");
+  EXPECT_EQ(MetadataOf(of_user, "limit"), "user");
+  EXPECT_EQ(MetadataOf(of_user, "sku_id"), "tv");
+  const absl::Status of_sku = RefusalError({.refusal = Refusal::kTooManyGroups, .about = "sku"}, "tv");
+  EXPECT_EQ(MetadataOf(of_sku, "limit"), "sku");
+  const absl::Status unknown = RefusalError({.refusal = Refusal::kTooManyGroups}, "tv");
+  EXPECT_EQ(MetadataOf(unknown, "limit"), "") << "a claim that was queued";
+  EXPECT_NE(of_user.message(), of_sku.message());
+  EXPECT_NE(of_user.message(), unknown.message());
+  EXPECT_NE(of_sku.message(), unknown.message());
+}
+
 TEST(ErrorsTest, OffersFailByTheirCodes) {
   EXPECT_EQ(MakeError(v1::ERROR_REASON_OFFER_EXISTS, "no").code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(MakeError(v1::ERROR_REASON_TOO_MANY_OFFERS, "no").code(), absl::StatusCode::kResourceExhausted);
