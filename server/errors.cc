@@ -78,7 +78,7 @@ absl::StatusCode CodeOf(v1::ErrorReason reason) {
   if (number >= 120 && number <= 129) return absl::StatusCode::kPermissionDenied;
   if (number >= 130 && number <= 159) return absl::StatusCode::kFailedPrecondition;
   if (number >= 160 && number <= 169) return CodeOfQueued(reason);
-  if (number >= 170 && number <= 179) return CodeOfGroups(reason);
+  if (number >= 170 && number <= 189) return CodeOfGroups(reason);
   return absl::StatusCode::kInternal;
 }
 

@@ -19,6 +19,8 @@ std::string NextStepForGroup(Reason reason) {
       return "`tranchectl group offer create` makes another one";
     case Reason::kInGroup:
       return "a hold in a group lasts as long as its offer says, and is not extended";
+    case Reason::kNotInGroup:
+      return "`tranchectl reservation cancel` cancels it";
     case Reason::kTooManyGroups:
       return "`tranchectl group list SKU` shows those that form";
     case Reason::kOfferExists:

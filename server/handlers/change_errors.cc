@@ -64,4 +64,10 @@ absl::Status ChangeError(const storage::Uuid& id, const storage::ChangeResult& r
   return WithReservationId(RefusedChange(result, refund_requested), id);
 }
 
+absl::Status NotInGroup(const storage::Uuid& id) {
+  return WithReservationId(MakeError(v1::ERROR_REASON_NOT_IN_GROUP,
+                                     "This reservation was made for no group: CancelReservation gives it up."),
+                           id);
+}
+
 }  // namespace tranche::server

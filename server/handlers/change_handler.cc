@@ -159,11 +159,36 @@ absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const st
 void ChangeHandler::Cancel(const v1::CancelReservationRequest& request, absl::Time deadline,
                            Done<v1::CancelReservationResponse> done) {
   done = Counting(&shared_->cancelled, std::move(done));
-  const absl::StatusOr<storage::Cancellation> cancellation = ToChange(request);
+  absl::StatusOr<storage::Cancellation> cancellation = ToChange(request);
   if (!cancellation.ok()) return done(cancellation.status());
   if (absl::Status admitted = AdmitChange(); !admitted.ok()) return done(admitted);
-  Apply(request.sku_id(), *cancellation, deadline,
-        [this, id = cancellation->reservation_id, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
+  CancelNow(request.sku_id(), *std::move(cancellation), deadline, std::move(done));
+}
+
+// A look is enough: for which group a reservation was made never changes.
+void ChangeHandler::Leave(const v1::CancelReservationRequest& request, absl::Time deadline,
+                          Done<v1::CancelReservationResponse> done) {
+  done = Counting(&shared_->cancelled, std::move(done));
+  absl::StatusOr<storage::Cancellation> cancellation = ToChange(request);
+  if (!cancellation.ok()) return done(cancellation.status());
+  if (absl::Status admitted = AdmitChange(); !admitted.ok()) return done(admitted);
+  const storage::Uuid id = cancellation->reservation_id;
+  books_->Find(id, storage::Assurance::kCommitted, deadline,
+               [this, id, sku_id = request.sku_id(), cancellation = *std::move(cancellation), deadline,
+                done = std::move(done)](const absl::StatusOr<storage::Reservation>& found) mutable {
+                 if (!found.ok() && !absl::IsNotFound(found.status())) {
+                   return done(LedgerError(found.status(), sku_id, Repeatable::kYes));
+                 }
+                 if (found.ok() && !found->group_id.has_value()) return done(NotInGroup(id));
+                 CancelNow(sku_id, std::move(cancellation), deadline, std::move(done));
+               });
+}
+
+void ChangeHandler::CancelNow(const std::string& sku_id, storage::Cancellation cancellation, absl::Time deadline,
+                              Done<v1::CancelReservationResponse> done) {
+  const storage::Uuid id = cancellation.reservation_id;
+  Apply(sku_id, std::move(cancellation), deadline,
+        [this, id, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
           done(Changed<v1::CancelReservationResponse>(id, result));
         });
 }

@@ -42,6 +42,9 @@ class ChangeHandler {
                Done<v1::ConfirmReservationResponse> done);
   void Cancel(const v1::CancelReservationRequest& request, absl::Time deadline,
               Done<v1::CancelReservationResponse> done);
+  // The same, and counted so, but NOT_IN_GROUP if the reservation was made for no group.
+  void Leave(const v1::CancelReservationRequest& request, absl::Time deadline,
+             Done<v1::CancelReservationResponse> done);
   void Extend(const v1::ExtendReservationRequest& request, absl::Time deadline,
               Done<v1::ExtendReservationResponse> done);
 
@@ -86,6 +89,8 @@ class ChangeHandler {
   // Refuses the payment of a reservation that waits for it.
   void ConfirmUnlessPending(const std::string& sku_id, storage::Payment payment, absl::Time deadline,
                             quota::Refused limited, Done<v1::ConfirmReservationResponse> done);
+  void CancelNow(const std::string& sku_id, storage::Cancellation cancellation, absl::Time deadline,
+                 Done<v1::CancelReservationResponse> done);
   void Apply(const std::string& sku_id, storage::Change change, absl::Time deadline, storage::ChangeDone done);
   void ConfirmLate(storage::Payment payment, absl::Time deadline, const std::string& sku_id,
                    Done<v1::ConfirmReservationResponse> done);

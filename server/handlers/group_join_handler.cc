@@ -56,14 +56,14 @@ void GroupJoinHandler::Leave(const v1::LeaveGroupRequest& request, absl::Time de
   cancellation.set_reservation_id(request.reservation_id());
   cancellation.set_reason(request.reason());
   cancellation.set_sku_id(request.sku_id());
-  changes_->Cancel(cancellation, deadline,
-                   [done = std::move(done)](absl::StatusOr<v1::CancelReservationResponse> cancelled) mutable {
-                     if (!cancelled.ok()) return done(cancelled.status());
-                     v1::LeaveGroupResponse response;
-                     *response.mutable_reservation() = std::move(*cancelled->mutable_reservation());
-                     response.set_replayed(cancelled->replayed());
-                     done(std::move(response));
-                   });
+  changes_->Leave(cancellation, deadline,
+                  [done = std::move(done)](absl::StatusOr<v1::CancelReservationResponse> cancelled) mutable {
+                    if (!cancelled.ok()) return done(cancelled.status());
+                    v1::LeaveGroupResponse response;
+                    *response.mutable_reservation() = std::move(*cancelled->mutable_reservation());
+                    response.set_replayed(cancelled->replayed());
+                    done(std::move(response));
+                  });
 }
 
 }  // namespace tranche::server

@@ -29,7 +29,7 @@ class GroupJoinHandler {
             Done<v1::OpenGroupResponse> done);
   void Join(const v1::JoinGroupRequest& request, absl::Time deadline, std::string buyer_address,
             Done<v1::JoinGroupResponse> done);
-  // ChangeHandler::Cancel, and counted there: of a reservation without a group it is the same.
+  // ChangeHandler::Leave, and counted there.
   void Leave(const v1::LeaveGroupRequest& request, absl::Time deadline, Done<v1::LeaveGroupResponse> done);
 
  private:

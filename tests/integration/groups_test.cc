@@ -194,6 +194,10 @@ TEST_F(GroupsTest, WhoLeavesFreesTheirSeatAndAWatchSeesItFill) {
   EXPECT_FALSE(Next(*watch).has_value()) << "there is no more to say";
   EXPECT_EQ(ReasonOf(client_->LeaveGroup({.reservation_id = first.reservation.reservation_id}).status()),
             Reason::kReservationState);
+  const auto alone = client_->Create({.sku = "pair", .user = "alone"});
+  ASSERT_TRUE(alone.ok()) << alone.status();
+  EXPECT_EQ(ReasonOf(client_->LeaveGroup({.reservation_id = alone->reservation_id}).status()), Reason::kNotInGroup);
+  EXPECT_EQ(client_->Get(alone->reservation_id)->state, ReservationState::kPending);
   const auto mine = client_->GetGroup({.group_id = opener.group_id, .user = "opener", .sku = "pair"});
   ASSERT_TRUE(mine.ok()) << mine.status();
   ASSERT_EQ(mine->members.size(), 1u);

@@ -111,6 +111,7 @@ enum class Reason {
   kTooManyGroups = 177,
   kOfferExists = 178,
   kTooManyOffers = 179,
+  kNotInGroup = 180,
 };
 
 // kUnspecified for OK, for errors of other origin and for reasons newer than this library.

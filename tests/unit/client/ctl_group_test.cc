@@ -194,9 +194,9 @@ TEST_F(GroupViewTest, AStateOfANewerVersionIsAQuestion) {
 }
 
 TEST(GroupHintsTest, EveryReasonAboutGroupsHasANextStep) {
-  for (const Reason reason :
-       {Reason::kGroupNotFound, Reason::kGroupOver, Reason::kGroupFull, Reason::kAlreadyInGroup, Reason::kOfferNotFound,
-        Reason::kOfferClosed, Reason::kInGroup, Reason::kTooManyGroups, Reason::kOfferExists, Reason::kTooManyOffers}) {
+  for (const Reason reason : {Reason::kGroupNotFound, Reason::kGroupOver, Reason::kGroupFull, Reason::kAlreadyInGroup,
+                              Reason::kOfferNotFound, Reason::kOfferClosed, Reason::kInGroup, Reason::kNotInGroup,
+                              Reason::kTooManyGroups, Reason::kOfferExists, Reason::kTooManyOffers}) {
     EXPECT_THAT(NextStepForGroup(reason), Not(IsEmpty())) << ReasonName(reason);
   }
   EXPECT_THAT(NextStepForGroup(Reason::kSoldOut), IsEmpty());

@@ -187,7 +187,8 @@ TEST(ErrorsTest, TooManyGroupsSaysWhoHasThem) {
   EXPECT_NE(of_sku.message(), unknown.message());
 }
 
-TEST(ErrorsTest, OffersFailByTheirCodes) {
+TEST(ErrorsTest, GroupsAndOffersFailByTheirCodes) {
+  EXPECT_EQ(MakeError(v1::ERROR_REASON_NOT_IN_GROUP, "no").code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(MakeError(v1::ERROR_REASON_OFFER_EXISTS, "no").code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(MakeError(v1::ERROR_REASON_TOO_MANY_OFFERS, "no").code(), absl::StatusCode::kResourceExhausted);
 }

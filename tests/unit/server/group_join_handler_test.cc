@@ -35,6 +35,8 @@ class GroupJoinHandlerTest : public ::testing::Test {
       change_ = std::move(change);
       done(answer_);
     }
+    void Find(const storage::Uuid&, storage::Assurance, absl::Time, FindDone done) override { done(found_); }
+    absl::StatusOr<storage::Reservation> found_ = absl::NotFoundError("retired");
     storage::Change change_;
     storage::ChangeResult answer_;
   };
@@ -271,6 +273,8 @@ TEST_F(GroupJoinHandlerTest, WhoLeavesCancels) {
   books_.answer_.outcome = storage::ChangeOutcome::kReplayed;
   books_.answer_.reservation.reservation_id = *storage::Uuid::Parse(kJoiningId);
   books_.answer_.reservation.state = storage::ReservationState::kCancelled;
+  books_.answer_.reservation.group_id = *storage::Uuid::Parse(kJoinedGroup);
+  books_.found_ = books_.answer_.reservation;
   const auto left = Leave();
   ASSERT_TRUE(left.ok()) << left.status();
   EXPECT_EQ(left->reservation().reservation_id(), kJoiningId);
@@ -289,6 +293,32 @@ TEST_F(GroupJoinHandlerTest, WhoLeavesCancels) {
   EXPECT_EQ(MetadataOf(Leave("GROUP_FULL").status(), "field"), "reason") << "that is not theirs to say";
   changes_.SetAccepting(false);
   EXPECT_EQ(ReasonOf(Leave().status()), "DRAINING");
+}
+
+TEST_F(GroupJoinHandlerTest, AReservationThatWasMadeForNoGroupIsNotLeft) {
+  books_.found_ = storage::Reservation{.reservation_id = *storage::Uuid::Parse(kJoiningId),
+                                       .sku_id = "tv",
+                                       .user_id = "alice",
+                                       .quantity = 1,
+                                       .currency = "EUR",
+                                       .created_at = clock_.Now(),
+                                       .expires_at = clock_.Now() + absl::Minutes(1)};
+  books_.change_ = storage::Payment{};
+  const absl::Status refused = Leave().status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ReasonOf(refused), "NOT_IN_GROUP");
+  EXPECT_EQ(MetadataOf(refused, "reservation_id"), kJoiningId);
+  EXPECT_FALSE(std::holds_alternative<storage::Cancellation>(books_.change_)) << "nothing is cancelled";
+  EXPECT_THAT(Happened(changes_.cancelled()), ElementsAre(Pair("NOT_IN_GROUP", 1)));
+}
+
+TEST_F(GroupJoinHandlerTest, WhetherItIsAMembersTheLedgerMustTell) {
+  books_.found_ = absl::UnavailableError("gone");
+  EXPECT_EQ(ReasonOf(Leave().status()), "LEDGER_UNAVAILABLE");
+  // Of one that is not found, what the cancellation says.
+  books_.found_ = absl::NotFoundError("retired");
+  books_.answer_ = storage::RefusedChange(Refusal::kReservationNotFound);
+  EXPECT_EQ(ReasonOf(Leave().status()), "RESERVATION_NOT_FOUND");
 }
 
 }  // namespace
