@@ -1,5 +1,6 @@
 #include "server/handlers/change_handler.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -22,6 +23,12 @@ using storage::Refusal;
 bool MayBeLate(Refusal refusal) {
   return refusal == Refusal::kReservationState || refusal == Refusal::kReservationNotFound ||
          refusal == Refusal::kGroupOver;
+}
+
+bool HasSeat(const storage::GroupWithMembers& group, const storage::Uuid& reservation_id) {
+  return std::any_of(group.members.begin(), group.members.end(), [&](const storage::GroupMember& member) {
+    return member.reservation_id == reservation_id && member.seat > 0;
+  });
 }
 
 }  // namespace
@@ -91,10 +98,27 @@ void ChangeHandler::ConfirmUnlessPending(const std::string& sku_id, storage::Pay
                    return done(LedgerError(found.status(), sku_id, Repeatable::kYes));
                  }
                  if (found.ok() && found->state == storage::ReservationState::kPending) {
-                   return done(RefusalError(limited));
+                   return ConfirmIfSeated(*found, std::move(payment), deadline, std::move(limited), std::move(done));
                  }
                  ConfirmNow(sku_id, std::move(payment), deadline, std::move(done));
                });
+}
+
+void ChangeHandler::ConfirmIfSeated(const storage::Reservation& pending, storage::Payment payment, absl::Time deadline,
+                                    quota::Refused limited, Done<v1::ConfirmReservationResponse> done) {
+  if (!pending.group_id.has_value() || !read_group_) return done(RefusalError(limited));
+  const storage::GroupLookup lookup = {
+      .sku_id = pending.sku_id, .members = storage::GroupLookup::Members::kOne, .user_id = pending.user_id};
+  read_group_(*pending.group_id, lookup, deadline,
+              [this, sku_id = pending.sku_id, payment = std::move(payment), deadline, limited = std::move(limited),
+               done = std::move(done)](const absl::StatusOr<storage::GroupWithMembers>& read) mutable {
+                if (!read.ok() && !absl::IsNotFound(read.status())) {
+                  return done(LedgerError(read.status(), sku_id, Repeatable::kYes));
+                }
+                const bool seated = read.ok() && HasSeat(*read, payment.reservation_id);
+                if (!seated) return done(RefusalError(limited));
+                ConfirmNow(sku_id, std::move(payment), deadline, std::move(done));
+              });
 }
 
 void ChangeHandler::ConfirmNow(const std::string& sku_id, storage::Payment payment, absl::Time deadline,

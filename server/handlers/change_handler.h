@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "server/handlers/outcome_counts.h"
 #include "storage/books.h"
 #include "storage/clock.h"
+#include "storage/ledger/group_ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "tranche/v1/reservation_service.pb.h"
 
@@ -29,13 +31,19 @@ class ChangeHandler {
   template <typename Response>
   using Done = absl::AnyInvocable<void(absl::StatusOr<Response>)>;
 
+  // GroupLedger::GetGroup, or a stand-in, which must not block.
+  using ReadGroup =
+      std::function<void(const storage::Uuid& group_id, const storage::GroupLookup& lookup, absl::Time deadline,
+                         absl::AnyInvocable<void(absl::StatusOr<storage::GroupWithMembers>)> done)>;
+
   // `slices` tell which shard a SKU is believed to be on. While `door` says so, changes are refused with
-  // SERVICE_LIMITED, but for payments that come late: those are noted. Null: never.
+  // SERVICE_LIMITED, but for payments that are repeated or come late: those are answered and noted. Null: never.
+  // `read_group` tells then who has a seat; without it, nobody who waits for their group has one.
   ChangeHandler(storage::Books* books, const quota::SliceTable* slices, storage::Clock* clock,
-                const FrontDoor* door = nullptr)
-      : ChangeHandler(books, slices, clock, door, std::make_shared<Shared>()) {}
+                const FrontDoor* door = nullptr, ReadGroup read_group = {})
+      : ChangeHandler(books, slices, clock, door, std::move(read_group), std::make_shared<Shared>()) {}
   // The same for operators: it asks no door, and shares the counts and whether changes are accepted.
-  ChangeHandler ForOperators() const { return {books_, slices_, clock_, nullptr, shared_}; }
+  ChangeHandler ForOperators() const { return {books_, slices_, clock_, nullptr, {}, shared_}; }
 
   // `request` is not used after these return.
   void Confirm(const v1::ConfirmReservationRequest& request, absl::Time deadline,
@@ -68,8 +76,13 @@ class ChangeHandler {
   };
 
   ChangeHandler(storage::Books* books, const quota::SliceTable* slices, storage::Clock* clock, const FrontDoor* door,
-                std::shared_ptr<Shared> shared)
-      : books_(books), slices_(slices), clock_(clock), door_(door), shared_(std::move(shared)) {}
+                ReadGroup read_group, std::shared_ptr<Shared> shared)
+      : books_(books),
+        slices_(slices),
+        clock_(clock),
+        door_(door),
+        read_group_(std::move(read_group)),
+        shared_(std::move(shared)) {}
 
   static Outcome OutcomeOf(const v1::ConfirmReservationResponse& response);
   template <typename Response>
@@ -89,6 +102,9 @@ class ChangeHandler {
   // Refuses the payment of a reservation that waits for it.
   void ConfirmUnlessPending(const std::string& sku_id, storage::Payment payment, absl::Time deadline,
                             quota::Refused limited, Done<v1::ConfirmReservationResponse> done);
+  // The same, of one that is PENDING: that of a member who has a seat waits for no payment any more.
+  void ConfirmIfSeated(const storage::Reservation& pending, storage::Payment payment, absl::Time deadline,
+                       quota::Refused limited, Done<v1::ConfirmReservationResponse> done);
   void CancelNow(const std::string& sku_id, storage::Cancellation cancellation, absl::Time deadline,
                  Done<v1::CancelReservationResponse> done);
   void Apply(const std::string& sku_id, storage::Change change, absl::Time deadline, storage::ChangeDone done);
@@ -103,6 +119,7 @@ class ChangeHandler {
   const quota::SliceTable* const slices_;
   storage::Clock* const clock_;
   const FrontDoor* const door_;
+  const ReadGroup read_group_;
   const std::shared_ptr<Shared> shared_;
 };
 

@@ -104,7 +104,7 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
             sale->carts().Sell(std::move(lines), deadline, may_exist, std::move(done), std::move(visitors));
           },
           storage::Clock::Real()),
-      changes_(ledger->books(), slices, storage::Clock::Real(), &door->door()),
+      changes_(ledger->books(), slices, storage::Clock::Real(), &door->door(), GroupReadsOf(ledger).group),
       changes_of_operators_(changes_.ForOperators()),
       lists_(ledger->books(), storage::Clock::Real()),
       watch_hub_([ledger](absl::Span<const storage::Uuid> ids) { return ledger->router().ReadWhereAnswered(ids); },

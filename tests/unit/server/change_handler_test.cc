@@ -27,6 +27,7 @@ using storage::ChangeResult;
 using storage::Refusal;
 
 constexpr char kId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
+constexpr storage::Uuid kGroup = {.bytes = {7}};
 
 // A handler whose pipeline answers as told and remembers what it was asked.
 class ChangeHandlerTest : public ::testing::Test {
@@ -117,7 +118,14 @@ class ChangeHandlerTest : public ::testing::Test {
   Books books_{this};
   quota::SliceTable slices_;
   DoorOfTest door_{&clock_};
-  ChangeHandler handler_{&books_, &slices_, &clock_, &door_.door()};
+  ChangeHandler handler_{&books_, &slices_, &clock_, &door_.door(),
+                         [this](const storage::Uuid& id, const storage::GroupLookup& lookup, absl::Time, auto done) {
+                           ++group_reads_;
+                           EXPECT_EQ(id, kGroup);
+                           EXPECT_EQ(lookup.members, storage::GroupLookup::Members::kOne);
+                           EXPECT_EQ(lookup.user_id, "alice");
+                           done(group_);
+                         }};
 
   ChangeResult answer_;
   absl::Status error_;
@@ -130,6 +138,8 @@ class ChangeHandlerTest : public ::testing::Test {
   storage::Change change_;
   absl::StatusOr<storage::Reservation> found_ = absl::UnavailableError("the test expects no look");
   int finds_ = 0;
+  absl::StatusOr<storage::GroupWithMembers> group_ = absl::UnavailableError("the test expects no look");
+  int group_reads_ = 0;
   int late_calls_ = 0;
   storage::Payment late_payment_;
   std::string late_sku_;
@@ -480,6 +490,42 @@ TEST_F(ChangeHandlerTest, ReadOnlyStillNotesPaymentsThatComeLateAndAnswersRepeat
   found_ = absl::UnavailableError("down");
   EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "LEDGER_UNAVAILABLE");
   EXPECT_EQ(late_calls_, 2);
+}
+
+// A seat is paid for: what comes for it is a repeat, or a second payment.
+TEST_F(ChangeHandlerTest, ReadOnlyAnswersPaymentsOfSeatsThatWaitForTheirGroups) {
+  door_.SetMode(storage::ServiceMode::Kind::kReadOnly);
+  answer_.reservation.state = storage::ReservationState::kPending;
+  answer_.reservation.user_id = "alice";
+  answer_.reservation.group_id = kGroup;
+  found_ = answer_.reservation;
+  storage::GroupMember member{
+      .user_id = "alice", .reservation_id = answer_.reservation.reservation_id, .joined_at = clock_.Now(), .seat = 1};
+  group_ = storage::GroupWithMembers{};
+  group_->members = {member};
+  answer_.outcome = ChangeOutcome::kReplayed;
+  const auto repeated = Confirm(Payment());
+  ASSERT_TRUE(repeated.ok()) << repeated.status();
+  EXPECT_TRUE(repeated->replayed());
+  EXPECT_EQ(repeated->outcome(), v1::CONFIRM_OUTCOME_GROUP_WAITING);
+  EXPECT_EQ(calls_, 1);
+
+  // Without a seat, or with that of a membership since, nothing is paid.
+  group_->members[0].seat = 0;
+  EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "SERVICE_LIMITED");
+  group_->members[0].seat = 1;
+  group_->members[0].reservation_id = kGroup;
+  EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "SERVICE_LIMITED");
+  group_ = absl::NotFoundError("no such group");
+  EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "SERVICE_LIMITED");
+  group_ = absl::UnavailableError("down");
+  EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "LEDGER_UNAVAILABLE");
+  EXPECT_EQ(calls_, 1);
+  EXPECT_EQ(group_reads_, 5);
+
+  door_.SetMode(storage::ServiceMode::Kind::kNormal);
+  EXPECT_TRUE(Confirm(Payment()).ok());
+  EXPECT_EQ(group_reads_, 5) << "no payment costs a look more";
 }
 
 TEST_F(ChangeHandlerTest, OperatorsChangeWhatBuyersMayNotAndAreCountedWithThem) {
