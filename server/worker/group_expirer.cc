@@ -56,14 +56,12 @@ absl::Duration GroupExpirer::Step() {
   return std::clamp(fair - (now - began), absl::ZeroDuration(), fair);
 }
 
-// Of groups that are left although they are due, the ledger does not say since when. While all of them are locked, it
-// says that the next one is due in a moment.
+// Of groups that are left although they are due, the ledger does not say since when.
 void GroupExpirer::NoteDue(const storage::ExpiredGroups& ended, absl::Time now) {
   absl::Time due_at = now + ended.until_next;
-  const bool may_be_locked = DidNothing(ended) && ended.until_next <= kOthersHaveThem;
   const absl::Time before = counts_.due_at.Get();
   if (ended.more) due_at = std::min(due_at, now);
-  if ((ended.more || may_be_locked) && before != absl::InfinitePast()) due_at = std::min(due_at, before);
+  if (ended.more && before != absl::InfinitePast()) due_at = std::min(due_at, before);
   counts_.due_at.Set(due_at);
 }
 

@@ -126,7 +126,7 @@ struct ExpiredGroups {
   int64_t filled = 0;  // in part
   int64_t failed = 0;
   int64_t ended = 0;  // holds of members whose group is over, with those that were paid
-  // Others are due: call again.
+  // Others are due, beyond the limit or locked just now: call again.
   bool more = false;
   // Until the next deadline, by the database's clock; InfiniteDuration when no group forms.
   absl::Duration until_next = absl::InfiniteDuration();

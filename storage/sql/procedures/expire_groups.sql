@@ -5,8 +5,8 @@
 -- have lapsed long ago, costs no more than once through them. It never gets a member behind that place, nor any, once it is over and was
 -- locked here: see join_groups.
 --
--- Returns how many groups were filled and failed; how many holds were ended; whether others are due (call again); and the microseconds
--- until the next group is due: 0 if `more`, NULL if none forms. While all that is due is locked by others, these are `false` and a moment.
+-- Returns how many groups were filled and failed; how many holds were ended; whether others are due (beyond the limit, or locked just now:
+-- call again); and the microseconds until the next group is due: 0 if `more`, NULL if none forms.
 -- Groups of SKUs that are on their way to another shard are left alone: the shard that has the SKU in the end ends them.
 --
 -- Why it is safe:
@@ -29,8 +29,6 @@ SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
-  -- How soon to look again at what is locked.
-  c_moment  constant bigint := 20000::bigint;
   v_now     timestamptz := clock_timestamp();
   v_groups  uuid[];
   -- Their paid holds that are to be settled, and the groups of these.
@@ -45,7 +43,6 @@ DECLARE
   v_users   text[];
   v_looked  uuid[];
   v_held    boolean[];
-  v_settled bigint;
   v_reasons text[];
   v_next    timestamptz;
 BEGIN
@@ -125,28 +122,23 @@ BEGIN
     FROM unnest(v_over, v_users, v_looked, v_held) WITH ORDINALITY AS c (group_id, user_id, id, held, nth)
   ), reached AS MATERIALIZED (
     SELECT DISTINCT ON (l.group_id) l.group_id, l.user_id FROM looked l WHERE NOT l.stuck ORDER BY l.group_id, l.nth DESC
-  ), settled AS (
-    UPDATE group_buy g SET settled_to = s.place, unsettled = s.unsettled
-    FROM (SELECT u.id, p.place,
-                 EXISTS (SELECT FROM group_member m
-                         WHERE m.group_id = u.id AND m.user_id > p.place COLLATE "C" AND m.seat_no IS NULL) AS unsettled
-          FROM unnest(v_groups) AS u (id)
-          LEFT JOIN reached r ON r.group_id = u.id
-          CROSS JOIN LATERAL (SELECT x.state, coalesce(r.user_id, x.settled_to) AS place FROM group_buy x
-                              WHERE x.group_id = u.id OFFSET 0) AS p
-          WHERE p.state <> 'FORMING') AS s
-    WHERE g.group_id = s.id AND (g.settled_to <> s.place OR g.unsettled <> s.unsettled)
-    RETURNING g.group_id
   )
-  SELECT count(*) INTO v_settled FROM settled;
+  UPDATE group_buy g SET settled_to = s.place, unsettled = s.unsettled
+  FROM (SELECT u.id, p.place,
+               EXISTS (SELECT FROM group_member m
+                       WHERE m.group_id = u.id AND m.user_id > p.place COLLATE "C" AND m.seat_no IS NULL) AS unsettled
+        FROM unnest(v_groups) AS u (id)
+        LEFT JOIN reached r ON r.group_id = u.id
+        CROSS JOIN LATERAL (SELECT x.state, coalesce(r.user_id, x.settled_to) AS place FROM group_buy x
+                            WHERE x.group_id = u.id OFFSET 0) AS p
+        WHERE p.state <> 'FORMING') AS s
+  WHERE g.group_id = s.id AND (g.settled_to <> s.place OR g.unsettled <> s.unsettled);
 
   v_now := clock_timestamp();
-  IF EXISTS (SELECT FROM due_groups(v_now, '{}'::text[], 1)) THEN
-    -- Without progress, what is due is locked.
-    more := filled + failed + ended + v_settled > 0;
-    next_us := CASE WHEN more THEN 0::bigint ELSE c_moment END;
+  more := EXISTS (SELECT FROM due_groups(v_now, '{}'::text[], 1));
+  IF more THEN
+    next_us := 0::bigint;
   ELSE
-    more := false;
     SELECT g.deadline_at INTO v_next FROM group_buy g
     WHERE g.state = 'FORMING' AND g.deadline_at > v_now AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = g.sku_id) = 'HERE'
     ORDER BY g.deadline_at, g.group_id
