@@ -86,6 +86,18 @@ int64_t FakeLedger::Fail(Group& group, GroupState state, UnitsBySku* returned) {
   return ended;
 }
 
+void FakeLedger::EndIfEmpty(const Reservation& ended) {
+  Group* const group = ended.group_id.has_value() ? groups_.Find(*ended.group_id) : nullptr;
+  if (group == nullptr || group->state != GroupState::kForming) return;
+  for (const GroupMember* member : groups_.MembersOf(group->group_id)) {
+    if (member->seat != 0 || PendingOf(*member) != nullptr) return;
+  }
+  groups_.End(*group, GroupState::kFailed, DatabaseNow());
+  group->reason = std::string(kReasonOfEmptyGroup);
+  // In the database, joins may be under way whose holds are not seen yet.
+  groups_.unsettled.insert(group->group_id);
+}
+
 int64_t FakeLedger::EndUnpaid(const Group& group, int64_t most, UnitsBySku* returned) {
   int64_t ended = 0;
   for (const GroupMember* member : groups_.MembersOf(group.group_id)) {

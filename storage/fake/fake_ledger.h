@@ -338,6 +338,8 @@ class FakeLedger : public ReservationLedger,
   void Fill(Group& group, bool partial, const Payment* last = nullptr) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // With all that have paid. Returns how many.
   int64_t Fail(Group& group, GroupState state, UnitsBySku* returned) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A group that forms, if no member's reservation is live since the hold of `ended` is over.
+  void EndIfEmpty(const Reservation& ended) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndAtDeadline(Group& group, ExpiredGroups* done, UnitsBySku* returned) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of unpaid members of a group that is over, up to `most`.
   int64_t EndUnpaid(const Group& group, int64_t most, UnitsBySku* returned) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -179,6 +179,7 @@ ChangeResult FakeLedger::Cancel(const Cancellation& cancellation, UnitsBySku* re
   (*returned)[row.sku_id] += Mutated(Mutation::kCancelReturnsTwice) ? 2 * row.quantity : row.quantity;
   Tell("reservation.cancelled", row, cancellation.trace);
   GiveUpSeat(stored, cancellation.trace);
+  EndIfEmpty(row);
   result.reservation = row;
   return result;
 }

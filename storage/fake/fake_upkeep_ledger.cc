@@ -22,6 +22,7 @@ absl::StatusOr<ExpiredHolds> FakeLedger::ExpireDue(int limit) {
     Finish(stored, ReservationState::kExpired);
     returned[stored.reservation.sku_id] += stored.reservation.quantity;
     Tell("reservation.expired", stored.reservation);
+    EndIfEmpty(stored.reservation);
     ++holds.expired;
   }
   ReturnUnits(returned);

@@ -1,7 +1,7 @@
 // Group buying: units of a SKU at an offer's price for those who find enough others.
 //
 //   FORMING -> FILLED      the last seat was paid, or PARTIAL at the deadline
-//           -> FAILED      the deadline came first: who has paid is refunded
+//           -> FAILED      the deadline came first: who has paid is refunded; or nobody is in it any more
 //           -> CANCELLED   an operator ended it: who has paid is refunded
 //
 // Who joins claims units like anybody else (ReservationClaim::group) and holds them, PENDING. LifecycleLedger's calls
@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "storage/ledger/actor.h"
 #include "storage/ledger/reservation_ledger.h"
@@ -33,6 +34,8 @@ inline constexpr int32_t kMostSeats = 100;
 inline constexpr absl::Duration kLongestGroup = absl::Hours(7 * 24);
 // That form at the same time.
 inline constexpr int kMostFormingGroups = 10'000;
+// Of a group that has failed because its last member has left, or has not paid in time.
+inline constexpr absl::string_view kReasonOfEmptyGroup = "nobody was in it any more";
 inline constexpr int kMostOffers = 100;  // of a SKU, open or closed
 inline constexpr int kMaxGroupPage = 1'000;
 
@@ -69,7 +72,7 @@ struct Group {
   GroupState state = GroupState::kForming;
   bool partial = false;
   std::string opened_by;
-  std::string reason = {};  // of a cancelled one
+  std::string reason = {};  // of a cancelled one, and of a failed one in which nobody was any more
   absl::Time created_at;
   absl::Time deadline_at;
   std::optional<absl::Time> finished_at = {};

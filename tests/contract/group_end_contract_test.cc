@@ -272,20 +272,60 @@ TEST_P(GroupEndContract, WhoStaysAloneIsRefunded) {
   EXPECT_EQ(Unsold(), 50);
 }
 
-TEST_P(GroupEndContract, AGroupInWhichNobodyIsFails) {
+TEST_P(GroupEndContract, AGroupInWhichNobodyIsAnyMoreFailsAtOnce) {
   const Uuid left_id = NewId(), lapsed_id = NewId();
-  Cancel(Open(left_id, "alice"));
-  Open(lapsed_id, "bob");
+  const Reservation alice = OpenPaid(left_id, "alice"), bob = Join(left_id, "bob"), carol = Open(lapsed_id, "carol"),
+                    dave = Join(lapsed_id, "dave");
+  Cancel(alice);
+  EXPECT_EQ(GroupNow(left_id).state, GroupState::kForming) << "somebody is left";
+  Cancel(bob);
+  Cancel(dave);
   LetPass(kPayWithin);
   EXPECT_EQ(Expire().expired, 1);
-  EXPECT_EQ(GroupNow(left_id).state, GroupState::kForming) << "others may still join";
-  LetPass(kOpenFor);
+  for (const Uuid& group_id : {left_id, lapsed_id}) {
+    const Group group = GroupNow(group_id);
+    EXPECT_EQ(group.state, GroupState::kFailed);
+    EXPECT_EQ(group.reason, std::string(kReasonOfEmptyGroup));
+    ASSERT_TRUE(group.finished_at.has_value());
+    EXPECT_LT(*group.finished_at, group.deadline_at);
+    EXPECT_EQ(Try(ClaimIn(group_id, "late")), kGroupOver);
+  }
+  EXPECT_EQ(PayLate(carol).outcome, kPaidUnfulfilled);
+  EXPECT_EQ(Counts().forming, 0);
   const ExpiredGroups expired = ExpireAll();
-  EXPECT_EQ(expired.failed, 2);
+  EXPECT_EQ(expired.failed, 0) << "it is over already";
   EXPECT_EQ(expired.ended, 0);
-  EXPECT_EQ(GroupNow(left_id).state, GroupState::kFailed);
-  EXPECT_EQ(GroupNow(lapsed_id).state, GroupState::kFailed);
-  EXPECT_EQ(Refunds(), 0);
+  EXPECT_EQ(Refunds(), 2) << "alice's, and the late one's";
+  EXPECT_EQ(Unsold(), 50);
+}
+
+TEST_P(GroupEndContract, AGroupInWhichSomebodyIsGoesOn) {
+  const Uuid group_id = NewId();
+  const Reservation opener = Open(group_id, "opener");
+  LetPass(kPayWithin / 2);
+  Join(group_id, "friend");
+  LetPass(kPayWithin / 2);
+  EXPECT_EQ(Expire().expired, 1);
+  EXPECT_EQ(StateOf(opener), ReservationState::kExpired);
+  EXPECT_EQ(GroupNow(group_id).state, GroupState::kForming) << "without its opener";
+  EXPECT_EQ(Try(ClaimIn(group_id, "another")), CommitOutcome::kCreated);
+}
+
+// All of the last members at once.
+TEST_P(GroupEndContract, AGroupThatAllLeaveInOneBatchEndsOnce) {
+  const Uuid group_id = NewId();
+  const Reservation alice = OpenPaid(group_id, "alice"), bob = Join(group_id, "bob"),
+                    carol = JoinPaid(group_id, "carol");
+  const int32_t revision = GroupNow(group_id).revision;
+  for (const ChangeResult& left : Cancel(std::vector<Cancellation>{
+           {bob.reservation_id, "b"}, {alice.reservation_id, "a"}, {carol.reservation_id, "c"}})) {
+    EXPECT_EQ(left.outcome, kDone);
+  }
+  EXPECT_EQ(GroupNow(group_id).state, GroupState::kFailed);
+  EXPECT_EQ(GroupNow(group_id).seats_taken, 0);
+  EXPECT_GT(GroupNow(group_id).revision, revision);
+  EXPECT_EQ(Refunds(), 2);
+  EXPECT_EQ(InPool(), 3);
 }
 
 TEST_P(GroupEndContract, APartialOfferIsSoldToThoseWhoHavePaid) {

@@ -160,6 +160,18 @@ TEST_F(GroupsTest, APartialOfferSellsToThoseWhoHavePaidIfTheyAreEnough) {
   EXPECT_EQ(ReasonOf(TryJoin(members["two"][0], "late").status()), Reason::kGroupOver);
 }
 
+TEST_F(GroupsTest, AGroupInWhichNobodyIsAnyMoreIsOverAndItsOpenerMayOpenAnother) {
+  OpenSale("solo", 10);
+  OfferGroups("solo", "duo", {.seats = 2});
+  const JoinedGroup opener = Open("solo", "duo", "opener");
+  ASSERT_TRUE(client_->LeaveGroup({.reservation_id = opener.reservation.reservation_id, .sku = "solo"}).ok());
+  const Group over = AwaitOver(opener, GroupState::kFailed);
+  EXPECT_LT(over.finish_time, over.deadline_time);
+  EXPECT_EQ(ReasonOf(TryJoin(opener, "late").status()), Reason::kGroupOver);
+  EXPECT_NE(Open("solo", "duo", "opener").group_id, opener.group_id);
+  EXPECT_EQ(UnsoldOf("solo"), 9);
+}
+
 TEST_F(GroupsTest, WhoLeavesFreesTheirSeatAndAWatchSeesItFill) {
   OpenSale("pair", 10, absl::Minutes(15), "", /*per_user_limit=*/2);
   OfferGroups("pair", "duo", {.seats = 2});
@@ -176,6 +188,7 @@ TEST_F(GroupsTest, WhoLeavesFreesTheirSeatAndAWatchSeesItFill) {
               .status()),
       Reason::kInGroup);
 
+  const JoinedGroup first = Join(opener, "first", 1);
   const auto left = client_->LeaveGroup(
       {.reservation_id = opener.reservation.reservation_id, .reason = "changed their mind", .sku = "pair"});
   ASSERT_TRUE(left.ok()) << left.status();
@@ -183,9 +196,8 @@ TEST_F(GroupsTest, WhoLeavesFreesTheirSeatAndAWatchSeesItFill) {
   EXPECT_EQ(left->cancel_reason, "changed their mind");
   EXPECT_EQ(AwaitSeats(*watch, 0).state, GroupState::kForming) << "it goes on without its opener";
   EXPECT_EQ(RefundsOf("pair"), 1);
-  EXPECT_EQ(UnsoldOf("pair"), 10);
+  EXPECT_EQ(UnsoldOf("pair"), 9);
 
-  const JoinedGroup first = Join(opener, "first", 1);
   const JoinedGroup again = Join(opener, "opener", 2);
   EXPECT_EQ(Pay(first, 2), ConfirmOutcome::kGroupWaiting);
   EXPECT_EQ(Pay(again, 1), ConfirmOutcome::kConfirmed);

@@ -318,7 +318,7 @@ void LifeChecker::OnExpired(ActorId actor, int limit, const storage::ExpiredHold
   std::vector<Reservation> lapsed;
   for (const Uuid& id : due) {
     if (groups_->IsMember(id)) {
-      FollowMember(actor, id, &lapsed);
+      if (!FollowMember(actor, id, &lapsed).empty()) groups_->OnLapsed(actor, id);
     } else if (Follow(actor, id) == LifeEvent::kExpired) {
       lapsed.push_back(rows_.at(id));
     }

@@ -232,7 +232,7 @@ TEST(SimulationTest, FixedSeedsOfGroupsFindNothingAndDoEverything) {
   }
   for (const auto& [what, count] : groups) std::printf("%s: %lld\n", what.c_str(), static_cast<long long>(count));
   for (const char* const what : {"opened", "joined", "refused", "seat taken", "filled", "filled in part", "failed",
-                                 "cancelled", "left", "left a seat", "refused a seat", "refunded"}) {
+                                 "cancelled", "left", "left a seat", "ended empty", "refused a seat", "refunded"}) {
     EXPECT_GT(groups[what], static_cast<int64_t>(kFixedGroupSeeds) / 10) << what;
   }
 }

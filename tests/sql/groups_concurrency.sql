@@ -169,13 +169,14 @@ SELECT is(join_one(:other, 63, 'cam', 'r', 60, NULL, false), 'ALREADY_IN_GROUP')
 SELECT is(members(60), 'q PENDING, r PENDING');
 SELECT conserved();
 
--- A payment and the expiry of its hold: whoever has the reservation first.
+-- A payment and the expiry of its hold: whoever has the group first.
 SELECT is(joins(:node, true, '{70,71}', '{cam,cam}', '{s,t}', '{70,70}', '{duo,duo}'), '{CREATED,CREATED}');
 SELECT make_due(70, 71);
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', 'SELECT (pay(ARRAY[70]))[1]'), 'DONE PENDING 2');
-SELECT is(ask('b', 'SELECT expire()'), '1 true', 'the other one');
+SELECT is(ask('b', 'SELECT expire()'), '0 true', 'of no member while the group is locked');
 SELECT dblink_exec('a', 'COMMIT');
+SELECT is(expire(), '1 false', 'the other one');
 SELECT is(state(70) || ' ' || state(71), 'PENDING EXPIRED');
 SELECT is(join_one(:node, 72, 'cam', 't', 70), 'CREATED');
 SELECT make_due(72);

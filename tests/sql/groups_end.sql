@@ -161,6 +161,39 @@ SELECT is((SELECT count(*) FROM tranche.reservation WHERE sku_id = 'wide' AND ca
 SELECT is(slices('wide'), format('0:1010 %s:990', :wide));
 SELECT conserved();
 
+-- A group in which nobody is any more ends at once: the last member leaves, or has not paid in time.
+SELECT sku('few', 20);
+SELECT holder('few', 20) AS few \gset
+SELECT is(offer('few', 'o', 3), 'DONE');
+SELECT form(20, 'few'), form(21, 'few');
+SELECT is(join_group(20, :few, 201, 202, 203) || join_group(21, :few, 211, 212), 'CREATEDCREATED');
+SELECT pay_seats(201);
+SELECT is(leave(202), '{"DONE CANCELLED 2"}');
+SELECT is(leave(201), '{"DONE CANCELLED 4"}');
+SELECT is(group_is(20), 'FORMING 0/3 3', 'somebody is left');
+SELECT make_due(203);
+SELECT is(expire(), '1 false');
+SELECT is(group_is(20), 'FAILED 0/3 4 unsettled', 'until nobody can be joining it any more');
+SELECT results_eq('SELECT reason, finished_at >= created_at FROM tranche.group_buy WHERE group_id = gid(20)',
+                  $$ VALUES ('nobody was in it any more', true) $$);
+SELECT is(leave(211, 212), '{"DONE CANCELLED 2","DONE CANCELLED 2"}');
+SELECT is(group_is(21), 'FAILED 0/3 2 unsettled', 'once, however many leave');
+SELECT is(expire_groups(), '0 0 0 false');
+SELECT is(group_is(20) || ', ' || group_is(21), 'FAILED 0/3 4, FAILED 0/3 2');
+SELECT conserved();
+-- If very many have left, it ends at its deadline only: so many are not looked at.
+SELECT form(22, 'few');
+INSERT INTO tranche.group_member (group_id, user_id, reservation_id, joined_at)
+SELECT gid(22), 'gone' || i, gen_random_uuid(), now() FROM generate_series(1, 1001) AS i;
+SELECT is(join_group(22, :few, 221), 'CREATED');
+SELECT is(leave(221), '{"DONE CANCELLED 2"}');
+SELECT is(group_is(22), 'FORMING 0/3 1');
+SELECT make_over(22);
+SELECT is(expire_groups(), '0 1 0 true');
+SELECT is(expire_groups(), '0 0 0 false');
+SELECT is(group_is(22), 'FAILED 0/3 2');
+SELECT conserved();
+
 -- It only reads what is due, among 20,000 groups that form and as many that are over.
 SELECT form(11, 'tv');
 SELECT is(join_group(11, :node, 101, 102, 103), 'CREATED');

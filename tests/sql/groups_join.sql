@@ -158,6 +158,15 @@ SELECT is(join_one(:node, 3, 'tv', 'u3', 20), 'CONFLICT');
 SELECT is(join_one(:node, 3, 'tv', 'u3', 1), 'CREATED');
 SELECT conserved();
 
+-- Who has opened a group in which nobody is any more may open another one.
+SELECT is(join_one(:node, 160, 'radio', 'v1', 40, 'trio'), 'CREATED');
+SELECT is(join_one(:node, 161, 'radio', 'v1', 41, 'trio'), 'TOO_MANY_GROUPS');
+SELECT is((SELECT outcome FROM tranche.leave_groups(uids(160), '{why}')), 'DONE');
+SELECT is(grp(40), 'FAILED 0/3 2 unsettled');
+SELECT is(join_one(:node, 162, 'radio', 'v2', 40), 'GROUP_OVER');
+SELECT is(join_one(:node, 161, 'radio', 'v1', 41, 'trio'), 'CREATED');
+SELECT conserved();
+
 -- As many groups as a SKU may have. What a join reads does not grow with them.
 SELECT sku('much', 100), offer('much'), tranche.move_units('much', ARRAY[:node], ARRAY[50], NULL, 'test');
 SELECT is(join_one(:node, 60, 'much', 'u1', 30, 'trio'), 'CREATED');

@@ -110,6 +110,18 @@ SELECT is(join_one(:node, 22, 'tv', 'v', 10), 'GROUP_OVER');
 SELECT is(expire_grps(), '0 filled 0 failed 1 ended');
 SELECT is(members(10), 't CANCELLED, u CANCELLED');
 SELECT conserved();
+-- A join under way when the last member leaves: the group is over for it, too.
+SELECT is(join_one(:node, 30, 'tv', 'w', 11, 'duo'), 'CREATED');
+SELECT dblink_exec('a', 'BEGIN');
+SELECT is(ask('a', format($$ SELECT join_one(%s, 31, 'tv', 'x', 11, NULL, false) $$, :node)), 'CREATED');
+SELECT is(leave('{30}'), '{"DONE CANCELLED 2"}');
+SELECT is(join_one(:node, 32, 'tv', 'y', 11), 'GROUP_OVER');
+SELECT is(expire_grps(), '0 filled 0 failed 0 ended');
+SELECT dblink_exec('a', 'COMMIT');
+SELECT is(expire_grps(), '0 filled 0 failed 1 ended');
+SELECT is(grp(11) || '; ' || members(11), 'FAILED 0/2 2; w CANCELLED, x CANCELLED');
+SELECT is(join_one(:node, 33, 'tv', 'w', 12, 'duo'), 'CREATED', 'who had opened it may open another one');
+SELECT conserved();
 -- A join under way when the group is filled: its hold ends after it, and not before.
 SELECT is(joins(:node, true, '{17,18}', '{tv,tv}', '{q,r}', '{9,9}', '{duo,duo}'), '{CREATED,CREATED}');
 SELECT dblink_exec('a', 'BEGIN');

@@ -28,7 +28,7 @@ SELECT results_eq($$
   ORDER BY 1 $$,
   $$ VALUES ('add_group_members' COLLATE "C"), ('await_pool'), ('await_standby'), ('awaited_standbys'), ('begin_migration'), ('book_awards'),
             ('change_lottery_round'), ('check_arriving'), ('check_procedures'), ('confirm_late_member'), ('confirm_retired'), ('confirm_seats'),
-            ('count_access_entries'), ('due_groups'), ('due_holds'), ('end_group_holds'), ('ended_holders'), ('find_draw'), ('give_up_copy'),
+            ('count_access_entries'), ('due_groups'), ('due_holds'), ('end_empty_groups'), ('end_group_holds'), ('ended_holders'), ('find_draw'), ('give_up_copy'),
             ('is_unfulfilled'), ('judge_joins'), ('known_reservation'), ('ledger_line'), ('lock_due_groups'), ('lock_group_holds'), ('lock_group_seats'),
             ('lock_reservations'), ('lock_sku'), ('lock_units'), ('next_front_version'), ('next_sku_of_buyer'), ('pin_draws'), ('pin_skus'),
             ('pool_ended_slots'), ('random_key'), ('rebook_reservation'), ('record_migration'), ('refuse_older_migrator'), ('request_refund'),

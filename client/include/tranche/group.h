@@ -72,7 +72,7 @@ enum class GroupState {
   kUnspecified = 0,
   kForming = 1,    // who joins and pays in time has a seat
   kFilled = 2,     // sold to all who have a seat
-  kFailed = 3,     // its deadline came before it was full: payments are refunded
+  kFailed = 3,     // its deadline came before it was full, or nobody was in it any more: payments are refunded
   kCancelled = 4,  // an operator ended it: payments are refunded
 };
 // "FORMING", "FILLED", ...
@@ -116,8 +116,9 @@ struct Group {
   absl::Time deadline_time;                         // by the ledger's clock
   absl::Duration remaining;                         // until then, when the answer was made: not by the caller's clock
   absl::Time finish_time = absl::InfiniteFuture();  // when it left kForming
-  std::string cancel_reason;                        // of a cancelled one, for people
-  int32_t revision = 0;                             // grows with every change
+  // Of a cancelled one, and of a failed one in which nobody was any more; for people.
+  std::string cancel_reason;
+  int32_t revision = 0;  // grows with every change
 };
 
 struct GroupMember {

@@ -6,7 +6,7 @@
 --
 -- Whereabouts and seats by subqueries: never a join, for the same reason.
 CREATE OR REPLACE FUNCTION tranche.due_holds(p_now timestamptz, p_after_due timestamptz, p_after_id uuid, p_limit integer)
-RETURNS TABLE (reservation_id uuid, sku_id text, expires_at timestamptz, paid boolean)
+RETURNS TABLE (reservation_id uuid, sku_id text, expires_at timestamptz, paid boolean, group_id uuid)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -21,7 +21,8 @@ BEGIN
   RETURN QUERY
   SELECT r.reservation_id, r.sku_id::text, r.expires_at,
          r.group_id IS NOT NULL
-           AND EXISTS (SELECT FROM group_member m WHERE m.reservation_id = r.reservation_id AND m.seat_no IS NOT NULL OFFSET 0)
+           AND EXISTS (SELECT FROM group_member m WHERE m.reservation_id = r.reservation_id AND m.seat_no IS NOT NULL OFFSET 0),
+         r.group_id
   FROM reservation r
   WHERE r.state = 'PENDING' AND r.expires_at <= p_now AND r.expires_at >= p_after_due
     AND (r.expires_at > p_after_due OR r.reservation_id > p_after_id)

@@ -1,5 +1,5 @@
 -- Expires up to p_limit unpaid holds whose time is over, the longest overdue first: PENDING becomes EXPIRED, and the
--- units go to the pools. One transaction. Only due holds are read, by the index reservation_due: the cost does not grow
+-- units go to the pools. A group in which nobody is any more ends (end_empty_groups). One transaction. Only due holds are read, by the index reservation_due: the cost does not grow
 -- with the number of live holds or of finished reservations. Only this database's clock decides what is due.
 --
 -- Returns how many it expired, whether others are due (beyond the limit, or locked just now), and the microseconds until the next one
@@ -7,6 +7,7 @@
 -- not counted: the shard that has the SKU in the end expires them. So are those of members of groups who have paid: they end with their
 -- groups (expire_groups).
 --
+-- A hold of a member is passed over while another transaction has its group locked, such as a payment that may be its own.
 -- Holds of a SKU whose row or pool slot another transaction has locked are passed over, so that the lock stops that
 -- SKU's holds only. `locked` names one of these SKUs, any, or is NULL. A call looks at 10 * p_limit holds at most, paid ones included;
 -- (at_due, at_id) is the last of them, NULL if no others are due. Given back as p_after_due and p_after_id, the next
@@ -16,8 +17,8 @@
 -- Any number may run side by side. The candidates are read without locks, because a reservation's lock comes after
 -- those of its SKU. Candidates that others have expired or locked meanwhile are skipped.
 --
--- Locks: p_wait_for's row and pool slot; then, without waiting, the rows of the other SKUs, their pool slots, and the
--- reservations. It waits for nobody while it holds a lock, so it is part of no cycle. While it has a SKU's row, the SKU
+-- Locks: p_wait_for's row and pool slot; then, without waiting, the rows of the other SKUs, their pool slots, the groups of members, and
+-- the reservations. It waits for nobody while it holds a lock, so it is part of no cycle. While it has a SKU's row, the SKU
 -- stays on this shard: so it needs no pin.
 CREATE OR REPLACE FUNCTION tranche.expire_due(p_limit integer, p_after_due timestamptz DEFAULT NULL,
                                               p_after_id uuid DEFAULT NULL, p_wait_for text DEFAULT NULL)
@@ -42,6 +43,11 @@ DECLARE
   v_ids_skus   text[];
   v_ids_due    timestamptz[];
   v_paid       boolean[];
+  v_ids_groups uuid[];
+  -- Of members among the candidates; those that we have locked, and those that others have.
+  v_groups     uuid[] := '{}'::uuid[];
+  v_held       uuid[];
+  v_busy       uuid[];
   v_skus       text[];
   v_got        text[];
   v_changed    reservation[];
@@ -58,8 +64,8 @@ BEGIN
   -- One round, unless something is locked, or paid.
   FOR v_round IN 1..10 LOOP
     v_left := p_limit - cardinality(v_candidates);
-    SELECT array_agg(d.reservation_id), array_agg(d.sku_id), array_agg(d.expires_at), array_agg(d.paid)
-    INTO v_ids, v_ids_skus, v_ids_due, v_paid
+    SELECT array_agg(d.reservation_id), array_agg(d.sku_id), array_agg(d.expires_at), array_agg(d.paid), array_agg(d.group_id)
+    INTO v_ids, v_ids_skus, v_ids_due, v_paid, v_ids_groups
     FROM due_holds(v_now, v_at_due, v_at_id, v_left) AS d;
     EXIT WHEN v_ids IS NULL;
     v_at_due := v_ids_due[cardinality(v_ids)];
@@ -76,16 +82,24 @@ BEGIN
           ORDER BY sl.sku_id FOR UPDATE SKIP LOCKED) AS l;
     v_free := v_free || v_got;
     SELECT v_locked || array_agg(s) INTO v_locked FROM unnest(v_skus) AS s WHERE s <> ALL (v_free);
-    SELECT v_candidates || array_agg(c.id) INTO v_candidates
-    FROM unnest(v_ids, v_ids_skus, v_paid) AS c (id, sku_id, paid) WHERE NOT c.paid AND c.sku_id = ANY (v_free);
+    SELECT v_candidates || array_agg(c.id), v_groups || array_agg(c.group_id) FILTER (WHERE c.group_id IS NOT NULL)
+    INTO v_candidates, v_groups
+    FROM unnest(v_ids, v_ids_skus, v_paid, v_ids_groups) AS c (id, sku_id, paid, group_id) WHERE NOT c.paid AND c.sku_id = ANY (v_free);
     EXIT WHEN cardinality(v_ids) < v_left OR cardinality(v_candidates) = p_limit;
   END LOOP;
+
+  IF v_groups <> '{}'::uuid[] THEN
+    SELECT coalesce(array_agg(l.group_id), '{}'::uuid[]) INTO v_held
+    FROM (SELECT g.group_id FROM group_buy g WHERE g.group_id = ANY (v_groups) ORDER BY g.group_id FOR NO KEY UPDATE SKIP LOCKED) AS l;
+    SELECT array_agg(g.group_id) INTO v_busy FROM group_buy g WHERE g.group_id = ANY (v_groups) AND g.group_id <> ALL (v_held);
+  END IF;
 
   -- It may have been extended since: check again that it is due. Or paid as a group's: looked at behind the lock, by a newer snapshot.
   v_now := clock_timestamp();
   SELECT array_agg(l.reservation_id) INTO v_ids
   FROM (SELECT r.reservation_id FROM reservation r
         WHERE r.reservation_id = ANY (v_candidates) AND r.state = 'PENDING' AND r.expires_at <= v_now
+          AND (r.group_id = ANY (v_busy)) IS NOT TRUE
         FOR UPDATE SKIP LOCKED) AS l;
   IF v_ids IS NOT NULL THEN
     WITH lapsed AS (
@@ -102,6 +116,9 @@ BEGIN
   END IF;
   IF v_changed IS NOT NULL THEN
     PERFORM return_units(array_agg(c.sku_id), array_agg(c.quantity::bigint)) FROM unnest(v_changed) AS c;
+  END IF;
+  IF v_held IS NOT NULL THEN
+    PERFORM end_empty_groups(v_held);
   END IF;
 
   -- A paid seat counts: looking up all of them would cost more than a call in vain.

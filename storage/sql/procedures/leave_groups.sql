@@ -1,5 +1,5 @@
 -- Ends a batch of memberships of groups that form, in one transaction: PENDING becomes CANCELLED, and the units go to the pools. If a seat
--- was paid, it is free again, and its refund is asked for. Set-based: a constant number of statements however long the batch.
+-- was paid, it is free again, and its refund is asked for. A group in which nobody is any more ends (end_empty_groups). Set-based: a constant number of statements however long the batch.
 --
 -- p_ids must be distinct. Returns one row per id with its position `idx` (from 1), the reservation as it is now, and the outcome:
 --   DONE REPLAYED (it is cancelled already, for whatever reason) STATE (confirmed or expired; or its seat is paid, and the group's deadline
@@ -48,6 +48,7 @@ BEGIN
   UPDATE group_buy g SET seats_taken = g.seats_taken - f.seats, revision = g.revision + 1
   FROM (SELECT x.group_id, count(*)::integer AS seats FROM freed x GROUP BY x.group_id) AS f
   WHERE g.group_id = f.group_id;
+  PERFORM end_empty_groups(array_agg(r.group_id)) FROM reservation r WHERE r.reservation_id = ANY (v_done);
 
   RETURN QUERY
   SELECT c.idx::integer,

@@ -223,12 +223,13 @@ void GroupChecker::OnLeft(ActorId actor, const storage::Cancellation& cancellati
   Member& member = members_.at(id);
   Group& group = groups_.at(member.group_id);
   ++counts_[member.paid_by.empty() ? "left" : "left a seat"];
-  if (member.paid_by.empty()) return;
+  if (member.paid_by.empty()) return EndIfEmpty(actor, group);
   if (group.state != GroupState::kForming) Violated("filled", id, "has left a group that does not form any more");
   if (Refunds(id, member.paid_by) != 1) Violated("money", id, "has left, and the refund was not asked for");
   member.paid_by.clear();
   --group.seated;
   trace_->Add(Now(), actor, "left: group, taken, of", group.number, group.seated, group.offer.seats);
+  EndIfEmpty(actor, group);
 }
 
 void GroupChecker::OnPaidLate(ActorId actor, const storage::Payment& payment, const ChangeResult& result,
@@ -274,6 +275,18 @@ void GroupChecker::End(ActorId actor, Group& group, GroupState state, bool parti
                                                           : "cancelled";
   ++counts_[what];
   trace_->Add(Now(), actor, what, group.number, group.seated, group.offer.seats);
+}
+
+// Others of its batch may have left after this one, as the ledger shows; those with a seat are told of later.
+void GroupChecker::EndIfEmpty(ActorId actor, Group& group) {
+  if (group.state != GroupState::kForming || group.seated > 0) return;
+  const bool anyone = std::any_of(group.members.begin(), group.members.end(), [&](const Uuid& id) {
+    const auto row = ledger_->FindReservation(id);
+    return row.ok() && LivesOn(*row);
+  });
+  if (anyone) return;
+  ++counts_["ended empty"];
+  End(actor, group, GroupState::kFailed, /*partial=*/false);
 }
 
 void GroupChecker::OnExpired(ActorId actor, const storage::ExpiredGroups& done, int64_t holds) {

@@ -2,7 +2,7 @@
 //
 //   seats      a group has no more paid members than seats, and counts those who have paid and not left; a payment is
 //              refused a seat only if there is none
-//   deadline   no seat is taken at the deadline or later, and no group fails before it
+//   deadline   no seat is taken at the deadline or later, and no group fails before it unless nobody is in it any more
 //   filled     the last seat fills the group; so does the deadline, in part, if the offer says so. In that moment all
 //              who have paid are CONFIRMED, each by their own payment, and nobody else ever is
 //   failed     in the moment when a group fails or is cancelled, all who have paid are CANCELLED
@@ -48,6 +48,8 @@ class GroupChecker {
   // the first kind.
   void OnPaid(ActorId actor, const storage::Payment& payment, const storage::ChangeResult& result);
   void OnLeft(ActorId actor, const storage::Cancellation& cancellation, const storage::ChangeResult& result);
+  // The hold of a member has lapsed.
+  void OnLapsed(ActorId actor, const storage::Uuid& reservation_id) { EndIfEmpty(actor, GroupOf(reservation_id)); }
   // What the call did: it ended the hold, and asked for the refund.
   struct LateSteps {
     bool ended = false;
@@ -126,6 +128,7 @@ class GroupChecker {
   bool IsTrue(storage::Refusal refusal, const storage::ReservationClaim& claim) const;
   void Sit(const storage::Payment& payment, Member& member);
   void End(ActorId actor, Group& group, storage::GroupState state, bool partial);
+  void EndIfEmpty(ActorId actor, Group& group);
   void VerifyGroup(const storage::Uuid& group_id, const Group& group);
   void VerifyMember(const Group& group, const storage::Uuid& reservation_id, const Member& member);
   void VerifySeats(const Group& group, const storage::GroupWithMembers& found);
