@@ -24,8 +24,6 @@ DECLARE
   v_id       uuid := p_old.reservation_id;
   v_outcome  text;
   v_replayed boolean := false;
-  v_now      timestamptz;
-  v_ended    reservation[];
 BEGIN
   IF p_old.state = 'PENDING' THEN
     PERFORM FROM stock_slot sl WHERE sl.sku_id = p_old.sku_id AND sl.slot_no = 0 FOR UPDATE;
@@ -34,20 +32,10 @@ BEGIN
   FROM pay_group_seats(ARRAY[v_id], ARRAY[p_reference], ARRAY[p_amount], ARRAY[p_currency], p_traces => ARRAY[p_trace]) AS c;
 
   IF v_outcome = 'GROUP_OVER' THEN
-    v_now := clock_timestamp();
-    WITH cancelled AS (
-      UPDATE reservation r
-      SET state = 'CANCELLED', finished_at = v_now, revision = r.revision + 1,
-          cancel_reason = CASE WHEN EXISTS (SELECT FROM group_buy g WHERE g.group_id = p_old.group_id AND g.state = 'FILLED')
-                               THEN 'GROUP_FULL' ELSE 'GROUP_OVER' END
-      WHERE r.reservation_id = v_id
-      RETURNING r AS changed
-    ), batch AS (
-      SELECT array_agg(c.changed) AS changed FROM cancelled c
-    )
-    SELECT b.changed INTO v_ended
-    FROM batch b, write_outbox('reservation.cancelled', b.changed, v_now, p_traces => ARRAY[p_trace]);
-    PERFORM return_units(array_agg(c.sku_id), array_agg(c.quantity::bigint)) FROM unnest(v_ended) AS c;
+    PERFORM end_group_holds(ARRAY[v_id],
+                            ARRAY[CASE WHEN EXISTS (SELECT FROM group_buy g WHERE g.group_id = p_old.group_id AND g.state = 'FILLED')
+                                       THEN 'GROUP_FULL' ELSE 'GROUP_OVER' END],
+                            ARRAY[p_trace]);
   END IF;
 
   IF v_outcome IN ('GROUP_OVER', 'STATE') THEN
