@@ -14,3 +14,4 @@ DROP FUNCTION IF EXISTS tranche.find_replicated(uuid[]);
 DROP FUNCTION IF EXISTS tranche.known_reservation(uuid);
 DROP FUNCTION IF EXISTS tranche.judge_joins(uuid[], uuid[], text[], text[], uuid[], text[]);
 DROP FUNCTION IF EXISTS tranche.due_holds(timestamptz, timestamptz, uuid, integer);
+DROP FUNCTION IF EXISTS tranche.confirm_seats(uuid[]);

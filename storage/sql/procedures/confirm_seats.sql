@@ -1,9 +1,9 @@
--- Confirms members of groups that are sold: PENDING becomes CONFIRMED, each by the payment that has its seat. Those of p_ids that have no
--- seat stay as they are. Returns how many it has confirmed.
+-- Confirms the members p_ids of groups that are sold: PENDING becomes CONFIRMED, each by the payment that has its seat. Those without a seat
+-- stay as they are; one that has ended otherwise fails the whole transaction. p_traces: of the calls that have done it, as for write_outbox.
 --
 -- For other procedures, which have locked the groups and the reservations, in this order. Units do not move.
-CREATE OR REPLACE FUNCTION tranche.confirm_seats(p_ids uuid[])
-RETURNS bigint
+CREATE OR REPLACE FUNCTION tranche.confirm_seats(p_ids uuid[], p_now timestamptz, p_traces text[] DEFAULT NULL)
+RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -13,24 +13,20 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 AS $$
 DECLARE
-  v_now       timestamptz := clock_timestamp();
-  v_confirmed bigint;
+  v_changed reservation[];
+  v_traces  text[];
 BEGIN
   WITH confirmed AS (
     UPDATE reservation r
-    SET state = 'CONFIRMED', payment_reference = m.payment_reference, finished_at = v_now, revision = r.revision + 1
-    FROM (SELECT p.id, x.payment_reference
-          FROM unnest(p_ids) AS p (id)
+    SET state = 'CONFIRMED', payment_reference = m.payment_reference, finished_at = p_now, revision = r.revision + 1
+    FROM (SELECT p.id, p.trace, x.payment_reference
+          FROM unnest(p_ids, p_traces) AS p (id, trace)
           CROSS JOIN LATERAL (SELECT y.* FROM group_member y WHERE y.reservation_id = p.id OFFSET 0) AS x
-          -- By the key alone: the index of pending ones could be read from end to end.
-          CROSS JOIN LATERAL (SELECT y.state FROM reservation y WHERE y.reservation_id = p.id OFFSET 0) AS held
-          WHERE x.seat_no IS NOT NULL AND held.state = 'PENDING') AS m
+          WHERE x.seat_no IS NOT NULL) AS m
     WHERE r.reservation_id = m.id
-    RETURNING r AS changed
-  ), batch AS (
-    SELECT array_agg(c.changed) AS changed, count(*) AS confirmed FROM confirmed c
+    RETURNING r AS changed, m.trace
   )
-  SELECT b.confirmed INTO v_confirmed FROM batch b, write_outbox('reservation.confirmed', b.changed, v_now);
-  RETURN v_confirmed;
+  SELECT array_agg(c.changed), array_agg(c.trace) INTO v_changed, v_traces FROM confirmed c;
+  PERFORM write_outbox('reservation.confirmed', v_changed, p_now, p_traces => v_traces);
 END
 $$;

@@ -111,7 +111,7 @@ BEGIN
         CROSS JOIN LATERAL (SELECT x.state FROM group_buy x WHERE x.group_id = m.group_id OFFSET 0) AS g
         WHERE g.state <> 'FORMING') AS h;
   IF v_sold IS NOT NULL THEN
-    PERFORM confirm_seats(v_sold);
+    PERFORM confirm_seats(v_sold, v_now);
   END IF;
   ended := cardinality(end_group_holds(v_ending, v_reasons))::bigint;
 

@@ -27,6 +27,7 @@ DECLARE
   v_deadlines  timestamptz[];
   v_seats      integer[];
   v_full       uuid[];
+  v_members    uuid[];  -- all who have a seat of these
   v_changed    reservation[];
   v_callers    text[];  -- the traces of the payments that changed these
 BEGIN
@@ -78,20 +79,10 @@ BEGIN
   INTO v_changed, v_callers FROM waiting w;
   PERFORM write_outbox('group.seat_taken', v_changed, p_now, p_traces => v_callers);
 
-  WITH members AS MATERIALIZED (
-    SELECT m.reservation_id, m.payment_reference, v_traces[array_position(v_ids, m.reservation_id)] AS trace
-    FROM unnest(v_full) AS f (id)
-    CROSS JOIN LATERAL (SELECT x.* FROM group_member x WHERE x.group_id = f.id AND x.seat_no IS NOT NULL OFFSET 0) AS m
-  ), confirmed AS (
-    -- Whatever its state is: one that cannot be confirmed fails the whole transaction.
-    UPDATE reservation r
-    SET state = 'CONFIRMED', payment_reference = m.payment_reference, finished_at = p_now, revision = r.revision + 1
-    FROM members m
-    WHERE r.reservation_id = m.reservation_id
-    RETURNING r AS changed, m.trace
-  )
-  SELECT array_agg(c.changed), array_agg(c.trace) INTO v_changed, v_callers FROM confirmed c;
-  PERFORM write_outbox('reservation.confirmed', v_changed, p_now, p_traces => v_callers);
+  SELECT array_agg(m.reservation_id), array_agg(v_traces[array_position(v_ids, m.reservation_id)]) INTO v_members, v_callers
+  FROM unnest(v_full) AS f (id)
+  CROSS JOIN LATERAL (SELECT x.reservation_id FROM group_member x WHERE x.group_id = f.id AND x.seat_no IS NOT NULL OFFSET 0) AS m;
+  PERFORM confirm_seats(v_members, p_now, v_callers);
   RETURN v_ids;
 END
 $$;

@@ -8,7 +8,7 @@ REVOKE EXECUTE ON FUNCTION tranche.begin_migration(text[]), tranche.check_proced
 REVOKE EXECUTE ON FUNCTION tranche.add_group_members(uuid[], uuid[], text[], uuid[], text[]),
   tranche.await_pool(text), tranche.await_standby(), tranche.awaited_standbys(text),
   tranche.book_awards(bigint, integer),
-  tranche.confirm_seats(uuid[]), tranche.due_groups(timestamptz, text[], integer), tranche.end_empty_groups(uuid[]), tranche.end_group_holds(uuid[], text[], text[]),
+  tranche.confirm_seats(uuid[], timestamptz, text[]), tranche.due_groups(timestamptz, text[], integer), tranche.end_empty_groups(uuid[]), tranche.end_group_holds(uuid[], text[], text[]),
   tranche.lock_due_groups(timestamptz, integer), tranche.lock_group_holds(uuid[], boolean), tranche.verify_groups(text, text),
   tranche.change_lottery_round(text, integer, boolean, text), tranche.check_arriving(text, uuid),
   tranche.confirm_late_member(tranche.reservation, text, bigint, text, text),
