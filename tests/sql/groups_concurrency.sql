@@ -68,7 +68,7 @@ SELECT is(blocks(:'a_pid'), true);
 SELECT is(is_free('sku', $$ sku_id = 'cam' $$) AND is_free('stock_slot', $$ sku_id = 'cam' $$), true, 'without stopping a sale');
 SELECT dblink_exec('c', 'COMMIT');
 SELECT is(receive('a'), 'DONE CONFIRMED 2');
-SELECT is(grp(10), 'FILLED 3/3 4 unsettled');
+SELECT is(group_is(10), 'FILLED 3/3 4 unsettled');
 SELECT conserved();
 
 -- A join and the last payment do not wait for each other, in whatever order. A join that was first is a member of the filled group.
@@ -81,13 +81,13 @@ SELECT is(join_one(:node, 24, 'cam', 'e', 20, NULL, false), 'CREATED', 'the paym
 SELECT is(join_one(:node, 25, 'cam', 'f', 20), 'CREATED');
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(join_one(:node, 26, 'cam', 'g', 20), 'GROUP_FULL');
-SELECT is(grp(20) || '; ' || members(20), 'FILLED 2/2 3 unsettled; a 1 pay-20 CONFIRMED, b 2 pay-21 CONFIRMED, e PENDING, f PENDING');
+SELECT is(group_is(20) || '; ' || members(20), 'FILLED 2/2 3 unsettled; a 1 pay-20 CONFIRMED, b 2 pay-21 CONFIRMED, e PENDING, f PENDING');
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', format($$ SELECT join_one(%s, 26, 'cam', 'g', 21, NULL, false) $$, :node)), 'CREATED');
 SELECT is(pay('{23}'), '{"DONE CONFIRMED 2"}');
 SELECT is(is_free('group_buy', 'group_id = gid(21)'), false, 'who settles the group waits for the join');
 SELECT dblink_exec('a', 'COMMIT');
-SELECT is(grp(21) || '; ' || members(21), 'FILLED 2/2 3 unsettled; c 1 pay-22 CONFIRMED, d 2 pay-23 CONFIRMED, g PENDING');
+SELECT is(group_is(21) || '; ' || members(21), 'FILLED 2/2 3 unsettled; c 1 pay-22 CONFIRMED, d 2 pay-23 CONFIRMED, g PENDING');
 SELECT is(pay_late_seat(26), 'PAID_UNFULFILLED f CANCELLED');
 SELECT conserved();
 
@@ -110,7 +110,7 @@ SELECT is(blocks(:'b_pid'), true);
 SELECT is(pay('{34,35}'), '{"DONE CONFIRMED 2","DONE CONFIRMED 2"}');
 SELECT dblink_exec('c', 'ROLLBACK');
 SELECT is(receive('b'), 'CREATED');
-SELECT is(grp(31) || '; ' || members(31), 'FILLED 2/2 2 unsettled; a 1 pay-34 CONFIRMED, b 2 pay-35 CONFIRMED, c PENDING');
+SELECT is(group_is(31) || '; ' || members(31), 'FILLED 2/2 2 unsettled; a 1 pay-34 CONFIRMED, b 2 pay-35 CONFIRMED, c PENDING');
 SELECT conserved();
 
 -- Who ends a group has its row alone: a join waits for it, or says that it is busy, and sells nothing.
@@ -186,7 +186,7 @@ SELECT send('b', $$ SELECT (pay('{72}'))[1] $$);
 SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), 'STATE EXPIRED 2');
-SELECT is(grp(70), 'FORMING 1/2 2');
+SELECT is(group_is(70), 'FORMING 1/2 2');
 
 -- A SKU that begins to move waits for payments under way, and who pays then hears of it.
 SELECT tranche.add_shard('hot', 'host=a dbname=t', 'alice');

@@ -29,7 +29,7 @@ SELECT is_empty('SELECT FROM tranche.outbox', 'the caller has the answer');
 -- Joining it, and repeats.
 SELECT is(join_one(:node, 2, 'tv', 'u2', 1), 'CREATED');
 SELECT is(join_one(:node, 3, 'tv', 'u3', 1, 'trio'), 'CREATED', 'who would open a group that is there joins it');
-SELECT is(grp(1), 'FORMING 0/3 1');
+SELECT is(group_is(1), 'FORMING 0/3 1');
 SELECT is(members(1), 'u1 PENDING, u2 PENDING, u3 PENDING');
 SELECT results_eq(format($$ SELECT outcome, state, amount_minor, expires_us - created_us, revision
                             FROM tranche.join_groups(%s, %s, uids(1), '{tv}', '{u1}', '{2}', '{order}', gids(1), '{trio}') $$, :node, w),
@@ -116,7 +116,7 @@ SELECT results_eq(format($$ SELECT idx, outcome, amount_minor
 SELECT is(joins(:node, true, '{32,33}', '{cam,cam}', '{j,k}', '{10,0}', '{"",NULL}', '{1,2}'), '{CREATED,SHORT}');
 SELECT is(joins(:node, true, '{34}', '{cam}', '{l}', '{0}', '{NULL}'), '{SHORT}');
 SELECT is(joins(:node, true, '{34,35}', '{cam,tv}', '{l,a}', '{12,1}', '{trio,NULL}'), '{SHORT,CREATED}');
-SELECT is(grp(12), NULL);
+SELECT is(group_is(12), NULL);
 SELECT is(slices('cam'), format('0:92 %s:0', :node));
 SELECT conserved();
 
@@ -162,7 +162,7 @@ SELECT conserved();
 SELECT is(join_one(:node, 160, 'radio', 'v1', 40, 'trio'), 'CREATED');
 SELECT is(join_one(:node, 161, 'radio', 'v1', 41, 'trio'), 'TOO_MANY_GROUPS');
 SELECT is((SELECT outcome FROM tranche.leave_groups(uids(160), '{why}')), 'DONE');
-SELECT is(grp(40), 'FAILED 0/3 2 unsettled');
+SELECT is(group_is(40), 'FAILED 0/3 2 unsettled');
 SELECT is(join_one(:node, 162, 'radio', 'v2', 40), 'GROUP_OVER');
 SELECT is(join_one(:node, 161, 'radio', 'v1', 41, 'trio'), 'CREATED');
 SELECT conserved();

@@ -26,7 +26,7 @@ SELECT results_eq($$ SELECT idx, outcome, bound, reservation_id, sku_id COLLATE 
                             amount_minor, currency, payment_reference, revision, finished_us
                      FROM tranche.pay_group_seats(uids(2), '{pay-2}', '{400}', '{EUR}') $$,
                   $$ VALUES (1, 'DONE', NULL::bigint, uid(2), 'tv', 'u2', 1, 'PENDING', 400::bigint, 'EUR', NULL::text, 2, NULL::bigint) $$);
-SELECT is(grp(1), 'FORMING 1/3 2');
+SELECT is(group_is(1), 'FORMING 1/3 2');
 SELECT is(members(1), 'u2 1 pay-2 PENDING, u1 PENDING, u3 PENDING, u4 PENDING');
 SELECT is((SELECT r.expires_at = g.deadline_at FROM tranche.reservation r JOIN tranche.group_buy g ON g.group_id = r.group_id
            WHERE r.reservation_id = uid(2)), true, 'its hold does not lapse before the group is decided');
@@ -50,11 +50,11 @@ SELECT is(pay('{5,99}'), '{NOT_FOUND,NOT_FOUND}', 'no member, and nothing at all
 SELECT throws_ok($$ SELECT pay('{1,1}') $$, '22023');
 SELECT is(pay('{}'), NULL);
 SELECT throws_ok($$ SELECT pay('{1}', p_suffix => repeat('x', 128)) $$, '23514', NULL, 'a reference that is too long');
-SELECT is(grp(1), 'FORMING 1/3 2');
+SELECT is(group_is(1), 'FORMING 1/3 2');
 
 -- The last seat confirms all, each with its own payment. Who comes later has none.
 SELECT is(pay('{3,1,4}'), '{"DONE CONFIRMED 2","DONE CONFIRMED 2","GROUP_OVER PENDING 1"}', 'in the order of the batch');
-SELECT is(grp(1), 'FILLED 3/3 3 unsettled');
+SELECT is(group_is(1), 'FILLED 3/3 3 unsettled');
 SELECT is(members(1), 'u2 1 pay-2 CONFIRMED, u3 2 pay-3 CONFIRMED, u1 3 pay-1 CONFIRMED, u4 PENDING');
 SELECT is((SELECT bool_and(r.payment_reference = m.payment_reference AND r.finished_at = g.finished_at)
            FROM tranche.reservation r JOIN tranche.group_member m ON m.reservation_id = r.reservation_id AND m.seat_no IS NOT NULL
@@ -110,7 +110,7 @@ SELECT is(members(2), 'u3 1 pay-13 PENDING, u2 2 pay-12 PENDING, u1 CANCELLED, u
 -- A hold whose time is over is paid like any other until it is expired.
 SELECT make_due(14);
 SELECT is(pay('{14}'), '{"DONE CONFIRMED 2"}');
-SELECT is(grp(2), 'FILLED 3/3 5 unsettled');
+SELECT is(group_is(2), 'FILLED 3/3 5 unsettled');
 SELECT conserved();
 
 -- Expired: nothing is booked instead.
@@ -122,7 +122,7 @@ SELECT is(pay('{21}'), '{"STATE EXPIRED 2"}');
 SELECT is(pay_late_seat(21), 'PAID_UNFULFILLED f EXPIRED');
 SELECT is(pay_late_seat(21), 'PAID_UNFULFILLED t EXPIRED');
 SELECT is(messages(21), '21:payment.refund_requested:3');
-SELECT is(grp(3), 'FORMING 0/3 1');
+SELECT is(group_is(3), 'FORMING 0/3 1');
 
 -- The deadline has passed, whether somebody has ended the group or not.
 SELECT end_time(3);
@@ -131,7 +131,7 @@ SELECT slices('tv') AS before \gset
 SELECT is(pay_late_seat(22), 'PAID_UNFULFILLED f CANCELLED');
 SELECT is((SELECT cancel_reason FROM tranche.reservation WHERE reservation_id = uid(22)), 'GROUP_OVER');
 SELECT isnt(slices('tv'), :'before');
-SELECT is(grp(3), 'FORMING 0/3 1');
+SELECT is(group_is(3), 'FORMING 0/3 1');
 SELECT is(joins(:node, true, '{31,32,33}', '{tv,tv,tv}', '{w1,w2,w3}', '{4,4,4}', '{trio,trio,trio}'), '{CREATED,CREATED,CREATED}');
 SELECT is(pay('{31}'), '{"DONE PENDING 2"}');
 UPDATE tranche.group_buy SET state = 'FAILED', finished_at = now(), unsettled = true WHERE group_id = gid(4);
@@ -153,7 +153,7 @@ SELECT is(pay('{47,46,45,44,43,42}', false),
           '{"GROUP_OVER PENDING 1","DONE CONFIRMED 2","DONE PENDING 2","DONE CONFIRMED 2","DONE PENDING 2","DONE CONFIRMED 2"}');
 SELECT is(members(5) || '; ' || members(6),
           'x5 1 pay-45 PENDING, x3 2 pay-43 PENDING, x1 PENDING; x6 1 pay-46 CONFIRMED, x4 2 pay-44 CONFIRMED, x2 3 pay-42 CONFIRMED');
-SELECT is(grp(5) || '; ' || grp(6), 'FORMING 2/3 2; FILLED 3/3 2 unsettled');
+SELECT is(group_is(5) || '; ' || group_is(6), 'FORMING 2/3 2; FILLED 3/3 2 unsettled');
 SELECT is(pay_late_seat(47), 'PAID_UNFULFILLED f CANCELLED');
 
 -- The messages carry the traces of the calls that made the changes.
@@ -186,7 +186,7 @@ INSERT INTO tranche.group_member (group_id, user_id, reservation_id, joined_at)
 SELECT gid(2000 + n), 'opener' || n, gen_random_uuid(), now() FROM generate_series(1, 2000) AS n;
 SELECT cmp_ok(rows_read('group_buy', $$ SELECT pay('{1100}', p_amount => 399) $$), '<', 20::bigint);
 SELECT cmp_ok(rows_read('group_member', $$ SELECT pay('{1100}') $$), '<', 1000::bigint);
-SELECT is(grp(100), 'FILLED 100/100 3 unsettled');
+SELECT is(group_is(100), 'FILLED 100/100 3 unsettled');
 SELECT is((SELECT count(*) FROM tranche.reservation WHERE group_id = gid(100) AND state = 'CONFIRMED'), 100::bigint);
 SELECT conserved();
 SELECT * FROM finish();

@@ -4,9 +4,6 @@
 SELECT no_plan();
 SELECT open_session('a'), open_session('b');
 SELECT pid('a') AS a_pid, pid('b') AS b_pid \gset
-CREATE FUNCTION leave(p_ids integer[], p_wait boolean DEFAULT true) RETURNS text[] LANGUAGE sql AS
-$$ SELECT array_agg(concat_ws(' ', outcome, state, revision) ORDER BY idx)
-   FROM tranche.leave_groups(uids(VARIADIC p_ids), array_fill('why'::text, ARRAY[cardinality(p_ids)]), p_wait) $$;
 CREATE FUNCTION expire_grps() RETURNS text LANGUAGE sql AS
 $$ SELECT format('%s filled %s failed %s ended', filled, failed, ended) FROM tranche.expire_groups(100) $$;
 CREATE FUNCTION cancel_grp(p_group integer) RETURNS text LANGUAGE sql AS
@@ -23,23 +20,23 @@ SELECT is(joins(:node, true, '{1,2,3,4,5,6,7,8,9,10,11,12}', '{tv,tv,tv,tv,tv,tv
 SELECT is(pay('{1,3}'), '{"DONE PENDING 2","DONE PENDING 2"}');
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', $$ SELECT (pay('{2}'))[1] $$), 'DONE CONFIRMED 2');
-SELECT is(leave('{1}', false), '{BUSY}');
-SELECT send('b', $$ SELECT (leave('{1}'))[1] $$);
+SELECT is(leave_now(1), '{BUSY}');
+SELECT send('b', $$ SELECT (leave(1))[1] $$);
 SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), 'STATE CONFIRMED 3');
 -- The other way round: the seat is free again when the payment comes, and the group is not full.
 SELECT dblink_exec('a', 'BEGIN');
-SELECT is(ask('a', $$ SELECT (leave('{3}'))[1] $$), 'DONE CANCELLED 4');
+SELECT is(ask('a', $$ SELECT (leave(3))[1] $$), 'DONE CANCELLED 4');
 SELECT is(pay('{4}', false), '{BUSY}');
 SELECT send('b', $$ SELECT (pay('{4}'))[1] $$);
 SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), 'DONE PENDING 2');
-SELECT is(grp(2) || '; ' || members(2), 'FORMING 1/2 4; d 1 pay-4 PENDING, c CANCELLED');
+SELECT is(group_is(2) || '; ' || members(2), 'FORMING 1/2 4; d 1 pay-4 PENDING, c CANCELLED');
 -- Who leaves, and pays.
 SELECT dblink_exec('a', 'BEGIN');
-SELECT is(ask('a', $$ SELECT (leave('{5}'))[1] $$), 'DONE CANCELLED 2');
+SELECT is(ask('a', $$ SELECT (leave(5))[1] $$), 'DONE CANCELLED 2');
 SELECT send('b', $$ SELECT (pay('{5}'))[1] $$);
 SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'COMMIT');
@@ -55,7 +52,7 @@ SELECT pg_sleep(2);
 SELECT is(expire_grps(), '0 filled 0 failed 0 ended', 'it is passed over while it is paid');
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(expire_grps(), '0 filled 0 failed 0 ended', 'nobody else holds units for it');
-SELECT is(grp(4), 'FILLED 2/2 3');
+SELECT is(group_is(4), 'FILLED 2/2 3');
 SELECT is(pay('{9}'), '{"DONE PENDING 2"}');
 SELECT end_time(5);
 SELECT dblink_exec('a', 'BEGIN');
@@ -95,10 +92,10 @@ SET lock_timeout = '1s';
 SELECT is(cancel_grp(8), 'DONE CANCELLED');
 RESET lock_timeout;
 SELECT is(expire_grps(), '0 filled 0 failed 0 ended');
-SELECT is(grp(8), 'CANCELLED 0/2 2 unsettled', 'as long as there may be others');
+SELECT is(group_is(8), 'CANCELLED 0/2 2 unsettled', 'as long as there may be others');
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(expire_grps(), '0 filled 0 failed 1 ended');
-SELECT is(grp(8) || '; ' || members(8), 'CANCELLED 0/2 2; o CANCELLED, p CANCELLED');
+SELECT is(group_is(8) || '; ' || members(8), 'CANCELLED 0/2 2; o CANCELLED, p CANCELLED');
 SELECT conserved();
 -- A join that comes while the group is being cancelled is not stopped either.
 SELECT is(join_one(:node, 20, 'tv', 't', 10, 'duo'), 'CREATED');
@@ -114,12 +111,12 @@ SELECT conserved();
 SELECT is(join_one(:node, 30, 'tv', 'w', 11, 'duo'), 'CREATED');
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', format($$ SELECT join_one(%s, 31, 'tv', 'x', 11, NULL, false) $$, :node)), 'CREATED');
-SELECT is(leave('{30}'), '{"DONE CANCELLED 2"}');
+SELECT is(leave(30), '{"DONE CANCELLED 2"}');
 SELECT is(join_one(:node, 32, 'tv', 'y', 11), 'GROUP_OVER');
 SELECT is(expire_grps(), '0 filled 0 failed 0 ended');
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(expire_grps(), '0 filled 0 failed 1 ended');
-SELECT is(grp(11) || '; ' || members(11), 'FAILED 0/2 2; w CANCELLED, x CANCELLED');
+SELECT is(group_is(11) || '; ' || members(11), 'FAILED 0/2 2; w CANCELLED, x CANCELLED');
 SELECT is(join_one(:node, 33, 'tv', 'w', 12, 'duo'), 'CREATED', 'who had opened it may open another one');
 SELECT conserved();
 -- A join under way when the group is filled: its hold ends after it, and not before.
@@ -128,9 +125,9 @@ SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', format($$ SELECT join_one(%s, 19, 'tv', 's', 9, NULL, false) $$, :node)), 'CREATED');
 SELECT is(pay('{17,18}'), '{"DONE CONFIRMED 2","DONE CONFIRMED 2"}');
 SELECT expire_grps();
-SELECT is(grp(9), 'FILLED 2/2 2 unsettled');
+SELECT is(group_is(9), 'FILLED 2/2 2 unsettled');
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(expire_grps(), '0 filled 0 failed 1 ended');
-SELECT is(grp(9) || '; ' || members(9), 'FILLED 2/2 2; q 1 pay-17 CONFIRMED, r 2 pay-18 CONFIRMED, s CANCELLED');
+SELECT is(group_is(9) || '; ' || members(9), 'FILLED 2/2 2; q 1 pay-17 CONFIRMED, r 2 pay-18 CONFIRMED, s CANCELLED');
 SELECT conserved();
 SELECT * FROM finish();
