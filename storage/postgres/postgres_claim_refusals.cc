@@ -63,9 +63,10 @@ absl::StatusOr<std::vector<RefuseResult>> PostgresLifecycleLedger::RefuseClaims(
     names.AddPlain(NameOfRefusal(one.refusal));
   }
   const std::string reasons = std::move(names).Finish();
+  const std::string groups = ToGroupLiterals(claims).front();
   const auto rows = std::apply(
       [&](const auto&... literals) {
-        return Call(*pool_, Repeat::kIfAnswerLost, "refuse_claims", literals..., reasons);
+        return Call(*pool_, Repeat::kIfAnswerLost, "refuse_claims", literals..., reasons, groups);
       },
       ToLiterals(claims));
   if (!rows.ok()) return rows.status();

@@ -276,6 +276,16 @@ TEST_P(GroupJoinContract, AnIdStandsForOneClaim) {
   const auto cart = lifecycle().CommitCart(node_, std::vector{member});
   ASSERT_TRUE(cart.ok()) << cart.status();
   EXPECT_EQ(cart->lines[0].refusal, kReservationIdReused);
+  ReservationClaim other = opens;
+  other.group = std::make_shared<const GroupJoin>(GroupJoin{.group_id = other_id});
+  const auto refuse = [this](const ReservationClaim& claim) {
+    const auto results = lifecycle().RefuseClaims(std::vector<ClaimRefusal>{{.claim = claim, .refusal = kSoldOut}});
+    EXPECT_TRUE(results.ok()) << results.status();
+    return results.ok() ? results->front().outcome : RefuseOutcome::kSkuNotFound;
+  };
+  EXPECT_EQ(refuse(opens), RefuseOutcome::kSold) << "it is refused for good only if it was not sold";
+  EXPECT_EQ(refuse(member), RefuseOutcome::kConflict);
+  EXPECT_EQ(refuse(other), RefuseOutcome::kConflict);
   EXPECT_THAT(Members(group_id), SizeIs(1));
   EXPECT_THAT(Members(other_id), SizeIs(1));
 }

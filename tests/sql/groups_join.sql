@@ -158,6 +158,19 @@ SELECT is(join_one(:node, 3, 'tv', 'u3', 20), 'CONFLICT');
 SELECT is(join_one(:node, 3, 'tv', 'u3', 1), 'CREATED');
 SELECT conserved();
 
+-- A claim that is refused apart from its caller: the row of a member is that of a claim for its group only.
+CREATE FUNCTION refuse_one(p_user text, p_id integer, p_group uuid) RETURNS text LANGUAGE sql AS
+$$ SELECT outcome FROM tranche.refuse_claims(uids(p_id), '{tv}', ARRAY[p_user], '{1}', '{}', '{SOLD_OUT}', ARRAY[p_group]) $$;
+SELECT is(refuse_one('u2', 50, gid(1)), 'SOLD');
+SELECT is(refuse_one('u2', 50, gid(2)), 'CONFLICT');
+SELECT is(refuse_one('u2', 50, NULL), 'CONFLICT');
+SELECT is(refuse_one('u4', 4, gid(1)), 'CONFLICT', 'it was bought alone');
+SELECT is(refuse_one('u99', 150, gid(1)), 'REFUSED');
+SELECT is(refuse_one('u99', 150, gid(1)), 'REPLAYED');
+SELECT is(join_one(:node, 150, 'tv', 'u99', 1), 'REPLAYED', 'the row says that it is refused');
+SELECT is((SELECT count(*) FROM tranche.group_member WHERE reservation_id = uid(150)), 0::bigint);
+SELECT conserved();
+
 -- Who has opened a group in which nobody is any more may open another one.
 SELECT is(join_one(:node, 160, 'radio', 'v1', 40, 'trio'), 'CREATED');
 SELECT is(join_one(:node, 161, 'radio', 'v1', 41, 'trio'), 'TOO_MANY_GROUPS');

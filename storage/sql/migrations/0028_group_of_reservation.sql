@@ -9,6 +9,7 @@ LOCK TABLE tranche.reservation, tranche.reservation_archive IN ACCESS EXCLUSIVE 
 -- Made anew by procedures/, with a parameter or a column more, or with rows of reservation_columns. Servers of before call them
 -- as they did: the new parameter has a default. What they have prepared is refused once with 0A000, which they repeat.
 DROP FUNCTION IF EXISTS tranche.commit_reservations(bigint, boolean, uuid[], text[], text[], integer[], text[]);
+DROP FUNCTION IF EXISTS tranche.refuse_claims(uuid[], text[], text[], integer[], text[], text[]);
 DROP FUNCTION IF EXISTS tranche.find_reservations(uuid[]);
 DROP FUNCTION IF EXISTS tranche.find_replicated(uuid[]);
 DROP FUNCTION IF EXISTS tranche.known_reservation(uuid);

@@ -3,7 +3,7 @@
 -- reason 'REFUSED <reason>'. Set-based: a constant number of statements however long the batch.
 --
 -- p_ids must be distinct. p_references are the shop's names for the orders, '' for none, or as a whole empty; p_reasons are
--- names of tranche.v1.ErrorReason. Returns one row per claim with its position `idx` (from 1), the reservation as it is now,
+-- names of tranche.v1.ErrorReason; p_groups are the groups that they were to join, NULL for none. Returns one row per claim with its position `idx` (from 1), the reservation as it is now,
 -- and the outcome:
 --   REFUSED REPLAYED (such a row was there, perhaps with another reason) SOLD (it was sold once, whatever became of it) and,
 --   without the reservation, CONFLICT (the id is that of another claim), SKU_NOT_FOUND and MOVING (the SKU is on its way to
@@ -23,7 +23,7 @@
 -- Locks: pins, and the inserted reservations in (sku, user, id) order. Who waits for one of these is a sale, or another call
 -- of this, whose inserts go in the same order; neither wants a pin by then. For a SKU's row or slot nobody waits here.
 CREATE OR REPLACE FUNCTION tranche.refuse_claims(p_ids uuid[], p_skus text[], p_users text[], p_quantities integer[],
-                                                 p_references text[], p_reasons text[])
+                                                 p_references text[], p_reasons text[], p_groups uuid[] DEFAULT NULL)
 RETURNS SETOF tranche.change_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -70,10 +70,11 @@ BEGIN
                       OR x.order_reference IS DISTINCT FROM nullif(c.reference, '') THEN 'CONFLICT'
                  WHEN x.state = 'CANCELLED' AND x.expires_at = x.created_at AND starts_with(x.cancel_reason, 'REFUSED ')
                       THEN 'REPLAYED'
+                 WHEN x.group_id IS DISTINCT FROM c.group_id THEN 'CONFLICT'
                  ELSE 'SOLD'
                END AS outcome
-        FROM unnest(p_ids, p_skus, p_users, p_quantities, p_references) WITH ORDINALITY
-               AS c (id, sku_id, user_id, quantity, reference, idx)
+        FROM unnest(p_ids, p_skus, p_users, p_quantities, p_references, p_groups) WITH ORDINALITY
+               AS c (id, sku_id, user_id, quantity, reference, group_id, idx)
         LEFT JOIN unnest(v_refused) AS done (id) ON done.id = c.id
         LEFT JOIN sku s ON s.sku_id = c.sku_id
         LEFT JOIN LATERAL (SELECT * FROM reservation y WHERE y.reservation_id = c.id OFFSET 0) AS x ON true) AS o
