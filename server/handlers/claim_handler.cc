@@ -46,23 +46,24 @@ std::optional<v1::GetClaimResponse> DecisionOf(const ClaimTicket& ticket, absl::
   for (const Reservation& row : rows) by_id.emplace(row.reservation_id, &row);
   std::vector<const Reservation*> lines;
   std::vector<storage::ReservationClaim> claims;
+  bool of_group = true;
   for (const storage::Uuid& id : ticket.ids) {
     const auto row = by_id.find(id);
     if (row == by_id.end()) continue;
     const Reservation& line = *row->second;
     lines.push_back(&line);
-    // A row does not tell its group. Whoever used the id for a claim with another group, and is all the same otherwise,
-    // is the same caller.
+    // The row tells the group, and the group's offer is what it was opened with.
     claims.push_back({.reservation_id = id,
                       .sku_id = line.sku_id,
                       .user_id = line.user_id,
                       .quantity = line.quantity,
                       .order_reference = line.order_reference,
                       .group = ticket.group});
+    of_group = of_group && storage::IsOf(line, claims.back());
   }
   // All lines are sold together. But a refusal may be noted of some before the others.
   const bool whole = lines.size() == ticket.ids.size();
-  const bool ours = whole && PayloadOf(claims) == ticket.payload;
+  const bool ours = whole && of_group && PayloadOf(claims) == ticket.payload;
   if (ours || !whole) {
     for (const Reservation* line : lines) {
       const std::optional<Refusal> refusal = storage::RefusalOf(*line);

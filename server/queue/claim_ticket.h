@@ -39,7 +39,7 @@ struct ClaimTicket {
 
 // 32 bytes: SHA-256 of ids, SKUs, buyer, quantities and order reference of the lines, each behind its length, and of
 // the group and offer of one that joins. A reservation under one of these ids that gives another payload is somebody
-// else's. A reservation does not tell its group: whoever compares one with a ticket takes the ticket's for granted.
+// else's. A reservation does not tell its group's offer: whoever compares one with a ticket takes the ticket's.
 std::string PayloadOf(absl::Span<const storage::ReservationClaim> lines);
 
 // "" if there is no current key. Key: FrontKeys::Key::claim_key. Thread-safe.

@@ -6,7 +6,7 @@
 -- After a migration everything here is made anew.
 --
 -- A call that waits for the migration's locks then continues with the body that it has begun, so what that body reads
--- must not change under it. Procedures from before 0006 read the view reservation_row, and those from before 0028
+-- must not change under it. Procedures from before 0006 read the view reservation_row, and those from before 0027
 -- reservation_fields, which stay unchanged for them. A later field must give reservation_columns another name again; its
 -- migration drops the functions that answer with the old one.
 

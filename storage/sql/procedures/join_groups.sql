@@ -6,7 +6,7 @@
 --   GROUP_NOT_FOUND (none of this id, SKU and offer) GROUP_FULL (all seats are paid) GROUP_OVER (it does not form any more)
 --   ALREADY_IN_GROUP (the buyer is a member with another reservation) OFFER_NOT_FOUND OFFER_CLOSED
 --   TOO_MANY_GROUPS (the buyer has one of this offer that forms: `cancel_reason` is 'user'; or the SKU has 10,000: 'sku')
---   CONFLICT also for an id that was used without this group
+--   CONFLICT also for an id that was used without this group, but for a claim that was refused for good: such a row has no group
 --   BUSY without p_wait also for a group that another transaction has locked; and always for a claim whose answer depends on what becomes
 --   of an earlier one of the batch, see judge_joins
 -- A created one has the offer's price, and lasts as long as the offer gives to pay, but no longer than the group may form.
