@@ -1,8 +1,9 @@
 -- Confirms the members p_ids of groups that are sold: PENDING becomes CONFIRMED, each by the payment that has its seat. Those without a seat
--- stay as they are; one that has ended otherwise fails the whole transaction. p_traces: of the calls that have done it, as for write_outbox.
+-- stay as they are; one that has ended otherwise fails the whole transaction. p_traces: of the calls that have done it, as for write_outbox. p_now has a
+-- default for calls of procedures of before.
 --
 -- For other procedures, which have locked the groups and the reservations, in this order. Units do not move.
-CREATE OR REPLACE FUNCTION tranche.confirm_seats(p_ids uuid[], p_now timestamptz, p_traces text[] DEFAULT NULL)
+CREATE OR REPLACE FUNCTION tranche.confirm_seats(p_ids uuid[], p_now timestamptz DEFAULT clock_timestamp(), p_traces text[] DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
