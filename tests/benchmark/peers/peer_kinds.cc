@@ -3,37 +3,54 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "tests/benchmark/peers/postgres_peer.h"
 
 namespace tranche::peers {
 namespace {
 
+// An address that a peer cannot do without, and the flag that gives it.
+struct Need {
+  std::string Addresses::*address;
+  const char* flag;
+};
+
+constexpr Need kNeedsPostgres = {&Addresses::postgres, "--postgres"};
+
 struct Kind {
   const char* name;
-  // The member that has the address; checked before `make` is called.
-  std::string Addresses::*address;
-  const char* flag;  // that sets it
+  const Need* needs[2];  // the second may be nullptr
   std::unique_ptr<Peer> (*make)(const Addresses& addresses);
 };
 
-// In the order of reports.
-const std::vector<Kind>& AllKinds() {
-  static const auto* const all = new std::vector<Kind>{};
-  return *all;
+template <PostgresWay way>
+std::unique_ptr<Peer> MakePg(const Addresses& addresses) {
+  return MakePostgresPeer(way, addresses.postgres);
 }
+
+// In the order of reports.
+constexpr Kind kAllKinds[] = {
+    {"pg-naive", {&kNeedsPostgres, nullptr}, &MakePg<PostgresWay::kNaive>},
+    {"pg-pessimistic", {&kNeedsPostgres, nullptr}, &MakePg<PostgresWay::kPessimistic>},
+    {"pg-optimistic", {&kNeedsPostgres, nullptr}, &MakePg<PostgresWay::kOptimistic>},
+    {"pg-atomic", {&kNeedsPostgres, nullptr}, &MakePg<PostgresWay::kAtomic>},
+    {"pg-row-per-unit", {&kNeedsPostgres, nullptr}, &MakePg<PostgresWay::kRowPerUnit>},
+    {"pg-slots", {&kNeedsPostgres, nullptr}, &MakePg<PostgresWay::kSlots>},
+};
 
 }  // namespace
 
 std::vector<std::string> kinds() {
   std::vector<std::string> names;
-  for (const Kind& kind : AllKinds()) names.push_back(kind.name);
+  for (const Kind& kind : kAllKinds) names.push_back(kind.name);
   return names;
 }
 
 absl::StatusOr<std::unique_ptr<Peer>> MakePeer(absl::string_view kind, const Addresses& addresses) {
-  for (const Kind& known : AllKinds()) {
+  for (const Kind& known : kAllKinds) {
     if (kind != known.name) continue;
-    if ((addresses.*known.address).empty()) {
-      return absl::InvalidArgumentError(absl::StrCat("--peer ", known.name, " needs --", known.flag));
+    for (const Need* need : known.needs) {
+      if (need == nullptr || !(addresses.*need->address).empty()) continue;
+      return absl::InvalidArgumentError(absl::StrCat("--peer ", known.name, " needs ", need->flag));
     }
     return known.make(addresses);
   }

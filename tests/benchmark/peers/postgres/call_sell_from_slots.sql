@@ -1,0 +1,1 @@
+SELECT peers.sell_from_slots($1, $2, $3);

@@ -1,0 +1,1 @@
+SELECT count(*) FROM peers.unit WHERE order_id IS NULL;

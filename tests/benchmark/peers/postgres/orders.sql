@@ -1,0 +1,1 @@
+SELECT order_id, quantity FROM peers.orders;

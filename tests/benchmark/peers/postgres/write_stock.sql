@@ -1,0 +1,1 @@
+UPDATE peers.stock SET units_left = $2 WHERE sku_id = $1;
