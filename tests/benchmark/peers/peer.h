@@ -62,7 +62,7 @@ class Peer {
   // Background work, such as the consumer of a stream. Before the first Sell; an error: it cannot serve as it is set
   // up.
   virtual absl::Status Start() { return absl::OkStatus(); }
-  // Ends it, after what it has taken. After the last Sell.
+  // Ends it, after what it has taken. After the last Sell and Count.
   virtual void Stop() {}
 
   // What the durable store holds now. Where a queue is in front of it, after the queue is drained, or an error if that

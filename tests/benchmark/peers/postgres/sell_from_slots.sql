@@ -1,6 +1,6 @@
--- Sells one unit: CREATED, REPLAYED, USER_LIMIT or SOLD_OUT. A buyer begins at the slot that their name falls on, so that
--- buyers rarely wait for each other, and goes on to the next slots that have units. The slot is locked last and for least
--- time.
+-- Sells one unit: CREATED, REPLAYED, USER_LIMIT or SOLD_OUT. A buyer begins at the slot that their name falls on, so
+-- that buyers rarely wait for each other, and goes on to the next slots that have units. The slot is locked last and
+-- for least time.
 CREATE FUNCTION peers.sell_from_slots(p_order uuid, p_sku text, p_user text)
 RETURNS text
 LANGUAGE plpgsql VOLATILE
