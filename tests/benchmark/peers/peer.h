@@ -59,10 +59,10 @@ class Peer {
   // Connects. The peer must outlive its sellers.
   virtual absl::StatusOr<std::unique_ptr<Seller>> MakeSeller() = 0;
 
-  // Background work, such as the consumer of a stream. Before the first Sell; an error: it cannot serve as it is set
-  // up.
+  // Background work, such as the consumer of a stream. Before the first MakeSeller or Count; an error: it cannot serve
+  // as it is set up.
   virtual absl::Status Start() { return absl::OkStatus(); }
-  // Ends it, after what it has taken. After the last Sell and Count.
+  // Ends it, after what it has taken. After the last Sell and Count; then it may be started again.
   virtual void Stop() {}
 
   // What the durable store holds now. Where a queue is in front of it, after the queue is drained, or an error if that
