@@ -15,7 +15,6 @@ constexpr amqp_channel_t kChannel = 1;
 constexpr int kFrameBytes = 131072;
 constexpr int kNoHeartbeat = 0;
 constexpr timeval kConnectPatience{.tv_sec = 5, .tv_usec = 0};
-constexpr timeval kConfirmPatience{.tv_sec = 60, .tv_usec = 0};
 
 amqp_bytes_t BytesOf(const std::string& text) { return {.len = text.size(), .bytes = const_cast<char*>(text.data())}; }
 
@@ -157,7 +156,8 @@ absl::StatusOr<std::optional<AmqpReceived>> AmqpCaller::Get(const std::string& q
   return received;
 }
 
-absl::Status AmqpCaller::PublishConfirmed(const std::string& queue, absl::Span<const std::string> bodies) {
+absl::Status AmqpCaller::PublishConfirmed(const std::string& queue, absl::Span<const std::string> bodies,
+                                          absl::Duration patience) {
   if (published_ == 0) {
     amqp_confirm_select(connection_, kChannel);
     RETURN_IF_ERROR(Checked("confirm.select"));
@@ -171,16 +171,16 @@ absl::Status AmqpCaller::PublishConfirmed(const std::string& queue, absl::Span<c
                                                 /*mandatory=*/0, /*immediate=*/0, &properties, BytesOf(body)),
                              "basic.publish"));
   }
-  return AwaitConfirms(last);
+  return AwaitConfirms(last, patience);
 }
 
-absl::Status AmqpCaller::AwaitConfirms(uint64_t last) {
+absl::Status AmqpCaller::AwaitConfirms(uint64_t last, absl::Duration patience) {
+  const timeval timeout = absl::ToTimeval(patience);
   std::set<uint64_t> open;
   while (published_ < last) open.insert(open.end(), ++published_);
   while (!open.empty()) {
     amqp_frame_t frame;
-    timeval patience = kConfirmPatience;
-    RETURN_IF_ERROR(ToStatus(amqp_simple_wait_frame_noblock(connection_, &frame, &patience), "confirms"));
+    RETURN_IF_ERROR(ToStatus(amqp_simple_wait_frame_noblock(connection_, &frame, &timeout), "confirms"));
     if (frame.frame_type == AMQP_FRAME_METHOD && frame.payload.method.id == AMQP_BASIC_ACK_METHOD) {
       const auto* ack = static_cast<const amqp_basic_ack_t*>(frame.payload.method.decoded);
       const auto end = open.upper_bound(ack->delivery_tag);

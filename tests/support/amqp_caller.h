@@ -56,8 +56,10 @@ class AmqpCaller {
   // Takes the queue's first message; nullopt: it has none.
   absl::StatusOr<std::optional<AmqpReceived>> Get(const std::string& queue);
 
-  // Persistent messages into the queue. Returns when the broker has confirmed all of them.
-  absl::Status PublishConfirmed(const std::string& queue, absl::Span<const std::string> bodies);
+  // Persistent messages into the queue. Returns when the broker has confirmed all of them; an error: it has said
+  // nothing for so long.
+  absl::Status PublishConfirmed(const std::string& queue, absl::Span<const std::string> bodies,
+                                absl::Duration patience = absl::Minutes(1));
 
   absl::Status Consume(const std::string& queue, int prefetch);
   // The next message; nullopt: none came within `patience`.
@@ -70,7 +72,7 @@ class AmqpCaller {
   absl::Status Open(const AmqpUrl& url);
   // Of the last call that has an answer.
   absl::Status Checked(const char* what);
-  absl::Status AwaitConfirms(uint64_t last);
+  absl::Status AwaitConfirms(uint64_t last, absl::Duration patience);
 
   const amqp_connection_state_t connection_;
   uint64_t published_ = 0;  // with confirms
