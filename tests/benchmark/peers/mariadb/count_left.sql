@@ -1,0 +1,1 @@
+SELECT COALESCE(SUM(units_left), 0) FROM peers.stock;

@@ -1,0 +1,1 @@
+SELECT COALESCE(SUM(quantity), 0) FROM peers.orders;

@@ -1,0 +1,1 @@
+SELECT units_left FROM peers.stock WHERE sku_id = ? FOR UPDATE;

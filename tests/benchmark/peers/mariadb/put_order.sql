@@ -1,0 +1,1 @@
+INSERT INTO peers.orders (id, sku_id, user_id, quantity) VALUES (?, ?, ?, ?);

@@ -1,0 +1,1 @@
+INSERT INTO peers.stock (sku_id, units_left) VALUES (?, ?);
