@@ -1,0 +1,1 @@
+SELECT coalesce(sum(quantity), 0) FROM redis_peer.orders;

@@ -1,0 +1,1 @@
+SELECT id FROM redis_peer.orders;
