@@ -3,7 +3,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "tests/benchmark/peers/mariadb_peer.h"
 #include "tests/benchmark/peers/postgres_peer.h"
+#include "tests/benchmark/peers/rabbitmq_peer.h"
+#include "tests/benchmark/peers/redis_peer.h"
 
 namespace tranche::peers {
 namespace {
@@ -15,6 +18,9 @@ struct Need {
 };
 
 constexpr Need kNeedsPostgres = {&Addresses::postgres, "--postgres"};
+constexpr Need kNeedsMariadb = {&Addresses::mariadb, "--mariadb"};
+constexpr Need kNeedsRedis = {&Addresses::redis, "--redis"};
+constexpr Need kNeedsRabbitmq = {&Addresses::rabbitmq, "--rabbitmq"};
 
 struct Kind {
   const char* name;
@@ -27,6 +33,20 @@ std::unique_ptr<Peer> MakePg(const Addresses& addresses) {
   return MakePostgresPeer(way, addresses.postgres);
 }
 
+template <MariadbWay way>
+std::unique_ptr<Peer> MakeMariadb(const Addresses& addresses) {
+  return MakeMariadbPeer(way, addresses.mariadb);
+}
+
+template <RedisFsync fsync>
+std::unique_ptr<Peer> MakeRedis(const Addresses& addresses) {
+  return MakeRedisPeer(fsync, addresses.redis, addresses.postgres);
+}
+
+std::unique_ptr<Peer> MakeRabbitmq(const Addresses& addresses) {
+  return MakeRabbitmqPeer(addresses.rabbitmq, addresses.postgres);
+}
+
 // In the order of reports.
 constexpr Kind kAllKinds[] = {
     {"pg-naive", {&kNeedsPostgres, nullptr}, &MakePg<PostgresWay::kNaive>},
@@ -35,6 +55,13 @@ constexpr Kind kAllKinds[] = {
     {"pg-atomic", {&kNeedsPostgres, nullptr}, &MakePg<PostgresWay::kAtomic>},
     {"pg-row-per-unit", {&kNeedsPostgres, nullptr}, &MakePg<PostgresWay::kRowPerUnit>},
     {"pg-slots", {&kNeedsPostgres, nullptr}, &MakePg<PostgresWay::kSlots>},
+    {"mariadb-naive", {&kNeedsMariadb, nullptr}, &MakeMariadb<MariadbWay::kNaive>},
+    {"mariadb-pessimistic", {&kNeedsMariadb, nullptr}, &MakeMariadb<MariadbWay::kPessimistic>},
+    {"mariadb-optimistic", {&kNeedsMariadb, nullptr}, &MakeMariadb<MariadbWay::kOptimistic>},
+    {"mariadb-atomic", {&kNeedsMariadb, nullptr}, &MakeMariadb<MariadbWay::kAtomic>},
+    {"redis-everysec", {&kNeedsRedis, &kNeedsPostgres}, &MakeRedis<RedisFsync::kEverySecond>},
+    {"redis-always", {&kNeedsRedis, &kNeedsPostgres}, &MakeRedis<RedisFsync::kAlways>},
+    {"rabbitmq", {&kNeedsRabbitmq, &kNeedsPostgres}, &MakeRabbitmq},
 };
 
 }  // namespace

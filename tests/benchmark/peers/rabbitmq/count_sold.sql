@@ -1,0 +1,1 @@
+SELECT coalesce(sum(quantity), 0) FROM rabbitmq_peer.orders;
