@@ -58,7 +58,8 @@ def _once(command, log_file, cwd, user=None, text=None):
                               env=cluster.environment(), check=False, **_identity(user),
                               **({"stdin": subprocess.DEVNULL} if text is None else {"input": text}))
     if done.returncode != 0:
-        raise ClusterError(f"{pathlib.Path(command[0]).name} ended with {done.returncode}:\n{cluster.log_tail(log_file)}")
+        name = pathlib.Path(command[0]).name
+        raise ClusterError(f"{name} ended with {done.returncode}:\n{cluster.log_tail(log_file)}")
 
 
 def _answer(connection, question, size):
@@ -91,9 +92,10 @@ class Store:
             shutil.chown(self.folder, self.user, self.user)
         self.make_data()
         with open(self.log_file, "ab") as log:
-            self._child = subprocess.Popen([str(part) for part in self.command()], cwd=self.folder, stdout=log, stderr=log,
-                                           env=cluster.environment(), stdin=subprocess.DEVNULL, start_new_session=True,
-                                           preexec_fn=cluster.terminate_with_parent, **_identity(self.user))
+            self._child = subprocess.Popen(
+                [str(part) for part in self.command()], env=cluster.environment(), cwd=self.folder,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                preexec_fn=cluster.terminate_with_parent, **_identity(self.user))
         try:
             await_serving(self.serves, lambda: self._child.poll() is None, self.name, START_TIMEOUT_S)
         except ClusterError as error:
@@ -149,7 +151,8 @@ class Postgres(Store):
                "--locale=C.UTF-8", "-D", self._data], self.log_file, self.folder, self.user)
 
     def command(self):
-        settings = {"port": self._port, "listen_addresses": "127.0.0.1", "unix_socket_directories": ""} | POSTGRES_SETTINGS
+        settings = {"port": self._port, "listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
+        settings |= POSTGRES_SETTINGS
         return [self._programs / "postgres", "-D", self._data,
                 *(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))]
 
@@ -189,8 +192,9 @@ class Mariadb(Store):
 
     def command(self):
         # It refuses to run as root unless it is told so.
-        return [MARIADB, "--no-defaults", *self._options(), f"--socket={self.address}", f"--pid-file={self.folder / 'pid'}",
-                "--skip-networking", "--skip-name-resolve", *(["--user=root"] if os.geteuid() == 0 else [])]
+        as_root = ["--user=root"] if os.geteuid() == 0 else []
+        return [MARIADB, "--no-defaults", *self._options(), f"--socket={self.address}",
+                f"--pid-file={self.folder / 'pid'}", "--skip-networking", "--skip-name-resolve", *as_root]
 
     def serves(self):
         """It greets with a packet: three bytes of size, a number, and version 10 of the protocol."""

@@ -66,7 +66,8 @@ class Commands(Scratch):
 
     def test_a_server_that_is_not_installed_is_named(self):
         nowhere = self.folder / "nowhere"
-        for name, program, package in (("mariadb", "MARIADB", "mariadb-server-core"), ("redis", "REDIS", "redis-server")):
+        for name, program, package in (("mariadb", "MARIADB", "mariadb-server-core"),
+                                       ("redis", "REDIS", "redis-server")):
             with (mock.patch.object(compare_servers, program, nowhere),
                   self.assertRaisesRegex(ClusterError, package),
                   compare_servers.start(name, self.folder, name)):
