@@ -1,10 +1,10 @@
 // Redis in front of PostgreSQL, as is done for flash sales: a script in Redis checks the buyer and takes the unit, and
 // the order goes to PostgreSQL by a stream and a consumer.
 //
-// A claim is answered after the script: PostgreSQL has it a moment later. So it is as durable as Redis' own file, and an
-// order that Redis forgets is lost, or its unit is sold once more. With "appendfsync always" Redis answers after the
-// file is on disk. With "everysec" the last second is lost when the machine fails; when Redis alone is killed, only what
-// it had not written yet because the disk was slow.
+// A claim is answered after the script: PostgreSQL has it a moment later. So it is as durable as Redis' own file, and
+// an order that Redis forgets is lost, or its unit is sold once more. With "appendfsync always" Redis answers after the
+// file is on disk. With "everysec" the last second is lost when the machine fails; when Redis alone is killed, only
+// what it had not written yet because the disk was slow.
 #pragma once
 
 #include <memory>
