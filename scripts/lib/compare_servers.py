@@ -4,6 +4,7 @@ is about that.
 """
 
 import contextlib
+import itertools
 import os
 import pathlib
 import shutil
@@ -46,6 +47,15 @@ MARIADB_SHARE = pathlib.Path("/usr/share/mysql")
 REDIS = pathlib.Path("/usr/bin/redis-server")
 
 
+# Several peers may have a store of the same kind at once.
+_numbers = itertools.count(1)
+
+
+def _own_folder(folder, name):
+    """One that no other store of this process has; not made yet."""
+    return pathlib.Path(folder) / f"{name}-{next(_numbers)}"
+
+
 def _identity(user):
     """For subprocess: runs it as this user if we are root."""
     return {"user": user, "group": user, "extra_groups": []} if user and os.geteuid() == 0 else {}
@@ -80,8 +90,8 @@ class Store:
     stop_signal = signal.SIGTERM
 
     def __init__(self, folder):
-        folder = pathlib.Path(folder)
-        self.folder, self.log_file = folder / self.name, folder / f"{self.name}.log"
+        self.folder = _own_folder(folder, self.name)
+        self.log_file = self.folder.with_suffix(".log")
         self._child = None
 
     def start(self):
@@ -244,7 +254,7 @@ class Rabbitmq:
     name = "rabbitmq"
 
     def __init__(self, folder):
-        self.folder = pathlib.Path(folder) / self.name
+        self.folder = _own_folder(folder, self.name)
         self._servers = QueueServers(self.folder)
 
     def start(self):

@@ -160,17 +160,24 @@ class Lives(Scratch):
             pid = store.pid
         with self.assertRaises(ProcessLookupError):
             os.kill(pid, 0)
-        self.assertEqual([path.name for path in self.folder.iterdir()], ["sleeper.log"])
+        self.assertEqual(list(self.folder.iterdir()), [store.log_file])
 
     def test_one_that_was_killed_is_no_error(self):
         with compare_servers.running(Sleeper(self.folder)) as store:
             os.kill(store.pid, 9)
-        self.assertEqual([path.name for path in self.folder.iterdir()], ["sleeper.log"])
+        self.assertEqual(list(self.folder.iterdir()), [store.log_file])
 
     def test_one_that_ends_at_its_start_says_why(self):
-        with self.assertRaisesRegex(ClusterError, "no port"), compare_servers.running(Deaf(self.folder)):
+        store = Deaf(self.folder)
+        with self.assertRaisesRegex(ClusterError, "no port"), compare_servers.running(store):
             self.fail("it has started")
-        self.assertEqual([path.name for path in self.folder.iterdir()], ["sleeper.log"])
+        self.assertEqual(list(self.folder.iterdir()), [store.log_file])
+
+    def test_two_of_a_kind_share_nothing(self):
+        with (compare_servers.running(Sleeper(self.folder)) as one,
+              compare_servers.running(Sleeper(self.folder)) as other):
+            self.assertNotEqual(one.folder, other.folder)
+            self.assertNotEqual(one.log_file, other.log_file)
 
 
 if __name__ == "__main__":
