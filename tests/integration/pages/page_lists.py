@@ -97,6 +97,7 @@ OTHER_BLOCKS = {
     },
     "server/README.md": {"BlockingCall(": "a piece of C++"},
     "tests/README.md": {"ctest --test-dir ": "runs this test"},
+    "tests/benchmark/peers/node/README.md": {"npm ci ": "installs 560 MB, which only scripts/compare needs"},
     "tests/simulation/README.md": {"scripts/simulate ": "simulation_test runs what it runs"},
 }
 # A command that nobody would look for, in a block that is not of `sh`.
