@@ -38,6 +38,10 @@ class Usage(unittest.TestCase):
                                (("benchmark", "nope"), "scripts/benchmark: no figure nope"),
                                (("benchmark", "--rounds", "0"), "scripts/benchmark: argument --rounds"),
                                (("benchmark", "--rows", "0"), "scripts/benchmark: argument --rows"),
+                               (("compare", "--peers", "nope"), "scripts/compare: no peer nope"),
+                               (("compare", "--quick", "--full"), "scripts/compare: --quick or --full"),
+                               (("compare", "report"), "scripts/compare report: the following arguments"),
+                               (("compare", "report", "/no/such"), "scripts/compare report: /no/such: "),
                                (("chaos", "--nodes", "1"), "scripts/chaos: --nodes")):
             said = self.refuse(*command)
             self.assertTrue(said.startswith(words), said)
