@@ -70,6 +70,7 @@ OTHER_BLOCKS = {
         "mkdir -p gen\nprotoc -I proto --go_out=": "needs Go; the page says that it is not tested",
         "import (": "needs Go; the page says that it is not tested",
     },
+    "docs/comparison.md": {"scripts/compare ": "takes minutes to hours; installs packages and builds"},
     OPERATIONS: {
         "db:5432:*:tranche_owner:": "a file; the first start reads it",
         "host=db1,db2 ": "connection strings for several servers; startup_test uses such",
