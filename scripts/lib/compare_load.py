@@ -143,7 +143,7 @@ def open_loop(claims, skus, rate, roots, *until):
     used_s = compare_process.cpu_s(roots) - before_s
     created = run.summary["totals"]["created"]
     return {"rate": rate, "created": created, "wall_s": run.summary["wall_seconds"],
-            "cpu_s_per_1000": 1000 * used_s / created if created else None, "refused": run.summary["totals"]["refused"],
+            "cpu_s_per_1000": 1000 * used_s / created if created else None, "reasons": run.summary["totals"]["refused"],
             "unknown": run.summary["totals"]["unknown"], **compare_check.latency(run.answers)}
 
 
