@@ -67,8 +67,7 @@ class ProgramPeer:
         if self.kind.name in NODE:
             if not (NODE_FOLDER / "node_modules").is_dir():
                 raise RuntimeError(f"its packages are not installed: npm ci in {NODE_FOLDER.relative_to(cluster.ROOT)}")
-            # They need a newer one than Debian's, which is among their packages.
-            node = next(NODE_FOLDER.glob("node_modules/node-linux-*/bin/node"), "node")
+            node = NODE_FOLDER / "node_modules" / ".bin" / "node"  # newer than Debian's
             return [node, NODE_FOLDER / "peer.mjs", "--peer", self.kind.name]
         if not (cluster.BIN / "tranche-peer").exists():
             raise RuntimeError("tranche-peer is not built: it needs the packages of the section compare")
