@@ -104,7 +104,11 @@ std::string NextStepForState(const absl::Status& status) {
     return "the sinks are told to refund it; `tranchectl reservation get` shows the late payment";
   }
   // The reason's way to say that the hold has lapsed.
-  if (Known(status, "state") == "PENDING") return "its hold is over: the buyer can reserve again";
+  if (Known(status, "state") == "PENDING") {
+    return "its hold is over: the buyer can reserve again; of a group's member, `tranchectl group show` says what "
+           "becomes "
+           "of it";
+  }
   return "`tranchectl reservation get` shows it; only a PENDING one can be changed";
 }
 

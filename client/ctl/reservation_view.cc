@@ -56,6 +56,7 @@ void PrintReservation(Session& session, const tranche::v1::Reservation& reservat
   table.AddRow({"sku", reservation.sku_id()});
   table.AddRow({"user", reservation.user_id()});
   table.AddRow({"order", reservation.order_reference()});
+  if (!reservation.group_id().empty()) table.AddRow({"group", reservation.group_id()});
   table.AddRow({"quantity", absl::StrCat(reservation.quantity())});
   table.AddRow({"state", StateOf(reservation)});
   table.AddRow({"amount", FormatPrice(reservation.amount_minor(), reservation.currency())});

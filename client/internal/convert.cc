@@ -243,6 +243,7 @@ Reservation FromProto(const tranche::v1::Reservation& message, bool replayed) {
   reservation.revision = message.revision();
   reservation.rebooked_from = message.rebooked_from();
   reservation.order_reference = message.order_reference();
+  reservation.group_id = message.group_id();
   reservation.replayed = replayed;
   return reservation;
 }

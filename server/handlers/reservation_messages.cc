@@ -52,6 +52,7 @@ void Fill(const storage::Reservation& reservation, absl::Time now, v1::Reservati
   message->set_revision(reservation.revision);
   if (reservation.rebooked_from.has_value()) message->set_rebooked_from(reservation.rebooked_from->ToString());
   message->set_order_reference(reservation.order_reference);
+  if (reservation.group_id.has_value()) message->set_group_id(reservation.group_id->ToString());
   if (reservation.state == storage::ReservationState::kPending) {
     *message->mutable_remaining_hold() = ToDuration(std::max(absl::ZeroDuration(), reservation.expires_at - now));
     return;

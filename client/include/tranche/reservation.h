@@ -43,6 +43,7 @@ struct Reservation {
   int32_t revision = 0;                             // grows with every change
   std::string rebooked_from;    // the expired reservation whose late payment paid for this one; "" for none
   std::string order_reference;  // as given in the request; "" for none
+  std::string group_id;         // that it was made for; "" for none. A kPending one may have a paid seat: see GetGroup
   // True when the request had been committed before. This is the reservation as it is now, which need not be held any
   // more: look at its state.
   bool replayed = false;
