@@ -15,7 +15,11 @@ namespace tranche::server {
 using storage::Refusal;
 
 ClaimConsumer::ClaimConsumer(Parts parts)
-    : parts_(std::move(parts)), paused_skus_(parts_.prefetch), random_(parts_.seed) {}
+    : parts_(std::move(parts)),
+      held_(parts_.prefetch),
+      paused_skus_(parts_.prefetch),
+      join_places_(parts_.prefetch),
+      random_(parts_.seed) {}
 
 void ClaimConsumer::OnDelivery(ClaimDelivery delivery) {
   absl::StatusOr<QueuedClaim> claim = ReadMessage(delivery.body);
@@ -92,6 +96,7 @@ void ClaimConsumer::SetPaused(bool paused) {
     absl::MutexLock lock(&mutex_);
     if (paused_ == paused) return;
     paused_ = paused;
+    if (!paused) goes_on_since_ = parts_.clock->Now();
   }
   // What is here came first.
   if (!paused) Tick();
@@ -228,15 +233,14 @@ void ClaimConsumer::Refused(HeldClaim& held, Refusal refusal, const std::string&
   const bool again = std::exchange(held.unanswered, means == RefusalMeans::kMayExist);
   const bool unanswered = means == RefusalMeans::kMayExist && (again || probe_ == held.number);
   if (means == RefusalMeans::kMayExist) held.may_exist = true;
+  // Whoever is told something else has not looked for its group, and others may.
+  if (means != RefusalMeans::kNoGroup) LeaveJoinPlace(held);
   if (means == RefusalMeans::kLedgerOut || unanswered) {
     if (probe_ == held.number || !IsElsewhere(held)) NoteLedgerOut(held);
     return TryAgain(held);
   }
   // The claim that asks for all was answered: from memory perhaps, so the others find out for themselves.
-  if (probe_ == held.number) {
-    probe_ = 0;
-    ledger_out_ = false;
-  }
+  if (probe_ == held.number) EndLedgerOut();
   if (means == RefusalMeans::kPaused) {
     const bool waits = paused_skus_.Keep(held, sku_id, parts_.clock->Now());
     means = waits ? RefusalMeans::kTryAgain : RefusalMeans::kDecided;
@@ -263,12 +267,15 @@ bool ClaimConsumer::AwaitsGroup(HeldClaim& held) {
   // Who opens one finds another's of this id, which stays what it is.
   if (join == nullptr || !join->offer_id.empty()) return false;
   const absl::Time now = parts_.clock->Now();
-  if (!held.awaits_group_since.has_value()) {
-    if (awaiting_group_ >= std::max(1, parts_.prefetch / 4)) return false;
-    ++awaiting_group_;
-    held.awaits_group_since = now;
-  }
-  return now - *held.awaits_group_since < kAwaitOpening;
+  if (!held.awaits_group_since.has_value()) held.awaits_group_since = now;
+  if (now - std::max(*held.awaits_group_since, goes_on_since_) >= kAwaitOpening) return false;
+  // A buyer's own opening would wait for the end of their join.
+  return join_places_.Keep(held) || held_.AnotherOpensGroupOf(held);
+}
+
+void ClaimConsumer::LeaveJoinPlace(HeldClaim& held) {
+  join_places_.Leave(held);
+  held.awaits_group_since.reset();
 }
 
 void ClaimConsumer::SettleForeign(HeldClaim& held, Work& work) {
@@ -346,7 +353,7 @@ std::vector<uint64_t> ClaimConsumer::Forget(HeldClaim& held) {
   SetStep(held, HeldClaim::Step::kWaits);
   if (probe_ == held.number) probe_ = 0;
   paused_skus_.Leave(held);
-  if (held.awaits_group_since.has_value()) --awaiting_group_;
+  LeaveJoinPlace(held);
   return held_.Remove(held.number);
 }
 

@@ -5,8 +5,8 @@
 // delivery is counted. A claim for a paused SKU waits so, too, unless too many do (paused_skus.h). While the shard's
 // ledger does not answer, one claim at a time asks whether it does again, and all others wait.
 //
-// Who joins a group that another consumer may be about to open is tried again for a moment: one queue's claims are in
-// the hands of several consumers.
+// Who joins a group that is about to be opened, perhaps by another consumer, is tried again for a while: one queue's
+// claims are in the hands of several consumers (join_places.h).
 //
 // What is refused is noted in batches: of each shard, one call is under way, and takes along what has gathered since.
 #pragma once
@@ -29,6 +29,7 @@
 #include "server/queue/claim_queue.h"
 #include "server/queue/consumer_counts.h"
 #include "server/queue/held_claims.h"
+#include "server/queue/join_places.h"
 #include "server/queue/paused_skus.h"
 #include "storage/books.h"
 #include "storage/clock.h"
@@ -44,9 +45,11 @@ inline constexpr absl::Duration kShortestPause = absl::Milliseconds(50);
 inline constexpr absl::Duration kLongestPause = absl::Seconds(2);
 // A claim that has met so many faults goes back, and is a dead letter after some deliveries.
 inline constexpr int kMostInternalErrors = 20;
-// Who joins a group that is not there is refused only after this. Its opening came out of the queue before, and is
-// decided within some tries, unless its consumer is lost.
-inline constexpr absl::Duration kAwaitOpening = absl::Seconds(2);
+// Who joins a group that is not there is refused only after this. Another consumer may have its opening, and may hear
+// of a resume later (kHearsOfResume), make one try that comes to nothing (kTryQueuedClaim), and pause before the next
+// one (kLongestPause): this is their sum. An opening that needs more tries, or whose consumer is lost, is not waited
+// for.
+inline constexpr absl::Duration kAwaitOpening = absl::Seconds(12);
 
 // Thread-safe. Outlived by its dependencies, except for the source, which may be stopped before; outlives whatever it
 // has begun at the sellers and the books. Holds at most what the source hands over unsettled.
@@ -156,13 +159,18 @@ class ClaimConsumer : public ClaimSource::Receiver {
   HeldClaim* Tried(uint64_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Refused(HeldClaim& held, storage::Refusal refusal, const std::string& sku_id, Work& work)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // It joins a group that is not there: is it to be tried again? Only so many are at a time, so that others find room.
+  // Its group is not there: does it join one, and is it to be tried again? Then it has a place for that, or its group
+  // is about to be opened here.
   bool AwaitsGroup(HeldClaim& held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // It does not wait for its group any more, or from anew.
+  void LeaveJoinPlace(HeldClaim& held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Has its SKU moved away? Then what becomes of a try says nothing about this shard's ledger.
   bool IsElsewhere(const HeldClaim& held) const;
   void TryAgain(HeldClaim& held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteLedgerOut(const HeldClaim& held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteLedgerAnswers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Nobody asks for all any more: each finds out for itself.
+  void EndLedgerOut() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SettleForeign(HeldClaim& held, Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteFault(HeldClaim& held, Work& work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -190,12 +198,15 @@ class ClaimConsumer : public ClaimSource::Receiver {
   mutable absl::Mutex mutex_;
   HeldClaims held_ ABSL_GUARDED_BY(mutex_);
   PausedSkus paused_skus_ ABSL_GUARDED_BY(mutex_);
+  JoinPlaces join_places_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Notes> notes_ ABSL_GUARDED_BY(mutex_);  // by shard
   int under_way_ ABSL_GUARDED_BY(mutex_) = 0;                   // of those that are held
-  int awaiting_group_ ABSL_GUARDED_BY(mutex_) = 0;              // likewise
   bool paused_ ABSL_GUARDED_BY(mutex_) = false;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   std::mt19937_64 random_ ABSL_GUARDED_BY(mutex_);
+  // When sales last went on, after a pause of this consumer or a silence of the ledger. While they rest, other
+  // consumers open no groups, either: so no join has waited for its group before this.
+  absl::Time goes_on_since_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 
   bool ledger_out_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Time answered_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();  // it last did

@@ -35,8 +35,13 @@ void ClaimConsumer::NoteLedgerOut(const HeldClaim& held) {
 void ClaimConsumer::NoteLedgerAnswers() {
   answered_at_ = parts_.clock->Now();
   probes_in_vain_ = 0;
-  probe_ = 0;
   LOG_IF(INFO, ledger_out_) << "queued claims of shard " << parts_.shard << " go on: its ledger answers";
+  EndLedgerOut();
+}
+
+void ClaimConsumer::EndLedgerOut() {
+  probe_ = 0;
+  if (ledger_out_) goes_on_since_ = parts_.clock->Now();
   ledger_out_ = false;
 }
 

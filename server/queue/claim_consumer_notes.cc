@@ -135,10 +135,7 @@ void ClaimConsumer::EndNote(HeldClaim& held, const absl::Status& error, Work& wo
     }
     return Settle(held, Settlement::kDone, work);
   }
-  if (probe_ == held.number) {
-    probe_ = 0;
-    ledger_out_ = false;
-  }
+  if (probe_ == held.number) EndLedgerOut();
   const bool fault =
       !error.ok() && !absl::IsAborted(error) && MeaningOf(quota::RefusalOf(error)) == RefusalMeans::kInternal;
   if (fault) return NoteFault(held, work);

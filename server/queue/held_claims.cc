@@ -20,13 +20,12 @@ const storage::GroupJoin* JoinOf(const HeldClaim& held) { return held.claim.line
 
 }  // namespace
 
+HeldClaims::HeldClaims(int prefetch) : most_waiting_joins_(static_cast<size_t>(std::max(1, prefetch / 4))) {}
+
 HeldClaim& HeldClaims::Add(HeldClaim held) {
   held.number = next_number_++;
   for (const storage::ReservationClaim& line : held.claim.lines) turns_[TurnOf(line)].insert(held.number);
-  if (const storage::GroupJoin* const join = JoinOf(held); join != nullptr) {
-    OfGroup& group = groups_[join->group_id];
-    (join->offer_id.empty() ? group.joins : group.openings).insert(held.number);
-  }
+  AddToGroup(held);
   const uint64_t number = held.number;
   return all_.emplace(number, std::move(held)).first->second;
 }
@@ -37,11 +36,9 @@ HeldClaim* HeldClaims::Find(uint64_t number) {
 }
 
 bool HeldClaims::HasTurn(const HeldClaim& held) const {
-  if (const storage::GroupJoin* const join = JoinOf(held); join != nullptr && join->offer_id.empty()) {
+  if (const storage::GroupJoin* const join = JoinOf(held); join != nullptr) {
     const auto group = groups_.find(join->group_id);
-    const bool opens_first =
-        group != groups_.end() && !group->second.openings.empty() && *group->second.openings.begin() < held.number;
-    if (opens_first) return false;
+    if (group != groups_.end() && group->second.joins.contains(held.number)) return false;
   }
   return std::all_of(held.claim.lines.begin(), held.claim.lines.end(), [&](const storage::ReservationClaim& line) {
     const auto turns = turns_.find(TurnOf(line));
@@ -68,6 +65,34 @@ std::vector<uint64_t> HeldClaims::Remove(uint64_t number) {
   return next;
 }
 
+bool HeldClaims::AnotherOpensGroupOf(const HeldClaim& held) const {
+  const storage::GroupJoin* const join = JoinOf(held);
+  if (join == nullptr) return false;
+  const auto group = groups_.find(join->group_id);
+  if (group == groups_.end()) return false;
+  const std::set<uint64_t>& openings = group->second.openings;
+  const std::string& user_id = held.claim.lines.front().user_id;
+  return std::any_of(openings.begin(), openings.end(),
+                     [&](uint64_t number) { return all_.at(number).claim.lines.front().user_id != user_id; });
+}
+
+void HeldClaims::AddToGroup(const HeldClaim& held) {
+  const storage::GroupJoin* const join = JoinOf(held);
+  if (join == nullptr) return;
+  if (!join->offer_id.empty()) {
+    groups_[join->group_id].openings.insert(held.number);
+    return;
+  }
+  const auto group = groups_.find(join->group_id);
+  if (group == groups_.end()) return;
+  // Each opening that is here came before it. What waits is not tried, and so not refused, whatever keeps the opening:
+  // without a bound, joins alone could fill the prefetch.
+  size_t& waiting = waiting_joins_[held.queue];
+  if (waiting >= most_waiting_joins_) return;
+  ++waiting;
+  group->second.joins.insert(held.number);
+}
+
 // Who joined the group while it was about to be opened may have their turn now.
 void HeldClaims::RemoveFromGroup(const HeldClaim& held, std::vector<uint64_t>& next) {
   const storage::GroupJoin* const join = JoinOf(held);
@@ -75,9 +100,16 @@ void HeldClaims::RemoveFromGroup(const HeldClaim& held, std::vector<uint64_t>& n
   const auto found = groups_.find(join->group_id);
   if (found == groups_.end()) return;
   OfGroup& group = found->second;
-  group.joins.erase(held.number);
-  if (group.openings.erase(held.number) > 0) next.insert(next.end(), group.joins.begin(), group.joins.end());
-  if (group.joins.empty() && group.openings.empty()) groups_.erase(found);
+  if (group.joins.erase(held.number) > 0) --waiting_joins_[held.queue];
+  group.openings.erase(held.number);
+  while (!group.joins.empty()) {
+    const uint64_t first = *group.joins.begin();
+    if (!group.openings.empty() && *group.openings.begin() < first) break;
+    group.joins.erase(first);
+    --waiting_joins_[all_.at(first).queue];
+    next.push_back(first);
+  }
+  if (group.openings.empty()) groups_.erase(found);
 }
 
 }  // namespace tranche::server

@@ -1,8 +1,9 @@
 // The claims that a consumer has been handed and has not settled, in the order in which they came.
 //
 // A buyer's own claims for a SKU have their turns one after the other: the next one when the one before is gone from
-// here, whatever became of it. Who joins a group has their turn after those who open it and came before. Others do not
-// wait for each other. Each waits for what came before it alone, so there is no cycle.
+// here, whatever became of it. Who joins a group has their turn after those who open it and came before; but of a queue
+// only so many joins wait for that, so that other claims in it find room. Others do not wait for each other. Each waits
+// for what came before it alone, so there is no cycle.
 #pragma once
 
 #include <cstddef>
@@ -47,8 +48,9 @@ struct HeldClaim {
   bool may_exist = false;     // an earlier try may have been committed
   bool unanswered = false;    // the last try's answer was that nobody knows
   std::string kept_for = {};  // it has a place among those that wait for this paused SKU; see PausedSkus
-  // It has a place among those that wait for their group; since then.
+  // It joins a group that was not there at the last try, nor since then.
   std::optional<absl::Time> awaits_group_since = {};
+  bool has_join_place = false;  // among those that wait for their group; see JoinPlaces
   // It is refused for good, and the ledger does not know it yet.
   storage::Refusal refusal = storage::Refusal::kNone;
   int noting = 0;        // lines that the ledger is being told of
@@ -59,11 +61,17 @@ struct HeldClaim {
 // Not thread-safe. References and pointers to a claim stay good until it is removed.
 class HeldClaims {
  public:
+  // `prefetch`: of each queue. A quarter of it may be joins that wait for an opening.
+  explicit HeldClaims(int prefetch);
+
   HeldClaim& Add(HeldClaim held);
   // Null: it is not here any more.
   HeldClaim* Find(uint64_t number);
   // Is no earlier claim of its buyer for one of its SKUs here, nor, if it joins a group, an earlier one that opens it?
+  // A join that came when as many as may waited for openings waits for none.
   bool HasTurn(const HeldClaim& held) const;
+  // Is a claim of another buyer here that opens the group of `held`, whichever of the two came first?
+  bool AnotherOpensGroupOf(const HeldClaim& held) const;
   // Returns those that may have their turn now.
   std::vector<uint64_t> Remove(uint64_t number);
 
@@ -73,17 +81,20 @@ class HeldClaims {
   size_t size() const { return all_.size(); }
 
  private:
-  // Of one group.
+  // Of one group that is about to be opened.
   struct OfGroup {
-    std::set<uint64_t> openings = {};
-    std::set<uint64_t> joins = {};
+    std::set<uint64_t> openings = {};  // at least one
+    std::set<uint64_t> joins = {};     // that wait for one of these, which came before
   };
 
+  void AddToGroup(const HeldClaim& held);
   void RemoveFromGroup(const HeldClaim& held, std::vector<uint64_t>& next);
 
+  const size_t most_waiting_joins_;  // of a queue
   std::map<uint64_t, HeldClaim> all_;
   absl::flat_hash_map<std::string, std::set<uint64_t>> turns_;  // by buyer and SKU
   absl::flat_hash_map<storage::Uuid, OfGroup> groups_;
+  absl::flat_hash_map<std::string, size_t> waiting_joins_;  // for an opening, by queue
   uint64_t next_number_ = 1;
 };
 
