@@ -29,8 +29,9 @@ void CartCall::Granted() {
 
 bool CartCall::IsNextLine(const Reservation& found) const {
   const tranche::v1::CartLine& line = request_.lines(static_cast<int>(found_.reservations.size()));
-  // An older node without order references drops the reference, and so does not return it.
-  return found.sku_id == line.sku_id() && found.user_id == request_.user_id() && found.quantity == line.quantity() &&
+  // An older node without order references drops the reference, and so does not return it. No cart joins a group.
+  return found.group_id.empty() && found.sku_id == line.sku_id() && found.user_id == request_.user_id() &&
+         found.quantity == line.quantity() &&
          (found.order_reference.empty() || found.order_reference == request_.order_reference());
 }
 

@@ -9,6 +9,7 @@
 #include "client/internal/convert.h"
 #include "client/internal/repeatable_call.h"
 #include "client/internal/status_translation.h"
+#include "tranche/error.h"
 
 namespace tranche::internal {
 namespace {
@@ -16,8 +17,11 @@ namespace {
 // How soon an open watch notices that the client closes, or that the time is over.
 constexpr absl::Duration kLookInterval = absl::Seconds(1);
 
-// A node of an older version does not know the call; another one may.
-bool ALaterLookMayTell(const absl::Status& error) { return !IsRefusal(error) || absl::IsUnimplemented(error); }
+// A node of an older version does not know the call, or cannot read such a ticket; another one may. A ticket that none
+// can read is asked for in vain, but the wait has an end.
+bool ALaterLookMayTell(const absl::Status& error) {
+  return !IsRefusal(error) || absl::IsUnimplemented(error) || ReasonOf(error) == Reason::kClaimTicketInvalid;
+}
 
 absl::Time EndOf(const QueuedClaim& queued, const DecisionTerms& terms, absl::Time now) {
   return terms.decide_within.has_value() ? now + *terms.decide_within : queued.decide_time + ClaimWait::kLastWord;

@@ -13,12 +13,13 @@
 #include "client/internal/claim_call.h"
 #include "client/internal/claim_wait.h"
 #include "client/internal/convert.h"
+#include "tranche/error.h"
 #include "tranche/reservation.h"
 
 namespace tranche::internal {
 
-// After a lost answer the reservation is looked up. The ledger does not tell the group of a member there, and need not:
-// an id is of one claim only.
+// After a lost answer the reservation is looked up. Its group is left out of the comparison: an older node does not
+// tell it. The node that is asked again compares it.
 template <typename Request, typename Response>
 class SingleClaimCall final : public ClaimCall {
  public:
@@ -53,11 +54,9 @@ class SingleClaimCall final : public ClaimCall {
                   std::move(callback_));
   }
   void Found(Reservation found, const absl::Status& refusal) override {
-    if (!IsClaimed(found)) {
-      // The id belongs to another claim.
-      Believe(refusal);
-      return;
-    }
+    // The id belongs to another claim. The node has that from the ledger, and compares more than is done here.
+    const bool reused = ReasonOf(refusal) == Reason::kReservationIdReused;
+    if (reused || !IsClaimed(found)) return Believe(refusal);
     if (const std::optional<absl::Status> refused = RefusalIn(found)) return End(*refused);
     found.replayed = true;
     End(std::move(found));

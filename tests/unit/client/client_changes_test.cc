@@ -425,6 +425,15 @@ TEST_F(ClientChangesTest, AnIdOfAnotherClaimIsNotTakenForTheCart) {
   EXPECT_EQ(ReasonOf(Cart(/*retry_of_unknown=*/true).status()), Reason::kReservationIdReused);
 }
 
+TEST_F(ClientChangesTest, AMembershipOfAGroupIsNotTakenForALineOfTheCart) {
+  Open(1);
+  script_.cart.answers = {NodeError(StatusCode::kAlreadyExists, "RESERVATION_ID_REUSED")};
+  tranche::v1::Reservation member = Line("tv", 1);
+  member.set_group_id("0f0e0d0c-0b0a-4908-8706-050403020100");
+  script_.get = {member, Line("cable", 2)};
+  EXPECT_EQ(ReasonOf(Cart(/*retry_of_unknown=*/true).status()), Reason::kReservationIdReused);
+}
+
 TEST_F(ClientChangesTest, ACartWithoutADefiniteAnswerIsUnknown) {
   options_.retry.max_attempts = 2;
   Open(1);

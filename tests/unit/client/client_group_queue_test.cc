@@ -146,6 +146,23 @@ TEST_F(ClientGroupQueueTest, AfterALostTicketARefusalProvesNothing) {
   EXPECT_EQ(ReasonOf(Join(Joining()).status()), Reason::kGroupFull) << "the ledger has refused it";
 }
 
+// The node compares the group with the ledger's.
+TEST_F(ClientGroupQueueTest, AMembershipOfAnotherGroupIsNotTakenForOurs) {
+  Open(2);
+  const absl::Status reused = NodeError(absl::StatusCode::kAlreadyExists, "RESERVATION_ID_REUSED");
+  tranche::v1::Reservation member = Row("", 1, /*held_for_s=*/600);
+  member.set_state(tranche::v1::RESERVATION_STATE_PENDING);
+  script_.join_group.answers = {ConnectionLost(), reused};
+  script_.get = {member};
+  EXPECT_EQ(ReasonOf(Join(Joining()).status()), Reason::kReservationIdReused);
+  script_.open_group.answers = {ConnectionLost(), reused};
+  script_.get = {member};
+  EXPECT_EQ(ReasonOf(OpenOne(Opening()).status()), Reason::kReservationIdReused);
+  script_.join_group.answers = {ConnectionLost(), SoldOut()};
+  script_.get = {member};
+  EXPECT_TRUE(Join(Joining()).ok()) << "any other refusal may be from memory";
+}
+
 TEST_F(ClientGroupQueueTest, WhatIsNotDecidedInTimeSaysSoWithItsTicketAndBothIds) {
   Open(1);
   script_.join_group.answers = {QueuedJoin()};
