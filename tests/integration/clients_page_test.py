@@ -300,7 +300,8 @@ QUEUED.poll_after.FromMilliseconds(1)
 
 
 class Queueing(rpc.ReservationServiceServicer):
-    """Queues each claim that accepts it, and tells what became of it as it was told; None: an error of gRPC."""
+    """Queues each claim that accepts it, and tells what became of it as it was told; None: an error of gRPC; the name
+    of a reason: that error."""
 
     def __init__(self, outcomes):
         self.outcomes = list(outcomes)
@@ -316,6 +317,11 @@ class Queueing(rpc.ReservationServiceServicer):
         outcome = self.outcomes.pop(0)
         if outcome is None:
             context.abort(grpc.StatusCode.INTERNAL, "as scripted")
+        if isinstance(outcome, str):
+            details = [packed(error_details_pb2.ErrorInfo(domain="tranche", reason=outcome))]
+            status = status_pb2.Status(code=grpc.StatusCode.INVALID_ARGUMENT.value[0], details=details)
+            context.set_trailing_metadata([("grpc-status-details-bin", status.SerializeToString())])
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "as scripted")
         return outcome
 
 
@@ -350,6 +356,10 @@ class WhenClaimsAreQueued(unittest.TestCase):
         sold = pb.GetClaimResponse(created=pb.CreateReservationResponse(
             reservation=pb.Reservation(reservation_id="mine")))
         self.assertEqual(self.buy(self.queued, None, sold), (["kept the-ticket", "mine"], 3))
+
+    def test_another_node_may_read_the_ticket(self):
+        self.assertEqual(self.buy("CLAIM_TICKET_INVALID", refused_with("SOLD_OUT")),
+                         (["kept the-ticket", "SOLD_OUT"], 2))
 
     def test_a_refusal_is_told_with_its_reason(self):
         self.assertEqual(self.buy(self.queued, refused_with("SOLD_OUT")), (["kept the-ticket", "SOLD_OUT"], 2))
