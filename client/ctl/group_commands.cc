@@ -145,7 +145,8 @@ void AddGroupCancel(CLI::App* group, Session& session) {
   CLI::App* cancel = group->add_subcommand("cancel", "End a group that forms: holds end, and payments are refunded");
   AddGroupArgument(cancel, flags->group_id);
   AddSkuOfGroup(cancel, flags->sku_id);
-  cancel->add_option("--reason", flags->reason, "Shown with the group; messages say GROUP_CANCELLED. At most 256 bytes");
+  cancel->add_option("--reason", flags->reason,
+                     "Shown with the group; messages say GROUP_CANCELLED. At most 256 bytes");
   AddYesFlag(cancel, flags->yes);
   cancel->footer(
       "Refunds are asked for through the outbox, as those of late payments. A filled group is sold: its reservations\n"
