@@ -1,6 +1,7 @@
 #include "client/ctl/group_view.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -69,12 +70,28 @@ void PrintMembers(Session& session, const tranche::v1::GetGroupResponse& group) 
   session.Print(table);
 }
 
-// What becomes of the payments of a group that is cancelled.
+std::string RefundsOf(int64_t payments) {
+  if (payments == 0) return "nobody has paid";
+  return payments == 1 ? "one payment is refunded" : absl::StrCat(payments, " payments are refunded");
+}
+
 std::string MeaningOfCancellation(const Group& group) {
-  const std::string refunds = group.seats_taken() == 0   ? "nobody has paid"
-                              : group.seats_taken() == 1 ? "one payment is refunded"
-                                                         : absl::StrCat(group.seats_taken(), " payments are refunded");
-  return absl::StrCat("All holds of its members end, and ", refunds, ". A cancelled group does not come back.");
+  return absl::StrCat("All holds of its members end, and ", RefundsOf(group.seats_taken()),
+                      ". A cancelled group does not come back.");
+}
+
+std::string CountOfGroups(int64_t count) { return absl::StrCat(count, count == 1 ? " group" : " groups"); }
+
+void PrintCancelledJson(Session& session, const CancelledGroups& cancelled) {
+  nlohmann::ordered_json groups = nlohmann::ordered_json::array();
+  for (const Group& group : cancelled.groups.groups()) groups.push_back(ToJson(group));
+  nlohmann::ordered_json failed = nlohmann::ordered_json::array();
+  for (const UncancelledGroup& failure : cancelled.failures) {
+    failed.push_back({{"group_id", failure.group_id}, {"error", failure.error}});
+  }
+  const nlohmann::ordered_json all = {
+      {"preview", cancelled.preview}, {"groups", groups}, {"over", cancelled.over}, {"failed", failed}};
+  session.out() << all.dump(1) << "\n";
 }
 
 }  // namespace
@@ -117,6 +134,33 @@ void PrintGroup(Session& session, const tranche::v1::GetGroupResponse& group) {
   if (group.members_size() < kMostMembersTold) return;
   session.err() << "There may be more members than these " << kMostMembersTold
                 << ": those with a seat are told first, and those who have left last.\n";
+}
+
+void PrintCancelledGroups(Session& session, const CancelledGroups& cancelled) {
+  session.json() ? PrintCancelledJson(session, cancelled) : PrintGroups(session, cancelled.groups);
+  const int count = cancelled.groups.groups_size();
+  int64_t payments = 0;
+  for (const Group& group : cancelled.groups.groups()) payments += group.seats_taken();
+  if (count == 0 && cancelled.over == 0 && cancelled.failures.empty()) {
+    session.err() << "No group of this offer forms: there is nothing to cancel.\n";
+    return;
+  }
+  if (cancelled.preview) {
+    session.err() << CountOfGroups(count) << " would be cancelled: all holds of their members end, and "
+                  << RefundsOf(payments) << ". They do not come back.\n";
+    return SayHowToApply(session);
+  }
+  session.err() << CountOfGroups(count) << " cancelled: " << RefundsOf(payments) << "\n";
+  if (cancelled.over > 0) {
+    session.err() << CountOfGroups(cancelled.over) << " had ended before: `tranchectl group list SKU --state FILLED` "
+                  << "shows what is sold\n";
+  }
+  for (const UncancelledGroup& failure : cancelled.failures) {
+    session.err() << "not cancelled: " << failure.group_id << ": " << failure.error << "\n";
+  }
+  if (cancelled.failures.empty()) return;
+  session.err() << "not all are cancelled: run it again, it goes on with the others\n";
+  session.exit_code = kExitRemote;
 }
 
 void PrintCancelledGroup(Session& session, const Group& before, const Group& after, bool preview) {

@@ -325,5 +325,67 @@ TEST_F(TranchectlGroupCallsTest, AGroupIsCancelledWithYesAndAReason) {
   EXPECT_THAT(err_, HasSubstr("GROUP_NOT_FOUND"));
 }
 
+TEST_F(TranchectlGroupCallsTest, AllGroupsOfAnOfferThatFormAreCancelledTogether) {
+  const std::vector<std::string> preview = {"cancel", "--sku", "tv", "--offer", "trio", "--reason", "wrong price"};
+  std::vector<std::string> apply = preview;
+  apply.push_back("--yes");
+  ASSERT_EQ(Run(preview), 0) << err_;
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 4) << out_;
+  EXPECT_THAT(
+      err_, AllOf(HasSubstr("3 groups would be cancelled"), HasSubstr("6 payments are refunded"), HasSubstr("--yes")));
+  EXPECT_THAT(node_.cancelled(), IsEmpty()) << "the list says it";
+  EXPECT_EQ(node_.listed()[0].offer_id(), "trio");
+  EXPECT_THAT(node_.listed()[0].states(), IsEmpty()) << "those that form";
+
+  ASSERT_EQ(Run(apply), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("CANCELLED"));
+  EXPECT_THAT(err_, AllOf(HasSubstr("3 groups cancelled: 6 payments are refunded"), Not(HasSubstr("--yes")),
+                          Not(HasSubstr("not all"))));
+  ASSERT_EQ(node_.cancelled().size(), 3u);
+  EXPECT_EQ(node_.cancelled()[2].group_id(), kTheGroup);
+  EXPECT_EQ(node_.cancelled()[2].sku_id(), "tv");
+  EXPECT_EQ(node_.cancelled()[2].reason(), "wrong price");
+  EXPECT_FALSE(node_.cancelled()[2].preview());
+  EXPECT_EQ(node_.reason(), "wrong price") << "in the audit log, too";
+
+  std::vector<std::string> as_json = {"group"};
+  as_json.insert(as_json.end(), apply.begin(), apply.end());
+  const auto json = JsonAt(node_.address(), as_json);
+  EXPECT_EQ(json["preview"], false);
+  EXPECT_EQ(json["groups"].size(), 3u);
+  EXPECT_EQ(json["groups"][0]["state"], "GROUP_STATE_CANCELLED");
+  EXPECT_EQ(json["failed"].size(), 0u);
+}
+
+TEST_F(TranchectlGroupCallsTest, GroupsThatHaveEndedMeanwhileAreNoFailure) {
+  node_.refusal = "GROUP_OVER";
+  EXPECT_EQ(Run({"cancel", "--sku", "tv", "--offer", "trio", "--yes"}), 0);
+  EXPECT_THAT(err_, HasSubstr("3 groups had ended before"));
+}
+
+TEST_F(TranchectlGroupCallsTest, TheLedgersSilenceEndsTheCancellationOfMany) {
+  node_.refusal = "LEDGER_UNAVAILABLE";
+  node_.forming = 30;
+  EXPECT_EQ(Run({"cancel", "--sku", "tv", "--offer", "trio", "--yes"}), 2);
+  EXPECT_THAT(err_, AllOf(HasSubstr(absl::StrCat("not cancelled: ", kTheGroup, ": LEDGER_UNAVAILABLE")),
+                          HasSubstr("run it again")));
+  EXPECT_EQ(node_.cancelled().size(), 20u) << "the others would fail as well";
+}
+
+TEST_F(TranchectlGroupCallsTest, ACancellationSaysWhatItIsAbout) {
+  node_.forming = 0;
+  EXPECT_EQ(Run({"cancel", "--sku", "tv", "--offer", "trio"}), 0);
+  EXPECT_THAT(err_, HasSubstr("nothing to cancel"));
+  EXPECT_EQ(Run({"cancel", "--sku", "vt", "--offer", "trio"}), 2);
+  EXPECT_THAT(err_, HasSubstr("SKU_NOT_FOUND"));
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"cancel", "--offer", "trio"}, std::vector<std::string>{"cancel", "--sku", "tv"},
+        std::vector<std::string>{"cancel", kTheGroup, "--sku", "tv", "--offer", "trio"}}) {
+    EXPECT_EQ(Run(words), 1);
+    EXPECT_THAT(err_, HasSubstr("name a group, or --sku and --offer"));
+  }
+  EXPECT_THAT(node_.cancelled(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace tranche::ctl
