@@ -84,7 +84,9 @@ MODE = {
                'tranche_holds_overdue_oldest_seconds{instance="worker1",job="tranche-worker",shard="home"}':
                [(0, MODE_AT_S), (500, MODE_S + 60), (0, 540)],
                'tranche_groups_overdue{instance="worker1",job="tranche-worker",shard="home"}':
-               [(0, MODE_AT_S), (7, MODE_S + 60), (0, 540)]},
+               [(0, MODE_AT_S), (7, MODE_S + 60), (0, 540)],
+               'tranche_groups_late_seconds{instance="worker1",job="tranche-worker",shard="home"}':
+               [(0, MODE_AT_S), (500, MODE_S + 60), (0, 540)]},
     "queries": [query(MODE_AT_S + 500, MODE_FIRES),
                 query(MODE_AT_S + 700, MODE_FIRES, [sample("TrancheServiceLimited", {"mode": "READ_ONLY"})]),
                 query(MODE_AT_S + MODE_S + 55, MODE_FIRES),

@@ -86,6 +86,7 @@ def shown():
     found[series("tranche_node_serving", "node1")] = moment(DRAIN_S, DRAIN_LASTS_S, 0, 1)
     found[series("tranche_holds_overdue_oldest_seconds", WORKER, shard="home")] = moment(HOLDS_END_S, 40, 20)
     found[series("tranche_groups_overdue", WORKER, shard="home")] = moment(HOLDS_END_S, 40, 2000)
+    found[series("tranche_groups_late_seconds", WORKER, shard="home")] = moment(HOLDS_END_S, 40, 30)
     found[series("tranche_outbox_messages", WORKER, shard="home", sink="orders", state="pending")] = (
         moment(HOLDS_END_S, 60, 10000, 5))
     for process, at_s in RESTARTS.items():
