@@ -1,5 +1,6 @@
 """The Python and the Node of docs/clients.md, as its readers run them: cut out of the page, against real nodes and
-against a server that loses answers. And the line of docs/reservations.md with which Stripe's library verifies messages.
+against a server that loses answers. The program of docs/groups.md. And the line of docs/reservations.md with which
+Stripe's library verifies messages.
 
     clients_page_test.py BIN_DIR
 """
@@ -24,7 +25,7 @@ sys.path[:0] = [str(ROOT / "scripts" / "lib"), str(ROOT / "tests" / "integration
 
 from page_commands import blocks, code_in_text, commands  # noqa: E402
 
-PAGE, MESSAGES_PAGE = "docs/clients.md", "docs/reservations.md"
+PAGE, MESSAGES_PAGE, GROUPS_PAGE = "docs/clients.md", "docs/reservations.md", "docs/groups.md"
 # What the page's commands are about; the tests have their own.
 EXAMPLE = "10.0.0.1:7400,10.0.0.2:7400 tv alice"
 # Where the page's programs have defined all that they use.
@@ -693,6 +694,22 @@ class AgainstRealNodes(unittest.TestCase):
             self.assertEqual(json.loads(done.stdout), {
                 "amounts": [39900, 39900], "last": "GROUP_STATE_FILLED", "carol": "GROUP_FULL",
                 "paid": ["CONFIRM_OUTCOME_GROUP_WAITING", "CONFIRM_OUTCOME_CONFIRMED"]})
+
+    def test_the_program_of_the_page_about_groups_fills_one(self):
+        (program,) = blocks(GROUPS_PAGE, ("py",))
+        (FOLDER / "trio.py").write_text(program)
+        (block,) = [one for one in blocks(GROUPS_PAGE) if "trio.py" in one]
+        self.sell("kettle", 20)
+        tranchectl.ctl(self.state, "group", "offer", "create", "kettle", "trio", "--seats", "3", "--price", "399.00",
+                       "--open-for", "1h", "--pay-within", "15m", "--yes")
+        for command in commands(block):
+            done = subprocess.run(["bash", "-c", command.replace(" grill ", " kettle ")], cwd=FOLDER, text=True,
+                                  capture_output=True, timeout=60, check=False, env={**ENVIRONMENT, "NODES": self.nodes})
+            self.assertEqual(done.returncode, 0, f"{command}: {done.stderr}")
+        self.assertEqual(done.stdout.splitlines(), [
+            "GROUP_STATE_FORMING 0 of 3", "ann CONFIRM_OUTCOME_GROUP_WAITING",
+            "GROUP_STATE_FORMING 1 of 3", "ben CONFIRM_OUTCOME_GROUP_WAITING",
+            "GROUP_STATE_FORMING 2 of 3", "cleo CONFIRM_OUTCOME_CONFIRMED", "GROUP_STATE_FILLED 3 of 3"])
 
     def start(self, *command):
         log = open(FOLDER / f"{pathlib.Path(command[0]).name}.log", "w+b")

@@ -21,6 +21,10 @@ NOT_RUN = {
         "scripts/chaos ": "chaos_test runs it",
         "scripts/scale ": "scale_test runs what it runs",
     },
+    "docs/groups.md": {
+        "protoc ": "clients_page_test runs it, where the protos are",
+        "PYTHONPATH=gen ": "clients_page_test runs it",
+    },
     "docs/reservations.md": {
         "rabbitmqctl ": "needs a broker of the reader's",
         "shop_mq": "needs a broker of the reader's; amqp_sink_test declares such by AMQP",
@@ -70,6 +74,7 @@ OTHER_BLOCKS = {
         "mkdir -p gen\nprotoc -I proto --go_out=": "needs Go; the page says that it is not tested",
         "import (": "needs Go; the page says that it is not tested",
     },
+    "docs/groups.md": {"import sys, uuid": "clients_page_test runs it"},
     "docs/comparison.md": {"scripts/compare ": "takes minutes to hours; installs packages and builds"},
     OPERATIONS: {
         "db:5432:*:tranche_owner:": "a file; the first start reads it",
