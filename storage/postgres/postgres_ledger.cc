@@ -13,6 +13,9 @@
 namespace tranche::storage {
 namespace {
 
+// Of claims none of which has a group.
+constexpr const char* kNoGroups = "{}";
+
 // The second parameter of commit_reservations and join_groups, p_wait, for modes that leave lock_timeout as it is.
 const char* WaitOf(LockMode mode) {
   switch (mode) {
@@ -43,7 +46,7 @@ absl::StatusOr<std::vector<CommitResult>> PostgresLedger::CommitReservations(
       std::any_of(claims.begin(), claims.end(), [](const auto& claim) { return claim.group != nullptr; });
   const auto rows = std::apply(
       [&](const auto&... literals) {
-        if (!joins) return send("commit_reservations", literals...);
+        if (!joins) return send("commit_reservations", literals..., kNoGroups);
         const auto& [groups, offers] = ToGroupLiterals(claims);
         return send("join_groups", literals..., groups, offers);
       },

@@ -40,7 +40,11 @@ SELECT is(join_one(:node, 2, 'tv', 'u2', 2), 'CONFLICT', 'another group');
 SELECT is(join_one(:node, 2, 'tv', 'u1', 1), 'CONFLICT', 'another buyer');
 SELECT is(outcome(:node, 4, 'tv', 'u4'), 'CREATED');
 SELECT is(join_one(:node, 4, 'tv', 'u4', 1), 'CONFLICT', 'it was for no group');
-SELECT is(outcome(:node, 2, 'tv', 'u2'), 'CONFLICT', 'it was for a group');
+SELECT is((SELECT c.outcome FROM tranche.commit_reservations(:node, true, uids(2), '{tv}', '{u2}', '{1}', '{}', '{}') AS c), 'CONFLICT',
+          'it was for a group');
+SELECT is(cart(:node, uids(2, 5), '{tv,radio}', '{1,1}', 'u2'), 'false CONFLICT CREATED');
+SELECT is((SELECT c.outcome FROM tranche.commit_reservations(:node, true, uids(2), '{tv}', '{u2}', '{1}', '{}') AS c), 'REPLAYED',
+          'for a caller who knows of no groups');
 SELECT results_eq('SELECT reservation_id, group_id FROM tranche.find_replicated(uids(1, 4)) ORDER BY 1',
                   'VALUES (uid(1), gid(1)), (uid(4), NULL)');
 SELECT is((SELECT array_agg(group_id ORDER BY reservation_id) FROM tranche.list_reservations('tv', '', NULL, '', false, '', 0, uid(0), 10)
@@ -164,6 +168,8 @@ $$ SELECT outcome FROM tranche.refuse_claims(uids(p_id), '{tv}', ARRAY[p_user], 
 SELECT is(refuse_one('u2', 50, gid(1)), 'SOLD');
 SELECT is(refuse_one('u2', 50, gid(2)), 'CONFLICT');
 SELECT is(refuse_one('u2', 50, NULL), 'CONFLICT');
+SELECT is((SELECT r.outcome FROM tranche.refuse_claims(uids(50), '{tv}', '{u2}', '{1}', '{}', '{SOLD_OUT}') AS r), 'SOLD',
+          'for a caller who knows of no groups');
 SELECT is(refuse_one('u4', 4, gid(1)), 'CONFLICT', 'it was bought alone');
 SELECT is(refuse_one('u99', 150, gid(1)), 'REFUSED');
 SELECT is(refuse_one('u99', 150, gid(1)), 'REPLAYED');

@@ -26,7 +26,8 @@ BEGIN
   BEGIN
     SELECT coalesce(bool_and(c.outcome = 'CREATED') OR bool_and(c.outcome = 'REPLAYED'), false), jsonb_agg(c)
     INTO v_committed, v_lines
-    FROM commit_reservations(p_incarnation, nullif(coalesce(p_wait, true), false), p_ids, p_skus, p_users, p_quantities, p_references) AS c;
+    FROM commit_reservations(p_incarnation, nullif(coalesce(p_wait, true), false), p_ids, p_skus, p_users, p_quantities, p_references,
+                             '{}'::uuid[]) AS c;
     IF NOT v_committed THEN
       RAISE EXCEPTION 'not all lines' USING ERRCODE = 'TR005';
     END IF;

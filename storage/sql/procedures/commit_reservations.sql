@@ -2,8 +2,9 @@
 -- statements however long the batch.
 --
 -- p_ids must be distinct. p_references are the shop's names for the orders, '' for none; NULL if the caller does not
--- know of them. p_groups are the groups that join_groups will make them members of; NULL for those of none: a repeat must be for
--- the same. BUSY means that nothing is decided about a claim. p_wait says what is done about locked slots:
+-- know of them. p_groups are the groups that join_groups will make them members of, NULL for those of none, or as a whole
+-- empty: a repeat must be for the same. NULL if the caller does not know of groups: then a repeat may be for any. BUSY
+-- means that nothing is decided about a claim. p_wait says what is done about locked slots:
 --   true   all slots of the slice are locked in (sku, slot) order, waiting for other transactions
 --   false  one slot per SKU is taken, the fullest unlocked one. A claim that does not fit there is BUSY, and must be sent
 --          again with true
@@ -203,7 +204,7 @@ BEGIN
              CASE WHEN r.sku_id = c.sku_id AND r.user_id = c.user_id AND r.quantity = c.quantity
                        AND (p_references IS NULL OR r.order_reference IS NOT DISTINCT FROM nullif(c.reference, ''))
                        -- The row of a claim that was refused for good has no group, whatever it was to join.
-                       AND (r.group_id IS NOT DISTINCT FROM c.group_id
+                       AND (p_groups IS NULL OR r.group_id IS NOT DISTINCT FROM c.group_id
                             OR (r.state = 'CANCELLED' AND r.expires_us = r.created_us AND starts_with(r.cancel_reason, 'REFUSED ')))
                   THEN 'REPLAYED' ELSE 'CONFLICT' END
            WHEN s.sku_id IS NULL THEN 'SKU_NOT_FOUND'

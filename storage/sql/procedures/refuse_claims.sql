@@ -3,8 +3,8 @@
 -- reason 'REFUSED <reason>'. Set-based: a constant number of statements however long the batch.
 --
 -- p_ids must be distinct. p_references are the shop's names for the orders, '' for none, or as a whole empty; p_reasons are
--- names of tranche.v1.ErrorReason; p_groups are the groups that they were to join, NULL for none. Returns one row per claim with its position `idx` (from 1), the reservation as it is now,
--- and the outcome:
+-- names of tranche.v1.ErrorReason; p_groups are the groups that they were to join, NULL for none, or as a whole empty; NULL if the caller
+-- does not know of groups. Returns one row per claim with its position `idx` (from 1), the reservation as it is now, and the outcome:
 --   REFUSED REPLAYED (such a row was there, perhaps with another reason) SOLD (it was sold once, whatever became of it) and,
 --   without the reservation, CONFLICT (the id is that of another claim), SKU_NOT_FOUND and MOVING (the SKU is on its way to
 --   another shard, or gone there: nothing was decided)
@@ -70,7 +70,7 @@ BEGIN
                       OR x.order_reference IS DISTINCT FROM nullif(c.reference, '') THEN 'CONFLICT'
                  WHEN x.state = 'CANCELLED' AND x.expires_at = x.created_at AND starts_with(x.cancel_reason, 'REFUSED ')
                       THEN 'REPLAYED'
-                 WHEN x.group_id IS DISTINCT FROM c.group_id THEN 'CONFLICT'
+                 WHEN p_groups IS NOT NULL AND x.group_id IS DISTINCT FROM c.group_id THEN 'CONFLICT'
                  ELSE 'SOLD'
                END AS outcome
         FROM unnest(p_ids, p_skus, p_users, p_quantities, p_references, p_groups) WITH ORDINALITY
