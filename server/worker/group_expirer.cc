@@ -17,7 +17,7 @@ constexpr absl::Duration kLateForLong = absl::Seconds(5);
 constexpr absl::Duration kTellLateEvery = absl::Minutes(1);
 
 bool DidNothing(const storage::ExpiredGroups& ended) {
-  return ended.filled == 0 && ended.failed == 0 && ended.ended == 0;
+  return ended.filled == 0 && ended.failed == 0 && ended.ended == 0 && ended.settled == 0;
 }
 
 // So many holds were ended or confirmed, or less: of those that were confirmed, only how many groups they were of is
@@ -47,7 +47,8 @@ absl::Duration GroupExpirer::Step() {
   counts_.holds_ended.Add(ended->ended);
   const absl::Time now = clock_->Now();
   NoteDue(*ended, now);
-  TellIfLate(now);
+  // While some of it ends, others are due because there is much of it.
+  if (DidNothing(*ended)) TellIfLate(now);
   if (!ended->more) return std::clamp(ended->until_next, kLeastGroupWait, options_.poll);
   if (DidNothing(*ended)) return kOthersHaveThem;
   const int64_t holds = std::max<int64_t>(options_.batch, MostHolds(*ended, options_.batch));

@@ -34,7 +34,7 @@ class GroupExpirer {
   // before the next. One thread at a time.
   absl::Duration Step();
 
-  // How often it was logged that groups stay late.
+  // How often it was logged that groups stay late: only after a call that could do nothing about it.
   int told_late() const { return told_late_; }
   // From any thread.
   const GroupExpiryCounts& counts() const { return counts_; }

@@ -144,6 +144,7 @@ absl::StatusOr<ExpiredGroups> FakeLedger::ExpireGroups(int limit) {
     const int64_t ended = EndUnpaid(*groups_.Find(*it), left, &returned);
     left -= ended;
     done.ended += ended;
+    done.settled += groups_.unsettled.contains(*it) ? 0 : 1;
   }
   ReturnUnits(returned);
   done.more = is_due() || !groups_.unsettled.empty();

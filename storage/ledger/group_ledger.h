@@ -129,7 +129,10 @@ struct ExpiredGroups {
   int64_t filled = 0;  // in part
   int64_t failed = 0;
   int64_t ended = 0;  // holds of members whose group is over, with those that were paid
-  // Others are due, beyond the limit or locked just now: call again.
+  // Groups that are over, of which more is settled than before, perhaps without a hold that was left to end.
+  int64_t settled = 0;
+  // Others are due, beyond the limit or locked just now: call again. If nothing is counted above, all of them are
+  // locked.
   bool more = false;
   // Until the next deadline, by the database's clock; InfiniteDuration when no group forms.
   absl::Duration until_next = absl::InfiniteDuration();

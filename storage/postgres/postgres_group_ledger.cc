@@ -66,6 +66,7 @@ ExpiredGroups ToExpiredGroups(const pqxx::result& rows) {
   ExpiredGroups expired{.filled = field("filled").as<int64_t>(),
                         .failed = field("failed").as<int64_t>(),
                         .ended = field("ended").as<int64_t>(),
+                        .settled = field("settled").as<int64_t>(),
                         .more = field("more").as<bool>()};
   const pqxx::field next_us = field("next_us");
   if (!next_us.is_null()) expired.until_next = absl::Microseconds(next_us.as<int64_t>());

@@ -37,6 +37,7 @@ class GroupEndContract : public GroupContractTest {
       sum.filled += some.filled;
       sum.failed += some.failed;
       sum.ended += some.ended;
+      sum.settled += some.settled;
       sum.until_next = some.until_next;
       if (!some.more) return sum;
     }
@@ -295,6 +296,7 @@ TEST_P(GroupEndContract, AGroupInWhichNobodyIsAnyMoreFailsAtOnce) {
   const ExpiredGroups expired = ExpireAll();
   EXPECT_EQ(expired.failed, 0) << "it is over already";
   EXPECT_EQ(expired.ended, 0);
+  EXPECT_EQ(expired.settled, 2) << "that was work, all the same";
   EXPECT_EQ(Refunds(), 2) << "alice's, and the late one's";
   EXPECT_EQ(Unsold(), 50);
 }

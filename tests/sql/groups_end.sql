@@ -4,7 +4,7 @@
 SELECT no_plan();
 
 SELECT results_eq('SELECT * FROM tranche.expire_groups(10)',
-                  $$ VALUES (0::bigint, 0::bigint, 0::bigint, false, NULL::bigint) $$, 'no group at all');
+                  $$ VALUES (0::bigint, 0::bigint, 0::bigint, false, NULL::bigint, 0::bigint) $$, 'no group at all');
 SELECT throws_ok('SELECT tranche.expire_groups(0)', '22023');
 SELECT sku('tv', 100);
 SELECT holder('tv', 90) AS node \gset
@@ -53,7 +53,8 @@ SELECT pay_seats(21, 22);
 SELECT make_over(2);
 SELECT is(leave(21), '{"STATE PENDING 2"}');
 SELECT is(expire(), '0 false', 'not the expirer''s');
-SELECT results_eq('SELECT * FROM tranche.expire_groups(10)', $$ VALUES (0::bigint, 1::bigint, 3::bigint, false, NULL::bigint) $$);
+SELECT results_eq('SELECT filled, failed, ended, more, next_us FROM tranche.expire_groups(10)',
+                  $$ VALUES (0::bigint, 1::bigint, 3::bigint, false, NULL::bigint) $$);
 SELECT is(group_is(2), 'FAILED 2/3 4', 'by how many it was paid');
 SELECT is(holds(21, 22, 23), '21 CANCELLED GROUP_FAILED, 22 CANCELLED GROUP_FAILED, 23 CANCELLED GROUP_FAILED');
 SELECT is(refunds(21, 22, 23), '21 p21, 22 p22');
@@ -86,7 +87,8 @@ SELECT is(expire_groups(1), '0 1 2 true');
 SELECT is(group_is(6), 'FAILED 2/3 4 unsettled');
 SELECT is(holds(61, 62, 63, 64, 65), '61 PENDING, 62 PENDING, 63 PENDING, 64 CANCELLED GROUP_FAILED, 65 CANCELLED GROUP_FAILED');
 SELECT conserved();
-SELECT results_eq('SELECT * FROM tranche.expire_groups(1)', $$ VALUES (0::bigint, 1::bigint, 1::bigint, true, 0::bigint) $$);
+SELECT results_eq('SELECT filled, failed, ended, more, next_us FROM tranche.expire_groups(1)',
+                  $$ VALUES (0::bigint, 1::bigint, 1::bigint, true, 0::bigint) $$);
 SELECT is(group_is(7), 'FAILED 1/3 3 unsettled');
 SELECT is(expire_groups(2), '0 0 2 true');
 SELECT is(expire_groups(2), '0 0 2 false');
@@ -155,7 +157,8 @@ SELECT pay_seats(3009, 3008);
 SELECT is(cancel_group(10), 'DONE CANCELLED 4');
 SELECT is(group_is(10), 'CANCELLED 2/3 4 unsettled');
 SELECT is(refunds(3008, 3009), '3008 p3008, 3009 p3009');
-SELECT is(expire_groups(), '0 0 0 true', 'it has looked at a thousand');
+SELECT results_eq('SELECT ended, settled, more FROM tranche.expire_groups(100)', $$ VALUES (0::bigint, 1::bigint, true) $$,
+                  'it has looked at a thousand: the next call goes on from there');
 SELECT is(expire_groups(), '0 0 8 false');
 SELECT is((SELECT count(*) FROM tranche.reservation WHERE sku_id = 'wide' AND cancel_reason = 'GROUP_CANCELLED'), 1010::bigint);
 SELECT is(slices('wide'), format('0:1010 %s:990', :wide));
@@ -178,7 +181,9 @@ SELECT results_eq('SELECT reason, finished_at >= created_at FROM tranche.group_b
                   $$ VALUES ('nobody was in it any more', true) $$);
 SELECT is(leave(211, 212), '{"DONE CANCELLED 2","DONE CANCELLED 2"}');
 SELECT is(group_is(21), 'FAILED 0/3 2 unsettled', 'once, however many leave');
-SELECT is(expire_groups(), '0 0 0 false');
+SELECT results_eq('SELECT failed, ended, settled, more FROM tranche.expire_groups(10)', $$ VALUES (0::bigint, 0::bigint, 2::bigint, false) $$,
+                  'that is done, although no hold was left');
+SELECT results_eq('SELECT failed, ended, settled, more FROM tranche.expire_groups(10)', $$ VALUES (0::bigint, 0::bigint, 0::bigint, false) $$);
 SELECT is(group_is(20) || ', ' || group_is(21), 'FAILED 0/3 4, FAILED 0/3 2');
 SELECT conserved();
 -- If very many have left, it ends at its deadline only: so many are not looked at.

@@ -14,5 +14,6 @@ DROP FUNCTION IF EXISTS tranche.find_reservations(uuid[]);
 DROP FUNCTION IF EXISTS tranche.find_replicated(uuid[]);
 DROP FUNCTION IF EXISTS tranche.known_reservation(uuid);
 DROP FUNCTION IF EXISTS tranche.judge_joins(uuid[], uuid[], text[], text[], uuid[], text[]);
+DROP FUNCTION IF EXISTS tranche.expire_groups(integer);
 DROP FUNCTION IF EXISTS tranche.due_holds(timestamptz, timestamptz, uuid, integer);
 DROP FUNCTION IF EXISTS tranche.confirm_seats(uuid[]);

@@ -6,7 +6,8 @@
 -- locked here: see join_groups.
 --
 -- Returns how many groups were filled and failed; how many holds were ended; whether others are due (beyond the limit, or locked just now:
--- call again); and the microseconds until the next group is due: 0 if `more`, NULL if none forms.
+-- call again); the microseconds until the next group is due: 0 if `more`, NULL if none forms; and of how many groups that are over more
+-- is settled than before, perhaps without a hold that was left to end. Where all of these counts are 0, and `more`, others have what is due.
 -- Groups of SKUs that are on their way to another shard are left alone: the shard that has the SKU in the end ends them.
 --
 -- Why it is safe:
@@ -16,7 +17,7 @@
 --
 -- Any number may run side by side. Locks: see lock_due_groups; then reservations, without waiting.
 CREATE OR REPLACE FUNCTION tranche.expire_groups(p_limit integer)
-RETURNS TABLE (filled bigint, failed bigint, ended bigint, more boolean, next_us bigint)
+RETURNS TABLE (filled bigint, failed bigint, ended bigint, more boolean, next_us bigint, settled bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -133,6 +134,7 @@ BEGIN
                             WHERE x.group_id = u.id OFFSET 0) AS p
         WHERE p.state <> 'FORMING') AS s
   WHERE g.group_id = s.id AND (g.settled_to <> s.place OR g.unsettled <> s.unsettled);
+  GET DIAGNOSTICS settled = ROW_COUNT;
 
   v_now := clock_timestamp();
   more := EXISTS (SELECT FROM due_groups(v_now, '{}'::text[], 1));

@@ -64,6 +64,18 @@ TEST_F(GroupExpirerTest, WhatOthersHaveIsNotAskedForAtFullSpeed) {
   EXPECT_EQ(After(ExpiredGroups{.more = true, .until_next = absl::ZeroDuration()}), absl::Milliseconds(50));
 }
 
+// In such groups nobody was any more, or all holds had lapsed before.
+TEST_F(GroupExpirerTest, GroupsThatAreSettledWithoutAHoldAreWorkThatWasDone) {
+  EXPECT_EQ(After(ExpiredGroups{.settled = 1, .more = true}), absl::Milliseconds(100)) << "not as what others have";
+  for (int second = 0; second < 70; ++second) {
+    After(ExpiredGroups{.settled = 1, .more = true});
+    clock_.AdvanceBy(absl::Seconds(1));
+  }
+  EXPECT_EQ(expirer_.told_late(), 0) << "nothing is locked";
+  After(ExpiredGroups{.more = true});
+  EXPECT_EQ(expirer_.told_late(), 1);
+}
+
 TEST_F(GroupExpirerTest, WhileHoldsDoNotExpireGroupsDoNotEnd) {
   paused_ = true;
   EXPECT_EQ(expirer_.Step(), absl::Milliseconds(200));
