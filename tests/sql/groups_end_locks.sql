@@ -85,4 +85,18 @@ SELECT is(expire(), '0 false', 'it is the group''s now');
 SELECT is(expire_groups(), '0 1 1 false');
 SELECT is(refunds(52), '52 p52');
 SELECT conserved();
+
+-- Whether somebody is still in a group is only looked at if one of its holds has expired.
+SELECT form(6, 'tv');
+INSERT INTO tranche.group_member (group_id, user_id, reservation_id, joined_at)
+SELECT gid(6), 'gone' || i, gen_random_uuid(), now() FROM generate_series(1, 500) AS i;
+SELECT is(join_group(6, :node, 61), 'CREATED');
+SELECT make_due(61);
+SELECT dblink_exec('a', 'BEGIN');
+SELECT ask('a', $$ SELECT reservation_id::text FROM tranche.reservation WHERE reservation_id = uid(61) FOR UPDATE $$);
+SELECT cmp_ok(rows_read('group_member', 'SELECT expire()'), '<', 50::bigint);
+SELECT dblink_exec('a', 'COMMIT');
+SELECT is(expire(), '1 false');
+SELECT is(group_is(6), 'FAILED 0/5 2 unsettled');
+SELECT conserved();
 SELECT * FROM finish();

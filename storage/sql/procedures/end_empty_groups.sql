@@ -1,7 +1,8 @@
 -- Ends those of the groups p_groups that form and in which nobody is any more: they have no member whose reservation is live. They are
--- FAILED, with finish time and reason. So each group that forms has somebody who holds units, and its opener may open another one once all have left.
+-- FAILED, with finish time and reason. So a group seldom forms for nobody, and its opener may open another one once all have left.
 --
--- Looks at c_most members, at most: a group of which so many have left or lapsed before the first who stays, ends at its deadline only.
+-- Looks at c_most members, at most: a group with more of them, all of whom have left or lapsed, forms until its deadline. So does one whose
+-- last hold has ended otherwise than by those who call this.
 --
 -- They are noted as unsettled: a join that is under way may add a hold that this transaction does not see. expire_groups waits for that join,
 -- and ends what it finds.

@@ -1,6 +1,7 @@
 -- Expires up to p_limit unpaid holds whose time is over, the longest overdue first: PENDING becomes EXPIRED, and the
--- units go to the pools. A group in which nobody is any more ends (end_empty_groups). One transaction. Only due holds are read, by the index reservation_due: the cost does not grow
--- with the number of live holds or of finished reservations. Only this database's clock decides what is due.
+-- units go to the pools. A group in which nobody is any more ends with its last hold (end_empty_groups). One transaction. Only due holds
+-- are read, by the index reservation_due: the cost does not grow with the number of live holds or of finished reservations. Only this
+-- database's clock decides what is due.
 --
 -- Returns how many it expired, whether others are due (beyond the limit, or locked just now), and the microseconds until the next one
 -- is due: 0 if one is, NULL if there is none. Holds of SKUs that are on their way to another shard are left alone, and
@@ -116,9 +117,9 @@ BEGIN
   END IF;
   IF v_changed IS NOT NULL THEN
     PERFORM return_units(array_agg(c.sku_id), array_agg(c.quantity::bigint)) FROM unnest(v_changed) AS c;
-  END IF;
-  IF v_held IS NOT NULL THEN
-    PERFORM end_empty_groups(v_held);
+    IF v_held IS NOT NULL THEN
+      PERFORM end_empty_groups(array_agg(c.group_id)) FROM unnest(v_changed) AS c WHERE c.group_id IS NOT NULL;
+    END IF;
   END IF;
 
   -- A paid seat counts: looking up all of them would cost more than a call in vain.
