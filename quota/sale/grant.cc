@@ -99,6 +99,7 @@ Refusal RefusalOf(const CommitResult& result) {
     case CommitOutcome::kCreated:
     case CommitOutcome::kReplayed:
     case CommitOutcome::kBusy:
+    case CommitOutcome::kDepends:
       break;
   }
   LOG(FATAL) << "outcome " << static_cast<int>(result.outcome) << " is no refusal";

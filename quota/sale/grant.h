@@ -45,7 +45,7 @@ bool IsFinal(const Refused& refused);
 Refusal RefusalOf(const absl::Status& status);
 // The same of a claim of which an earlier try may have been committed: if this one came too late, that is still open.
 Refusal RefusalOf(const absl::Status& status, bool may_exist);
-// The refusal for a result other than kCreated, kReplayed and kBusy.
+// The refusal for a result other than kCreated, kReplayed, kBusy and kDepends.
 Refusal RefusalOf(const storage::CommitResult& result);
 // The same with what the caller should know. The ledger gives no numbers; those of the node's `terms` (nullptr: none)
 // may be older than its answer, so what contradicts it is left out.

@@ -1,9 +1,11 @@
 // FakeLedger's part for claims that join groups: as join_groups.sql.
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <set>
 #include <utility>
 
+#include "absl/types/span.h"
 #include "storage/base/status_macros.h"
 #include "storage/fake/fake_ledger.h"
 
@@ -37,6 +39,27 @@ absl::Status CheckDistinctIds(absl::Span<const ReservationClaim> claims) {
   for (const ReservationClaim& claim : claims) ids.insert(claim.reservation_id);
   if (ids.size() == claims.size()) return absl::OkStatus();
   return absl::InvalidArgumentError("reservation ids of a batch must be distinct");
+}
+
+// What was refused so to a buyer is refused for all of their claims for the SKU that ask for no less.
+bool HoldsForOthers(const CommitResult& result) {
+  const bool refused = result.outcome == CommitOutcome::kRefused && result.refusal != Refusal::kReservationIdReused;
+  return refused || result.outcome == CommitOutcome::kShort || result.outcome == CommitOutcome::kNotHeld;
+}
+
+// Of those of these claims that were refused to the buyer of `claim`, the one for the fewest units, if it asks for no
+// more: null if there is none.
+const CommitResult* RefusedToBuyer(const ReservationClaim& claim, absl::Span<const ReservationClaim> sent,
+                                   absl::Span<const CommitResult> results) {
+  const CommitResult* refused = nullptr;
+  int64_t units = int64_t{claim.quantity} + 1;
+  for (size_t i = 0; i < sent.size(); ++i) {
+    const bool alike = sent[i].sku_id == claim.sku_id && sent[i].user_id == claim.user_id;
+    if (!alike || sent[i].quantity >= units || !HoldsForOthers(results[i])) continue;
+    refused = &results[i];
+    units = sent[i].quantity;
+  }
+  return refused;
 }
 
 }  // namespace
@@ -85,11 +108,13 @@ absl::StatusOr<std::vector<CommitResult>> FakeLedger::Join(IncarnationId incarna
     if (claim.group != nullptr && is_new) {
       refusal = LookAtGroup(claim);
       const bool opens = groups_.Find(claim.group->group_id) == nullptr;
+      const bool may_join_then =
+          refusal == Refusal::kGroupNotFound || (refusal == Refusal::kTooManyGroups && HasOpened(claim));
       awaits = refusal == Refusal::kNone ? earlier.Awaits(claim, opens)
-                                         : refusal == Refusal::kGroupNotFound && earlier.Opens(claim.group->group_id);
+                                         : may_join_then && earlier.Opens(claim.group->group_id);
     }
     if (awaits) {
-      results[i].outcome = CommitOutcome::kBusy;
+      results[i].outcome = CommitOutcome::kDepends;
     } else if (refusal != Refusal::kNone) {
       results[i] = RefusedClaim(refusal);
       if (refusal == Refusal::kTooManyGroups) results[i].about = HasOpened(claim) ? "user" : "sku";
@@ -101,9 +126,14 @@ absl::StatusOr<std::vector<CommitResult>> FakeLedger::Join(IncarnationId incarna
   ASSIGN_OR_RETURN(auto booked, Commit(incarnation, mode, passed));
   for (size_t i = 0; i < passed.size(); ++i) {
     CommitResult& result = results[places[i]];
-    result = std::move(booked[i]);
+    result = booked[i];
     const bool joined = passed[i].group != nullptr && result.outcome == CommitOutcome::kCreated;
     if (joined) Enrol(passed[i], &result.reservation);
+  }
+  for (size_t i = 0; i < claims.size(); ++i) {
+    if (results[i].outcome != CommitOutcome::kDepends) continue;
+    const CommitResult* const refused = RefusedToBuyer(claims[i], passed, booked);
+    if (refused != nullptr) results[i] = *refused;
   }
   return results;
 }

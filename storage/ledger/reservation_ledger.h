@@ -85,10 +85,12 @@ enum class CommitOutcome {
   kReplayed,  // same id, same payload: `reservation` is the first answer
   kNotHeld,   // the incarnation holds no slot of the SKU
   kShort,     // its slots have too few units; decided with all of them locked
-  // With LockMode::kSkipLocked and kNoWait: what is needed is locked, and nothing was decided. With any mode, too, of a
-  // claim with a group, if its answer depends on what becomes of an earlier one of its batch.
+  // With LockMode::kSkipLocked and kNoWait: what is needed is locked, and nothing was decided.
   kBusy,
   kRefused,  // `refusal` says why
+  // Of a claim with a group: the answer depends on an earlier claim of the batch, and nothing was decided. To be sent
+  // again. Of one buyer's claims that depend on each other, however many, few batches decide (join_groups.sql).
+  kDepends,
 };
 
 struct CommitResult {

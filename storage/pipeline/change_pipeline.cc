@@ -18,9 +18,10 @@ std::vector<Kind> ChangesOf(absl::Span<const PendingChange> batch) {
 const Uuid& ChangeWork::IdOf(const Item& item) { return ReservationOf(item.change); }
 
 // Once in doubt, it stays so until the ledger answers: later tries that do nothing say nothing about that one.
-bool ChangeWork::MustGoAgain(const Result& result, Item* item) {
+GoAgain ChangeWork::MustGoAgain(const Result& result, Item* item) {
   item->in_doubt = item->in_doubt || result.outcome == ChangeOutcome::kInDoubt;
-  return result.outcome == ChangeOutcome::kBusy || result.outcome == ChangeOutcome::kInDoubt;
+  const bool again = result.outcome == ChangeOutcome::kBusy || result.outcome == ChangeOutcome::kInDoubt;
+  return again ? GoAgain::kOnceFree : GoAgain::kNo;
 }
 
 absl::StatusOr<std::vector<ChangeResult>> ChangeWork::Send(absl::Span<const Item> batch, LockMode mode) {

@@ -52,7 +52,7 @@ class ChangeWork {
   static int KeyOf(const Item& item) { return QueueOf(item); }
   static const TraceTag& TraceOf(const Item& item) { return storage::TraceOf(item.change); }
   static bool GoTogether(const Item& first, const Item& next) { return QueueOf(first) == QueueOf(next); }
-  static bool MustGoAgain(const Result& result, Item* item);
+  static GoAgain MustGoAgain(const Result& result, Item* item);
   static constexpr bool kWaitsNextTime = false;
   // Payments before all: they are refused only if they would come too late.
   static absl::Duration Patience(const Item&, absl::Duration left, QueueOutlook) { return left; }

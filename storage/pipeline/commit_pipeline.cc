@@ -4,10 +4,11 @@
 
 namespace tranche::storage {
 
-bool ClaimWork::MustGoAgain(const Result& result, Item* item) {
-  if (result.outcome != CommitOutcome::kBusy) return false;
+GoAgain ClaimWork::MustGoAgain(const Result& result, Item* item) {
+  if (result.outcome == CommitOutcome::kDepends) return GoAgain::kAtOnce;
+  if (result.outcome != CommitOutcome::kBusy) return GoAgain::kNo;
   item->must_wait = true;
-  return true;
+  return GoAgain::kOnceFree;
 }
 
 absl::StatusOr<std::vector<CommitResult>> ClaimWork::Send(absl::Span<const Item> batch, LockMode mode) {

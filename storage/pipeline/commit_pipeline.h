@@ -55,7 +55,7 @@ class ClaimWork {
     const bool alike = (first.claim.group == nullptr) == (next.claim.group == nullptr);
     return alike && first.incarnation == next.incarnation;
   }
-  static bool MustGoAgain(const Result& result, Item* item);
+  static GoAgain MustGoAgain(const Result& result, Item* item);
   static constexpr bool kWaitsNextTime = true;
   // The first to give way, so that the others still find room, also where a batch takes long: who has no token.
   static absl::Duration Patience(const Item& item, absl::Duration left, QueueOutlook outlook) {

@@ -51,7 +51,7 @@ class EntryWork {
   static const std::string& KeyOf(const Item& item) { return item.claim.sku_id; }
   static const TraceTag& TraceOf(const Item& item) { return item.claim.trace; }
   static bool GoTogether(const Item&, const Item&) { return true; }
-  static bool MustGoAgain(const Result& result, Item*) { return result.busy; }
+  static GoAgain MustGoAgain(const Result& result, Item*) { return result.busy ? GoAgain::kOnceFree : GoAgain::kNo; }
   static constexpr bool kWaitsNextTime = false;
   static absl::Duration Patience(const Item&, absl::Duration left, QueueOutlook outlook) {
     return outlook.stands ? std::min(left / 2, StandingQueue::kTarget) : left / 2;

@@ -30,10 +30,10 @@
 //   static const TraceTag& TraceOf(const Item&);                   // of the call that it is from; null for none
 //   static <hashable> KeyOf(const Item&);                          // what is likely to be locked for all who have it
 //   static bool GoTogether(const Item& first, const Item& next);   // may be in one batch
-//   static bool MustGoAgain(const Result&, Item*);                 // locked, nothing was decided; or in doubt, as it
-//                                                                  // notes in the item, which it may change
-//   static constexpr bool kWaitsNextTime;                          // what must go again did not wait, and will now:
-//                                                                  // it is not slow yet
+//   static GoAgain MustGoAgain(const Result&, Item*);              // nothing was decided; or in doubt, as it notes in
+//                                                                  // the item, which it may change
+//   static constexpr bool kWaitsNextTime;                          // what is locked did not wait, and will now: it is
+//                                                                  // not slow yet
 //   static absl::Duration Patience(const Item&, absl::Duration left, QueueOutlook);  // of the time until its deadline,
 //                                                                                    // so much may pass in its queue
 //   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);  // one result per item, in
@@ -64,6 +64,13 @@
 #include "storage/pipeline/standing_queue.h"
 
 namespace tranche::storage {
+
+// What becomes of a request that was in a batch.
+enum class GoAgain {
+  kNo,        // it is answered
+  kAtOnce,    // it goes with the next batch. If another of its batch is locked, it waits with that: it may depend on it
+  kOnceFree,  // what it needs is locked
+};
 
 struct PipelineOptions {
   int lanes = 2;                                           // threads that commit side by side; 0: see GroupCommitLane

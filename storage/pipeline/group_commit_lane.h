@@ -214,12 +214,15 @@ template <typename Work>
 void GroupCommitLane<Work>::Answer(Results results) {
   Batch batch = std::exchange(batch_, {});
   Batch again, answered;
+  bool locked = false;
   for (size_t i = 0; i < batch.size(); ++i) {
-    const bool go_again = Work::MustGoAgain(results[i], &batch[i]);
-    if (!go_again) std::move(batch[i].done)(std::move(results[i]));
-    (go_again ? again : answered).push_back(std::move(batch[i]));
+    const GoAgain go_again = Work::MustGoAgain(results[i], &batch[i]);
+    locked = locked || go_again == GoAgain::kOnceFree;
+    if (go_again == GoAgain::kNo) std::move(batch[i].done)(std::move(results[i]));
+    (go_again == GoAgain::kNo ? answered : again).push_back(std::move(batch[i]));
   }
-  if (!again.empty()) group_->Requeue(std::move(again), /*locked=*/no_wait_ || !Work::kWaitsNextTime);
+  locked = locked && (no_wait_ || !Work::kWaitsNextTime);
+  if (!again.empty()) group_->Requeue(std::move(again), locked);
   group_->Finished(answered);
 }
 

@@ -46,6 +46,9 @@ class ClaimColumns {
   // The answer does not repeat the claim's fields.
   CommitResult Read(const pqxx::row& row, const ReservationClaim& claim) const {
     CommitResult result = CommitOf(TextOf(row[outcome_]));
+    // A word of its own would be a refusal to servers of before.
+    const bool busy_join = result.outcome == CommitOutcome::kBusy && claim.group != nullptr;
+    if (busy_join && row[cancel_reason_].as<std::string>("") == "batch") result.outcome = CommitOutcome::kDepends;
     if (result.outcome == CommitOutcome::kShort) result.slice_version = row[slice_version_].as<int64_t>();
     if (result.refusal == Refusal::kSalePaused) result.pause_reason = row[cancel_reason_].as<std::string>("");
     if (result.refusal == Refusal::kTooManyGroups) result.about = row[cancel_reason_].as<std::string>("");

@@ -526,8 +526,8 @@ TEST_P(GroupJoinContract, OfABuyersClaimsInABatchTheFirstCounts) {
   Book(claim(group_id, "alice", "team"));
   const std::vector<ReservationClaim> claims = {claim(group_id, "bob"), claim(group_id, "bob"),
                                                 claim(first_id, "carol", "team"), claim(second_id, "carol", "team")};
-  EXPECT_THAT(Outcomes(node_, claims), ElementsAre(CommitOutcome::kCreated, CommitOutcome::kBusy,
-                                                   CommitOutcome::kCreated, CommitOutcome::kBusy));
+  EXPECT_THAT(Outcomes(node_, claims), ElementsAre(CommitOutcome::kCreated, CommitOutcome::kDepends,
+                                                   CommitOutcome::kCreated, CommitOutcome::kDepends));
   EXPECT_THAT(Outcomes(node_, claims),
               ElementsAre(CommitOutcome::kReplayed, kAlreadyInGroup, CommitOutcome::kReplayed, kTooManyGroups));
   EXPECT_EQ(GroupNow(first_id).opened_by, "carol");
@@ -544,8 +544,8 @@ TEST_P(GroupJoinContract, AClaimIsNotRefusedForOneOfItsBatchThatIsRefused) {
   const std::vector<ReservationClaim> claims = {claim(group_id, "alice", "team", 6), claim(group_id, "alice", "team"),
                                                 claim(other_id, "alice", "team"), claim(group_id, "bob", "")};
   for (const LockMode mode : {LockMode::kSkipLocked, LockMode::kNoWait, LockMode::kWaitBriefly, LockMode::kWait}) {
-    EXPECT_THAT(Outcomes(node_, claims, mode),
-                ElementsAre(kQuantityAboveUserLimit, CommitOutcome::kBusy, CommitOutcome::kBusy, CommitOutcome::kBusy));
+    EXPECT_THAT(Outcomes(node_, claims, mode), ElementsAre(kQuantityAboveUserLimit, CommitOutcome::kDepends,
+                                                           CommitOutcome::kDepends, CommitOutcome::kDepends));
   }
   EXPECT_EQ(Try(claims[1]), CommitOutcome::kCreated);
   EXPECT_EQ(Try(claims[2]), kTooManyGroups);
@@ -554,13 +554,59 @@ TEST_P(GroupJoinContract, AClaimIsNotRefusedForOneOfItsBatchThatIsRefused) {
   EXPECT_EQ(Unsold("radio"), 8);
 }
 
+// Or each of them would need a batch of its own.
+TEST_P(GroupJoinContract, WhatABuyerIsRefusedHoldsForTheirClaimsThatDependOnIt) {
+  Sell("radio", 10, 3, /*per_user_limit=*/2);
+  const Uuid group_id = NewId();
+  const auto claim = [](const Uuid& id, const std::string& user_id, const std::string& offer_id = "team") {
+    return InOtherSku(ClaimIn(id, user_id, offer_id), "radio");
+  };
+  Book(Claim("radio", "alice", 2));
+  const std::vector<ReservationClaim> claims = {claim(group_id, "alice"), claim(group_id, "alice"),
+                                                Of(claim(group_id, "alice"), 2), claim(NewId(), "alice"),
+                                                claim(group_id, "bob", "")};
+  for (const LockMode mode : {LockMode::kSkipLocked, LockMode::kNoWait, LockMode::kWaitBriefly, LockMode::kWait}) {
+    EXPECT_THAT(Outcomes(node_, claims, mode), ElementsAre(kUserLimitReached, kUserLimitReached, kUserLimitReached,
+                                                           kUserLimitReached, CommitOutcome::kDepends))
+        << "nobody else is told so";
+  }
+  const std::vector<ReservationClaim> both = {claim(group_id, "carol"), claim(group_id, "carol")};
+  ASSERT_TRUE(stock().SetSkuPaused("radio", true, "a break", std::nullopt, "test").ok());
+  for (const CommitResult& paused : Commit(node_, both)) {
+    EXPECT_EQ(Answer(paused), kSalePaused);
+    EXPECT_EQ(paused.pause_reason, "a break");
+  }
+  ASSERT_TRUE(stock().SetSkuPaused("radio", false, "", std::nullopt, "test").ok());
+  Move("radio", {{node_, -8}});
+  for (const CommitResult& sold_out : Commit(node_, both)) {
+    EXPECT_EQ(Answer(sold_out), CommitOutcome::kShort);
+    EXPECT_GT(sold_out.slice_version, 0);
+  }
+  ExpectNoGroup(group_id);
+}
+
+TEST_P(GroupJoinContract, WhoHasOpenedAGroupMayJoinOneThatTheBatchOpens) {
+  Sell("radio", 10, 3, /*per_user_limit=*/5);
+  const auto claim = [](const Uuid& id, const std::string& user_id, int32_t quantity = 1) {
+    return Of(InOtherSku(ClaimIn(id, user_id, "team"), "radio"), quantity);
+  };
+  Book(claim(NewId(), "bob"));
+  const Uuid opened_id = NewId(), refused_id = NewId();
+  const std::vector<ReservationClaim> opened = {claim(opened_id, "alice"), claim(opened_id, "bob")};
+  EXPECT_THAT(Outcomes(node_, opened), ElementsAre(CommitOutcome::kCreated, CommitOutcome::kDepends));
+  EXPECT_EQ(Try(opened[1]), CommitOutcome::kCreated);
+  const std::vector<ReservationClaim> refused = {claim(refused_id, "carol", 6), claim(refused_id, "bob")};
+  EXPECT_THAT(Outcomes(node_, refused), ElementsAre(kQuantityAboveUserLimit, CommitOutcome::kDepends));
+  EXPECT_EQ(WhoHasTooMany(refused[1]), "user");
+}
+
 TEST_P(GroupJoinContract, FriendsMayOpenTheirGroupTogether) {
   Offer(OfferOf("tv", 2, "pair"));
   const Uuid group_id = NewId();
   const std::vector<ReservationClaim> claims = {ClaimIn(group_id, "alice", "team"), ClaimIn(group_id, "bob", "team"),
                                                 ClaimIn(group_id, "carol", "pair"), ClaimIn(group_id, "dave")};
   EXPECT_THAT(Outcomes(node_, claims), ElementsAre(CommitOutcome::kCreated, CommitOutcome::kCreated,
-                                                   CommitOutcome::kBusy, CommitOutcome::kBusy));
+                                                   CommitOutcome::kDepends, CommitOutcome::kDepends));
   EXPECT_EQ(GroupNow(group_id).opened_by, "alice") << "the first of the batch";
   EXPECT_EQ(GroupNow(group_id).offer_id, "team");
   EXPECT_EQ(Try(claims[2]), kGroupNotFound);

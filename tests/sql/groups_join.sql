@@ -138,12 +138,33 @@ FROM unnest(ARRAY[true, false, NULL]) AS w;
 SELECT is(joins(:node, true, '{141,142,143}', '{tv,tv,tv}', '{z,z,y}', '{24,25,24}', '{trio,trio,""}'), '{CREATED,BUSY,BUSY}');
 SELECT is(join_one(:node, 143, 'tv', 'y', 24), 'CREATED');
 SELECT is((SELECT opened_by::text FROM tranche.group_buy WHERE group_id = gid(24)), 'z');
+-- Who has opened a group may join another one once the batch has opened it.
+SELECT is(joins(:node, true, '{420,421}', '{tv,tv}', '{x,z}', '{29,29}', '{trio,trio}'), '{CREATED,BUSY}');
+SELECT is(join_one(:node, 421, 'tv', 'z', 29, 'trio'), 'CREATED');
+SELECT is(joins(:node, true, '{422,423}', '{tv,tv}', '{w,z}', '{39,39}', '{trio,trio}', '{4,1}'), '{QUANTITY_ABOVE_LIMIT,BUSY}');
+SELECT is(join_one(:node, 423, 'tv', 'z', 39, 'trio'), 'TOO_MANY_GROUPS');
 -- If the first is not sold a unit, the next opens it.
 SELECT sku('pen', 10), offer('pen'), tranche.move_units('pen', ARRAY[:node], ARRAY[3], NULL, 'test');
 SELECT is(outcome(:node, 45, 'pen', 'p'), 'CREATED');
 SELECT is(joins(:node, true, '{46,47,48}', '{pen,pen,pen}', '{p,q,r}', '{23,23,23}', '{trio,trio,trio}'),
           '{USER_LIMIT_REACHED,CREATED,CREATED}');
 SELECT is((SELECT opened_by::text FROM tranche.group_buy WHERE group_id = gid(23)), 'q');
+-- What its buyer was refused holds for what asks for no less: not each of them needs a batch.
+SELECT is(joins(:node, w, '{400,401,402,403}', '{pen,pen,pen,pen}', '{p,p,p,t}', '{26,26,27,26}', '{trio,trio,trio,""}'),
+          '{USER_LIMIT_REACHED,USER_LIMIT_REACHED,USER_LIMIT_REACHED,BUSY}')
+FROM unnest(ARRAY[true, false, NULL]) AS w;
+SELECT is((SELECT string_agg(concat_ws(' ', idx, outcome, slice_version > 0, cancel_reason), ', ' ORDER BY idx)
+           FROM tranche.join_groups(:node, w, uids(410, 411, 412, 413), '{pen,pen,pen,pen}', '{s,s,t,s}', '{1,1,1,2}', '{"","","",""}',
+                                    gids(28, 28, 28, 28), '{trio,trio,"",trio}')), x)
+FROM (VALUES (true, '1 SHORT t, 2 SHORT t, 3 BUSY batch, 4 SHORT t'), (false, '1 BUSY t, 2 BUSY batch, 3 BUSY batch, 4 BUSY batch')) AS m (w, x);
+SELECT is((SELECT string_agg(outcome || ' ' || n, ', ')
+           FROM (SELECT outcome, count(*) AS n
+                 FROM tranche.join_groups(:node, true, (SELECT array_agg(uid(5000 + i)) FROM generate_series(1, 512) AS i),
+                                          array_fill('pen'::text, ARRAY[512]), array_fill('p'::text, ARRAY[512]), array_fill(1, ARRAY[512]),
+                                          array_fill(''::text, ARRAY[512]), array_fill(gid(26), ARRAY[512]),
+                                          array_fill('trio'::text, ARRAY[512]))
+                 GROUP BY outcome) AS o), 'USER_LIMIT_REACHED 512');
+SELECT is((SELECT count(*) FROM tranche.group_buy WHERE group_id = ANY (gids(26, 27, 28))), 0::bigint);
 
 -- Who has lapsed, or left, may join again.
 SELECT make_due(2);

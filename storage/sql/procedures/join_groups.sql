@@ -8,8 +8,12 @@
 --   TOO_MANY_GROUPS (the buyer has one of this offer that forms: `cancel_reason` is 'user'; or the SKU has 10,000: 'sku')
 --   CONFLICT also for an id that was used without this group, but for a claim that was refused for good: such a row has no group
 --   BUSY without p_wait also for a group that another transaction has locked; and always for a claim whose answer depends on what becomes
---   of an earlier one of the batch, see judge_joins
+--   of an earlier one of the batch, see judge_joins: then `cancel_reason` is 'batch'
 -- A created one has the offer's price, and lasts as long as the offer gives to pay, but no longer than the group may form.
+--
+-- What depends on the batch is not BUSY if its buyer was refused a unit of the SKU meanwhile, for a claim that asked for no more: whatever
+-- the reason, a closed sale, their limit or the stock, it holds for this one, too. So a buyer whose claims all depend on each other, however
+-- many, has an answer to all of them after two batches, or one more for each quantity that is smaller than one that was refused.
 --
 -- Claims that cannot join are refused before anything is sold, by a look. What the look said is checked again once the reservations
 -- and groups are locked (add_group_members): if it is not so any more, the whole batch fails with serialization_failure, and whoever
@@ -55,6 +59,9 @@ DECLARE
   v_answers    claim_answer[];
   -- Of what was created for groups.
   v_new        uuid[];
+  v_members    text[];
+  v_joined     uuid[];
+  v_opening    text[];
   v_amounts    bigint[];
   v_expires_us bigint[];
 BEGIN
@@ -89,20 +96,32 @@ BEGIN
   -- 3. Make members of those that were created for groups.
   SELECT array_agg(c.id ORDER BY c.idx), array_agg(c.user_id ORDER BY c.idx), array_agg(c.group_id ORDER BY c.idx),
          array_agg(c.offer_id ORDER BY c.idx)
-  INTO v_new, v_users, v_groups, v_offers
+  INTO v_new, v_members, v_joined, v_opening
   FROM unnest(v_ids, v_users, v_groups, v_offers) WITH ORDINALITY AS c (id, user_id, group_id, offer_id, idx)
   JOIN unnest(v_answers) AS a ON a.idx = c.idx::integer
   WHERE a.outcome = 'CREATED' AND c.group_id IS NOT NULL;
   IF v_new IS NOT NULL THEN
     SELECT array_agg(m.id), array_agg(m.amount_minor), array_agg(m.expires_us) INTO v_new, v_amounts, v_expires_us
-    FROM add_group_members(v_held, v_new, v_users, v_groups, v_offers) AS m;
+    FROM add_group_members(v_held, v_new, v_members, v_joined, v_opening) AS m;
   END IF;
 
   RETURN QUERY
-  SELECT f.idx, f.refusal, n.state, n.amount_minor, n.currency, n.incarnation_id, n.created_us, n.expires_us,
-         n.slice_version, n.finished_us, n.payment_reference, f.about, n.extensions, n.revision,
-         n.rebooked_from
-  FROM unnest(v_refused, v_refusals, v_abouts) AS f (idx, refusal, about) LEFT JOIN claim_answer n ON false;
+  WITH unsold AS MATERIALIZED (
+    SELECT DISTINCT ON (c.sku_id, c.user_id) c.sku_id, c.user_id, c.quantity, a.outcome, a.slice_version, a.cancel_reason
+    FROM unnest(v_answers) AS a
+    JOIN unnest(v_skus, v_users, v_quantities) WITH ORDINALITY AS c (sku_id, user_id, quantity, nth) ON c.nth::integer = a.idx
+    WHERE a.outcome NOT IN ('CREATED', 'REPLAYED', 'CONFLICT', 'BUSY')
+    ORDER BY c.sku_id, c.user_id, c.quantity
+  )
+  SELECT f.idx, coalesce(u.outcome, f.refusal), n.state, n.amount_minor, n.currency, n.incarnation_id, n.created_us, n.expires_us,
+         u.slice_version, n.finished_us, n.payment_reference, CASE WHEN u.outcome IS NULL THEN f.about ELSE u.cancel_reason END,
+         n.extensions, n.revision, n.rebooked_from
+  FROM unnest(v_refused, v_refusals, v_abouts) AS f (idx, refusal, about)
+  JOIN unnest(p_ids, p_skus, p_users, p_quantities) WITH ORDINALITY AS c (id, sku_id, user_id, quantity, nth) ON c.nth::integer = f.idx
+  -- A repeat whose first try has been committed since the look is no other claim of its buyer.
+  LEFT JOIN unsold u ON f.about = 'batch' AND u.sku_id = c.sku_id AND u.user_id = c.user_id AND u.quantity <= c.quantity
+    AND NOT EXISTS (SELECT FROM reservation r WHERE r.reservation_id = c.id OFFSET 0)
+  LEFT JOIN claim_answer n ON false;
   RETURN QUERY
   SELECT c.idx, a.outcome, a.state, coalesce(m.amount_minor, a.amount_minor), a.currency, a.incarnation_id, a.created_us,
          coalesce(m.expires_us, a.expires_us), a.slice_version, a.finished_us, a.payment_reference, a.cancel_reason, a.extensions,

@@ -1,13 +1,14 @@
 -- Which claims of a batch cannot join their groups: their positions (from 1) and why, in the words of join_groups; `about`: of
--- TOO_MANY_GROUPS, who has them, 'user' or 'sku'. Only a look: it locks nothing. Not judged are claims whose id exists, and those of a SKU that is not here: commit_reservations has the
--- answers to these.
+-- TOO_MANY_GROUPS, who has them, 'user' or 'sku'; of BUSY, 'batch' if the answer depends on an earlier claim of the batch. Only a look: it
+-- locks nothing. Not judged are claims whose id exists, and those of a SKU that is not here: commit_reservations has the answers to these.
 --
 -- p_held: groups that are locked, so that others are BUSY; NULL if they will be waited for.
 --
 -- Only what is committed is a reason to refuse. What an earlier claim of the batch would do first is none, since that one may be refused
 -- itself: whose answer depends on that is BUSY, and is judged again when it is known. That is another claim of the same buyer for the
--- group, one that opens another group with the same offer, one that opens the group with another offer, and one that joins a group
--- which is there only once the batch has opened it. So the first of a batch is judged each time.
+-- group, one that opens another group with the same offer, one that opens the group with another offer, and one that may join a group
+-- only once the batch has opened it: because it must exist, or because its buyer has opened another one. So the first of a batch is judged
+-- each time.
 --
 -- Whatever makes add_group_members fail, this refuses once it can be seen. A batch would be repeated in vain otherwise.
 --
@@ -83,11 +84,13 @@ BEGIN
            opening AS (PARTITION BY j.group_id ORDER BY j.idx),
            same_offer AS (PARTITION BY j.sku_id, j.offer_id, j.user_id, j.opens ORDER BY j.idx)
   )
-  SELECT j.idx, CASE WHEN j.refusal = 'GROUP_NOT_FOUND' AND p.idx < j.idx THEN 'BUSY' ELSE split_part(j.refusal, ' ', 1) END,
-         nullif(split_part(j.refusal, ' ', 2), '')
-  FROM judged j LEFT JOIN openings p ON p.group_id = j.group_id
+  SELECT j.idx, CASE WHEN d.depends THEN 'BUSY' ELSE split_part(j.refusal, ' ', 1) END,
+         CASE WHEN d.depends THEN 'batch' ELSE nullif(split_part(j.refusal, ' ', 2), '') END
+  FROM judged j
+  LEFT JOIN openings p ON p.group_id = j.group_id
+  CROSS JOIN LATERAL (SELECT p.idx < j.idx AND j.refusal IN ('GROUP_NOT_FOUND', 'TOO_MANY_GROUPS user') AS depends) AS d
   WHERE j.refusal IS NOT NULL
   UNION ALL
-  SELECT o.idx, 'BUSY', NULL FROM ordered o WHERE o.depends;
+  SELECT o.idx, 'BUSY', 'batch' FROM ordered o WHERE o.depends;
 END
 $$;

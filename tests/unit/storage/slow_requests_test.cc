@@ -49,7 +49,8 @@ class LockedLedger : public ReservationLedger {
       if (held_up.contains(claims[i].user_id)) return BusyError("an insert waits");
       const bool locked = locked_skus.contains(claims[i].sku_id);
       if (locked && MayWait(mode)) return BusyError("lock timeout");
-      results[i].outcome = locked ? CommitOutcome::kBusy : CommitOutcome::kCreated;
+      const bool depends = i > 0 && dependents.contains(claims[i].user_id);
+      results[i].outcome = locked ? CommitOutcome::kBusy : depends ? CommitOutcome::kDepends : CommitOutcome::kCreated;
     }
     return results;
   }
@@ -59,8 +60,9 @@ class LockedLedger : public ReservationLedger {
   }
 
   std::set<std::string> locked_skus;
-  std::set<std::string> held_up;  // users whose inserts wait for another transaction
-  size_t room = 1000;             // claims for which the server has enough locks
+  std::set<std::string> held_up;     // users whose inserts wait for another transaction
+  std::set<std::string> dependents;  // users whose claims depend on the first of their batch
+  size_t room = 1000;                // claims for which the server has enough locks
   bool lose_next = false;
   bool no_connection = false;
   std::function<void()> during_next;
@@ -121,6 +123,43 @@ TEST_F(SlowRequestsTest, ALockedSkuStopsItselfOnly) {
   Run();
   EXPECT_EQ(TakeBatches(), (Words{"skip a a a"}));
   EXPECT_EQ(TakeAnswers(), (Words{"b"}));
+}
+
+// What it depends on is known with the answer to its batch: neither it nor its SKU is slow.
+TEST_F(SlowRequestsTest, WhatDependsOnItsBatchGoesAgainAtOnce) {
+  const auto buy_twice = [this] {
+    Buy("a");
+    Buy("a", absl::InfiniteDuration(), "again");
+    Run();
+  };
+  ledger_.dependents = {"again"};
+  buy_twice();
+  EXPECT_EQ(TakeBatches(), (Words{"wait a a", "wait a"}));
+  EXPECT_EQ(TakeAnswers(), (Words{"a", "a"}));
+  // Also without waiting: the lock is free again by then.
+  ledger_.locked_skus = {"a"};
+  ledger_.during_next = [this] { ledger_.during_next = [this] { ledger_.locked_skus.clear(); }; };
+  buy_twice();
+  EXPECT_EQ(TakeBatches(), (Words{"wait a a", "skip a a", "wait a"}));
+  EXPECT_EQ(TakeAnswers(), (Words{"a", "a"}));
+  EXPECT_EQ(pipeline_.Stats().unanswered, 0);
+}
+
+// It may depend on that. Or it would keep a lane waiting for the lock.
+TEST_F(SlowRequestsTest, WhatDependsOnABatchInWhichSomethingIsLockedWaitsWithIt) {
+  ledger_.dependents = {"again"};
+  ledger_.locked_skus = {"a"};
+  Buy("a");
+  Buy("b", absl::InfiniteDuration(), "again");
+  Run();
+  EXPECT_EQ(TakeBatches(), (Words{"wait a b", "skip a b"}));
+  EXPECT_EQ(pipeline_.Stats().slow, 2);
+  ledger_.locked_skus.clear();
+  clock_.AdvanceBy(absl::Milliseconds(50));
+  Run();
+  EXPECT_EQ(TakeBatches(), (Words{"skip a b", "skip b"}));
+  EXPECT_EQ(TakeAnswers(), (Words{"a", "b"}));
+  EXPECT_EQ(pipeline_.Stats().unanswered, 0);
 }
 
 TEST_F(SlowRequestsTest, OnceItIsFreeItIsLikeAnyOther) {
