@@ -173,7 +173,9 @@ TEST_F(ClaimHandlerTest, OfAJoinTheReservationOrTheRefusalIsTold) {
   join.group_id.bytes[15] = 7;
   const std::string ticket = TicketFor({RowOf(1)}, std::make_shared<const storage::GroupJoin>(join));
   EXPECT_TRUE(StaysQueued(ticket));
-  books_.rows = {RowOf(1)};
+  Reservation joined = RowOf(1);
+  joined.group_id = join.group_id;
+  books_.rows = {joined};
   const auto response = Get(ticket);
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_EQ(response->created().reservation().reservation_id(), RowOf(1).reservation_id.ToString());
@@ -194,7 +196,14 @@ TEST_F(ClaimHandlerTest, OfAJoinTheReservationOrTheRefusalIsTold) {
     EXPECT_EQ(info.reason(), storage::NameOfRefusal(refusal));
     EXPECT_EQ(info.metadata().at(told.first), told.second);
   }
-  Reservation other = RowOf(1);
+  // Of no group, and of another one.
+  books_.rows = {RowOf(1)};
+  EXPECT_EQ(RefusedAs(ticket), "RESERVATION_ID_REUSED");
+  Reservation other = joined;
+  other.group_id->bytes[15] = 8;
+  books_.rows = {other};
+  EXPECT_EQ(RefusedAs(ticket), "RESERVATION_ID_REUSED");
+  other = joined;
   other.user_id = "bob";
   books_.rows = {other};
   EXPECT_EQ(RefusedAs(ticket), "RESERVATION_ID_REUSED");
