@@ -98,7 +98,7 @@ OTHER_BLOCKS = {
     "docs/reservations.md": {'{"kind": ': "messages; the tests of SQL and outbox_ledger_contract_test look at such"},
     "proto/README.md": {"build/tools/node_modules/.bin/buf build ": "replaces a file of the repository"},
     "docs/security.md": {
-        "umask 077\nopenssl req ": "scripts_test runs it",
+        "umask 077\nopenssl req ": "scripts/check scripts runs it",
         "{\n  // Roles of callers": "an access file; roles_test reads it",
     },
     "server/README.md": {"BlockingCall(": "a piece of C++"},
