@@ -202,6 +202,7 @@ def kill_and_sell(claims, sku, stock, rate, before_s, part):
         struck = time.time()
         endpoint = part.strike()
         if not endpoint:
+            part.await_back()
             await_sold([Follower(file)], stock)
             return compare_check.recovery(claims.take(generators.end(name), file).answers, struck)
         # It has another port now. Those who called the old one give up.

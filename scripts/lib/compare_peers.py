@@ -4,6 +4,7 @@ import contextlib
 import json
 import pathlib
 import subprocess
+import time
 
 import cluster
 import compare_servers
@@ -19,13 +20,15 @@ from ledger_query import query
 NODE_FOLDER = cluster.ROOT / "tests" / "benchmark" / "peers" / "node"
 ORDERS_SQL = pathlib.Path(__file__).resolve().parent / "compare_orders.sql"
 CALL_TIMEOUT_S = 600
+BACK_S = 60
 
 
 class Part:
-    """What can be struck. `serves`: buyers call it. `moved`: told its new endpoint when it has another one."""
+    """What can be struck. `count`: of the seller; it fails while a store is not back. `serves`: buyers call it. `moved`:
+    told its new endpoint when it has another one."""
 
-    def __init__(self, program, serves=False, moved=lambda endpoint: None):
-        self.name, self._program, self._serves, self._moved = program.name, program, serves, moved
+    def __init__(self, program, count, serves=False, moved=lambda endpoint: None):
+        self.name, self._program, self._count, self._serves, self._moved = program.name, program, count, serves, moved
 
     def strike(self):
         """kill -9, and started again at once. Its new endpoint, if buyers call it; otherwise None."""
@@ -35,6 +38,19 @@ class Part:
             return None
         self._moved(self._program.endpoint)
         return self._program.endpoint
+
+    def await_back(self, clock=time.monotonic, sleep=time.sleep):
+        """Until the seller's stores answer again: one that was killed reads its log first. What they say if they do not
+        for BACK_S."""
+        give_up = clock() + BACK_S
+        while True:
+            try:
+                self._count()
+                return
+            except Exception:
+                if clock() > give_up:
+                    raise
+            sleep(0.2)
 
 
 class ProgramPeer:
@@ -110,10 +126,10 @@ class ProgramPeer:
 
     def part(self, name):
         if name == "server":
-            return Part(self._server, serves=True)
+            return Part(self._server, self.count, serves=True)
         if name not in self._adopted:
             self._adopted[name] = Program.adopt(name, self._stores[name].pid, self._folder)
-        return Part(self._adopted[name])
+        return Part(self._adopted[name], self.count)
 
     def count(self):
         ids = self._folder / f"{self.kind.name}.ids"
@@ -170,7 +186,7 @@ class Tranche:
     def part(self, name):
         if name not in self._adopted:
             self._adopted[name] = Program.adopt(name, self._pid_of(name), self._folder)
-        return Part(self._adopted[name], serves=name == "server", moved=self._moved)
+        return Part(self._adopted[name], self.count, serves=name == "server", moved=self._moved)
 
     def _pid_of(self, name):
         if name == "server":
