@@ -70,7 +70,7 @@ TEST_F(FaultTest, SellsExactlyTheStockOverAllNodes) {
   OpenSale("tv", 500);
   OpenSale("phone", 7);  // fewer units than some nodes will see buyers
   Shoppers shoppers(client_.get(), {"tv", "phone"}, 8);
-  EXPECT_TRUE(shoppers.WaitForMore(507, kPatience));
+  EXPECT_TRUE(shoppers.WaitForTotal(507, kPatience));
   EXPECT_TRUE(shoppers.WaitForReason(Reason::kSoldOut, 50, kPatience));
   shoppers.Stop();
   CheckBooks(shoppers, {"tv", "phone"});
@@ -245,7 +245,7 @@ TEST_F(FaultTest, ASoldOutSkuComesBackWhenStockIsAdded) {
   more.set_units(30);
   v1::AddStockResponse added;
   ASSERT_TRUE(Admin()->AddStock(Context().get(), more, &added).ok());
-  EXPECT_TRUE(shoppers.WaitForMore(30, kPatience));
+  EXPECT_TRUE(shoppers.WaitForTotal(50, kPatience));
   SellOut(shoppers, "tv", 50);
 }
 

@@ -77,7 +77,7 @@ TEST_F(LockedSkuTest, OtherUnitsMoveInTime) {
     ASSERT_TRUE(cluster_->KillNode(1).ok());
     const auto survivor = ClientOf({cluster_->endpoint(0)});
     Shoppers shoppers(survivor.get(), {"b"}, 4);
-    EXPECT_TRUE(shoppers.WaitForMore(190, absl::Seconds(30))) << "units of b are stranded";
+    EXPECT_TRUE(shoppers.WaitForTotal(190, absl::Seconds(30))) << "units of b are stranded";
   }
   WaitUntilShared("a", 100);
   CheckLedger();

@@ -76,7 +76,7 @@ class OlderLedgerTest : public SaleTest {
   // Buyers come; `units` must be sold, and then all are.
   void SellAll(const std::string& sku, int64_t units, int64_t stock) {
     Shoppers shoppers(client_.get(), {sku}, 8);
-    EXPECT_TRUE(shoppers.WaitForMore(static_cast<int>(units), kPatience))
+    EXPECT_TRUE(shoppers.WaitForTotal(static_cast<int>(units), kPatience))
         << shoppers.acknowledged().size() << " of " << units << ": " << QuotaOf(sku).ShortDebugString();
     shoppers.Stop();
     EXPECT_EQ(static_cast<int64_t>(RowsOf(sku).size()), stock) << "units of " << sku << " are stranded, or sold twice";
@@ -103,7 +103,7 @@ TEST_F(OlderLedgerTest, AfterARestoreAllUnitsAreSoldAndNobodyRestartsAnything) {
   }
   {
     Shoppers shoppers(client_.get(), {"some"}, 2);
-    ASSERT_TRUE(shoppers.WaitForMore(45, kPatience));
+    ASSERT_TRUE(shoppers.WaitForTotal(45, kPatience));
   }
   Close("closed");
   const std::set<int64_t> before = Holders("all");

@@ -35,8 +35,16 @@ void Shoppers::Shop(int thread) {
 
 bool Shoppers::WaitForMore(int acknowledged, absl::Duration timeout) {
   absl::MutexLock lock(&mutex_);
-  const size_t goal = acknowledged_.size() + static_cast<size_t>(acknowledged);
-  const auto reached = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return acknowledged_.size() >= goal; };
+  return AwaitTotal(acknowledged_.size() + static_cast<size_t>(acknowledged), timeout);
+}
+
+bool Shoppers::WaitForTotal(int acknowledged, absl::Duration timeout) {
+  absl::MutexLock lock(&mutex_);
+  return AwaitTotal(static_cast<size_t>(acknowledged), timeout);
+}
+
+bool Shoppers::AwaitTotal(size_t total, absl::Duration timeout) {
+  const auto reached = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return acknowledged_.size() >= total; };
   return mutex_.AwaitWithTimeout(absl::Condition(&reached), timeout);
 }
 

@@ -24,8 +24,11 @@ class Shoppers {
 
   void Stop();
 
-  // Waits until that many more reservations were acknowledged; false after `timeout`.
+  // Waits until that many more reservations were acknowledged, counted from now; false after `timeout`. They have shopped
+  // since they were made: where the units are limited, wait for the total.
   bool WaitForMore(int acknowledged, absl::Duration timeout);
+  // Waits until that many reservations were acknowledged, counted from the first on; false after `timeout`.
+  bool WaitForTotal(int acknowledged, absl::Duration timeout);
   // Waits until `refusals` more answers with this reason have come.
   bool WaitForReason(Reason reason, int refusals, absl::Duration timeout);
 
@@ -36,6 +39,7 @@ class Shoppers {
 
  private:
   void Shop(int thread);
+  bool AwaitTotal(size_t total, absl::Duration timeout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Client* const client_;
   const std::vector<std::string> skus_;
