@@ -340,7 +340,7 @@ absl::Status NodeAgent::SyncAll(Coordination& session, SliceReader::Which which)
   const auto skus = session.List(SlicesPath(incarnation), Watch::kYes);
   if (absl::IsNotFound(skus.status())) return RegisterAgain(session);
   if (!skus.ok()) return skus.status();
-  absl::Status status = reader_.ReadHeld(session, incarnation, *skus, which);
+  absl::Status status = reader_.ReadFollowed(session, incarnation, *skus, which);
   const absl::Status drain = drain_.Read(session, incarnation);
   status.Update(absl::IsNotFound(drain) ? RegisterAgain(session) : drain);
   ReadFrontDoor(session);
@@ -406,7 +406,7 @@ absl::Status NodeAgent::SyncChanged(Coordination& session, const std::set<std::s
       others = true;  // new and deleted slices, a lost registration, a request to drain
     }
   }
-  absl::Status status = reader_.Read(session, incarnation, skus, slices);
+  absl::Status status = reader_.ReadChanged(session, incarnation, skus, slices);
   if (front_door) ReadFrontDoor(session);
   if (others) status.Update(SyncAll(session, SliceReader::Which::kNew));
   return status;

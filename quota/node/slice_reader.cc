@@ -7,6 +7,7 @@
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/read_announcement.h"
 #include "quota/coordination/sku_announcement.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::quota {
 namespace {
@@ -18,12 +19,16 @@ constexpr int kRereadInTurn = 32;
 
 }  // namespace
 
-absl::Status SliceReader::ReadHeld(Coordination& session, IncarnationId incarnation,
-                                   const std::vector<std::string>& held, Which which) {
-  const std::vector<std::string> to_read = Choose(held, which);
-  const absl::Status status = Read(session, incarnation, to_read, to_read);
-  if (!status.ok()) return status;
+absl::Status SliceReader::ReadFollowed(Coordination& session, IncarnationId incarnation,
+                                       const std::vector<std::string>& held, Which which) {
+  const std::set<std::string> has_slice(held.begin(), held.end());
+  const std::vector<std::string> to_read = Choose(has_slice, which);
+  std::vector<std::string> slices;
   for (const std::string& sku : to_read) {
+    if (has_slice.contains(sku)) slices.push_back(sku);
+  }
+  RETURN_IF_ERROR(Read(session, incarnation, to_read, slices));
+  for (const std::string& sku : slices) {
     const std::shared_ptr<Slice> slice = slices_->Find(sku);
     const bool found = slice != nullptr && slice->terms() != nullptr && slice->counter().version() > 0;
     if (found) followed_.insert(sku);
@@ -31,17 +36,28 @@ absl::Status SliceReader::ReadHeld(Coordination& session, IncarnationId incarnat
   return absl::OkStatus();
 }
 
+absl::Status SliceReader::ReadChanged(Coordination& session, IncarnationId incarnation,
+                                      const std::vector<std::string>& skus, const std::vector<std::string>& slices) {
+  // A watch reports one change only. If this read fails, nothing else would make the node look at them again.
+  by_terms_.insert(skus.begin(), skus.end());
+  return Read(session, incarnation, skus, slices);
+}
+
 // Chooses what is not followed yet. In case an event was lost, also some of the others in turn, and all dry ones.
 // Reading all slices again and again, a thousand of them at a thousand nodes, would overload ZooKeeper.
-std::vector<std::string> SliceReader::Choose(const std::vector<std::string>& held, Which which) {
+std::vector<std::string> SliceReader::Choose(const std::set<std::string>& has_slice, Which which) {
+  // The node forgets SKUs with an incarnation.
+  std::erase_if(by_terms_, [this](const std::string& sku) { return slices_->Find(sku) == nullptr; });
+  std::set<std::string> all = has_slice;
+  all.insert(by_terms_.begin(), by_terms_.end());
   if (which == Which::kAll) {
     followed_.clear();
-    return held;
+    return {all.begin(), all.end()};
   }
   std::vector<std::string> chosen;
   int in_turn = which == Which::kNewAndInTurn ? kRereadInTurn : 0;
   std::string last;
-  for (const std::string& sku : held) {
+  for (const std::string& sku : all) {
     const bool its_turn = in_turn > 0 && sku > reread_after_;
     if (its_turn) {
       --in_turn;
@@ -49,7 +65,8 @@ std::vector<std::string> SliceReader::Choose(const std::vector<std::string>& hel
     }
     const std::shared_ptr<Slice> slice = which == Which::kNewAndInTurn ? slices_->Find(sku) : nullptr;
     const bool dry = slice != nullptr && slice->wanted() > 0;
-    if (its_turn || dry || !followed_.contains(sku)) chosen.push_back(sku);
+    const bool unread = has_slice.contains(sku) && !followed_.contains(sku);
+    if (its_turn || dry || unread) chosen.push_back(sku);
   }
   // After the last one, start from the first again.
   if (which == Which::kNewAndInTurn) reread_after_ = in_turn > 0 ? "" : last;

@@ -21,24 +21,28 @@ class SliceReader {
   // Dependencies outlive it.
   SliceReader(SliceTable* slices, storage::Clock* clock) : slices_(slices), clock_(clock) {}
 
-  // Which of an incarnation's slices are read: all of them; those that are not followed yet; or these and, in case an
-  // event was lost, some of the others in turn.
+  // Which SKUs are read, of those of which the incarnation has a slice or was asked for the terms: all of them; those
+  // that are not followed yet; or these and, in case an event was lost, some of the others in turn.
   enum class Which { kAll, kNew, kNewAndInTurn };
-  // `held` ascends.
-  absl::Status ReadHeld(Coordination& session, storage::IncarnationId incarnation, const std::vector<std::string>& held,
-                        Which which);
-  // Reads the terms of these SKUs, and these slices.
-  absl::Status Read(Coordination& session, storage::IncarnationId incarnation, const std::vector<std::string>& skus,
-                    const std::vector<std::string>& slices);
+  // `held`: the SKUs of which it has a slice.
+  absl::Status ReadFollowed(Coordination& session, storage::IncarnationId incarnation,
+                            const std::vector<std::string>& held, Which which);
+  // Reads the terms of these SKUs, and these slices. From then on ReadFollowed reads them, too, also where the
+  // incarnation has no slice and where this fails.
+  absl::Status ReadChanged(Coordination& session, storage::IncarnationId incarnation,
+                           const std::vector<std::string>& skus, const std::vector<std::string>& slices);
 
  private:
-  std::vector<std::string> Choose(const std::vector<std::string>& held, Which which);
+  absl::Status Read(Coordination& session, storage::IncarnationId incarnation, const std::vector<std::string>& skus,
+                    const std::vector<std::string>& slices);
+  std::vector<std::string> Choose(const std::set<std::string>& has_slice, Which which);
   absl::Status ApplySku(const std::string& sku_id, const absl::StatusOr<Znode>& read);
   absl::Status ApplySlice(const std::string& path, const std::string& sku_id, const absl::StatusOr<Znode>& read);
 
   SliceTable* const slices_;
   storage::Clock* const clock_;
-  std::set<std::string> followed_;  // SKUs that were read, and whose watches report changes
+  std::set<std::string> by_terms_;  // SKUs whose terms were asked for: read again without a slice, too
+  std::set<std::string> followed_;  // SKUs whose slice was read, and whose watches report changes
   std::string reread_after_;        // how far the reading in turn has come
 };
 

@@ -2,6 +2,7 @@
 #include "quota/node/slice_reader.h"
 
 #include <memory>
+#include <optional>
 
 #include "gtest/gtest.h"
 #include "tests/unit/quota/node_agent_fixture.h"
@@ -63,6 +64,39 @@ TEST_F(BegunNodeAgentTest, UnreadableAnnouncementsChangeNothing) {
   ASSERT_TRUE(tree().Set(SlicePath(agent_.incarnation(), "tv"), "\xff", kAnyVersion).ok());
   ASSERT_TRUE(tree().Set(SkuPath("tv"), "\xff", kAnyVersion).ok());
   Turns();
+  EXPECT_EQ(Free(), 4);
+}
+
+// A node queues claims by them, and holds nothing of the SKU. It went by terms of long ago once a read of them had
+// failed.
+TEST_F(BegunNodeAgentTest, TermsWithoutASliceAreReadAgain) {
+  const auto announce = [this](const absl::StatusOr<storage::Sku>& sku) {
+    ASSERT_TRUE(sku.ok()) << sku.status();
+    ASSERT_TRUE(announcer_.Announce({{{*sku, /*always=*/true}}}, {}).ok());
+    Turns();
+  };
+  announce(ledger_.GetSku("tv"));
+  const std::shared_ptr<Slice> slice = slices_.FindOrAdd("tv");
+  slices_.NoteTermsWanted("tv");
+  Turns();
+  ASSERT_NE(slice->terms(), nullptr);
+  ASSERT_EQ(slice->counter().version(), 0) << "it holds a slice";
+  zookeeper_.DropNextWatchEvents(100);
+  announce(ledger_.SetSkuPaused("tv", true, "a break", std::nullopt, "test"));
+  ASSERT_FALSE(slice->terms()->paused) << "the event was not lost";
+  clock_.AdvanceBy(options_.resync_interval);
+  Turns();
+  EXPECT_TRUE(slice->terms()->paused);
+  zookeeper_.DropNextWatchEvents(0);
+  announce(ledger_.SetSkuPaused("tv", false, "", std::nullopt, "test"));
+  EXPECT_FALSE(slice->terms()->paused) << "its watch is set again";
+}
+
+TEST_F(BegunNodeAgentTest, ASliceOfASkuWhoseTermsWereReadIsRead) {
+  ASSERT_NE(slices_.FindOrAdd("tv"), nullptr);
+  slices_.NoteTermsWanted("tv");
+  Turns();
+  Give(4);
   EXPECT_EQ(Free(), 4);
 }
 
