@@ -21,7 +21,7 @@
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
 #include "storage/postgres/postgres_upkeep_ledger.h"
-#include "tests/support/test_postgres.h"
+#include "tests/support/lent_database.h"
 
 namespace tranche::storage {
 namespace {
@@ -154,13 +154,13 @@ class PostgresBackend : public LedgerBackend {
   }
 
  private:
-  static PoolOptions Options(const testing::TestDatabase& database) {
+  static PoolOptions Options(const testing::LentDatabase& database) {
     PoolOptions options;
     options.dsn = database.node_dsn();
     return options;
   }
 
-  testing::TestDatabase database_;
+  testing::LentDatabase database_;  // destroyed after the pool that is connected to it
   ConnectionPool pool_{Options(database_)};
   PostgresLedger reservations_{&pool_};
   PostgresStockLedger stock_{&pool_};

@@ -21,15 +21,15 @@
 #include "storage/postgres/postgres_sku_move_ledger.h"
 #include "storage/postgres/postgres_upkeep_ledger.h"
 #include "storage/shards/older_copies.h"
+#include "tests/support/lent_database.h"
 #include "tests/support/mini_postgres.h"
-#include "tests/support/test_postgres.h"
 
 namespace tranche::storage {
 namespace {
 
 using ::testing::IsEmpty;
 
-PoolOptions ToPool(const testing::TestDatabase& database) {
+PoolOptions ToPool(const testing::LentDatabase& database) {
   PoolOptions options;
   options.dsn = database.node_dsn();
   options.max_connections = 4;
@@ -40,7 +40,7 @@ struct ShardUnderTest {
   explicit ShardUnderTest(std::string shard_name) : name(std::move(shard_name)) {}
 
   const std::string name;
-  testing::TestDatabase database;
+  testing::LentDatabase database;
   ConnectionPool pool{ToPool(database)};
   PostgresLedger sales{&pool};
   PostgresStockLedger stock{&pool};
@@ -520,6 +520,7 @@ TEST_F(SkuMoveTest, NothingLeavesWhileAShardIsSilent) {
 // While shards are being migrated one after the other.
 TEST_F(SkuMoveTest, ARowOfAnotherSchemaIsRefusedAndTheSkuSellsOn) {
   Create("tv", 100);
+  b_.database.KeepFromOthers();
   ASSERT_TRUE(
       testing::ExecuteSql(b_.database.owner_dsn(), "ALTER TABLE tranche.sku ADD COLUMN of_the_next_version integer")
           .ok());

@@ -28,6 +28,12 @@ void MustExecute(const std::string& sql) {
   CHECK(done.ok()) << sql << ": " << done;
 }
 
+// The server that the environment names, or nullptr.
+const char* GivenPostgres() {
+  const char* const given = std::getenv("TRANCHE_TEST_POSTGRES");
+  return given != nullptr && *given != '\0' ? given : nullptr;
+}
+
 // A migrated database that the others are copies of: copying is faster than migrating.
 class TemplateDatabase {
  public:
@@ -45,6 +51,8 @@ class TemplateDatabase {
 
 const std::string& TemplateName() {
   SharedPostgres();  // constructed before, hence destroyed after the template
+  static const std::string made_by_mini_postgres = "tranche";
+  if (GivenPostgres() == nullptr) return made_by_mini_postgres;
   static const TemplateDatabase database;
   return database.name();
 }
@@ -53,7 +61,7 @@ const std::string& TemplateName() {
 
 const std::string& SharedPostgres() {
   static const std::string shared = [] {
-    if (const char* const given = std::getenv("TRANCHE_TEST_POSTGRES"); given != nullptr && *given != '\0') {
+    if (const char* const given = GivenPostgres(); given != nullptr) {
       const absl::Status roles = EnsureRoles(given);
       CHECK(roles.ok()) << "cannot use TRANCHE_TEST_POSTGRES: " << roles;
       return std::string(given);
