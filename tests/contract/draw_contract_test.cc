@@ -52,6 +52,9 @@ class DrawContract : public DrawContractTest {
 };
 INSTANTIATE_TEST_SUITE_P(Both, DrawContract, BothLedgers(), LedgerName);
 
+class DrawRaceContract : public DrawContract {};
+INSTANTIATE_TEST_SUITE_P(Both, DrawRaceContract, BothLedgers(), LedgerName);
+
 TEST_P(DrawContract, ADrawIsAsItWasAskedFor) {
   CreatePooled("tv", 10, 2);
   CreatePooled("radio", 10);
@@ -364,7 +367,7 @@ TEST_P(DrawContract, ABatchMayBeLarge) {
   EXPECT_EQ(found->entry_id, results[700].entry_id);
 }
 
-TEST_P(DrawContract, TheSameBuyerManyTimesAtOnceHasOneEntry) {
+TEST_P(DrawRaceContract, TheSameBuyerManyTimesAtOnceHasOneEntry) {
   CreatePooled("tv", 10);
   Begin(Committed("tv", 1));
   absl::Mutex mutex;
@@ -394,7 +397,7 @@ TEST_P(DrawContract, TheSameBuyerManyTimesAtOnceHasOneEntry) {
 }
 
 // Whoever was told that they are in is in the list that is sealed, and nobody else is.
-TEST_P(DrawContract, EntriesThatMeetTheCloseAreInTheListOrRefused) {
+TEST_P(DrawRaceContract, EntriesThatMeetTheCloseAreInTheListOrRefused) {
   CreatePooled("tv", 10);
   const DrawKey key = Begin(Committed("tv", 1));
   absl::Mutex mutex;
@@ -555,7 +558,7 @@ TEST_P(DrawContract, RanksAreComputedInPages) {
   EXPECT_EQ(again->ranked, 0);
 }
 
-TEST_P(DrawContract, WorkersSideBySideRankEachEntryOnce) {
+TEST_P(DrawRaceContract, WorkersSideBySideRankEachEntryOnce) {
   CreatePooled("tv", 200);
   const DrawKey key = Begin(Committed("tv", 200));
   const auto entries = EnterMany("tv", 120);

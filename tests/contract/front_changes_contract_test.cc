@@ -17,6 +17,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
+class FrontRaceContract : public FrontLedgerContract {};
+INSTANTIATE_TEST_SUITE_P(Both, FrontRaceContract, BothLedgers(), LedgerName);
+
 TEST_P(FrontLedgerContract, ReadersAreToldWhatHasChanged) {
   Set({.sku_id = "tv", .document = kDocument});
   Set({.sku_id = "radio", .document = kDocument, .admitted_per_million = 5});
@@ -161,7 +164,7 @@ TEST_P(FrontLedgerContract, WhatWasRemovedIsForgottenWhenNobodyNeedsToBeTold) {
 }
 
 // In pages, while others change what the next pages tell.
-TEST_P(FrontLedgerContract, WhoReadsDuringChangesHasTheSameCopyInTheEnd) {
+TEST_P(FrontRaceContract, WhoReadsDuringChangesHasTheSameCopyInTheEnd) {
   constexpr int kWriters = 2, kRounds = 8;
   std::atomic<int> writing = kWriters;
   std::vector<std::thread> writers;
@@ -189,7 +192,7 @@ TEST_P(FrontLedgerContract, WhoReadsDuringChangesHasTheSameCopyInTheEnd) {
   }
 }
 
-TEST_P(FrontLedgerContract, ChangesAtOnceHaveVersionsOfTheirOwn) {
+TEST_P(FrontRaceContract, ChangesAtOnceHaveVersionsOfTheirOwn) {
   constexpr int kThreads = 4, kChanges = 10;
   const int64_t before = Version().number;
   std::vector<std::thread> threads;

@@ -38,6 +38,9 @@ class RefuseClaimsContract : public LifecycleContractTest {
 };
 INSTANTIATE_TEST_SUITE_P(Both, RefuseClaimsContract, BothLedgers(), LedgerName);
 
+class RefuseClaimsRaceContract : public RefuseClaimsContract {};
+INSTANTIATE_TEST_SUITE_P(Both, RefuseClaimsRaceContract, BothLedgers(), LedgerName);
+
 TEST_P(RefuseClaimsContract, ARefusalIsARowThatIsFinalFromItsBirth) {
   Create(SkuOf("tv", 10, /*per_user_limit=*/2));
   const IncarnationId node = HolderOf("tv", 6);
@@ -183,7 +186,7 @@ TEST_P(RefuseClaimsContract, RetentionDropsThemAndTheBooksBalance) {
 }
 
 // A consumer whose claim's answer was lost, and another one to which the claim was delivered again.
-TEST_P(RefuseClaimsContract, OfARefusalAndASaleOneDecides) {
+TEST_P(RefuseClaimsRaceContract, OfARefusalAndASaleOneDecides) {
   constexpr int kClaims = 200;
   constexpr size_t kBatch = 20;
   Create(SkuOf("tv", kClaims));
