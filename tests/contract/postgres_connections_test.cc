@@ -24,6 +24,7 @@
 #include "storage/postgres/postgres_shard_backend.h"
 #include "storage/postgres/postgres_shard_ledger.h"
 #include "tests/contract/postgres_outage_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/claims.h"
 #include "tests/support/mini_pgbouncer.h"
 #include "tests/support/scratch_dir.h"
@@ -95,7 +96,7 @@ class PostgresConnectionsTest : public PostgresOutageTest {
   }
   void AwaitBackends(const std::string& application, const std::string& pids) {
     const absl::Time deadline = absl::Now() + absl::Seconds(30);
-    while (BackendsOf(postgres_, application) != pids && absl::Now() < deadline) std::this_thread::yield();
+    while (BackendsOf(postgres_, application) != pids && absl::Now() < deadline) testing::RestBetweenLooks();
     EXPECT_EQ(BackendsOf(postgres_, application), pids);
   }
 };

@@ -21,6 +21,7 @@
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "tests/contract/postgres_outage_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/claims.h"
 #include "tests/support/mini_postgres.h"
 
@@ -162,7 +163,7 @@ TEST_F(PostgresOutageTest, WhereTheServerGivesNoMoreConnectionsCallersShareThose
     const size_t refused_before = refused();
     waiting = std::thread([&] { second = pool.Acquire().status(); });
     // An attempt to connect is made twice: see ServerConnectionPolicy.
-    while (refused() < refused_before + 2) std::this_thread::yield();
+    while (refused() < refused_before + 2) testing::RestBetweenLooks();
   }
   waiting.join();
   EXPECT_TRUE(second.ok()) << second;

@@ -19,6 +19,7 @@
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
 #include "tests/contract/postgres_outage_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/claims.h"
 
 namespace tranche::storage {
@@ -157,7 +158,7 @@ TEST_F(PostgresOutageTest, APoolThatIsGivenUpHoldsNobodyUp) {
   pqxx::nontransaction look(observer);
   while (look.exec("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'ending'")
              .empty()) {
-    std::this_thread::yield();
+    testing::RestBetweenLooks();
   }
   pool.GiveUp();
   caller.join();

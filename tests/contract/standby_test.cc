@@ -21,6 +21,7 @@
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "tests/contract/postgres_outage_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/claims.h"
 #include "tests/support/mini_postgres.h"
 
@@ -58,7 +59,7 @@ class StandbyTest : public PostgresOutageTest {
     ASSERT_TRUE(ExecuteSql(postgres_.dsn(), "SELECT pg_reload_conf()").ok());
     pqxx::connection connection(postgres_.dsn());
     pqxx::nontransaction query(connection);
-    while (query.exec1("SHOW synchronous_standby_names")[0].as<std::string>() != name) std::this_thread::yield();
+    while (query.exec1("SHOW synchronous_standby_names")[0].as<std::string>() != name) testing::RestBetweenLooks();
   }
 
   // Runs this query about a session that waits for the standby, once there is one. False if none comes in time, or
@@ -75,7 +76,7 @@ class StandbyTest : public PostgresOutageTest {
                .empty()) {
         return true;
       }
-      std::this_thread::yield();
+      testing::RestBetweenLooks();
     }
     return false;
   }

@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/tranchectl_runner.h"
 #include "tranche/client.h"
 
@@ -130,7 +130,7 @@ TEST_F(AuditTest, ANodeThatHasEndedKeepsItsName) {
   const absl::Time give_up = absl::Now() + kPatience;
   while (Entries({"--automatic", "--action", "reclaim_incarnation"}).empty()) {
     ASSERT_LT(absl::Now(), give_up) << "its units do not come back";
-    std::this_thread::yield();
+    RestBetweenLooks();
   }
   EXPECT_THAT(Actions({"--action", "reclaim_incarnation"}), IsEmpty()) << "no person has asked for it";
   const json entry = Entries({"--action", "move_units", "--limit", "1"})[0];

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <pqxx/pqxx>
 #include <string>
-#include <thread>
 
 #include "gtest/gtest.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/between_looks.h"
 
 namespace tranche::testing {
 namespace {
@@ -32,10 +32,10 @@ class FaultTest : public SaleTest {
     ASSERT_TRUE(cluster_->SuspendNode(0).ok());
     ASSERT_TRUE(cluster_->KillNode(1).ok());
     const absl::Time give_up = absl::Now() + kPatience;
-    while (Holds(sku, killed) && absl::Now() < give_up) std::this_thread::yield();
+    while (Holds(sku, killed) && absl::Now() < give_up) RestBetweenLooks();
     EXPECT_FALSE(Holds(sku, killed));
     EXPECT_TRUE(Holds(sku, stopped)) << "the sessions have ended: nobody has seen that a process died";
-    while (SeenDead() == 0 && absl::Now() < give_up) std::this_thread::yield();
+    while (SeenDead() == 0 && absl::Now() < give_up) RestBetweenLooks();
     EXPECT_EQ(SeenDead(), 1) << cluster_->balancer(0).LogTail();
     ASSERT_TRUE(cluster_->ResumeNode(0).ok());
   }
@@ -177,10 +177,10 @@ TEST_F(FaultTest, ASuspendedNodeComesBackAsANewIncarnation) {
   ASSERT_TRUE(cluster_->SuspendNode(0).ok());
   // Until it is reclaimed, units move between the pool and the other node.
   const absl::Time give_up = absl::Now() + kPatience;
-  while (QuotaOf("tv").slices_size() != 2 && absl::Now() < give_up) std::this_thread::yield();
+  while (QuotaOf("tv").slices_size() != 2 && absl::Now() < give_up) RestBetweenLooks();
   EXPECT_GT(QuotaOf("tv").quota_version(), before);
   ASSERT_TRUE(cluster_->ResumeNode(0).ok());
-  while (QuotaOf("tv").slices_size() != 3 && absl::Now() < give_up) std::this_thread::yield();
+  while (QuotaOf("tv").slices_size() != 3 && absl::Now() < give_up) RestBetweenLooks();
   EXPECT_EQ(QuotaOf("tv").slices_size(), 3) << "the node has no slice again";
   SellOut(shoppers, "tv", 4000);
 }

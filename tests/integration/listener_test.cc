@@ -14,13 +14,13 @@
 #include <memory>
 #include <pqxx/pqxx>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/http_get.h"
 #include "tests/support/scratch_dir.h"
 
@@ -180,7 +180,7 @@ TEST_F(ListenerTest, ANodeThatRanOutOfDescriptorsOnceEndsAndHandsItsUnitsBack) {
   {
     const std::vector<Connection> idle = Connect(40);
     const absl::Time give_up = absl::Now() + kPatience;
-    while (cluster_->node(0).LogLinesWith("Failed accept4") == 0 && absl::Now() < give_up) std::this_thread::yield();
+    while (cluster_->node(0).LogLinesWith("Failed accept4") == 0 && absl::Now() < give_up) RestBetweenLooks();
     EXPECT_GT(cluster_->node(0).LogLinesWith("Failed accept4"), 0) << cluster_->node(0).LogTail();
   }
   ExpectNotServing();

@@ -3,7 +3,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/time/clock.h"
@@ -11,6 +10,7 @@
 #include "google/protobuf/util/json_util.h"
 #include "gtest/gtest.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/between_looks.h"
 
 namespace tranche::testing {
 namespace {
@@ -65,7 +65,7 @@ class LogTest : public SaleTest {
       for (const Line& line : LinesOf(process)) {
         if (wanted(line)) return line;
       }
-      std::this_thread::yield();
+      RestBetweenLooks();
     }
     ADD_FAILURE() << "no such line:\n" << process.LogTail();
     return {};
@@ -131,7 +131,7 @@ TEST_F(LogTest, ACallIsFoundByTheRequestIdOfItsCaller) {
         if (is_ours(line)) found.push_back(std::move(line));
       }
     }
-    std::this_thread::yield();
+    RestBetweenLooks();
   }
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(TextOf(found[0], "trace"), "0af7651916cd43dd8448eb211c80319c");

@@ -5,11 +5,11 @@
 
 #include <pqxx/pqxx>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/raw_call.h"
 
 namespace tranche::testing {
@@ -112,7 +112,7 @@ TEST_F(NodeProcessTest, ADrainedNodeServesItsOperatorsAndSaysSo) {
   const grpc::Status status = Admin()->DrainNode(Context().get(), drain, &drained);
   ASSERT_TRUE(status.ok()) << status.error_message();
   const absl::Time give_up = absl::Now() + kPatience;
-  while (Serves("") && absl::Now() < give_up) std::this_thread::yield();
+  while (Serves("") && absl::Now() < give_up) RestBetweenLooks();
   EXPECT_FALSE(Serves(""));
   EXPECT_FALSE(Serves(kBuyers));
   EXPECT_FALSE(Serves(kVisitors));

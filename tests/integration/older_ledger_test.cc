@@ -2,13 +2,13 @@
 // restarts anything, and none is sold twice by what the ledger says now.
 #include <limits>
 #include <memory>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/sessions.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
@@ -53,7 +53,7 @@ class OlderLedgerTest : public SaleTest {
       if (znode.ok() && before < 0) before = znode->version;
       // The one that was under way may have begun earlier.
       if (znode.ok() && znode->version >= before + 2) return;
-      std::this_thread::yield();
+      RestBetweenLooks();
     }
     FAIL() << "no balancer looks at the ledger";
   }

@@ -2,12 +2,12 @@
 // with a check of the books.
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/sessions.h"
 
 namespace tranche::testing {
@@ -215,14 +215,14 @@ TEST_F(QuotaTest, ADrainedNodeHandsItsUnitsBackAndServesAgainWhenUndrained) {
   v1::DrainNodeResponse drained;
   ASSERT_TRUE(Admin()->DrainNode(Context().get(), drain, &drained).ok());
   const absl::Time give_up = absl::Now() + kPatience;
-  while (Remaining("tv", first) > 0 && absl::Now() < give_up) std::this_thread::yield();
+  while (Remaining("tv", first) > 0 && absl::Now() < give_up) RestBetweenLooks();
   EXPECT_EQ(Remaining("tv", first), 0);
   ASSERT_TRUE(shoppers.WaitForMore(50, kPatience));
   v1::UndrainNodeRequest undrain;
   undrain.set_node(std::to_string(first));
   v1::UndrainNodeResponse undrained;
   ASSERT_TRUE(Admin()->UndrainNode(Context().get(), undrain, &undrained).ok());
-  while (Remaining("tv", first) == 0 && absl::Now() < give_up) std::this_thread::yield();
+  while (Remaining("tv", first) == 0 && absl::Now() < give_up) RestBetweenLooks();
   EXPECT_GT(Remaining("tv", first), 0) << "it has its share again";
   ASSERT_TRUE(shoppers.WaitForMore(50, kPatience));
   shoppers.Stop();

@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <fstream>
 #include <pqxx/pqxx>
-#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "storage/postgres/connection_pool.h"
 #include "storage/postgres/postgres_ledger.h"
+#include "tests/support/between_looks.h"
 
 namespace tranche::testing {
 
@@ -98,7 +98,7 @@ void SaleTest::WaitUntilAnnounced(const std::string& sku, int64_t remaining) {
       if (slice.incarnation() != 0 && slice.announced_version() == slice.version()) announced += slice.remaining();
     }
     if (announced == remaining) return;
-    std::this_thread::yield();
+    RestBetweenLooks();
   }
   FAIL() << "not all " << remaining << " units of " << sku << " are announced: " << quota.DebugString();
 }
@@ -114,7 +114,7 @@ void SaleTest::WaitUntilShared(const std::string& sku, int64_t units) {
              slice.remaining() >= units / nodes;
     };
     if (std::count_if(quota.slices().begin(), quota.slices().end(), has_share) == nodes) return;
-    std::this_thread::yield();
+    RestBetweenLooks();
   }
   FAIL() << "the units of " << sku << " are not shared by " << nodes << " nodes: " << quota.DebugString();
 }

@@ -22,6 +22,7 @@
 #include "gtest/gtest.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/sessions.h"
 #include "tests/support/test_certificates.h"
 #include "tests/support/tranchectl_runner.h"
@@ -243,7 +244,7 @@ class SecureWalkTest : public SaleTest, protected TranchectlRunner {
     const absl::Time give_up = absl::Now() + kPatience;
     while (!is_so()) {
       ASSERT_LT(absl::Now(), give_up) << "never: " << what;
-      std::this_thread::yield();
+      RestBetweenLooks();
     }
   }
 

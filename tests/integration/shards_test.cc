@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -21,6 +20,7 @@
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_sku_move_ledger.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/claims.h"
 #include "tests/support/mini_postgres.h"
 #include "tests/support/tranchectl_runner.h"
@@ -35,6 +35,8 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 constexpr absl::Duration kPatience = absl::Seconds(60);
+// Of buyers who only come while something else is waited for.
+constexpr absl::Duration kBuyersRest = absl::Milliseconds(5);
 
 class ShardsTest : public SaleTest, protected TranchectlRunner {
  protected:
@@ -125,7 +127,7 @@ class ShardsTest : public SaleTest, protected TranchectlRunner {
       const auto now = home.Where(sku);
       ASSERT_TRUE(now.ok()) << now.status();
       where = *now;
-      std::this_thread::yield();
+      RestBetweenLooks();
     } while (where.place != storage::SkuWhereabouts::Place::kGone && absl::Now() < give_up);
     EXPECT_EQ(where.place, storage::SkuWhereabouts::Place::kGone) << cluster_->balancer(0).LogTail();
     EXPECT_EQ(where.other_shard, "s1");
@@ -136,7 +138,7 @@ class ShardsTest : public SaleTest, protected TranchectlRunner {
     const absl::Time give_up = absl::Now() + kPatience;
     while (process.LogLinesWith(line) < times) {
       ASSERT_TRUE(process.Running() && absl::Now() < give_up) << line << "\n" << process.LogTail();
-      std::this_thread::yield();
+      RestBetweenLooks();
     }
   }
 
@@ -366,7 +368,7 @@ TEST_F(ShardsTest, AnOlderCopyThatARestoreBroughtBackIsGivenUpByItself) {
   OpenSale("tv", 1000000);
   const Reservation held = Hold("tv", "early");
   Move("tv", "s1");
-  Shoppers shoppers(client_.get(), {"tv"}, 2);
+  Shoppers shoppers(client_.get(), {"tv"}, 2, kBuyersRest);
   ASSERT_TRUE(shoppers.WaitForMore(20, kPatience));
   RestoreCopyAtHome("tv", /*moves=*/0);
   AwaitGivenUpAtHome("tv");
@@ -391,7 +393,7 @@ TEST_F(ShardsTest, AnOlderCopyIsNotSoldWhileTheShardWithTheNewerOneHangs) {
   RestoreCopyAtHome("tv", /*moves=*/0);
   {
     const auto other_client = ClientOf(cluster_->endpoints());
-    Shoppers in_vain(other_client.get(), {"tv"}, 4);
+    Shoppers in_vain(other_client.get(), {"tv"}, 4, kBuyersRest);
     AwaitLine(cluster_->balancer(0), "shard s1 does not say whose copy is older");
     EXPECT_TRUE(in_vain.acknowledged().empty());
     // A node that has heard nothing of the SKU yet finds the copy at home when it looks it up, with units in the pool.

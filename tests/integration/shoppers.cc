@@ -1,11 +1,12 @@
 #include "tests/integration/shoppers.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 
 namespace tranche::testing {
 
-Shoppers::Shoppers(Client* client, std::vector<std::string> skus, int threads)
-    : client_(client), skus_(std::move(skus)) {
+Shoppers::Shoppers(Client* client, std::vector<std::string> skus, int threads, absl::Duration rest)
+    : client_(client), skus_(std::move(skus)), rest_(rest) {
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this, i] { Shop(i); });
 }
 
@@ -18,6 +19,7 @@ void Shoppers::Stop() {
 
 void Shoppers::Shop(int thread) {
   for (int n = 0; !stopping_; ++n) {
+    if (n > 0) absl::SleepFor(rest_);
     const std::string id = MakeUuidV7();
     const auto reservation = client_->Create({.sku = skus_[static_cast<size_t>(n) % skus_.size()],
                                               .user = absl::StrCat("buyer-", thread, "-", n),

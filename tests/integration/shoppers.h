@@ -11,6 +11,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "tranche/client.h"
 
 namespace tranche::testing {
@@ -18,8 +19,9 @@ namespace tranche::testing {
 // Call Start, then Stop; then read the results.
 class Shoppers {
  public:
-  // `client` outlives this.
-  Shoppers(Client* client, std::vector<std::string> skus, int threads);
+  // `client` outlives this. Each thread rests after each answer: give a rest where the sale only has to go on, because
+  // without one the buyers take what processor there is from whatever the test waits for.
+  Shoppers(Client* client, std::vector<std::string> skus, int threads, absl::Duration rest = absl::ZeroDuration());
   ~Shoppers() { Stop(); }
 
   void Stop();
@@ -43,6 +45,7 @@ class Shoppers {
 
   Client* const client_;
   const std::vector<std::string> skus_;
+  const absl::Duration rest_;
   std::atomic<bool> stopping_{false};
   absl::Mutex mutex_;
   std::set<std::string> acknowledged_ ABSL_GUARDED_BY(mutex_);

@@ -17,6 +17,7 @@
 #include "gtest/gtest.h"
 #include "storage/base/access_token.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/raw_call.h"
 #include "tests/support/scratch_dir.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
@@ -148,7 +149,7 @@ class StallTest : public SaleTest {
                             application)
                .size() < static_cast<pqxx::result::size_type>(count)) {
       ASSERT_LT(absl::Now(), give_up) << "nothing of " << application << " waits";
-      std::this_thread::yield();
+      RestBetweenLooks();
     }
   }
 

@@ -1,7 +1,5 @@
 // Starting with a mistake: one line that says what to do, and an exit status that scripts can use.
 
-#include <thread>
-
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -10,6 +8,7 @@
 #include "quota/coordination/ledger_mark.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
 #include "storage/postgres/migrator.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/child_process.h"
 #include "tests/support/free_port.h"
 #include "tests/support/mini_pgbouncer.h"
@@ -119,7 +118,7 @@ void AwaitLog(ServerProcess& process, const std::string& text) {
   const absl::Time give_up = absl::Now() + absl::Seconds(30);
   while (process.LogLinesWith(text) == 0) {
     ASSERT_TRUE(process.Running() && absl::Now() < give_up) << process.LogTail();
-    std::this_thread::yield();
+    RestBetweenLooks();
   }
 }
 
@@ -258,7 +257,7 @@ TEST(StartupTest, WithAnothersTreeANodeRefusesToStartAndABalancerWaits) {
   AwaitLog(*owners, " leads, shard home");
   const absl::Time give_up = absl::Now() + absl::Seconds(30);
   while (!(*tree)->Get(quota::LedgerMarkPath(), quota::Watch::kNo).ok() && absl::Now() < give_up) {
-    std::this_thread::yield();
+    RestBetweenLooks();
   }
 
   std::vector<std::string> node_args = args(other);

@@ -6,11 +6,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/tranchectl_runner.h"
 
 namespace tranche::testing {
@@ -64,7 +64,7 @@ class StatusTest : public SaleTest, protected TranchectlRunner {
     const absl::Time give_up = absl::Now() + kNamedWithin;
     while (!is_so(Status())) {
       ASSERT_LT(absl::Now(), give_up) << "never: " << what << "; the last answer: " << out_ << err_;
-      std::this_thread::yield();
+      RestBetweenLooks();
     }
   }
   void AwaitNamed(const std::string& code) {
@@ -154,6 +154,7 @@ TEST_F(StatusTest, HoldsThatNobodyExpiresAreNamedWhereTheyHurt) {
   const absl::Time give_up = absl::Now() + kNamedWithin;
   while (JsonAt(cluster_->endpoint(0), {"sku", "show", "cam"})["pending"] != "0") {
     ASSERT_LT(absl::Now(), give_up) << "never expired: " << out_;
+    RestBetweenLooks();
   }
 }
 

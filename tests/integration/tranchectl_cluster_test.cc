@@ -5,13 +5,13 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/ctl/run.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/sessions.h"
 #include "tests/support/tranchectl_runner.h"
 
@@ -44,7 +44,7 @@ class TranchectlClusterTest : public SaleTest, protected TranchectlRunner {
     const absl::Time give_up = absl::Now() + kPatience;
     while (!is_so()) {
       ASSERT_LT(absl::Now(), give_up) << "never: " << what << "; the last answer: " << out_ << err_;
-      std::this_thread::yield();
+      RestBetweenLooks();
     }
   }
 

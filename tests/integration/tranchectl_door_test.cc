@@ -6,11 +6,11 @@
 #include <nlohmann/json.hpp>
 #include <pqxx/pqxx>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/scratch_dir.h"
 #include "tests/support/tranchectl_runner.h"
 #include "tranche/error.h"
@@ -47,7 +47,7 @@ class TranchectlDoorTest : public SaleTest, protected TranchectlRunner {
     const absl::Time give_up = absl::Now() + kPatience;
     while (!is_so()) {
       ASSERT_LT(absl::Now(), give_up) << "never: " << what << "; the last answer: " << out_ << err_;
-      std::this_thread::yield();
+      RestBetweenLooks();
     }
   }
   // The opinion of each node about this buyer, until it ends with this exit status.

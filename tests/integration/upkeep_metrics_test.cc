@@ -9,7 +9,6 @@
 #include <set>
 #include <sstream>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,6 +18,7 @@
 #include "absl/strings/str_split.h"
 #include "tests/integration/sale_fixture.h"
 #include "tests/integration/shops.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/scratch_dir.h"
 
 namespace tranche::testing {
@@ -108,7 +108,7 @@ class UpkeepMetricsTest : public SaleTest {
     const absl::Time give_up = absl::Now() + kPatience;
     while (!is_so()) {
       ASSERT_LT(absl::Now(), give_up) << "never: " << what;
-      std::this_thread::yield();
+      RestBetweenLooks();
     }
   }
   static void AwaitValue(int port, const std::string& series, double expected) {

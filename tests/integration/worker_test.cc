@@ -13,7 +13,6 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,6 +23,7 @@
 #include "storage/postgres/postgres_outbox_ledger.h"
 #include "tests/integration/sale_fixture.h"
 #include "tests/integration/shops.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/scratch_dir.h"
 #include "tests/support/tranchectl_runner.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
@@ -89,7 +89,7 @@ class WorkerTest : public SaleTest, protected TranchectlRunner {
     const absl::Time give_up = absl::Now() + kPatience;
     while (!is_so()) {
       ASSERT_LT(absl::Now(), give_up) << "never: " << what;
-      std::this_thread::yield();
+      RestBetweenLooks();
     }
   }
   storage::OutboxDepth Depth() {

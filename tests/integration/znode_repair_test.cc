@@ -7,7 +7,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +15,7 @@
 #include "quota/coordination/read_announcement.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/sessions.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
@@ -32,6 +32,8 @@ using quota::Znode;
 using storage::IncarnationId;
 
 constexpr absl::Duration kPatience = absl::Seconds(60);
+// Of those who only show that the sale goes on.
+constexpr absl::Duration kBuyersRest = absl::Milliseconds(5);
 constexpr int kNodes = 3;
 constexpr int64_t kStock = 60;
 constexpr int64_t kHighest = std::numeric_limits<int64_t>::max();
@@ -73,7 +75,7 @@ class ZnodeRepairTest : public SaleTest {
     tree_ = *std::move(tree);
     OpenSale("sale", 100000);
     WaitUntilShared("sale", 100000);
-    buyers_ = std::make_unique<Shoppers>(client_.get(), std::vector<std::string>{"sale"}, 2);
+    buyers_ = std::make_unique<Shoppers>(client_.get(), std::vector<std::string>{"sale"}, 2, kBuyersRest);
     ASSERT_TRUE(buyers_->WaitForMore(20, kPatience));
   }
 
@@ -109,7 +111,7 @@ class ZnodeRepairTest : public SaleTest {
     for (const Damage& damage : damages) {
       Found found = Read(damage.path);
       while (!damage.repaired(found) && absl::Now() < give_up) {
-        std::this_thread::yield();
+        RestBetweenLooks();
         found = Read(damage.path);
       }
       EXPECT_TRUE(damage.repaired(found))
@@ -136,7 +138,7 @@ class ZnodeRepairTest : public SaleTest {
     while (absl::Now() < give_up) {
       const Found now = Read(quota::LedgerMarkPath());
       if (now.ok() && before.ok() && now->version > before->version) return;
-      std::this_thread::yield();
+      RestBetweenLooks();
     }
     FAIL() << "nobody leads";
   }
@@ -291,9 +293,11 @@ TEST_F(ZnodeRepairTest, ReportsOfDemandAreWrittenAgainInASecondOrTen) {
                   {"invented", quota::DemandPath(Incarnation(2) + 5000), wild.SerializeAsString(), IsMissing},
                   {"invented", quota::DemandPath(Incarnation(2) + 5001), wild.SerializeAsString(), IsMissing}},
                  absl::Seconds(10));
+  std::vector<Damage> deleted;
   for (size_t node = 0; node < kNodes; ++node) {
-    ExpectRepaired({{"deleted", quota::DemandPath(Incarnation(node)), std::nullopt, again}}, absl::Seconds(10));
+    deleted.push_back({"deleted", quota::DemandPath(Incarnation(node)), std::nullopt, again});
   }
+  ExpectRepaired(deleted, absl::Seconds(10));
   SellOut("tv");
   EndSale();
 }
