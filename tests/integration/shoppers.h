@@ -26,8 +26,8 @@ class Shoppers {
 
   void Stop();
 
-  // Waits until that many more reservations were acknowledged, counted from now; false after `timeout`. They have shopped
-  // since they were made: where the units are limited, wait for the total.
+  // Waits until that many more reservations were acknowledged, counted from now; false after `timeout`. They have
+  // shopped since they were made: where the units are limited, wait for the total.
   bool WaitForMore(int acknowledged, absl::Duration timeout);
   // Waits until that many reservations were acknowledged, counted from the first on; false after `timeout`.
   bool WaitForTotal(int acknowledged, absl::Duration timeout);
