@@ -75,7 +75,8 @@ class OlderLedgerTest : public SaleTest {
 
   // Buyers come; `units` must be sold, and then all are.
   void SellAll(const std::string& sku, int64_t units, int64_t stock) {
-    Shoppers shoppers(client_.get(), {sku}, 8);
+    // They rest, or the refusals take the processor from those who find the units again.
+    Shoppers shoppers(client_.get(), {sku}, 8, absl::Milliseconds(5));
     EXPECT_TRUE(shoppers.WaitForTotal(static_cast<int>(units), kPatience))
         << shoppers.acknowledged().size() << " of " << units << ": " << QuotaOf(sku).ShortDebugString();
     shoppers.Stop();

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -38,9 +40,24 @@ constexpr absl::Duration kPatience = absl::Seconds(60);
 // Of buyers who only come while something else is waited for.
 constexpr absl::Duration kBuyersRest = absl::Milliseconds(5);
 
+// Two nodes and the shards home and s1. Cases that want no flags for the nodes use one cluster, one after the other:
+// each has SKUs of its own, and leaves books that are right.
 class ShardsTest : public SaleTest, protected TranchectlRunner {
  protected:
+  static void TearDownTestSuite() { left_.reset(); }
+  void TearDown() override {
+    client_.reset();
+    if (leaves_ && !HasFailure()) left_ = std::move(cluster_);
+  }
+
   void StartCluster(std::vector<std::string> node_args = {}) {
+    leaves_ = node_args.empty();
+    if (leaves_ && left_ != nullptr) {
+      cluster_ = std::move(left_);
+      client_ = ClientOf(cluster_->endpoints());
+      return;
+    }
+    left_.reset();  // not two at once
     MiniClusterOptions options;
     options.nodes = 2;
     options.shards = 1;
@@ -147,7 +164,12 @@ class ShardsTest : public SaleTest, protected TranchectlRunner {
     EXPECT_TRUE(held.ok()) << held.status();
     return held.value_or(Reservation{});
   }
+
+ private:
+  static std::unique_ptr<MiniCluster> left_;
+  bool leaves_ = false;
 };
+std::unique_ptr<MiniCluster> ShardsTest::left_;
 
 TEST_F(ShardsTest, AMoveInMidSale) {
   StartCluster();
@@ -202,13 +224,13 @@ TEST_F(ShardsTest, AMoveOfManyReservationsPausesForAMoment) {
   if (wanted != nullptr) {
     ASSERT_TRUE(absl::SimpleAtoi(wanted, &reservations));
   }
-  OpenSale("tv", 100000);
-  OpenSale("radio", 100000);
-  Fill("tv", reservations);
-  Shoppers shoppers(client_.get(), {"tv", "radio"}, 4);
+  OpenSale("laptop", 100000);
+  OpenSale("camera", 100000);
+  Fill("laptop", reservations);
+  Shoppers shoppers(client_.get(), {"laptop", "camera"}, 4);
   ASSERT_TRUE(shoppers.WaitForMore(100, kPatience));
   const absl::Time began_at = absl::Now();
-  const absl::Duration paused = Move("tv", "s1");
+  const absl::Duration paused = Move("laptop", "s1");
   std::cout << reservations << " reservations moved in " << absl::Now() - began_at << ", paused for " << paused
             << std::endl;
   // Generous, because the machine may be busy.
@@ -216,6 +238,132 @@ TEST_F(ShardsTest, AMoveOfManyReservationsPausesForAMoment) {
   ASSERT_TRUE(shoppers.WaitForMore(100, kPatience));
   shoppers.Stop();
   EXPECT_THAT(shoppers.refused(), IsEmpty());
+  CheckLedger();
+}
+
+// A test's own connections have a time limit; servers may be told none.
+std::string AsAdded(const std::string& dsn) { return absl::StrReplaceAll(dsn, {{" connect_timeout=5", ""}}); }
+
+TEST_F(ShardsTest, AsOperatorsSeeThem) {
+  StartCluster();
+  EXPECT_EQ(Ctl({"shard", "list"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("home"));
+  EXPECT_THAT(out_, HasSubstr("s1"));
+  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", "host=127.0.0.1 password=secret"}), 1) << "wrong usage";
+  EXPECT_THAT(err_, HasSubstr("PGPASSFILE"));
+  EXPECT_THAT(err_, Not(HasSubstr("secret")));
+  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", "host=127.0.0.1 passfile=/etc/passwd"}), 1) << "wrong usage";
+  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", "host=db.example dbname=tranche user=u", "--yes"}), 2);
+  EXPECT_THAT(err_, AllOf(HasSubstr("SHARD_STATE"), HasSubstr("db.example"), HasSubstr("--shard-hosts")));
+  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", AsAdded(cluster_->shard(0).node_dsn())}), 2) << "it is s1";
+  EXPECT_THAT(err_, AllOf(HasSubstr("SHARD_STATE"), Not(HasSubstr("--abort"))));
+  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", AsAdded(cluster_->app_dsn())}), 2) << "it is home";
+  // The first one changes how s1 is reached.
+  EXPECT_EQ(Ctl({"shard", "add", "s1", "--postgres", AsAdded(cluster_->shard(0).node_dsn()), "--yes"}), 0) << err_;
+  EXPECT_EQ(Ctl({"shard", "add", "s1", "--postgres", AsAdded(cluster_->shard(0).node_dsn()), "--yes"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("already"));
+  EXPECT_EQ(Ctl({"sku", "create", "x", "--stock", "5", "--price", "1", "--shard", "nowhere"}), 2);
+  EXPECT_THAT(err_, HasSubstr("SHARD_NOT_FOUND"));
+  EXPECT_EQ(Ctl({"sku", "create", "x", "--stock", "5", "--price", "1", "--shard", "s1"}), 0) << err_;
+  EXPECT_EQ(Ctl({"sku", "create", "x", "--stock", "5", "--price", "1"}), 2) << "one id, one SKU";
+  EXPECT_EQ(Ctl({"sku", "list"}), 0);
+  EXPECT_THAT(out_, HasSubstr("x"));
+  EXPECT_EQ(Ctl({"stock", "add", "x", "3", "--yes"}), 0) << err_;
+  EXPECT_EQ(Ctl({"quota", "show", "x"}), 0) << err_;
+  ExpectAbortsArePreviewedAsTheyGo("x", "s1");
+  EXPECT_EQ(Ctl({"sku", "move", "x", "--to", "home", "--yes"}), 0) << err_;
+  EXPECT_EQ(Ctl({"audit", "--sku", "x"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("move_sku"));
+  CheckLedger();
+}
+
+TEST_F(ShardsTest, ADatabaseWhoseSchemaDoesNotFitBecomesNoShard) {
+  StartCluster();
+  MiniPostgres& postgres = cluster_->postgres();
+  ASSERT_TRUE(postgres.CreateDatabase("newer").ok());
+  ASSERT_TRUE(storage::Migrate(postgres.Dsn("newer")).ok());
+  ASSERT_TRUE(ExecuteSql(postgres.Dsn("newer"), R"(
+    CREATE OR REPLACE FUNCTION tranche.schema_range() RETURNS TABLE (version integer, oldest_server integer)
+    LANGUAGE sql STABLE AS 'SELECT 1001, 1000')")
+                  .ok());
+  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", AsAdded(postgres.Dsn("newer", MiniPostgres::kNodeRole)), "--yes"}),
+            2);
+  EXPECT_THAT(err_, HasSubstr("SHARD_STATE"));
+  EXPECT_THAT(err_, HasSubstr("this version is too old for the database"));
+}
+
+TEST_F(ShardsTest, AnOlderCopyThatARestoreBroughtBackIsFoundAndTakenOut) {
+  StartCluster();
+  OpenSale("phone", 1000);
+  const Reservation held = Hold("phone", "early");
+  Move("phone", "s1");
+  EXPECT_EQ(Ctl({"verify"}), 0) << out_ << err_;
+  // Of a move from before they were counted: nobody can tell which copy is older.
+  RestoreCopyAtHome("phone", /*moves=*/1);
+  const auto found = AllOf(HasSubstr("sku_on_several_shards"), HasSubstr("on home and s1"));
+  EXPECT_EQ(Ctl({"verify"}), 2) << out_ << err_;
+  EXPECT_THAT(out_, found);
+  EXPECT_EQ(Ctl({"verify", "--sku", "phone"}), 2) << out_ << err_;
+  EXPECT_THAT(out_, found);
+  for (const std::string option : {"--yes", "--abort", ""}) {
+    std::vector<std::string> move = {"sku", "move", "phone", "--to", "s1"};
+    if (!option.empty()) move.push_back(option);
+    EXPECT_EQ(Ctl(move), 2) << option;
+    EXPECT_THAT(err_,
+                AllOf(HasSubstr("SHARD_STATE"), HasSubstr("on home and s1"), HasSubstr("An older copy came back")));
+  }
+
+  Execute(cluster_->postgres(), "SELECT tranche.give_up_copy('phone', 's1', 'alice')");
+  Move("phone", "s1");
+  EXPECT_EQ(Ctl({"verify"}), 0) << out_ << err_;
+  EXPECT_EQ(Ctl({"audit", "--sku", "phone"}), 0) << err_;
+  const auto read = client_->Get(held.reservation_id);
+  EXPECT_TRUE(read.ok()) << read.status();
+  Shoppers shoppers(client_.get(), {"phone"}, 2);
+  EXPECT_TRUE(shoppers.WaitForMore(50, kPatience)) << "it does not sell at s1";
+  shoppers.Stop();
+  CheckLedger();
+}
+
+TEST_F(ShardsTest, AnOlderCopyThatARestoreBroughtBackIsGivenUpByItself) {
+  StartCluster();
+  OpenSale("console", 1000000);
+  const Reservation held = Hold("console", "early");
+  Move("console", "s1");
+  Shoppers shoppers(client_.get(), {"console"}, 2, kBuyersRest);
+  ASSERT_TRUE(shoppers.WaitForMore(20, kPatience));
+  RestoreCopyAtHome("console", /*moves=*/0);
+  AwaitGivenUpAtHome("console");
+  EXPECT_TRUE(shoppers.WaitForMore(50, kPatience)) << "it does not sell at s1";
+  shoppers.Stop();
+  EXPECT_EQ(Ctl({"verify"}), 0) << out_ << err_;
+  EXPECT_EQ(Ctl({"audit", "--automatic", "--sku", "console"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("give_up_copy"));
+  AwaitLine(cluster_->balancer(0), "shard home gave up its older copy of SKU console");
+  const auto read = client_->Get(held.reservation_id);
+  EXPECT_TRUE(read.ok()) << read.status();
+  Move("console", "s1");
+  CheckLedger();
+}
+
+TEST_F(ShardsTest, ASkuThatARestoredShardHasForgottenIsFoundAndCreatedAgain) {
+  StartCluster();
+  OpenSale("cam", 10);
+  Move("cam", "s1");
+  // As if s1 had been restored to before the move.
+  Execute(cluster_->shard(0), R"(
+    DELETE FROM tranche.sku WHERE sku_id = 'cam';
+    DELETE FROM tranche.stock_slot WHERE sku_id = 'cam')");
+  EXPECT_EQ(Ctl({"verify"}), 2) << out_ << err_;
+  EXPECT_THAT(out_, AllOf(HasSubstr("sku_on_no_shard"), HasSubstr("home says it has gone to s1, s1 does not know it")));
+  std::vector<std::string> create = {"sku", "create", "cam", "--stock", "10", "--price", "1"};
+  EXPECT_EQ(Ctl(create), 2);
+  EXPECT_THAT(err_, AllOf(HasSubstr("SKU_ALREADY_EXISTS"), HasSubstr("on the shard s1, or was")));
+  create.insert(create.end(), {"--shard", "s1"});
+  EXPECT_EQ(Ctl(create), 0) << err_;
+  EXPECT_EQ(Ctl({"verify"}), 0) << out_ << err_;
+  EXPECT_EQ(Ctl({"sku", "show", "cam", "-o", "json"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["shard"], "s1");
   CheckLedger();
 }
 
@@ -279,111 +427,6 @@ TEST_F(ShardsTest, AShardThatHangsSlowsNoOther) {
   CheckLedger();
 }
 
-// A test's own connections have a time limit; servers may be told none.
-std::string AsAdded(const std::string& dsn) { return absl::StrReplaceAll(dsn, {{" connect_timeout=5", ""}}); }
-
-TEST_F(ShardsTest, AsOperatorsSeeThem) {
-  StartCluster();
-  EXPECT_EQ(Ctl({"shard", "list"}), 0) << err_;
-  EXPECT_THAT(out_, HasSubstr("home"));
-  EXPECT_THAT(out_, HasSubstr("s1"));
-  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", "host=127.0.0.1 password=secret"}), 1) << "wrong usage";
-  EXPECT_THAT(err_, HasSubstr("PGPASSFILE"));
-  EXPECT_THAT(err_, Not(HasSubstr("secret")));
-  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", "host=127.0.0.1 passfile=/etc/passwd"}), 1) << "wrong usage";
-  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", "host=db.example dbname=tranche user=u", "--yes"}), 2);
-  EXPECT_THAT(err_, AllOf(HasSubstr("SHARD_STATE"), HasSubstr("db.example"), HasSubstr("--shard-hosts")));
-  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", AsAdded(cluster_->shard(0).node_dsn())}), 2) << "it is s1";
-  EXPECT_THAT(err_, AllOf(HasSubstr("SHARD_STATE"), Not(HasSubstr("--abort"))));
-  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", AsAdded(cluster_->app_dsn())}), 2) << "it is home";
-  // The first one changes how s1 is reached.
-  EXPECT_EQ(Ctl({"shard", "add", "s1", "--postgres", AsAdded(cluster_->shard(0).node_dsn()), "--yes"}), 0) << err_;
-  EXPECT_EQ(Ctl({"shard", "add", "s1", "--postgres", AsAdded(cluster_->shard(0).node_dsn()), "--yes"}), 0) << err_;
-  EXPECT_THAT(out_, HasSubstr("already"));
-  EXPECT_EQ(Ctl({"sku", "create", "x", "--stock", "5", "--price", "1", "--shard", "nowhere"}), 2);
-  EXPECT_THAT(err_, HasSubstr("SHARD_NOT_FOUND"));
-  EXPECT_EQ(Ctl({"sku", "create", "x", "--stock", "5", "--price", "1", "--shard", "s1"}), 0) << err_;
-  EXPECT_EQ(Ctl({"sku", "create", "x", "--stock", "5", "--price", "1"}), 2) << "one id, one SKU";
-  EXPECT_EQ(Ctl({"sku", "list"}), 0);
-  EXPECT_THAT(out_, HasSubstr("x"));
-  EXPECT_EQ(Ctl({"stock", "add", "x", "3", "--yes"}), 0) << err_;
-  EXPECT_EQ(Ctl({"quota", "show", "x"}), 0) << err_;
-  ExpectAbortsArePreviewedAsTheyGo("x", "s1");
-  EXPECT_EQ(Ctl({"sku", "move", "x", "--to", "home", "--yes"}), 0) << err_;
-  EXPECT_EQ(Ctl({"audit", "--sku", "x"}), 0) << err_;
-  EXPECT_THAT(out_, HasSubstr("move_sku"));
-  CheckLedger();
-}
-
-TEST_F(ShardsTest, ADatabaseWhoseSchemaDoesNotFitBecomesNoShard) {
-  StartCluster();
-  MiniPostgres& postgres = cluster_->postgres();
-  ASSERT_TRUE(postgres.CreateDatabase("newer").ok());
-  ASSERT_TRUE(storage::Migrate(postgres.Dsn("newer")).ok());
-  ASSERT_TRUE(ExecuteSql(postgres.Dsn("newer"), R"(
-    CREATE OR REPLACE FUNCTION tranche.schema_range() RETURNS TABLE (version integer, oldest_server integer)
-    LANGUAGE sql STABLE AS 'SELECT 1001, 1000')")
-                  .ok());
-  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", AsAdded(postgres.Dsn("newer", MiniPostgres::kNodeRole)), "--yes"}),
-            2);
-  EXPECT_THAT(err_, HasSubstr("SHARD_STATE"));
-  EXPECT_THAT(err_, HasSubstr("this version is too old for the database"));
-}
-
-TEST_F(ShardsTest, AnOlderCopyThatARestoreBroughtBackIsFoundAndTakenOut) {
-  StartCluster();
-  OpenSale("tv", 1000);
-  const Reservation held = Hold("tv", "early");
-  Move("tv", "s1");
-  EXPECT_EQ(Ctl({"verify"}), 0) << out_ << err_;
-  // Of a move from before they were counted: nobody can tell which copy is older.
-  RestoreCopyAtHome("tv", /*moves=*/1);
-  const auto found = AllOf(HasSubstr("sku_on_several_shards"), HasSubstr("on home and s1"));
-  EXPECT_EQ(Ctl({"verify"}), 2) << out_ << err_;
-  EXPECT_THAT(out_, found);
-  EXPECT_EQ(Ctl({"verify", "--sku", "tv"}), 2) << out_ << err_;
-  EXPECT_THAT(out_, found);
-  for (const std::string option : {"--yes", "--abort", ""}) {
-    std::vector<std::string> move = {"sku", "move", "tv", "--to", "s1"};
-    if (!option.empty()) move.push_back(option);
-    EXPECT_EQ(Ctl(move), 2) << option;
-    EXPECT_THAT(err_,
-                AllOf(HasSubstr("SHARD_STATE"), HasSubstr("on home and s1"), HasSubstr("An older copy came back")));
-  }
-
-  Execute(cluster_->postgres(), "SELECT tranche.give_up_copy('tv', 's1', 'alice')");
-  Move("tv", "s1");
-  EXPECT_EQ(Ctl({"verify"}), 0) << out_ << err_;
-  EXPECT_EQ(Ctl({"audit", "--sku", "tv"}), 0) << err_;
-  const auto read = client_->Get(held.reservation_id);
-  EXPECT_TRUE(read.ok()) << read.status();
-  Shoppers shoppers(client_.get(), {"tv"}, 2);
-  EXPECT_TRUE(shoppers.WaitForMore(50, kPatience)) << "it does not sell at s1";
-  shoppers.Stop();
-  CheckLedger();
-}
-
-TEST_F(ShardsTest, AnOlderCopyThatARestoreBroughtBackIsGivenUpByItself) {
-  StartCluster();
-  OpenSale("tv", 1000000);
-  const Reservation held = Hold("tv", "early");
-  Move("tv", "s1");
-  Shoppers shoppers(client_.get(), {"tv"}, 2, kBuyersRest);
-  ASSERT_TRUE(shoppers.WaitForMore(20, kPatience));
-  RestoreCopyAtHome("tv", /*moves=*/0);
-  AwaitGivenUpAtHome("tv");
-  EXPECT_TRUE(shoppers.WaitForMore(50, kPatience)) << "it does not sell at s1";
-  shoppers.Stop();
-  EXPECT_EQ(Ctl({"verify"}), 0) << out_ << err_;
-  EXPECT_EQ(Ctl({"audit", "--automatic", "--sku", "tv"}), 0) << err_;
-  EXPECT_THAT(out_, HasSubstr("give_up_copy"));
-  AwaitLine(cluster_->balancer(0), "shard home gave up its older copy of SKU tv");
-  const auto read = client_->Get(held.reservation_id);
-  EXPECT_TRUE(read.ok()) << read.status();
-  Move("tv", "s1");
-  CheckLedger();
-}
-
 TEST_F(ShardsTest, AnOlderCopyIsNotSoldWhileTheShardWithTheNewerOneHangs) {
   StartCluster({"--statement-timeout-ms", "1000"});
   OpenSale("tv", 1000000);
@@ -409,27 +452,6 @@ TEST_F(ShardsTest, AnOlderCopyIsNotSoldWhileTheShardWithTheNewerOneHangs) {
   Shoppers again(client_.get(), {"tv"}, 2);
   EXPECT_TRUE(again.WaitForMore(50, kPatience)) << "it does not sell at s1";
   again.Stop();
-  CheckLedger();
-}
-
-TEST_F(ShardsTest, ASkuThatARestoredShardHasForgottenIsFoundAndCreatedAgain) {
-  StartCluster();
-  OpenSale("cam", 10);
-  Move("cam", "s1");
-  // As if s1 had been restored to before the move.
-  Execute(cluster_->shard(0), R"(
-    DELETE FROM tranche.sku WHERE sku_id = 'cam';
-    DELETE FROM tranche.stock_slot WHERE sku_id = 'cam')");
-  EXPECT_EQ(Ctl({"verify"}), 2) << out_ << err_;
-  EXPECT_THAT(out_, AllOf(HasSubstr("sku_on_no_shard"), HasSubstr("home says it has gone to s1, s1 does not know it")));
-  std::vector<std::string> create = {"sku", "create", "cam", "--stock", "10", "--price", "1"};
-  EXPECT_EQ(Ctl(create), 2);
-  EXPECT_THAT(err_, AllOf(HasSubstr("SKU_ALREADY_EXISTS"), HasSubstr("on the shard s1, or was")));
-  create.insert(create.end(), {"--shard", "s1"});
-  EXPECT_EQ(Ctl(create), 0) << err_;
-  EXPECT_EQ(Ctl({"verify"}), 0) << out_ << err_;
-  EXPECT_EQ(Ctl({"sku", "show", "cam", "-o", "json"}), 0) << err_;
-  EXPECT_EQ(nlohmann::json::parse(out_)["shard"], "s1");
   CheckLedger();
 }
 
