@@ -1,13 +1,18 @@
 #include "tests/support/mini_postgres.h"
 
+#include <fcntl.h>
 #include <glog/logging.h>
 #include <libpq-fe.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -17,6 +22,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
+#include "storage/postgres/embedded_sql.h"
 #include "storage/postgres/migrator.h"
 #include "tests/support/free_port.h"
 
@@ -94,6 +100,30 @@ absl::StatusOr<std::string> InitDb(const ScratchDir& scratch) {
   return absl::InternalError(absl::StrCat("initdb failed:\n", FileContents(log_file)));
 }
 
+// Other SQL makes other data.
+std::string NameOfMadeData() {
+  std::string all = storage::EmbeddedBookkeeping().text;
+  for (const auto* files : {&storage::EmbeddedMigrations(), &storage::EmbeddedProcedures()}) {
+    for (const storage::SqlFile& file : *files) absl::StrAppend(&all, "\n", file.name, "\n", file.text);
+  }
+  return absl::StrCat("postgres-", absl::Hex(std::hash<std::string>()(all)));
+}
+
+// One process at a time has it. The kernel takes it from a process that dies.
+class FileLock {
+ public:
+  explicit FileLock(const std::string& path) : fd_(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+    PCHECK(fd_ >= 0) << path;
+    while (flock(fd_, LOCK_EX) != 0) PCHECK(errno == EINTR) << path;
+  }
+  ~FileLock() { close(fd_); }
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+
+ private:
+  const int fd_;
+};
+
 // Or a zombie: it has no memory any more, and whoever is to reap it may take a second.
 bool Gone(pid_t pid) {
   const char state = StatOf(absl::StrCat(pid)).state;
@@ -167,9 +197,26 @@ absl::StatusOr<std::string> MiniPostgres::MakeData() {
   return data_dir_;
 }
 
+absl::StatusOr<std::string> MiniPostgres::FindOrMakeData() {
+  const char* const folder = std::getenv("TRANCHE_TEST_MADE_DATA");
+  if (folder == nullptr || *folder == '\0') return MakeData();
+  const std::string shared = absl::StrCat(folder, "/", NameOfMadeData());
+  const FileLock lock(shared + ".lock");
+  std::error_code failed;
+  if (std::filesystem::exists(shared, failed)) return shared;
+  const absl::StatusOr<std::string> made = MakeData();
+  if (!made.ok()) return made;
+  // A process that is killed while it copies leaves no half of it.
+  const std::string copy = shared + ".new";
+  if (absl::Status copied = CopyData(*made, copy); !copied.ok()) return copied;
+  std::filesystem::rename(copy, shared, failed);
+  if (failed) return absl::InternalError(absl::StrCat("cannot rename ", copy, ": ", failed.message()));
+  return shared;
+}
+
 absl::Status MiniPostgres::CopyMadeData() {
   static MiniPostgres maker({.fsync = Fsync::kOff});
-  static const absl::StatusOr<std::string> made = maker.MakeData();
+  static const absl::StatusOr<std::string> made = maker.FindOrMakeData();
   if (!made.ok()) return made.status();
   data_dir_ = (scratch_.path() / "data").string();
   return CopyData(*made, data_dir_);

@@ -34,7 +34,8 @@ struct MiniPostgresOptions {
 // trusts every connection, unless it is secured: then
 // kNodeRole needs TLS and its password, and kSuperuser comes through a socket file in a folder that only the server's
 // user and root may enter. It dies with the thread that started it, at the latest. Not thread-safe. The first one of a
-// process takes two seconds longer to start.
+// process takes two seconds longer to start, unless the environment variable TRANCHE_TEST_MADE_DATA names a folder: in
+// it, processes keep the migrated data for each other. Whoever sets it removes the folder.
 class MiniPostgres {
  public:
   // A role that may log in and has the rights of the application role tranche_app: it may call the procedures.
@@ -100,6 +101,7 @@ class MiniPostgres {
   enum class Door { kOpen, kOffersTls, kLocked };
 
   absl::StatusOr<std::string> MakeData();
+  absl::StatusOr<std::string> FindOrMakeData();
   absl::Status CopyMadeData();
   absl::Status StartOnFreePort(const std::vector<std::string>& settings);
   absl::Status StartOnPort(const std::vector<std::string>& settings);
