@@ -19,7 +19,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-using Contents = std::map<std::string, std::string>;
+using StateByName = std::map<std::string, std::string>;
 
 // Rows that no procedure would write become possible: a new table needs nothing here.
 constexpr char kAllowAnyRow[] = R"(
@@ -57,10 +57,10 @@ std::string Everywhere(const std::string& statement) {
     $$)");
 }
 
-Contents ContentsOf(const std::string& owner_dsn) {
+StateByName Described(const std::string& owner_dsn) {
   auto contents = DescribeState(owner_dsn);
   EXPECT_TRUE(contents.ok()) << contents.status();
-  return contents.ok() ? *std::move(contents) : Contents();
+  return contents.ok() ? *std::move(contents) : StateByName();
 }
 
 void MustExecute(const TestDatabase& database, const std::string& sql) {
@@ -70,23 +70,23 @@ void MustExecute(const TestDatabase& database, const std::string& sql) {
 
 TEST(LentDatabaseTest, WhateverWasWrittenIsGoneAndWhateverWasThereIsBack) {
   const TestDatabase fresh, used;
-  const Contents expected = ContentsOf(fresh.owner_dsn());
+  const StateByName expected = Described(fresh.owner_dsn());
   ASSERT_TRUE(expected.contains("tranche.reservation") && expected.contains("tranche.audit_log_audit_id_seq"));
   MustExecute(used, kAllowAnyRow);
   ASSERT_TRUE(SaveState(used.owner_dsn()).ok());
 
   MustExecute(used, Everywhere("INSERT INTO %s DEFAULT VALUES"));
-  const Contents filled = ContentsOf(used.owner_dsn());
+  const StateByName filled = Described(used.owner_dsn());
   for (const auto& [name, held] : expected) EXPECT_NE(filled.at(name), held) << name << " is not put to the test";
   ASSERT_TRUE(RestoreState(used.owner_dsn()).ok());
-  EXPECT_EQ(ContentsOf(used.owner_dsn()), expected);
+  EXPECT_EQ(Described(used.owner_dsn()), expected);
 
   MustExecute(used, Everywhere("DELETE FROM %s"));
-  EXPECT_NE(ContentsOf(used.owner_dsn()), expected);
+  EXPECT_NE(Described(used.owner_dsn()), expected);
   ASSERT_TRUE(RestoreState(used.owner_dsn()).ok());
-  EXPECT_EQ(ContentsOf(used.owner_dsn()), expected);
+  EXPECT_EQ(Described(used.owner_dsn()), expected);
   ASSERT_TRUE(RestoreState(used.owner_dsn()).ok()) << "also if nothing has changed";
-  EXPECT_EQ(ContentsOf(used.owner_dsn()), expected);
+  EXPECT_EQ(Described(used.owner_dsn()), expected);
 }
 
 TEST(LentDatabaseTest, WhatCannotBeBroughtBackIsNoticed) {
@@ -131,7 +131,7 @@ class NothingIsLeftOfAnyCase : public ::testing::Environment {
     if (!LentDatabase::AnyMade()) return;
     const LentDatabase used;
     const TestDatabase fresh;
-    EXPECT_EQ(ContentsOf(used.owner_dsn()), ContentsOf(fresh.owner_dsn()));
+    EXPECT_EQ(Described(used.owner_dsn()), Described(fresh.owner_dsn()));
   }
 };
 [[maybe_unused]] const ::testing::Environment* const nothing_is_left =
