@@ -231,8 +231,13 @@ absl::Status MiniPostgres::Start() {
   }
   if (absl::Status started = StartOnFreePort({}); !started.ok()) return started;
   if (absl::Status set = TakePasswordFromFile(); !set.ok()) return set;
-  // All copies would be taken for one ledger.
-  return ExecuteSql(dsn(), "UPDATE tranche.shard_identity SET ledger_id = gen_random_uuid()");
+  // All copies would be taken for one ledger, and be as old as the first: keys of the front door may be replaced only
+  // when they have a certain age.
+  return ExecuteSql(dsn(), R"(
+    UPDATE tranche.shard_identity SET ledger_id = gen_random_uuid();
+    UPDATE tranche.front_key SET since = now();
+    UPDATE tranche.outbox_sink SET created_at = now();
+    UPDATE tranche.front_change SET changed_at = now())");
 }
 
 absl::Status MiniPostgres::RequireTlsAndPassword() {
