@@ -48,8 +48,8 @@ struct Waiting {
 // Lanes take whatever waits and commit it.
 class Lanes {
  public:
-  Lanes(const std::string& dsn, storage::IncarnationId incarnation, int lanes)
-      : pool_({.dsn = dsn, .max_connections = lanes}), incarnation_(incarnation) {
+  Lanes(const std::string& dsn, storage::IncarnationId incarnation, int lanes, storage::LockMode mode)
+      : pool_({.dsn = dsn, .max_connections = lanes}), incarnation_(incarnation), mode_(mode) {
     // They run until the process ends.
     for (int i = 0; i < lanes; ++i) std::thread([this] { Run(); }).detach();
   }
@@ -77,7 +77,7 @@ class Lanes {
       std::vector<Waiting> batch = Take();
       std::vector<storage::ReservationClaim> claims;
       for (Waiting& one : batch) claims.push_back(std::move(one.claim));
-      const auto results = ledger_.CommitReservations(incarnation_, storage::LockMode::kWait, claims);
+      const auto results = ledger_.CommitReservations(incarnation_, mode_, claims);
       CHECK(results.ok()) << results.status();
       for (size_t i = 0; i < batch.size(); ++i) batch[i].answers->Add(batch[i].sequence, (*results)[i]);
       for (const Waiting& one : batch) one.answers->Flush();
@@ -87,6 +87,7 @@ class Lanes {
   storage::ConnectionPool pool_;
   storage::PostgresLedger ledger_{&pool_};
   const storage::IncarnationId incarnation_;
+  const storage::LockMode mode_;
   absl::Mutex mutex_;
   std::deque<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
 };
@@ -200,8 +201,9 @@ class Bare final : public tranche::v1::ReservationService::CallbackService {
 
 }  // namespace
 
-int ServeBare(const std::string& dsn, storage::IncarnationId incarnation, int lanes, const std::string& port_file) {
-  Lanes commits(dsn, incarnation, lanes);
+int ServeBare(const std::string& dsn, storage::IncarnationId incarnation, int lanes, storage::LockMode mode,
+              const std::string& port_file) {
+  Lanes commits(dsn, incarnation, lanes, mode);
   Bare bare(&commits);
   return ServeInChild(bare, port_file);
 }

@@ -5,10 +5,13 @@
 #include <string>
 
 #include "storage/ledger/incarnation_id.h"
+#include "storage/ledger/reservation_ledger.h"
 
 namespace tranche::benchmark {
 
-// As ServeInChild. The claims are those of `incarnation`, which holds the units, at the database `dsn`.
-int ServeBare(const std::string& dsn, storage::IncarnationId incarnation, int lanes, const std::string& port_file);
+// As ServeInChild. The claims are those of `incarnation`, which holds the units, at the database `dsn`. With
+// kSkipLocked, each SKU must have as many slots as there are lanes: nothing is tried again.
+int ServeBare(const std::string& dsn, storage::IncarnationId incarnation, int lanes, storage::LockMode mode,
+              const std::string& port_file);
 
 }  // namespace tranche::benchmark

@@ -3,19 +3,22 @@
 // same settings.
 //
 //   bench_durable --endpoint 127.0.0.1:7400 --sku tv        (tv must have units for all of it)
+//
+// With --only one of both, for a comparison with another run.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -25,6 +28,7 @@
 #include "tests/benchmark/bare_server.h"
 #include "tests/benchmark/child_server.h"
 #include "tests/benchmark/raw_stream_caller.h"
+#include "tests/benchmark/sql_file.h"
 #include "tests/support/mini_postgres.h"
 
 namespace tranche::benchmark {
@@ -32,10 +36,15 @@ namespace {
 
 constexpr char kSku[] = "bare";
 constexpr int64_t kUnits = 100'000'000;
+constexpr char kNode[] = "node";
+constexpr char kBare[] = "bare";
 
 struct Flags {
   std::string endpoint;
   std::string sku;
+  std::string only;  // kNode or kBare; empty: both
+  int skus = 1;
+  int slots = 1;
   int rounds = 5;
   double seconds = 5;
   int streams = 2;
@@ -51,24 +60,62 @@ double Median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-// An incarnation that holds all units of the SKU.
-storage::IncarnationId OpenSale(const std::string& dsn) {
-  storage::ConnectionPool pool({.dsn = dsn});
-  storage::PostgresStockLedger stock(&pool);
-  const auto incarnation = stock.RegisterIncarnation("bare", "127.0.0.1:1");
-  CHECK(incarnation.ok()) << incarnation.status();
-  storage::Sku sku;
-  sku.sku_id = kSku;
-  sku.title = "A thing";
-  sku.price_minor = 100;
-  sku.currency = "EUR";
-  sku.stock = kUnits;
-  const auto created = stock.CreateSku(sku, "benchmark");
-  CHECK(created.ok()) << created.status();
-  const storage::QuotaDelta all{*incarnation, kUnits};
-  const auto moved = stock.MoveUnits(kSku, absl::MakeConstSpan(&all, 1), std::nullopt, "benchmark");
-  CHECK(moved.ok()) << moved.status();
-  return *incarnation;
+// With a slot for each lane, batches take a free one each, and commit side by side. With fewer, one batch might find
+// none.
+storage::LockMode LockModeOf(int lanes, int slots) {
+  return slots > 1 && slots >= lanes ? storage::LockMode::kSkipLocked : storage::LockMode::kWait;
+}
+
+// The bare server, with a PostgreSQL of its own.
+class BareSide {
+ public:
+  explicit BareSide(const Flags& flags) {
+    const absl::Status started = postgres_.Start();
+    CHECK(started.ok()) << started;
+    server_ = ChildServer::Start({"--serve-bare", postgres_.node_dsn(), absl::StrCat(OpenSale(flags)),
+                                  absl::StrCat(flags.lanes), absl::StrCat(flags.slots)});
+    CHECK(server_.ok()) << server_.status();
+  }
+
+  const std::string& address() const { return (*server_)->address(); }
+
+ private:
+  // An incarnation that holds all units of the SKUs.
+  storage::IncarnationId OpenSale(const Flags& flags) {
+    storage::ConnectionPool pool({.dsn = postgres_.node_dsn()});
+    storage::PostgresStockLedger stock(&pool);
+    const auto incarnation = stock.RegisterIncarnation("bare", "127.0.0.1:1");
+    CHECK(incarnation.ok()) << incarnation.status();
+    RunSqlFile(postgres_.dsn(), TRANCHE_OPEN_SKUS_SQL,
+               {{"name", kSku},
+                {"first", "0"},
+                {"last", absl::StrCat(flags.skus - 1)},
+                {"units", absl::StrCat(kUnits)},
+                {"slots", absl::StrCat(flags.slots)},
+                {"incarnation", absl::StrCat(*incarnation)}});
+    return *incarnation;
+  }
+
+  testing::MiniPostgres postgres_;
+  absl::StatusOr<std::unique_ptr<ChildServer>> server_;
+};
+
+// What is measured in turns.
+struct Side {
+  std::string name;
+  std::unique_ptr<RawStreamCaller> caller;
+  std::vector<double> rates = {};
+};
+
+Side SideOf(const std::string& name, const std::string& address, const std::string& sku, const Flags& flags) {
+  return {.name = name,
+          .caller = std::make_unique<RawStreamCaller>(
+              RawStreamOptions{.address = address,
+                               .sku = sku,
+                               .skus = flags.skus,
+                               .streams = flags.streams,
+                               .in_flight = flags.in_flight,
+                               .frame_items = std::min(flags.frame_items, flags.in_flight)})};
 }
 
 // Exits if anything else than durable reservations was measured.
@@ -81,53 +128,72 @@ double RateOf(RawStreamCaller& caller, absl::Duration duration) {
   std::exit(2);
 }
 
-int Measure(const Flags& flags) {
-  testing::MiniPostgres postgres;
-  CHECK(postgres.Start().ok());
-  const auto bare = ChildServer::Start(
-      {"--serve-bare", postgres.node_dsn(), absl::StrCat(OpenSale(postgres.node_dsn())), absl::StrCat(flags.lanes)});
-  CHECK(bare.ok()) << bare.status();
-  RawStreamOptions options{.address = (*bare)->address(),
-                           .sku = kSku,
-                           .streams = flags.streams,
-                           .in_flight = flags.in_flight,
-                           .frame_items = std::min(flags.frame_items, flags.in_flight)};
-  RawStreamCaller bare_caller(options);
-  options.address = flags.endpoint;
-  options.sku = flags.sku;
-  RawStreamCaller node_caller(options);
-  for (RawStreamCaller* caller : {&bare_caller, &node_caller}) RateOf(*caller, absl::Seconds(1));  // warm
-  std::vector<double> bare_rates, node_rates, ratios;
-  std::cout << absl::StrFormat("%-7s %10s %10s %8s\n", "ROUND", "BARE/s", "NODE/s", "RATIO");
+// Of each round the node's rate as a share of the bare server's; empty if only one of them was measured.
+std::vector<double> RatiosOf(const std::vector<Side>& sides) {
+  std::vector<double> ratios;
+  if (sides.size() != 2) return ratios;
+  const std::vector<double>& bare = sides[0].rates;
+  const std::vector<double>& node = sides[1].rates;
+  for (size_t round = 0; round < node.size(); ++round) ratios.push_back(node[round] / std::max(1.0, bare[round]));
+  return ratios;
+}
+
+void PrintLine(const std::string& title, const std::vector<double>& rates, const std::vector<double>& ratios) {
+  std::cout << absl::StrFormat("%-7s", title);
+  for (const double rate : rates) std::cout << absl::StrFormat(" %10.0f", rate);
+  if (!ratios.empty()) std::cout << absl::StrFormat(" %7.1f%%", 100 * Median(ratios));
+  std::cout << std::endl;
+}
+
+void MeasureInTurns(std::vector<Side>& sides, const Flags& flags) {
+  for (Side& side : sides) RateOf(*side.caller, absl::Seconds(1));  // connections and caches
+  std::cout << absl::StrFormat("%-7s", "ROUND");
+  for (const Side& side : sides) std::cout << absl::StrFormat(" %10s", side.name + "/s");
+  std::cout << (sides.size() == 2 ? "    RATIO" : "") << "\n";
   for (int round = 1; round <= flags.rounds; ++round) {
-    bare_rates.push_back(RateOf(bare_caller, absl::Seconds(flags.seconds)));
-    node_rates.push_back(RateOf(node_caller, absl::Seconds(flags.seconds)));
-    ratios.push_back(node_rates.back() / std::max(1.0, bare_rates.back()));
-    std::cout << absl::StrFormat("%-7d %10.0f %10.0f %7.1f%%\n", round, bare_rates.back(), node_rates.back(),
-                                 ratios.back() * 100)
-              << std::flush;
+    std::vector<double> rates;
+    for (Side& side : sides) rates.push_back(RateOf(*side.caller, absl::Seconds(flags.seconds)));
+    for (size_t i = 0; i < sides.size(); ++i) sides[i].rates.push_back(rates[i]);
+    const std::vector<double> ratios = RatiosOf(sides);
+    PrintLine(absl::StrCat(round), rates, ratios.empty() ? ratios : std::vector<double>{ratios.back()});
   }
-  std::cout << absl::StrFormat("%-7s %10.0f %10.0f %7.1f%%\n", "median", Median(bare_rates), Median(node_rates),
-                               Median(ratios) * 100);
+  std::vector<double> medians;
+  for (const Side& side : sides) medians.push_back(Median(side.rates));
+  PrintLine("median", medians, RatiosOf(sides));
+}
+
+int Measure(const Flags& flags) {
+  std::optional<BareSide> bare;
+  std::vector<Side> sides;
+  if (flags.only != kNode) sides.push_back(SideOf(kBare, bare.emplace(flags).address(), kSku, flags));
+  if (flags.only != kBare) sides.push_back(SideOf(kNode, flags.endpoint, flags.sku, flags));
+  MeasureInTurns(sides, flags);
   if (flags.json_file.empty()) return 0;
+  nlohmann::json figures;
+  for (const Side& side : sides) figures[side.name + "_per_second"] = side.rates;
+  if (const std::vector<double> ratios = RatiosOf(sides); !ratios.empty()) {
+    figures["ratios"] = ratios;
+    figures["median_ratio"] = Median(ratios);
+  }
   std::ofstream file(flags.json_file);
-  file << nlohmann::json({{"bare_per_second", bare_rates},
-                          {"node_per_second", node_rates},
-                          {"ratios", ratios},
-                          {"median_ratio", Median(ratios)}})
-              .dump(2)
-       << "\n";
+  file << figures.dump(2) << "\n";
   return file ? 0 : 1;
 }
 
-int Main(int argc, char** argv) {
-  CLI::App app("Durable reservations of a front node over streams, beside the bare procedure behind a bare stream.",
-               "bench_durable");
-  Flags flags;
-  app.add_option("--endpoint", flags.endpoint, "A front node, host:port")->required();
-  app.add_option("--sku", flags.sku, "A SKU with enough units")->required();
+void AddOptions(CLI::App& app, Flags& flags) {
+  app.add_option("--endpoint", flags.endpoint, "A front node, host:port");
+  app.add_option("--sku", flags.sku, "A SKU with enough units; with --skus, what many_skus has as --prefix");
+  app.add_option("--only", flags.only, "One of both alone: a node that another round compares, or the bare server")
+      ->check(CLI::IsMember({kNode, kBare}));
+  app.add_option("--skus", flags.skus, "Claims are for so many SKUs in turn")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--slots", flags.slots,
+                 "Rows of a slice at the bare server; from --lanes on, each batch takes one that is free")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   app.add_option("--rounds", flags.rounds)->check(CLI::Range(1, 1000))->capture_default_str();
-  app.add_option("--seconds", flags.seconds, "Of each half of a round")
+  app.add_option("--seconds", flags.seconds, "Of each side in a round")
       ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();
   app.add_option("--streams", flags.streams)->check(CLI::Range(1, 1000))->capture_default_str();
@@ -141,7 +207,18 @@ int Main(int argc, char** argv) {
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   app.add_option("--json", flags.json_file, "Write the figures to this file");
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Durable reservations of a front node over streams, beside the bare procedure behind a bare stream.",
+               "bench_durable");
+  Flags flags;
+  AddOptions(app, flags);
   CLI11_PARSE(app, argc, argv);
+  if (flags.only != kBare && (flags.endpoint.empty() || flags.sku.empty())) {
+    std::cerr << "bench_durable: --endpoint or --sku is missing\n";
+    return 1;
+  }
   return Measure(flags);
 }
 
@@ -152,11 +229,13 @@ int main(int argc, char** argv) {
   google::InitGoogleLogging(argv[0]);
   FLAGS_logtostderr = true;
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);  // as the servers do
+  using tranche::benchmark::LockModeOf;
+  using tranche::benchmark::ServeBare;
   tranche::storage::IncarnationId incarnation = 0;
-  int lanes = 0;
-  if (argc == 6 && std::string(argv[1]) == "--serve-bare" && absl::SimpleAtoi(argv[3], &incarnation) &&
-      absl::SimpleAtoi(argv[4], &lanes)) {
-    return tranche::benchmark::ServeBare(argv[2], incarnation, lanes, argv[5]);
+  int lanes = 0, slots = 0;
+  if (argc == 7 && std::string(argv[1]) == "--serve-bare" && absl::SimpleAtoi(argv[3], &incarnation) &&
+      absl::SimpleAtoi(argv[4], &lanes) && absl::SimpleAtoi(argv[5], &slots)) {
+    return ServeBare(argv[2], incarnation, lanes, LockModeOf(lanes, slots), argv[6]);
   }
   return tranche::benchmark::Main(argc, argv);
 }

@@ -10,6 +10,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "client/internal/status_translation.h"
+#include "tests/benchmark/sku_names.h"
 #include "tranche/error.h"
 #include "tranche/uuid.h"
 
@@ -20,9 +21,9 @@ namespace tranche::benchmark {
 class RawStreamCaller::Stream final
     : public grpc::ClientBidiReactor<tranche::v1::StreamReservationsRequest, tranche::v1::StreamReservationsResponse> {
  public:
-  Stream(tranche::v1::ReservationService::Stub& stub, const RawStreamOptions& options, absl::Time end,
-         absl::BlockingCounter* ended)
-      : options_(options), end_(end), ended_(ended), user_prefix_(MakeUuidV7().substr(0, 23)) {
+  Stream(tranche::v1::ReservationService::Stub& stub, const RawStreamOptions& options,
+         const std::vector<std::string>& skus, absl::Time end, absl::BlockingCounter* ended)
+      : options_(options), skus_(skus), end_(end), ended_(ended), user_prefix_(MakeUuidV7().substr(0, 23)) {
     if (options.security != nullptr) options.security->Authorize(context_);
     stub.async()->StreamReservations(&context_, this);
     absl::MutexLock lock(&mutex_);
@@ -82,7 +83,7 @@ class RawStreamCaller::Stream final
   // Each claim is another buyer's.
   void FillClaim(tranche::v1::CreateReservationRequest* claim) {
     claim->set_reservation_id(MakeUuidV7());
-    claim->set_sku_id(options_.sku);
+    claim->set_sku_id(skus_[sequence_ % skus_.size()]);
     claim->set_user_id(absl::StrCat(user_prefix_, "-", sequence_));
     claim->set_quantity(1);
   }
@@ -113,6 +114,7 @@ class RawStreamCaller::Stream final
   }
 
   const RawStreamOptions& options_;
+  const std::vector<std::string>& skus_;
   const absl::Time end_;
   absl::BlockingCounter* const ended_;
   const std::string user_prefix_;
@@ -130,6 +132,8 @@ class RawStreamCaller::Stream final
 };
 
 RawStreamCaller::RawStreamCaller(RawStreamOptions options) : options_(std::move(options)) {
+  if (options_.skus == 1) skus_ = {options_.sku};
+  for (int i = 0; options_.skus > 1 && i < options_.skus; ++i) skus_.push_back(SkuOfMany(options_.sku, i));
   for (int i = 0; i < options_.streams; ++i) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -148,7 +152,7 @@ RawResult RawStreamCaller::Run(absl::Duration duration) {
   absl::BlockingCounter ended(options_.streams);
   std::vector<std::unique_ptr<Stream>> streams;
   const absl::Time end = absl::Now() + duration;
-  for (const auto& stub : stubs_) streams.push_back(std::make_unique<Stream>(*stub, options_, end, &ended));
+  for (const auto& stub : stubs_) streams.push_back(std::make_unique<Stream>(*stub, options_, skus_, end, &ended));
   ended.Wait();
   RawResult result;
   for (const auto& stream : streams) {

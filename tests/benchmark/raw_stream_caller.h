@@ -17,6 +17,7 @@ namespace tranche::benchmark {
 struct RawStreamOptions {
   std::string address;
   std::string sku;
+  int skus = 1;           // more: so many in turn, with the names that SkuOfMany makes of `sku`
   int streams = 2;        // each on a connection of its own
   int in_flight = 1024;   // claims of each stream
   int frame_items = 256;  // 0: single messages
@@ -37,6 +38,7 @@ class RawStreamCaller {
   class Stream;
 
   const RawStreamOptions options_;
+  std::vector<std::string> skus_;  // that are bought, in turn
   std::vector<std::unique_ptr<tranche::v1::ReservationService::Stub>> stubs_;
 };
 

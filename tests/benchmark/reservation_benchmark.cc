@@ -23,7 +23,7 @@
 #include "storage/pipeline/change_pipeline.h"
 #include "storage/pipeline/commit_pipeline.h"
 #include "tests/benchmark/bench_shard.h"
-#include "tests/support/child_process.h"
+#include "tests/benchmark/sql_file.h"
 #include "tests/support/mini_postgres.h"
 
 namespace tranche::storage {
@@ -172,21 +172,6 @@ nlohmann::json Expiry(int64_t holds, int batch, int per_second, int sales_per_se
   return figures;
 }
 
-void FillOldReservations(const std::string& dsn, int64_t rows) {
-  const auto psql = testing::ChildProcess::Start({
-      .args = {"psql", "--quiet", "--no-psqlrc", "--dbname", dsn, "--variable", "ON_ERROR_STOP=1", "--variable",
-               absl::StrCat("rows=", rows), "--file", TRANCHE_OLD_RESERVATIONS_SQL},
-      .env = {},
-      .working_dir = "",
-      .log_file = "",
-      .user = "",
-  });
-  Check(psql.status());
-  const auto exit_status = (*psql)->Wait(absl::Minutes(30));
-  Check(exit_status.status());
-  CHECK_EQ(*exit_status, 0) << "psql failed";
-}
-
 nlohmann::json OldRows(int64_t rows, absl::Duration duration) {
   MiniPostgres postgres;
   Check(postgres.Start());
@@ -195,7 +180,7 @@ nlohmann::json OldRows(int64_t rows, absl::Duration duration) {
   Shard old(postgres.Dsn("old"), postgres.Dsn("old", MiniPostgres::kNodeRole));
   std::printf("filling %lld old reservations\n", static_cast<long long>(rows));
   std::fflush(stdout);
-  FillOldReservations(postgres.Dsn("old"), rows);
+  benchmark::RunSqlFile(postgres.Dsn("old"), TRANCHE_OLD_RESERVATIONS_SQL, {{"rows", absl::StrCat(rows)}});
   nlohmann::json figures;
   const auto rate_of = [&](Shard& shard, const std::string& sku_id) {
     shard.Open(sku_id, 100'000'000, absl::Hours(1));
