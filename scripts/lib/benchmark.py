@@ -14,6 +14,7 @@ from benchmark_door import door
 from benchmark_draw import draw
 from benchmark_metrics import metrics
 from benchmark_overload import measure as overload
+from benchmark_path import PARTS as PARTS_OF_PATH, measure as path
 from benchmark_queue import measure as queue
 from benchmark_security import security
 from benchmark_verify import verify
@@ -206,6 +207,7 @@ FIGURES = {
     "sold-out": sold_out,
     "scarce": scarce,
     "durable": durable,
+    "path": path,
     "quota": quota,
     "pause": pause,
     "quota-plane": quota_plane,
@@ -239,12 +241,18 @@ def parse(arguments):
     parser.add_argument("--rounds", type=at_least_one, default=5)
     parser.add_argument("--rows", type=at_least_one, default=10_000_000)
     parser.add_argument("--entries", type=at_least_one, default=1_000_000)
+    parser.add_argument("--only", type=lambda text: text.split(","), default=[])
     parser.add_argument("--parse-only", action="store_true")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(FIGURES))
     options = parser.parse_args(arguments)
     for name in options.names:
         if name not in FIGURES:
             parser.error(f"no figure {name}; there are {', '.join(FIGURES)}")
+    for part in options.only:
+        if part not in PARTS_OF_PATH:
+            parser.error(f"no part {part} of path; there are {', '.join(PARTS_OF_PATH)}")
+    if options.only and options.names != ["path"]:
+        parser.error("--only is for path alone")
     return options
 
 

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import cluster
+from chaos_process import children_of
 
 
 @contextlib.contextmanager
@@ -55,3 +56,27 @@ def memory_mib(pid, field):
 def cpu_ms(pids):
     """CPU time that these processes have used, to the nanosecond: by their CPU clocks (clock_getcpuclockid(3))."""
     return 1e3 * sum(time.clock_gettime(~pid << 3 | 2) for pid in pids)
+
+
+def _title(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode().strip()
+    except OSError:  # it has just ended
+        return ""
+
+
+def postgres_processes(state):
+    """The processes of a cluster's PostgreSQL, each with what it says it is: "postgres: walwriter"."""
+    servers = [pid for pid in children_of(state["pid"]) if _title(pid).endswith("/bin/postgres")]
+    return {pid: _title(pid) for pid in [*servers, *(child for one in servers for child in children_of(one))]}
+
+
+def cpu_ms_by_process(groups):
+    """`groups`: pids by the name of what they are. The CPU time of each process by name and pid, without those that
+    have ended."""
+    used = {name: {} for name in groups}
+    for name, pids in groups.items():
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                used[name][pid] = cpu_ms([pid])
+    return used

@@ -17,9 +17,8 @@ import benchmark_queue_figures as figures
 import chaos_queue_check
 import cluster
 import tranchectl
-from benchmark_cluster import cpu_ms, open_sale, run
+from benchmark_cluster import cpu_ms_by_process, open_sale, postgres_processes, run
 from benchmark_generators import pinned, split
-from chaos_process import children_of
 from ledger_query import query
 from queue_servers import QueueServers
 
@@ -52,27 +51,12 @@ class Place:
 
     def pids(self):
         """By the name of what uses CPU time."""
-        postgres = [pid for pid in children_of(self.state["pid"]) if _command(pid).endswith("/bin/postgres")]
         return {"node": [self.state["nodes"][0]["pid"]], "consumer": [self.state["consumers"][0]["pid"]],
-                "broker": [self.state["rabbitmq"]["pid"]],
-                "PostgreSQL": [*postgres, *(pid for one in postgres for pid in children_of(one))]}
+                "broker": [self.state["rabbitmq"]["pid"]], "PostgreSQL": list(postgres_processes(self.state))}
 
     def cpu_ms(self):
         """Of each of them, by process: PostgreSQL's come and go."""
-        used = {}
-        for name, pids in self.pids().items():
-            used[name] = {}
-            for pid in pids:
-                with contextlib.suppress(OSError):
-                    used[name][pid] = cpu_ms([pid])
-        return used
-
-
-def _command(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
-    except OSError:  # it has just ended
-        return ""
+        return cpu_ms_by_process(self.pids())
 
 
 class Load:

@@ -1,0 +1,111 @@
+"""The figure `path` of scripts/benchmark, as far as it is computed in Python."""
+
+import contextlib
+import io
+import math
+import pathlib
+import unittest
+
+import lib_path  # noqa: F401
+import benchmark
+import benchmark_path
+import benchmark_path_figures as figures
+
+USAGE = (pathlib.Path(__file__).resolve().parents[2] / "scripts" / "benchmark").read_text()
+
+
+class Options(unittest.TestCase):
+    def refused(self, *arguments):
+        with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit):
+            benchmark.parse(arguments)
+        return said.getvalue()
+
+    def test_the_help_names_every_part(self):
+        for part in benchmark_path.PARTS:
+            self.assertRegex(USAGE, rf"\n {{16}}{part} ")
+
+    def test_only_some_parts(self):
+        self.assertEqual(benchmark.parse(["path", "--only", "cost,half"]).only, ["cost", "half"])
+        self.assertIn("no part nope of path", self.refused("path", "--only", "cost,nope"))
+        self.assertIn("--only is for path", self.refused("--only", "cost"))
+        self.assertIn("--only is for path", self.refused("path", "durable", "--only", "cost"))
+
+    def test_what_is_called_is_built_and_what_is_read_is_there(self):
+        for program in ("bench_durable", "bench_overload", "many_skus"):
+            self.assertIn(f" {program} ", USAGE)
+        for file in (benchmark_path.SAMPLE, benchmark_path.WAITS, benchmark_path.COMMIT, benchmark_path.LOG_ON,
+                     benchmark_path.LOG_OFF, benchmark_path.OPEN_SKUS):
+            self.assertTrue(file.is_file(), file)
+
+
+class Cost(unittest.TestCase):
+    def test_for_each_claim(self):
+        first = figures.to_sample(["100.5", "1000", "10", "1", "5", "20", "50"])
+        last = figures.to_sample(["110.5", "601000", "4010", "3", "15", "25", "1050"])
+        self.assertEqual(figures.between(first, last), {
+            "claims": 1000, "per_second": 100, "wal_bytes": 600, "wal_records": 4, "full_pages_per_1000": 2,
+            "flushes_per_second": 1, "claims_per_flush": 100, "claims_per_transaction": 200})
+
+    def test_nothing_sold_is_no_measurement(self):
+        one = figures.to_sample(["1", "1", "1", "1", "1", "1", "7"])
+        with self.assertRaises(RuntimeError):
+            figures.between(one, one._replace(at=2.0))
+
+    def test_processes_by_their_titles(self):
+        for title, kind in (("postgres: tranche_node tranche 127.0.0.1(50412) idle", "PostgreSQL, SQL"),
+                            ("postgres: tranche_node tranche [local] SELECT", "PostgreSQL, SQL"),
+                            ("postgres: postgres tranche 127.0.0.1(50413) SELECT", "PostgreSQL, others"),
+                            ("postgres: walwriter", "PostgreSQL, WAL writer"),
+                            ("postgres: autovacuum worker tranche", "PostgreSQL, others"),
+                            ("postgres: checkpointer", "PostgreSQL, others"),
+                            ("/usr/lib/postgresql/15/bin/postgres", "PostgreSQL, others")):
+            self.assertEqual(figures.kind_of(title, "tranche_node"), kind, title)
+
+    def test_the_role_of_a_connection_string(self):
+        self.assertEqual(figures.role_in("host=127.0.0.1 port=5 user=tranche_node dbname=tranche"), "tranche_node")
+
+    def test_statements_of_the_node_alone(self):
+        head = "2026-11-27 09:00:00.123 UTC [4711] "
+        log = "\n".join([
+            head + "tranche_node@tranche LOG:  execute commit_reservations: SELECT * FROM commit_reservations($1)",
+            head + "tranche_node@tranche LOG:  execute commit_reservations: SELECT * FROM commit_reservations($1)",
+            head + "tranche_node@tranche LOG:  statement: SET statement_timeout = 1",
+            head + "postgres@tranche LOG:  statement: SELECT 1",
+            head + "tranche_node@tranche ERROR:  execute commit_reservations: not a statement",
+            head + "@ LOG:  checkpoint starting: time",
+            "\tthe second line of a statement"])
+        self.assertEqual(figures.statements(log, "tranche_node"), {"commit_reservations": 2, "SET": 1})
+
+
+class Ratios(unittest.TestCase):
+    def test_of_medians_with_the_widest_range(self):
+        self.assertEqual(figures.ratio([80, 90, 100], [100, 100, 200]), {"median": 0.9, "least": 0.4, "most": 1.0})
+
+    def test_half_load(self):
+        one = {"due": 1000, "seconds": 2, "in_time": 990, "p50_ms": 1.5, "p99_ms": 9.0,
+               "others": {"": 4, "OVERLOADED": 0}}
+        self.assertEqual(figures.half_load(one), {"per_second": 500, "sold": 0.99, "p50_ms": 1.5, "p99_ms": 9.0,
+                                                  "others": {"no answer": 4}})
+        self.assertEqual(figures.half_load(one | {"in_time": 989})["p99_ms"], math.inf)
+
+
+class Table(unittest.TestCase):
+    FOUND = {"share": {"ratios": [0.95, 0.91, 0.89]}, "half": {"p99_ms": {"median": 15.0, "least": 9.0, "most": 20.0}},
+             "catalogue": {"ratio": {"median": 0.899, "least": 0.8, "most": 1.0}}}
+
+    def test_goals_that_are_missed_are_named(self):
+        lines = figures.table(benchmark_path.goals_of(self.FOUND))
+        self.assertEqual(len(lines), 4)
+        self.assertIn("91.0 %", lines[1])
+        self.assertFalse(lines[1].endswith("missed"), lines[1])
+        self.assertTrue(lines[2].endswith("missed"), lines[2])
+        self.assertTrue(lines[3].endswith("missed"), lines[3])
+
+    def test_every_goal_is_shown(self):
+        self.assertEqual(set(figures.ROWS), set(figures.GOALS))
+        all_parts = self.FOUND | {"ledger": self.FOUND["catalogue"]}
+        self.assertEqual(set(benchmark_path.goals_of(all_parts)), set(figures.GOALS))
+
+
+if __name__ == "__main__":
+    unittest.main()
