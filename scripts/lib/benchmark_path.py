@@ -209,6 +209,7 @@ def show_cost(found):
     print("  CPU of a claim: " + ", ".join(f"{name} {us:.1f} us" for name, us in found["cpu_us"].items()))
     print(f"  write-ahead log of a claim: {found['wal_bytes']:.0f} bytes in {found['wal_records']:.1f} records; "
           f"{found['full_pages_per_1000']:.1f} full pages for 1,000 claims")
+    print(f"  disk of a claim: {found['row_bytes']:.0f} bytes, and {found['index_bytes']:.0f} of indexes")
     print(f"  {found['claims_per_transaction']:.0f} claims in a transaction, {found['claims_per_flush']:.0f} to a "
           f"flush, {found['flushes_per_second']:.0f} flushes/s")
     sent = found["statements"]

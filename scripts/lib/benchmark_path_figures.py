@@ -13,7 +13,8 @@ COMMIT_MODES = {
     "on": "nothing that was said is lost: the log is on the disk, and on that of a synchronous standby if there is one",
     "remote_apply": "as on; a claim also waits until a synchronous standby shows it. Without one the same as on",
     "local": "what a failover to the standby has not got is lost, although it was said. Without one the same as on",
-    "off": "what was said in the last 0.6 s (three times wal_writer_delay) is lost if PostgreSQL or its machine crashes",
+    "off": "what was said in the last 0.6 s (three times wal_writer_delay) is lost if PostgreSQL or its machine "
+           "crashes",
 }
 # "2026-11-27 09:00:00.123 UTC [4711] tranche_node@tranche LOG:  execute commit_reservations: SELECT ..."
 LOGGED = re.compile(r"^\S+ \S+ \S+ \[\d+\] (\S+)@\S+ LOG:  (?:execute ([^:]+):|statement: (\w+))")
@@ -29,6 +30,8 @@ class Sample(typing.NamedTuple):
     wal_full_pages: int
     wal_flushes: int
     transactions: int
+    row_bytes: int
+    index_bytes: int
     sold: int
 
 
@@ -44,6 +47,8 @@ def between(first, last):
     return {
         "claims": claims, "per_second": claims / seconds,
         "wal_bytes": (last.wal_bytes - first.wal_bytes) / claims,
+        "row_bytes": (last.row_bytes - first.row_bytes) / claims,
+        "index_bytes": (last.index_bytes - first.index_bytes) / claims,
         "wal_records": (last.wal_records - first.wal_records) / claims,
         "full_pages_per_1000": 1e3 * (last.wal_full_pages - first.wal_full_pages) / claims,
         "flushes_per_second": (last.wal_flushes - first.wal_flushes) / seconds,

@@ -40,14 +40,14 @@ class Options(unittest.TestCase):
 
 class Cost(unittest.TestCase):
     def test_for_each_claim(self):
-        first = figures.to_sample(["100.5", "1000", "10", "1", "5", "20", "50"])
-        last = figures.to_sample(["110.5", "601000", "4010", "3", "15", "25", "1050"])
+        first = figures.to_sample(["100.5", "1000", "10", "1", "5", "20", "8192", "4096", "50"])
+        last = figures.to_sample(["110.5", "601000", "4010", "3", "15", "25", "168192", "164096", "1050"])
         self.assertEqual(figures.between(first, last), {
-            "claims": 1000, "per_second": 100, "wal_bytes": 600, "wal_records": 4, "full_pages_per_1000": 2,
+            "claims": 1000, "per_second": 100, "wal_bytes": 600, "wal_records": 4, "row_bytes": 160, "index_bytes": 160, "full_pages_per_1000": 2,
             "flushes_per_second": 1, "claims_per_flush": 100, "claims_per_transaction": 200})
 
     def test_nothing_sold_is_no_measurement(self):
-        one = figures.to_sample(["1", "1", "1", "1", "1", "1", "7"])
+        one = figures.to_sample(["1"] * 8 + ["7"])
         with self.assertRaises(RuntimeError):
             figures.between(one, one._replace(at=2.0))
 
