@@ -146,6 +146,23 @@ def counter(options):
 
 def admission(options):
     run("admission_benchmark", "--benchmark_min_time=0.5")
+    run("admission_crypto_benchmark", "--benchmark_min_time=0.5")
+    return None
+
+
+def allocation(options):
+    run("allocation_benchmark", "--benchmark_min_time=0.2")
+    return None
+
+
+def reconcile(options):
+    """Statements of both forms against a ledger that is generated."""
+    folder = cluster.make_scratch_folder("benchmark")
+    try:
+        for form in ((), ("--jsonl",)):
+            run("reconcile_benchmark", "--folder", folder, *form)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     return None
 
 
@@ -215,6 +232,8 @@ FIGURES = {
     "refusal": refusal,
     "counter": counter,
     "admission": admission,
+    "allocation": allocation,
+    "reconcile": reconcile,
     "create": create,
     "changes": reservation_figure("changes"),
     "expiry": reservation_figure("expiry"),
