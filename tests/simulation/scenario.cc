@@ -39,7 +39,7 @@ const std::vector<Kind>& Kinds() {
        true},
       // No balancer runs: nodes take from the pools by themselves.
       {"unbalanced", 2, {}, false},
-      // Claims are queued, and consumers decide them.
+      // Claims are queued, and consumers decide them; in some runs joins of groups, too.
       {"queue",
        0,
        {Fault::kCrash, Fault::kRestart, Fault::kPause, Fault::kProbesLie, Fault::kSessionExpires, Fault::kSessionCutOff,
@@ -249,7 +249,8 @@ Scenario ScenarioFor(Random& random, absl::string_view name, absl::Time start) {
   if (scenario.name == "dry") LetManyNodesRunDry(random, &scenario);
   if (scenario.name == "pauses") ChangeTermsOften(random, &scenario);
   if (scenario.name == "queue") QueueClaims(random, &scenario);
-  if (scenario.name == "groups") FormGroups(random, &scenario);
+  const bool queues_joins = scenario.name == "queue" && random.Chance(0.3);
+  if (scenario.name == "groups" || queues_joins) FormGroups(random, &scenario);
   return scenario;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "storage/ledger/claim_refusal.h"
 
 namespace tranche::simulation {
 namespace {
@@ -92,7 +93,10 @@ void GroupChecker::OnCommit(ActorId actor, absl::Span<const ReservationClaim> cl
     if (claims[i].group == nullptr) continue;
     const Uuid& id = claims[i].reservation_id;
     if (results[i].outcome == CommitOutcome::kCreated) Join(actor, claims[i], results[i]);
-    if (results[i].outcome == CommitOutcome::kReplayed && !IsMember(id)) {
+    // One that was queued, and refused for good, has a row without a group.
+    const bool sold_before =
+        results[i].outcome == CommitOutcome::kReplayed && !storage::RefusalOf(results[i].reservation).has_value();
+    if (sold_before && !IsMember(id)) {
       Violated("join", id, "a replay of a reservation that is in no group");
     }
   }
