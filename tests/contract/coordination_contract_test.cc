@@ -91,9 +91,7 @@ struct BackendFactory {
 class CoordinationContractTest : public ::testing::TestWithParam<BackendFactory> {
  protected:
   std::unique_ptr<Coordination> Connect(RecordingObserver& observer) {
-    auto session = backend_->Connector().Connect(&observer);
-    EXPECT_TRUE(session.ok()) << session.status();
-    return *std::move(session);
+    return backend_->Connector().Connect(&observer).value();
   }
 
   // Returns when all earlier events have reached `session`'s observer: changes of one session arrive in order, so a

@@ -60,11 +60,7 @@ struct RoomServerFactory {
 
 class RoomAnnouncementsTest : public ::testing::TestWithParam<RoomServerFactory> {
  protected:
-  std::unique_ptr<Coordination> Connect() {
-    auto session = server_->Connector().Connect(&observer_);
-    EXPECT_TRUE(session.ok()) << session.status();
-    return *std::move(session);
-  }
+  std::unique_ptr<Coordination> Connect() { return server_->Connector().Connect(&observer_).value(); }
 
   static RoomBoards Boards(const std::string& sku_id, uint64_t threshold) {
     RoomBoards boards;

@@ -48,9 +48,7 @@ class ZookeeperAuthTest : public ::testing::Test {
   }
 
   std::unique_ptr<Coordination> Connect(const std::string& root, const std::string& auth_file) {
-    auto session = TryConnect(root, auth_file);
-    EXPECT_TRUE(session.ok()) << session.status();
-    return *std::move(session);
+    return TryConnect(root, auth_file).value();
   }
 
   // What a stranger gets to see of a znode, whose path is whole.

@@ -33,9 +33,7 @@ class ZookeeperOutageTest : public ::testing::Test {
   }
 
   std::unique_ptr<Coordination> Connect(const ZookeeperOptions& options) {
-    auto session = ZookeeperConnector(options).Connect(&observer_);
-    EXPECT_TRUE(session.ok()) << session.status();
-    return *std::move(session);
+    return ZookeeperConnector(options).Connect(&observer_).value();
   }
 
   static std::unique_ptr<MiniZookeeper> server_;

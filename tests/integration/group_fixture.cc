@@ -17,9 +17,7 @@ std::unique_ptr<Client> PatientClientOf(const std::string& endpoint) {
   options.endpoints = {endpoint};
   options.request_timeout = kGroupPatience;
   options.attempt_timeout = kGroupPatience;
-  auto client = Client::Open(options);
-  EXPECT_TRUE(client.ok()) << client.status();
-  return *std::move(client);
+  return Client::Open(options).value();
 }
 
 // Asks again while the units are on their way to the node.

@@ -29,9 +29,7 @@ class OlderLedgerTest : public SaleTest {
     quota::ZookeeperOptions zookeeper;
     zookeeper.servers = cluster_->zookeeper().connect_string();
     zookeeper.root = cluster_->zookeeper_root();
-    auto tree = quota::ZookeeperConnector(zookeeper).Connect(&observer_);
-    ASSERT_TRUE(tree.ok()) << tree.status();
-    tree_ = *std::move(tree);
+    tree_ = quota::ZookeeperConnector(zookeeper).Connect(&observer_).value();
   }
 
   // Which incarnations hold units of the SKU, by the ledger.

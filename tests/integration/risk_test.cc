@@ -108,7 +108,6 @@ class RiskTest : public SaleTest {
                          "--captcha-site-key",    kRiskSiteKey,
                          "--captcha-secret-file", (scratch_.path() / "captcha.secret").string()};
     StartCluster(options);
-    ASSERT_NE(cluster_, nullptr);
     const auto channel = grpc::CreateChannel(cluster_->endpoint(0), grpc::InsecureChannelCredentials());
     reservations_ = v1::ReservationService::NewStub(channel);
     door_ = v1::FrontDoorService::NewStub(channel);

@@ -18,9 +18,7 @@ namespace tranche::testing {
 void SaleTest::StartCluster(MiniClusterOptions options) {
   // The machine does not lose its power in a test, and a slow disk would decide about times.
   options.fsync = Fsync::kOff;
-  auto cluster = MiniCluster::Start(options);
-  ASSERT_TRUE(cluster.ok()) << cluster.status();
-  cluster_ = *std::move(cluster);
+  cluster_ = MiniCluster::Start(options).value();
   client_ = ClientOf(cluster_->endpoints());
 }
 
@@ -28,9 +26,7 @@ std::unique_ptr<Client> SaleTest::ClientOf(std::vector<std::string> endpoints) {
   ClientOptions options;
   options.endpoints = std::move(endpoints);
   options.request_timeout = absl::Seconds(5);
-  auto client = Client::Open(options);
-  EXPECT_TRUE(client.ok()) << client.status();
-  return *std::move(client);
+  return Client::Open(options).value();
 }
 
 std::unique_ptr<grpc::ClientContext> SaleTest::Context() {

@@ -16,8 +16,10 @@ namespace tranche::testing {
 
 class SaleTest : public ::testing::Test {
  protected:
-  // Starts the cluster and a client that knows all its nodes.
+  // Starts the cluster and a client that knows all its nodes. If it does not start, this throws, and GoogleTest ends
+  // the test and says why: an assertion here would only return, and the test go on without a cluster.
   void StartCluster(MiniClusterOptions options);
+  // Throws if there can be none, likewise.
   std::unique_ptr<Client> ClientOf(std::vector<std::string> endpoints);
 
   void CreateSku(const std::string& sku, int64_t stock, absl::Duration hold = absl::Minutes(15),

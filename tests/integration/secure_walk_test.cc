@@ -145,7 +145,7 @@ class SecureWalkTest : public SaleTest, protected TranchectlRunner {
     options.nodes = kNodes;
     options.balancers = 2;
     options.lasting_ports = true;
-    ASSERT_NO_FATAL_FAILURE(StartCluster(options));
+    StartCluster(options);
     ASSERT_NO_FATAL_FAILURE(OpenSale("tv", kStock));
     // A list of addresses may have nodes of both kinds: each service knows all of them, all the time.
     endpoints_ = cluster_->endpoints();
@@ -302,9 +302,7 @@ class SecureWalkTest : public SaleTest, protected TranchectlRunner {
     options.servers = cluster_->zookeeper().connect_string();
     options.root = root;
     options.auth_file = auth_file;
-    auto session = quota::ZookeeperConnector(options).Connect(&observer_);
-    EXPECT_TRUE(session.ok()) << session.status();
-    return *std::move(session);
+    return quota::ZookeeperConnector(options).Connect(&observer_).value();
   }
 
   // That a stranger may read neither the znode `path` of the tree nor anything below it; counts the znodes.
@@ -332,9 +330,7 @@ class SecureWalkTest : public SaleTest, protected TranchectlRunner {
     options.request_timeout = absl::Seconds(10);
     options.retry.max_attempts = max_attempts;
     options.tls = tls;
-    auto client = Client::Open(options);
-    EXPECT_TRUE(client.ok()) << client.status();
-    return *std::move(client);
+    return Client::Open(options).value();
   }
   // What this caller's claim comes to, at each node once.
   absl::Status Claim(const std::optional<TlsOptions>& tls) {

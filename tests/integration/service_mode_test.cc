@@ -42,7 +42,6 @@ class ServiceModeTest : public SaleTest {
     MiniClusterOptions options;
     options.nodes = kModeNodes;
     StartCluster(options);
-    ASSERT_NE(cluster_, nullptr);
     for (int node = 0; node < kModeNodes; ++node) stubs_.push_back(StubsOf(node));
     OpenSale("tv", kModeStock, absl::Minutes(15));
     WaitUntilShared("tv", kModeStock);

@@ -464,9 +464,7 @@ class UnfitShardTest : public ShardsTest {
     options.balancers = 0;
     options.workers = 0;
     options.shards = 1;
-    auto started = MiniCluster::Start(options);
-    ASSERT_TRUE(started.ok()) << started.status();
-    cluster_ = *std::move(started);
+    cluster_ = MiniCluster::Start(options).value();
   }
   void AtShard(const std::string& sql) { Execute(cluster_->shard(0), sql); }
   // One of each. They serve home.

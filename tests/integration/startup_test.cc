@@ -246,9 +246,7 @@ TEST(StartupTest, WithAnothersTreeANodeRefusesToStartAndABalancerWaits) {
                                     SharedZookeeper(), "--zookeeper-root",  root.path()};
   };
   const auto start = [&](const std::string& name, const TestDatabase& database) {
-    auto started = ServerProcess::Start(name, "tranche-balancer", args(database), scratch.path());
-    EXPECT_TRUE(started.ok()) << started.status();
-    return *std::move(started);
+    return ServerProcess::Start(name, "tranche-balancer", args(database), scratch.path()).value();
   };
   DeafObserver observer;
   const auto tree = quota::ZookeeperConnector({.servers = SharedZookeeper(), .root = root.path()}).Connect(&observer);

@@ -70,9 +70,7 @@ class ZnodeRepairTest : public SaleTest {
     quota::ZookeeperOptions zookeeper;
     zookeeper.servers = cluster_->zookeeper().connect_string();
     zookeeper.root = cluster_->zookeeper_root();
-    auto tree = quota::ZookeeperConnector(zookeeper).Connect(&observer_);
-    ASSERT_TRUE(tree.ok()) << tree.status();
-    tree_ = *std::move(tree);
+    tree_ = quota::ZookeeperConnector(zookeeper).Connect(&observer_).value();
     OpenSale("sale", 100000);
     WaitUntilShared("sale", 100000);
     buyers_ = std::make_unique<Shoppers>(client_.get(), std::vector<std::string>{"sale"}, 2, kBuyersRest);

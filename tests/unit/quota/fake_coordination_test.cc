@@ -18,9 +18,7 @@ using testing::RecordingObserver;
 class FakeCoordinationTest : public ::testing::Test {
  protected:
   std::unique_ptr<Coordination> Connect(RecordingObserver& observer) {
-    auto session = FakeConnector(&zookeeper_).Connect(&observer);
-    EXPECT_TRUE(session.ok()) << session.status();
-    return *std::move(session);
+    return FakeConnector(&zookeeper_).Connect(&observer).value();
   }
 
   FakeZookeeper zookeeper_{FakeZookeeper::Delivery::kExplicit};
