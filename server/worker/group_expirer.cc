@@ -57,21 +57,18 @@ absl::Duration GroupExpirer::Step() {
   return std::clamp(fair - (now - began), absl::ZeroDuration(), fair);
 }
 
-// Of groups that are left although they are due, the ledger does not say since when.
 void GroupExpirer::NoteDue(const storage::ExpiredGroups& ended, absl::Time now) {
-  absl::Time due_at = now + ended.until_next;
-  const absl::Time before = counts_.due_at.Get();
-  if (ended.more) due_at = std::min(due_at, now);
-  if (ended.more && before != absl::InfinitePast()) due_at = std::min(due_at, before);
-  counts_.due_at.Set(due_at);
+  counts_.due_at.Set(now + ended.until_next);
+  due_since_ = ended.more ? std::min(due_since_, now) : absl::InfiniteFuture();
 }
 
 void GroupExpirer::TellIfLate(absl::Time now) {
-  const absl::Duration late = now - counts_.due_at.Get();
+  const absl::Duration late = now - due_since_;
   if (late < kLateForLong || now < tell_late_at_) return;
-  LOG(WARNING) << "groups have been past their deadline for " << absl::Trunc(late, absl::Seconds(1))
-               << " and do not end: another transaction has locked their SKU or its pool; find it with "
-                  "pg_blocking_pids() in pg_stat_activity. Or there are too many at once";
+  LOG(WARNING)
+      << "groups have been due for " << absl::Trunc(late, absl::Seconds(1))
+      << " and do not end, or are not settled: another transaction has locked their SKU or its pool; find it with "
+         "pg_blocking_pids() in pg_stat_activity. Or there are too many at once";
   tell_late_at_ = now + kTellLateEvery;
   ++told_late_;
 }

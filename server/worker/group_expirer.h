@@ -48,6 +48,8 @@ class GroupExpirer {
   const GroupExpirerOptions options_;
   LedgerTrouble trouble_;
   GroupExpiryCounts counts_;
+  // Since when something has been due without a break, to settle what is over included. The future: nothing is.
+  absl::Time due_since_ = absl::InfiniteFuture();
   absl::Time tell_late_at_ = absl::InfinitePast();
   int told_late_ = 0;
 };

@@ -31,7 +31,8 @@ struct GroupExpiryCounts {
   Counter filled;  // in part, at their deadline
   Counter failed;
   Counter holds_ended;  // of members whose group is over
-  // The next deadline, or in the past: since then groups are due without a break. Never: not known yet.
+  // The first deadline of a group that forms, when the ledger was last asked: in the past if that group is overdue.
+  // What is left to settle of groups that are over does not count. Never: not known yet.
   LastTime due_at;
 };
 

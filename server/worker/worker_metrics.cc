@@ -43,8 +43,8 @@ void AddGroups(MetricSet* metrics, const std::string& shard, const GroupExpirer&
                       static_cast<double>(counts.holds_ended.value()), {{"shard", shard}});
   const absl::Time due_at = counts.due_at.Get();
   const double late = due_at == absl::InfinitePast() ? 0 : std::max(0.0, absl::ToDoubleSeconds(now - due_at));
-  metrics->AddGauge("tranche_groups_late_seconds", "For how long groups have been past their deadline without a break.",
-                    late, {{"shard", shard}});
+  metrics->AddGauge("tranche_groups_late_seconds",
+                    "How far the group with the first deadline of all that form is past it.", late, {{"shard", shard}});
 }
 
 void AddRetired(MetricSet* metrics, const std::string& shard, const Retirer& retirer) {

@@ -148,11 +148,7 @@ absl::StatusOr<ExpiredGroups> FakeLedger::ExpireGroups(int limit) {
   }
   ReturnUnits(returned);
   done.more = is_due() || !groups_.unsettled.empty();
-  if (done.more) {
-    done.until_next = absl::ZeroDuration();
-  } else if (!groups_.due().empty()) {
-    done.until_next = groups_.due().begin()->first - now;
-  }
+  if (!groups_.due().empty()) done.until_next = groups_.due().begin()->first - now;
   return done;
 }
 

@@ -6,8 +6,9 @@
 -- locked here: see join_groups.
 --
 -- Returns how many groups were filled and failed; how many holds were ended; whether others are due (beyond the limit, or locked just now:
--- call again); the microseconds until the next group is due: 0 if `more`, NULL if none forms; and of how many groups that are over more
--- is settled than before, perhaps without a hold that was left to end. Where all of these counts are 0, and `more`, others have what is due.
+-- call again); the microseconds until the first deadline of a group that forms: below 0 if it has passed, NULL if none forms; and of how many
+-- groups that are over more is settled than before, perhaps without a hold that was left to end. Where all of these counts are 0, and `more`,
+-- others have what is due. `more` and a deadline to come, or none: all that is due is to settle groups that are over.
 -- Groups of SKUs that are on their way to another shard are left alone: the shard that has the SKU in the end ends them.
 --
 -- Why it is safe:
@@ -45,6 +46,7 @@ DECLARE
   v_looked  uuid[];
   v_held    boolean[];
   v_reasons text[];
+  v_first   uuid;  -- of those that are due
   v_next    timestamptz;
 BEGIN
   IF p_limit < 1 THEN
@@ -137,16 +139,18 @@ BEGIN
   GET DIAGNOSTICS settled = ROW_COUNT;
 
   v_now := clock_timestamp();
-  more := EXISTS (SELECT FROM due_groups(v_now, '{}'::text[], 1));
-  IF more THEN
-    next_us := 0::bigint;
-  ELSE
+  v_first := (SELECT d.group_id FROM due_groups(v_now, '{}'::text[], 1) AS d LIMIT 1);
+  more := v_first IS NOT NULL;
+  -- By the key alone: the index of those that form could be read from end to end.
+  v_next := (SELECT CASE WHEN g.state = 'FORMING' THEN g.deadline_at END
+             FROM (SELECT x.* FROM group_buy x WHERE x.group_id = v_first OFFSET 0) AS g);
+  IF v_next IS NULL THEN
     SELECT g.deadline_at INTO v_next FROM group_buy g
     WHERE g.state = 'FORMING' AND g.deadline_at > v_now AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = g.sku_id) = 'HERE'
     ORDER BY g.deadline_at, g.group_id
     LIMIT 1;
-    next_us := (extract(epoch FROM v_next - v_now) * 1000000)::bigint;
   END IF;
+  next_us := (extract(epoch FROM v_next - v_now) * 1000000)::bigint;
   RETURN NEXT;
 END
 $$;

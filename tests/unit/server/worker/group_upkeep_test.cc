@@ -102,7 +102,7 @@ TEST_F(GroupExpirerTest, CountsGroupsAndHolds) {
   EXPECT_EQ(expirer_.counts().holds_ended.value(), 12);
 }
 
-TEST_F(GroupExpirerTest, KnowsSinceWhenGroupsAreDue) {
+TEST_F(GroupExpirerTest, KnowsTheFirstDeadlineOfTheGroupsThatForm) {
   EXPECT_EQ(expirer_.counts().due_at.Get(), absl::InfinitePast()) << "nothing is known";
   After(ExpiredGroups{.until_next = absl::Seconds(3)});
   const absl::Time deadline = clock_.Now() + absl::Seconds(3);
@@ -110,18 +110,22 @@ TEST_F(GroupExpirerTest, KnowsSinceWhenGroupsAreDue) {
   clock_.AdvanceBy(absl::Seconds(5));
   After(absl::UnavailableError("gone"));
   EXPECT_EQ(expirer_.counts().due_at.Get(), deadline) << "nobody has ended it, as far as is known";
-  After(ExpiredGroups{.failed = 1, .more = true, .until_next = absl::ZeroDuration()});
-  EXPECT_EQ(expirer_.counts().due_at.Get(), deadline) << "others are due";
-  After(ExpiredGroups{.until_next = absl::Hours(1)});
-  EXPECT_EQ(expirer_.counts().due_at.Get(), clock_.Now() + absl::Hours(1));
-  After(ExpiredGroups{.more = true, .until_next = absl::ZeroDuration()});
-  const absl::Time due_at = clock_.Now();
-  EXPECT_EQ(expirer_.counts().due_at.Get(), due_at);
-  clock_.AdvanceBy(absl::Seconds(1));
-  After(ExpiredGroups{.more = true, .until_next = absl::ZeroDuration()});
-  EXPECT_EQ(expirer_.counts().due_at.Get(), due_at) << "all of them are locked";
+  After(ExpiredGroups{.failed = 1, .more = true, .until_next = -absl::Seconds(1)});
+  EXPECT_EQ(expirer_.counts().due_at.Get(), clock_.Now() - absl::Seconds(1)) << "another one is due";
   After(ExpiredGroups{.until_next = absl::Milliseconds(20)});
   EXPECT_EQ(expirer_.counts().due_at.Get(), clock_.Now() + absl::Milliseconds(20));
+}
+
+// Groups that are filled all the time leave something to settle at every look.
+TEST_F(GroupExpirerTest, WhatIsOnlyToBeSettledIsNotPastItsDeadline) {
+  for (int second = 0; second < 100; ++second) {
+    After(ExpiredGroups{.ended = 3, .settled = 1, .more = true, .until_next = absl::Hours(1)});
+    EXPECT_EQ(expirer_.counts().due_at.Get(), clock_.Now() + absl::Hours(1));
+    clock_.AdvanceBy(absl::Seconds(1));
+  }
+  EXPECT_EQ(expirer_.told_late(), 0);
+  After(ExpiredGroups{.more = true, .until_next = absl::Hours(1)});
+  EXPECT_EQ(expirer_.told_late(), 1) << "now it is locked, and units wait";
 }
 
 TEST_F(GroupExpirerTest, GroupsThatStayLateAreToldOfOnceAMinute) {

@@ -165,6 +165,12 @@ TEST_F(WorkerMetricsTest, Groups) {
   EXPECT_THAT(Value("tranche_groups_late_seconds"), Optional(0));
   clock_.AdvanceBy(absl::Seconds(5));
   EXPECT_THAT(Value("tranche_groups_late_seconds"), Optional(2));
+  groups_.expired = {storage::ExpiredGroups{.more = true, .until_next = -absl::Seconds(40)}};
+  group_expirer_.Step();
+  EXPECT_THAT(Value("tranche_groups_late_seconds"), Optional(40)) << "it is locked, or there are many";
+  groups_.expired = {storage::ExpiredGroups{.settled = 1, .more = true, .until_next = absl::Hours(1)}};
+  group_expirer_.Step();
+  EXPECT_THAT(Value("tranche_groups_late_seconds"), Optional(0)) << "what is over is only to be settled";
   groups_.expired = {storage::ExpiredGroups{}};
   group_expirer_.Step();
   EXPECT_THAT(Value("tranche_groups_late_seconds"), Optional(0)) << "no group forms";
