@@ -197,15 +197,15 @@ void ChangeHandler::Leave(const v1::CancelReservationRequest& request, absl::Tim
   if (!cancellation.ok()) return done(cancellation.status());
   if (absl::Status admitted = AdmitChange(); !admitted.ok()) return done(admitted);
   const storage::Uuid id = cancellation->reservation_id;
-  books_->Find(id, storage::Assurance::kCommitted, deadline,
-               [this, id, sku_id = request.sku_id(), cancellation = *std::move(cancellation), deadline,
-                done = std::move(done)](const absl::StatusOr<storage::Reservation>& found) mutable {
-                 if (!found.ok() && !absl::IsNotFound(found.status())) {
-                   return done(LedgerError(found.status(), sku_id, Repeatable::kYes));
-                 }
-                 if (found.ok() && !found->group_id.has_value()) return done(NotInGroup(id));
-                 CancelNow(sku_id, std::move(cancellation), deadline, std::move(done));
-               });
+  shared_->leaving.Get(id, deadline,
+                       [this, id, sku_id = request.sku_id(), cancellation = *std::move(cancellation), deadline,
+                        done = std::move(done)](const absl::StatusOr<storage::Reservation>& found) mutable {
+                         if (!found.ok() && !absl::IsNotFound(found.status())) {
+                           return done(LedgerError(found.status(), sku_id, Repeatable::kYes));
+                         }
+                         if (found.ok() && !found->group_id.has_value()) return done(NotInGroup(id));
+                         CancelNow(sku_id, std::move(cancellation), deadline, std::move(done));
+                       });
 }
 
 void ChangeHandler::CancelNow(const std::string& sku_id, storage::Cancellation cancellation, absl::Time deadline,

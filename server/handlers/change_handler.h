@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@
 #include "quota/slices/slice_table.h"
 #include "server/admission/front_door.h"
 #include "server/handlers/outcome_counts.h"
+#include "server/handlers/read_queue.h"
 #include "storage/books.h"
 #include "storage/clock.h"
 #include "storage/ledger/group_ledger.h"
@@ -36,12 +38,17 @@ class ChangeHandler {
       std::function<void(const storage::Uuid& group_id, const storage::GroupLookup& lookup, absl::Time deadline,
                          absl::AnyInvocable<void(absl::StatusOr<storage::GroupWithMembers>)> done)>;
 
+  // Callers of Leave who wait for the look that it takes. More are told at once that the node has too much to do.
+  static constexpr size_t kMostWaitToLeave = 500;
+  // Such looks at a time: each needs one of the threads that read, as lists and watches do.
+  static constexpr size_t kMostLeaveReads = 1;
+
   // `slices` tell which shard a SKU is believed to be on. While `door` says so, changes are refused with
   // SERVICE_LIMITED, but for payments that are repeated or come late: those are answered and noted. Null: never.
   // `read_group` tells then who has a seat; without it, nobody who waits for their group has one.
   ChangeHandler(storage::Books* books, const quota::SliceTable* slices, storage::Clock* clock,
                 const FrontDoor* door = nullptr, ReadGroup read_group = {})
-      : ChangeHandler(books, slices, clock, door, std::move(read_group), std::make_shared<Shared>()) {}
+      : ChangeHandler(books, slices, clock, door, std::move(read_group), std::make_shared<Shared>(books, clock)) {}
   // The same for operators: it asks no door, and shares the counts and whether changes are accepted.
   ChangeHandler ForOperators() const { return {books_, slices_, clock_, nullptr, {}, shared_}; }
 
@@ -50,7 +57,8 @@ class ChangeHandler {
                Done<v1::ConfirmReservationResponse> done);
   void Cancel(const v1::CancelReservationRequest& request, absl::Time deadline,
               Done<v1::CancelReservationResponse> done);
-  // The same, and counted so, but NOT_IN_GROUP if the reservation was made for no group.
+  // The same, and counted so, but NOT_IN_GROUP if the reservation was made for no group. Nothing is read or cancelled
+  // for those whose deadlines have passed when their turn comes.
   void Leave(const v1::CancelReservationRequest& request, absl::Time deadline,
              Done<v1::CancelReservationResponse> done);
   void Extend(const v1::ExtendReservationRequest& request, absl::Time deadline,
@@ -68,8 +76,18 @@ class ChangeHandler {
   // The numbers of the words of the outcomes below; from kRebooked on only of confirmations.
   enum Outcome : size_t { kDone, kReplayed, kRebooked, kPaidUnfulfilled, kGroupWaiting };
 
+  using LeaveReads = ReadQueue<storage::Uuid, storage::Reservation>;
+
   struct Shared {
+    Shared(storage::Books* books, storage::Clock* clock)
+        : leaving(
+              [books](const storage::Uuid& id, absl::Time deadline, LeaveReads::Done done) {
+                books->Find(id, storage::Assurance::kCommitted, deadline, std::move(done));
+              },
+              clock, kMostWaitToLeave, kMostLeaveReads) {}
+
     std::atomic<bool> accepting{true};
+    LeaveReads leaving;
     OutcomeCounts confirmed{{"confirmed", "replayed", "rebooked", "paid_unfulfilled", "group_waiting"}};
     OutcomeCounts cancelled{{"cancelled", "replayed"}};
     OutcomeCounts extended{{"extended", "replayed"}};

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "storage/base/log_trace.h"
 #include "storage/ledger/claim_refusal.h"
@@ -35,7 +36,15 @@ class GroupJoinHandlerTest : public ::testing::Test {
       change_ = std::move(change);
       done(answer_);
     }
-    void Find(const storage::Uuid&, storage::Assurance, absl::Time, FindDone done) override { done(found_); }
+    void Find(const storage::Uuid&, storage::Assurance, absl::Time, FindDone done) override {
+      if (finds_hang_) {
+        hanging_.push_back(std::move(done));
+      } else {
+        done(found_);
+      }
+    }
+    bool finds_hang_ = false;
+    std::vector<FindDone> hanging_;
     absl::StatusOr<storage::Reservation> found_ = absl::NotFoundError("retired");
     storage::Change change_;
     storage::ChangeResult answer_;
@@ -319,6 +328,47 @@ TEST_F(GroupJoinHandlerTest, WhetherItIsAMembersTheLedgerMustTell) {
   books_.found_ = absl::NotFoundError("retired");
   books_.answer_ = storage::RefusedChange(Refusal::kReservationNotFound);
   EXPECT_EQ(ReasonOf(Leave().status()), "RESERVATION_NOT_FOUND");
+}
+
+TEST_F(GroupJoinHandlerTest, WhoeverLeavesWaitsForTheirTurnAndOnlySoManyDo) {
+  books_.finds_hang_ = true;
+  books_.answer_ = storage::RefusedChange(Refusal::kReservationNotFound);
+  v1::LeaveGroupRequest request;
+  request.set_reservation_id(kJoiningId);
+  size_t answered = 0;
+  constexpr size_t kMost = ChangeHandler::kMostLeaveReads + ChangeHandler::kMostWaitToLeave;
+  for (size_t i = 0; i < kMost; ++i) {
+    handler_.Leave(request, absl::InfiniteFuture(), [&](const absl::StatusOr<v1::LeaveGroupResponse>& response) {
+      EXPECT_EQ(ReasonOf(response.status()), "RESERVATION_NOT_FOUND");
+      ++answered;
+    });
+  }
+  EXPECT_EQ(books_.hanging_.size(), ChangeHandler::kMostLeaveReads) << "so many looks at a time";
+  EXPECT_EQ(ReasonOf(Leave().status()), "OVERLOADED");
+  EXPECT_EQ(answered, 0u);
+  books_.finds_hang_ = false;
+  for (Books::FindDone& done : std::exchange(books_.hanging_, {})) done(books_.found_);
+  EXPECT_EQ(answered, kMost) << "nobody is forgotten";
+  EXPECT_EQ(Happened(changes_.cancelled()).size(), 2u) << "both ends are counted";
+}
+
+TEST_F(GroupJoinHandlerTest, WhoseDeadlineHasPassedInTheQueueLeavesNothing) {
+  books_.finds_hang_ = true;
+  books_.change_ = storage::Payment{};
+  v1::LeaveGroupRequest request;
+  request.set_reservation_id(kJoiningId);
+  std::vector<std::string> told;
+  for (const absl::Duration patience : {absl::Seconds(60), absl::Seconds(1)}) {
+    handler_.Leave(request, clock_.Now() + patience, [&](const absl::StatusOr<v1::LeaveGroupResponse>& response) {
+      told.push_back(ReasonOf(response.status()));
+    });
+  }
+  clock_.AdvanceBy(absl::Seconds(2));
+  books_.answer_ = storage::RefusedChange(Refusal::kReservationNotFound);
+  books_.hanging_.at(0)(absl::UnavailableError("gone"));
+  EXPECT_THAT(told, ::testing::UnorderedElementsAre("LEDGER_UNAVAILABLE", "DEADLINE_PASSED"));
+  EXPECT_EQ(books_.hanging_.size(), 1u) << "it is not even looked for";
+  EXPECT_FALSE(std::holds_alternative<storage::Cancellation>(books_.change_));
 }
 
 }  // namespace
