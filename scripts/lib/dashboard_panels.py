@@ -129,6 +129,9 @@ WORKER_AND_OUTBOX = (
     rate("Looks for due holds by outcome", "tranche_expiry_rounds_total", ("shard", "outcome")),
     gauge("Groups that form", "tranche_groups_forming", ("shard",), of="max"),
     rate("Groups ended at their deadline", "tranche_groups_ended_total", ("shard", "outcome"), "short"),
+    Panel("Groups ended otherwise", "short", (
+        ("sum(rate(tranche_groups_filled_total[$__rate_interval]))", "filled by payments"),
+        ("sum(rate(tranche_groups_cancelled_total[$__rate_interval]))", "cancelled by operators"))),
     gauge("Overdue groups", "tranche_groups_overdue", ("shard",), of="max"),
     Panel("Groups past their deadline", "s", (("min by (shard) (tranche_groups_late_seconds)", "{{shard}}"),)),
     gauge("Draws by state", "tranche_draws", ("shard", "state"), of="max"),

@@ -128,10 +128,17 @@ void ChangeHandler::ConfirmNow(const std::string& sku_id, storage::Payment payme
         [this, payment = std::move(payment), deadline,
          done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
           if (!result.ok()) return done(LedgerError(result.status(), "", Repeatable::kYes));
+          CountIfFilled(*result);
           if (!MayBeLate(result->refusal)) return done(Confirmed(payment.reservation_id, *result, /*late=*/false));
           const bool known = result->refusal != Refusal::kReservationNotFound;
           ConfirmLate(std::move(payment), deadline, known ? result->reservation.sku_id : "", std::move(done));
         });
+}
+
+void ChangeHandler::CountIfFilled(const ChangeResult& paid) {
+  const storage::Reservation& member = paid.reservation;
+  const bool sold = paid.outcome == ChangeOutcome::kDone && member.state == storage::ReservationState::kConfirmed;
+  if (sold && member.group_id.has_value()) shared_->filled.Note(*member.group_id);
 }
 
 void ChangeHandler::Apply(const std::string& sku_id, storage::Change change, absl::Time deadline,

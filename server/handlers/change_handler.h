@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@
 #include "quota/sale/sale_result.h"
 #include "quota/slices/slice_table.h"
 #include "server/admission/front_door.h"
+#include "server/handlers/ended_groups.h"
 #include "server/handlers/outcome_counts.h"
 #include "server/handlers/read_queue.h"
 #include "storage/books.h"
@@ -68,6 +70,8 @@ class ChangeHandler {
   const OutcomeCounts& confirmed() const { return shared_->confirmed; }
   const OutcomeCounts& cancelled() const { return shared_->cancelled; }
   const OutcomeCounts& extended() const { return shared_->extended; }
+  // Groups that a payment for their last seat has filled.
+  int64_t groups_filled() const { return shared_->filled.count(); }
 
   // While not accepting, every call is answered with DRAINING: another node can serve it.
   void SetAccepting(bool accepting) { shared_->accepting.store(accepting, std::memory_order_relaxed); }
@@ -91,6 +95,7 @@ class ChangeHandler {
     OutcomeCounts confirmed{{"confirmed", "replayed", "rebooked", "paid_unfulfilled", "group_waiting"}};
     OutcomeCounts cancelled{{"cancelled", "replayed"}};
     OutcomeCounts extended{{"extended", "replayed"}};
+    EndedGroups filled;
   };
 
   ChangeHandler(storage::Books* books, const quota::SliceTable* slices, storage::Clock* clock, const FrontDoor* door,
@@ -125,6 +130,8 @@ class ChangeHandler {
                        quota::Refused limited, Done<v1::ConfirmReservationResponse> done);
   void CancelNow(const std::string& sku_id, storage::Cancellation cancellation, absl::Time deadline,
                  Done<v1::CancelReservationResponse> done);
+  // Of a payment that the ledger has just booked: a member is confirmed only with their group.
+  void CountIfFilled(const storage::ChangeResult& paid);
   void Apply(const std::string& sku_id, storage::Change change, absl::Time deadline, storage::ChangeDone done);
   void ConfirmLate(storage::Payment payment, absl::Time deadline, const std::string& sku_id,
                    Done<v1::ConfirmReservationResponse> done);

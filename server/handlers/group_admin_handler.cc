@@ -62,6 +62,7 @@ absl::StatusOr<v1::CancelGroupResponse> GroupAdminHandler::Cancel(const v1::Canc
   const absl::StatusOr<storage::Group> group =
       groups_->CancelGroup(id, request.sku_id(), request.reason(), request.preview(), actor);
   if (!group.ok()) return CancelError(group.status(), id, request.sku_id());
+  if (!request.preview()) cancelled_.Note(id);
   LOG_IF(INFO, !request.preview()) << "group " << id.ToString() << " of SKU " << group->sku_id << " is cancelled by "
                                    << actor;
   v1::CancelGroupResponse response;

@@ -1,10 +1,12 @@
 // Admin calls about groups. Blocking: not on gRPC's threads. Thread-safe.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/handlers/ended_groups.h"
 #include "storage/clock.h"
 #include "storage/ledger/actor.h"
 #include "storage/ledger/group_ledger.h"
@@ -24,6 +26,9 @@ class GroupAdminHandler {
                                                          const storage::Actor& actor);
   absl::StatusOr<v1::CancelGroupResponse> Cancel(const v1::CancelGroupRequest& request, const storage::Actor& actor);
 
+  // Groups that were cancelled by calls here. A repeat counts only if EndedGroups has forgotten the first.
+  int64_t cancelled() const { return cancelled_.count(); }
+
  private:
   // Why the ledger has not taken the offer.
   absl::Status CreateError(const absl::Status& status, const storage::GroupOffer& offer);
@@ -33,6 +38,7 @@ class GroupAdminHandler {
 
   storage::GroupLedger* const groups_;
   storage::Clock* const clock_;
+  EndedGroups cancelled_;
 };
 
 }  // namespace tranche::server

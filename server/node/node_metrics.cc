@@ -44,6 +44,8 @@ void NodeMetrics::Collect(MetricSet* metrics) {
   if (parts_.queue != nullptr) {
     AddQueueMetrics(parts_.queue->counts(), parts_.queue->depths(), parts_.queue->up(), metrics);
   }
+  metrics->AddCounter("tranche_groups_cancelled_total", "Groups that operators have cancelled at this node.",
+                      static_cast<double>(parts_.operator_calls->groups_cancelled()));
   AddExecutorQueue("admin", "", parts_.operator_calls->queued(), metrics);
   AddExecutorQueue("move", "", parts_.operator_calls->queued_moves(), metrics);
   AddExecutorQueue("status", "", parts_.operator_calls->queued_status(), metrics);

@@ -72,6 +72,8 @@ class OperatorCalls {
   size_t queued_status() const { return status_executor_->queued(); }
   size_t queued_long_reads() const { return long_read_executor_->queued(); }
 
+  int64_t groups_cancelled() const { return groups_.cancelled(); }
+
   // Ends the threads; what is queued still runs. Call it when no call is under way any more.
   void StopThreads();
 

@@ -27,6 +27,8 @@ void AddChanges(const ChangeHandler& changes, MetricSet* metrics) {
   add("confirm", changes.confirmed());
   add("cancel", changes.cancelled());
   add("extend", changes.extended());
+  metrics->AddCounter("tranche_groups_filled_total", "Groups that a payment at this node has filled.",
+                      static_cast<double>(changes.groups_filled()));
 }
 
 void AddPoolTakes(const quota::PoolTakeCounts& counts, MetricSet* metrics) {

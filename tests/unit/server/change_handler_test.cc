@@ -394,6 +394,27 @@ TEST_F(ChangeHandlerTest, APaidSeatInAGroupThatIsNotFullWaits) {
   EXPECT_THAT(Happened(handler_.confirmed()), ElementsAre(Pair("group_waiting", 1), Pair("replayed", 2)));
 }
 
+// Payments of one batch may take its last seats together: each of them is told CONFIRMED.
+TEST_F(ChangeHandlerTest, AGroupThatPaymentsFillIsCountedOnce) {
+  EXPECT_TRUE(Confirm(Payment()).ok());
+  EXPECT_EQ(handler_.groups_filled(), 0) << "it was nobody's member";
+  answer_.reservation.group_id = kGroup;
+  answer_.reservation.state = storage::ReservationState::kPending;
+  EXPECT_TRUE(Confirm(Payment()).ok());
+  EXPECT_EQ(handler_.groups_filled(), 0) << "it waits for others";
+  answer_.reservation.state = storage::ReservationState::kConfirmed;
+  answer_.outcome = ChangeOutcome::kReplayed;
+  EXPECT_TRUE(Confirm(Payment()).ok());
+  EXPECT_EQ(handler_.groups_filled(), 0) << "it was filled before";
+  answer_.outcome = ChangeOutcome::kDone;
+  EXPECT_TRUE(Confirm(Payment()).ok());
+  EXPECT_TRUE(Confirm(Payment()).ok());
+  EXPECT_EQ(handler_.groups_filled(), 1);
+  answer_.reservation.group_id->bytes[0] = 8;
+  EXPECT_TRUE(Confirm(Payment()).ok());
+  EXPECT_EQ(handler_.groups_filled(), 2) << "another one";
+}
+
 TEST_F(ChangeHandlerTest, APaymentThatFindsNoSeatIsDecidedAsALateOne) {
   answer_ = storage::RefusedChange(Refusal::kGroupOver, answer_.reservation);
   answer_.reservation.state = storage::ReservationState::kPending;

@@ -234,6 +234,36 @@ TEST_F(GroupAdminHandlerTest, AGroupIsCancelledWithItsReason) {
   EXPECT_EQ(cancelled->group().cancel_reason(), "the supplier failed us");
 }
 
+TEST_F(GroupAdminHandlerTest, CancelledGroupsAreCounted) {
+  v1::CancelGroupRequest request = CancelIt();
+  request.set_preview(true);
+  EXPECT_TRUE(handler_.Cancel(request, actor_).ok());
+  EXPECT_EQ(handler_.cancelled(), 0) << "a preview";
+  EXPECT_TRUE(handler_.Cancel(CancelIt(), actor_).ok());
+  EXPECT_TRUE(handler_.Cancel(CancelIt(), actor_).ok());
+  EXPECT_EQ(handler_.cancelled(), 1) << "a repeat";
+  groups_.error = absl::FailedPreconditionError("filled");
+  request = CancelIt();
+  request.set_group_id("0000aaaa-0000-4000-8000-000000000002");
+  EXPECT_FALSE(handler_.Cancel(request, actor_).ok());
+  EXPECT_EQ(handler_.cancelled(), 1);
+}
+
+TEST(EndedGroupsTest, TheOldestAreForgotten) {
+  EndedGroups groups;
+  const auto note = [&](size_t number) {
+    groups.Note({.bytes = {static_cast<uint8_t>(number >> 8), static_cast<uint8_t>(number)}});
+  };
+  for (size_t i = 0; i < EndedGroups::kRemembered; ++i) note(i);
+  for (size_t i = 0; i < EndedGroups::kRemembered; ++i) note(i);
+  EXPECT_EQ(groups.count(), static_cast<int64_t>(EndedGroups::kRemembered));
+  note(EndedGroups::kRemembered);
+  note(1);
+  EXPECT_EQ(groups.count(), static_cast<int64_t>(EndedGroups::kRemembered) + 1);
+  note(0);
+  EXPECT_EQ(groups.count(), static_cast<int64_t>(EndedGroups::kRemembered) + 2) << "memory is bounded";
+}
+
 // Two shards may have a group of one id.
 TEST_F(GroupAdminHandlerTest, TheGroupOfTheSkuThatIsNamedIsCancelled) {
   EXPECT_TRUE(handler_.Cancel(CancelIt(), actor_).ok());
