@@ -84,6 +84,9 @@ class Long(Watched):
         self.expect("TrancheUnitsStranded", self.kill_a_node_whose_sku_is_locked, self.unlock_and_start_it,
                     others={"TrancheNodeGone"})
         self.expect("TrancheHoldsOverdue", self.leave_holds, self.restart_worker, OVERDUE_WITHIN_S)
+        # What unpaid members hold is late, too.
+        self.expect("TrancheGroupsOverdue", self.leave_groups, self.end_groups, OVERDUE_WITHIN_S,
+                    others={"TrancheHoldsOverdue"})
         self.expect("TrancheOutboxStuck", lambda: self.refuse_messages(503), self.take_messages)
         self.restart_worker("--give-up-attempts", "1", "--give-up-hours", "0")
         self.expect("TrancheOutboxDead", lambda: self.refuse_messages(422), self.deliver_dead_messages, TICKET_WITHIN_S)
@@ -125,6 +128,29 @@ class Long(Watched):
         self.restart_worker("--expire", "off")
         self.create_sku("vase", 10, hold="1s")
         self.start_load("vase", 5, 5, self.reservations("vase")).wait(tranchectl.CALL_TIMEOUT_S)
+
+    def leave_groups(self):
+        """Of a second, while no worker ends them."""
+        self.restart_worker("--expire", "off")
+        self.create_sku("grill", 100, hold="1h")
+        tranchectl.ctl(self.state, "group", "offer", "create", "grill", "trio", "--seats", 3, "--price", "8.00",
+                       "--open-for", "1s", "--pay-within", "1s", "--yes")
+        endpoints = ",".join(node["endpoint"] for node in self.state["nodes"])
+        command = [cluster.BIN / "tranche-group-load", "--endpoints", endpoints, "--sku", "grill", "--offer", "trio",
+                   "--rate", 5, "--answers", self.folder / "groups"]
+        crowd = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                 preexec_fn=cluster.terminate_with_parent)
+        self.addCleanup(crowd.wait)
+        self.addCleanup(crowd.terminate)
+        self.prometheus.await_true("a group forms",
+                                   lambda: "trio" in tranchectl.ctl(self.state, "group", "list", "grill"))
+        crowd.terminate()
+        crowd.wait(tranchectl.CALL_TIMEOUT_S)
+
+    def end_groups(self):
+        """While the alert fires, the status names it."""
+        self.assertIn("GROUPS_OVERDUE", tranchectl.run(self.state, "status", "-o", "json").stdout)
+        self.restart_worker()
 
     def refuse_messages(self, status):
         """Of three cancellations."""
