@@ -15,6 +15,7 @@ import chaos_changes
 import chaos_check
 import chaos_front_door
 import chaos_goals
+import chaos_group_faults  # noqa: F401
 import chaos_network
 import chaos_report
 import cluster
@@ -50,6 +51,12 @@ def fault_names(text):
     return names
 
 
+def missing_option(options, name):
+    """The option that the fault needs and that is not given, or ""."""
+    needs = FAULTS[name.split("+")[0]].needs
+    return "" if not needs or getattr(options, needs) else needs
+
+
 def parse_options(argv):
     parser = Parser("scripts/chaos")
     parser.add_argument("--duration", type=at_least_one, default=300)
@@ -75,10 +82,10 @@ def parse_options(argv):
     options = parser.parse_args(argv)
     options.seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     if options.faults is None:
-        options.faults = [name for name, fault in FAULTS.items() if options.queue or not fault.of_queue]
-    needs = [name for name in options.faults if FAULTS[name.split("+")[0]].of_queue and not options.queue]
-    if needs:
-        parser.error(f"--faults: {needs[0]} needs --queue, or there is nothing to hit")
+        options.faults = [name for name in FAULTS if not missing_option(options, name)]
+    for name in options.faults:
+        if missing := missing_option(options, name):
+            parser.error(f"--faults: {name} needs --{missing}, or there is nothing to hit")
     if options.nodes < 2:
         parser.error("--nodes: at least 2, or a fault would leave nobody to sell")
     if options.report and not options.report.absolute().parent.is_dir():
@@ -127,12 +134,12 @@ class Ended(typing.NamedTuple):
 
 
 def make_sales(options, servers, operator, front_door):
-    """The room and the queue, or None, and all the sales that are not sold at once to whoever is first."""
+    """The room, the queue and the groups, or None, and all the sales that are not sold at once to whoever is first."""
     room = Room(servers, operator, front_door) if options.room else None
     draw = Draw(servers, operator, random.Random(options.seed)) if options.draw else None
     queue = Queue(servers, operator) if options.queue else None
     groups = Groups(servers, operator) if options.groups else None
-    return room, queue, [sale for sale in (room, draw, queue, groups) if sale]
+    return room, queue, groups, [sale for sale in (room, draw, queue, groups) if sale]
 
 
 def run_faults(options, runner):
@@ -153,7 +160,7 @@ def run_rounds(options, servers, watch):
     operator = Operator(servers)
     warehouse = Warehouse(operator, watch, SKUS, options.rate)
     front_door = FrontDoor(servers, operator)
-    room, queue, sales = make_sales(options, servers, operator, front_door)
+    room, queue, groups, sales = make_sales(options, servers, operator, front_door)
     buyers = payers = crowd = None
     try:
         for sale in sales:
@@ -161,7 +168,7 @@ def run_rounds(options, servers, watch):
         front_door.set_up()
         warehouse.create_skus()
         buyers = Buyers(servers, SKUS, options.rate)
-        victims = Victims(servers, operator, watch, random.Random(options.seed), front_door)
+        victims = Victims(servers, operator, watch, random.Random(options.seed), front_door, groups)
         payers = Payers(servers, operator)
         payers.await_changes()
         front_door.await_known()
@@ -170,7 +177,7 @@ def run_rounds(options, servers, watch):
             sale.start()
         crowd.await_entries()
         rounds = run_faults(options, Rounds(servers, victims, buyers, payers, crowd, warehouse, watch, room, queue,
-                                            sales))
+                                            groups, sales))
         # Stopped first, because cancelled units come back.
         payers.stop()
         crowd.stop()
@@ -304,7 +311,7 @@ def keep_logs(folder, destination):
     destination.mkdir(parents=True, exist_ok=True)
     for file in [*folder.glob("*.log"), folder / "answers", folder / "payers-answers", folder / "crowd-answers",
                  folder / "changes", folder / "room-answers", folder / "room-entries", folder / "draw-entries",
-                 folder / "queue-answers", folder / "group-answers", folder / "load-summary.json"]:
+                 folder / "queue-answers", folder / "group-answers", folder / "group-together-answers", folder / "load-summary.json"]:
         if file.exists():
             shutil.copy(file, destination)
 

@@ -24,6 +24,8 @@ POSTGRES = "postgres"
 # The jar's manifest names what else it needs; the second jar writes the log to stderr.
 CLASS_PATH = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar"
 TICK_MS = 500
+# With groups: so slow that a fault can strike while it ends those that are due, and fast enough for all of them.
+SLOW_WORKER = ("--expire-batch", 20, "--expire-per-s", 400)
 
 
 def wait_until(condition, what, timeout_s=START_TIMEOUT_S, interval_s=0.02):
@@ -151,6 +153,7 @@ class Cluster:
     def _worker(self, name):
         command = [BIN / "tranche-worker", "--name", name, "--postgres", self.dsn("tranche_node")]
         command += ["--statement-timeout-ms", self.options.statement_timeout_ms, *self.doors.worker_flags()]
+        command += SLOW_WORKER if self.options.groups else ()
         return Process(self.network, name, name, command, self.folder / f"{name}.log")
 
     def dsn(self, user):

@@ -25,8 +25,8 @@ class Fault:
     graceful: bool = False
     # The ledger only stands still: everything must go on at once afterwards, and is watched for a while.
     stall: bool = False
-    # Of a broker or a consumer: there is none unless claims are queued.
-    of_queue: bool = False
+    # The option without which there is nothing to hit: "queue" or "groups"; "": none.
+    needs: str = ""
 
 
 @dataclasses.dataclass
@@ -79,9 +79,9 @@ def strike(faults, victims):
     )
 
 
-def fault(name, text, graceful=False, stall=False, of_queue=False):
+def fault(name, text, graceful=False, stall=False, needs=""):
     def add(run):
-        FAULTS[name] = Fault(name, text, run, graceful, stall, of_queue)
+        FAULTS[name] = Fault(name, text, run, graceful, stall, needs)
         return run
 
     return add
@@ -90,9 +90,9 @@ def fault(name, text, graceful=False, stall=False, of_queue=False):
 class Victims:
     """Chooses by the seed which processes to hit, and records which are hit."""
 
-    def __init__(self, cluster, operator, watch, random, front_door=None):
+    def __init__(self, cluster, operator, watch, random, front_door=None, groups=None):
         self.cluster, self.operator, self.watch, self.random = cluster, operator, watch, random
-        self.front_door = front_door
+        self.front_door, self.groups = front_door, groups
         self.session_s = cluster.options.session_timeout_ms / 1000
         self.statement_s = cluster.options.statement_timeout_ms / 1000
         self.node_statement_s = cluster.options.node_statement_timeout_ms / 1000
@@ -495,18 +495,18 @@ def _restart_brokers(victims, brokers, target, hold_s):
     victims.cluster.brokers.await_serving(brokers)
 
 
-@fault("broker-kill", "one of three brokers is killed, and started again some seconds later", of_queue=True)
+@fault("broker-kill", "one of three brokers is killed, and started again some seconds later", needs="queue")
 def broker_kill(victims):
     broker = _broker(victims)
     return _restart_brokers(victims, [broker], broker.name, victims.past_session())
 
 
-@fault("brokers-restart", "all three brokers are killed at once, and started again", of_queue=True)
+@fault("brokers-restart", "all three brokers are killed at once, and started again", needs="queue")
 def brokers_restart(victims):
     return _restart_brokers(victims, victims.cluster.brokers.processes, "all three", victims.moment())
 
 
-@fault("broker-stop", "a broker stands still (SIGSTOP) for some seconds, and goes on", of_queue=True)
+@fault("broker-stop", "a broker stands still (SIGSTOP) for some seconds, and goes on", needs="queue")
 def broker_stop(victims):
     broker = _broker(victims)
     blow = victims.blow(broker.name, hold_s=victims.past_session())
@@ -516,7 +516,7 @@ def broker_stop(victims):
     victims.cluster.brokers.await_serving([broker])
 
 
-@fault("broker-cut", "a broker is cut off from the other two, but not from its clients", of_queue=True)
+@fault("broker-cut", "a broker is cut off from the other two, but not from its clients", needs="queue")
 def broker_cut(victims):
     broker = _broker(victims)
     blow = victims.blow(broker.name, hold_s=victims.past_session())
@@ -526,7 +526,7 @@ def broker_cut(victims):
     victims.cluster.brokers.await_serving()
 
 
-@fault("broker-alarm", "a broker has a memory alarm, so none of them takes messages", of_queue=True)
+@fault("broker-alarm", "a broker has a memory alarm, so none of them takes messages", needs="queue")
 def broker_alarm(victims):
     broker = _broker(victims)
     victims.cluster.brokers.raise_alarm(broker)
@@ -534,7 +534,7 @@ def broker_alarm(victims):
     victims.cluster.brokers.clear_alarm()
 
 
-@fault("consumer-kill", "a consumer is killed, and started again when its session is over", of_queue=True)
+@fault("consumer-kill", "a consumer is killed, and started again when its session is over", needs="queue")
 def consumer_kill(victims):
     consumer = victims.random.choice(victims.cluster.consumers)
     blow = victims.blow(consumer.name, hold_s=victims.past_session())
@@ -543,7 +543,7 @@ def consumer_kill(victims):
     consumer.start()
 
 
-@fault("consumer-stop", "a consumer stands still (SIGSTOP) for longer than its session, and goes on", of_queue=True)
+@fault("consumer-stop", "a consumer stands still (SIGSTOP) for longer than its session, and goes on", needs="queue")
 def consumer_stop(victims):
     consumer = victims.random.choice(victims.cluster.consumers)
     blow = victims.blow(consumer.name, hold_s=victims.past_session())

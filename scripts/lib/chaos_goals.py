@@ -19,12 +19,15 @@ QUEUE_S = 10.0
 # Until such a claim was decided and its buyer has heard so: what came before is decided first, and buyers ask at least
 # every 10 s.
 DECIDE_S = 20.0
+# Within which groups are over whose deadline has come meanwhile.
+GROUPS_S = 10.0
 # So many claims of a second may fail while callers count as served.
 FEW_FAILED, FAILED_SHARE = 1, 0.05
 
 # What is measured, by the field of a Round.
 FREED, POOL, CALLERS, CHANGES, SOLD, ROOM = "holders_s", "pool_s", "claims_s", "changes_s", "empty_s", "room_s"
 QUEUED, DECIDED = "queued_s", "decided_s"
+ENDED = "groups_s"
 WORDS = {
     FREED: "stuck units are sellable",
     POOL: "new stock has left the pool",
@@ -34,6 +37,7 @@ WORDS = {
     ROOM: "the room lets buyers in",
     QUEUED: "claims are queued",
     DECIDED: "queued claims are decided",
+    ENDED: "groups that are due are over",
 }
 # From when it counts. New stock that was delivered later counts from its delivery: after a strike, if it came later
 # than it should have been sellable; after an end, which leaves no margin, in any case.
@@ -69,12 +73,12 @@ def _limits(promised, since, measures=(FREED, POOL, CALLERS), margin_s=MARGIN_S)
 
 
 QUOTA, OPERATIONS, MEASUREMENTS = "docs/quota.md, 7", "docs/operations.md", "docs/measurements.md"
-QUEUE = "docs/queue.md"
+QUEUE, GROUPS = "docs/queue.md", "docs/groups.md"
 
 # (faults, their goals, where that is promised)
 TABLE = [
     # The balancer sees that the process has ended.
-    (("node-kill", "node-crash"), _limits(_seconds(0.5), STRIKE), QUOTA),
+    (("node-kill", "node-crash", "paying-node-kill"), _limits(_seconds(0.5), STRIKE), QUOTA),
     # A silent one's session ends. Until then new stock may go to it, and callers may run out of what the others hold.
     (("node-stop", "node-cut-zookeeper", "node-oneway-zookeeper", "leader-kill",
       "leader-stop", "leader-cut-zookeeper"), _limits(_session, STRIKE), QUOTA),
@@ -96,12 +100,15 @@ TABLE = [
     (("tree-history", "postgres-promote", "postgres-restore"), _limits(_seconds(10), END), OPERATIONS),
     # The ledger was away, or stood still: nothing recovers but what waits, so 3 s have their margin in them. A balancer
     # that could not reach it may lead anew after that.
-    (("postgres-kill", "ledger-lock", "ledger-lock-long", "postgres-stop", "postgres-stop-long"),
+    (("postgres-kill", "settling-postgres-kill", "paying-postgres-kill", "ledger-lock", "ledger-lock-long",
+      "postgres-stop", "postgres-stop-long"),
      [*_limits(_seconds(3), END, (FREED, POOL, CALLERS, CHANGES), margin_s=0),
       Limit(ROOM, lambda times: times.session_s + ROOM_S + 3, END)], "scripts/README.md"),
     # Whoever buys directly notices nothing.
     (("broker-kill", "brokers-restart", "broker-stop", "broker-cut", "broker-alarm", "consumer-kill", "consumer-stop"),
      _limits(_seconds(1), STRIKE), QUEUE),
+    # It is not on the way of anybody who buys.
+    (("settling-worker-kill",), _limits(_seconds(1), STRIKE), GROUPS),
 ]
 # Whatever the fault was: an announcement that was lost is repaired within 10 s. A balancer leads after a session at the
 # latest, and within 10 s more it knows policies, stock and who waits.
@@ -110,9 +117,10 @@ ALWAYS = {
     Limit(ROOM, lambda times: times.session_s + ROOM_S, END): "scripts/README.md",
     Limit(QUEUED, lambda times: times.session_s + QUEUE_S, END): QUEUE,
     Limit(DECIDED, lambda times: times.session_s + QUEUE_S + DECIDE_S, END): QUEUE,
+    Limit(ENDED, _seconds(GROUPS_S), END): GROUPS,
 }
 # Those that a round has only if there is something to measure, by the Round's field that says so.
-ONLY_WITH = {ROOM: "has_room", QUEUED: "has_queue", DECIDED: "has_queue"}
+ONLY_WITH = {ROOM: "has_room", QUEUED: "has_queue", DECIDED: "has_queue", ENDED: "has_groups"}
 
 
 def goals_of(fault):

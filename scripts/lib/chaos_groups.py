@@ -1,8 +1,8 @@
-"""A SKU that is bought in groups: the crowd that opens, joins, pays and leaves them, and the verdict."""
+"""A SKU that is bought in groups: the crowds that open, join, pay and leave them, what faults need, and the verdict."""
 
 import chaos_cluster
 import chaos_groups_check
-from chaos_groups_check import Member
+from chaos_groups_check import LARGE, Member
 from chaos_ledger import LedgerError
 from chaos_load import CURRENCY, PRICE, STOP_TIMEOUT_S, TIMEOUT_MS
 from chaos_process import Process
@@ -12,65 +12,126 @@ from cluster import BIN, ClusterError, log_tail
 GROUPED, STOCK = "hamper", 1_000_000
 BUYERS_PER_S = 20
 OPEN_S, PAY_S = 15, 8
-# Of a name, as tranchectl takes them.
-OFFERS = {"trio": ("--seats", 3), "dozen": ("--seats", 12, "--on-timeout", "partial", "--min-members", 4)}
+# Of a name, as tranchectl takes them. A crowd mixes: some leave, forget it, or pay twice or late.
+MIXED = {
+    "trio": ("--seats", 3, "--open-for", f"{OPEN_S}s", "--pay-within", f"{PAY_S}s"),
+    "dozen": ("--seats", 12, "--open-for", f"{OPEN_S}s", "--pay-within", f"{PAY_S}s",
+              "--on-timeout", "partial", "--min-members", 4),
+}
+# Another one joins one group after the other, and its members pay together at three quarters of their time: more than
+# all seats of the one, and too few of the other.
+TOGETHER = {
+    "hundred": ("--seats", LARGE, "--open-for", "9s", "--pay-within", "9s"),
+    "unfilled": ("--seats", LARGE, "--open-for", "4s", "--pay-within", "4s"),
+}
 # After its deadline a group ends within a second; the ledger may have been away, and the worker is started again.
 OVER_WITHIN_S = OPEN_S + 60
 LOOK_EVERY_S = 0.5
+# So many groups are due before a worker is let at them. It is slow (chaos_cluster), so that it needs some seconds.
+BACKLOG, BACKLOG_WITHIN_S, BEGINS_WITHIN_S = 60, 90, 30
+# More often than a slow worker ends a batch.
+WATCH_EVERY_S = 0.005
+MOST_TRIES = 3
 
 
 class Groups:
-    """The operator's part, the crowd, and the verdict. Call in this order: set_up, start, stop, violations."""
+    """The operator's part, the crowds, and the verdict. Call in this order: set_up, start, stop, violations."""
 
     def __init__(self, cluster, operator):
         self._cluster, self._operator = cluster, operator
-        self.answers_file = cluster.folder / "group-answers"
-        self._process = None
+        self.answers_files = [cluster.folder / "group-answers", cluster.folder / "group-together-answers"]
+        self._processes = []
 
     def set_up(self):
         self._operator.do("sku", "create", GROUPED, "--stock", STOCK, "--price", PRICE, "--currency", CURRENCY,
                           "--hold", "24h", "--per-user-limit", 1)
-        for name, flags in OFFERS.items():
-            self._operator.do("group", "offer", "create", GROUPED, name, *flags, "--price", "4.99",
-                              "--open-for", f"{OPEN_S}s", "--pay-within", f"{PAY_S}s", "--yes")
+        for name, flags in (MIXED | TOGETHER).items():
+            self._operator.do("group", "offer", "create", GROUPED, name, *flags, "--price", "4.99", "--yes")
 
     def start(self):
-        command = [BIN / "tranche-group-load", "--endpoints", ",".join(self._cluster.node_addresses())]
-        command += ["--sku", GROUPED]
-        for name in OFFERS:
-            command += ["--offer", name]
-        command += ["--rate", BUYERS_PER_S, "--timeout-ms", TIMEOUT_MS, "--answers", self.answers_file]
-        command += self._cluster.doors.client_flags("service")
-        self._process = Process(self._cluster.network, chaos_cluster.CLIENT, "tranche-group-load", command,
-                                self._cluster.folder / "groups.log")
-        self._process.start()
+        for offers, file, more in zip((MIXED, TOGETHER), self.answers_files, ((), ("--together",))):
+            command = [BIN / "tranche-group-load", "--endpoints", ",".join(self._cluster.node_addresses())]
+            command += ["--sku", GROUPED, *more]
+            for name in offers:
+                command += ["--offer", name]
+            command += ["--rate", BUYERS_PER_S, "--timeout-ms", TIMEOUT_MS, "--answers", file]
+            command += self._cluster.doors.client_flags("service")
+            self._processes.append(Process(self._cluster.network, chaos_cluster.CLIENT, "tranche-group-load", command,
+                                           self._cluster.folder / f"{file.name}.log"))
+            self._processes[-1].start()
 
     def running(self):
-        return self._process.running()
+        return all(process.running() for process in self._processes)
 
     def stop(self):
-        """Ends the crowd, and waits until all groups are over."""
-        if self._process.terminate(STOP_TIMEOUT_S) != 0:
-            raise ClusterError(f"tranche-group-load failed:\n{log_tail(self._process.log_file)}")
+        """Ends the crowds, and waits until all groups are over."""
+        for process in self._processes:
+            if process.terminate(STOP_TIMEOUT_S) != 0:
+                raise ClusterError(f"tranche-group-load failed:\n{log_tail(process.log_file)}")
         chaos_cluster.wait_until(self._all_over, "all groups to be over", OVER_WITHIN_S, LOOK_EVERY_S)
 
     def kill(self):
-        if self._process:
-            self._process.kill()
+        for process in self._processes:
+            process.kill()
 
     def answers(self):
         """To ordinary claims: there are none."""
         return []
 
+    # For faults. While the ledger is well: otherwise LedgerError.
+
+    def begin_settling(self):
+        """Lets groups become due while no worker runs. Returns them when one has ended some of them, but not all."""
+        (worker,) = self._cluster.workers
+        for _ in range(MOST_TRIES):
+            worker.kill()
+            chaos_cluster.wait_until(lambda: len(self._due()) >= BACKLOG, f"{BACKLOG} groups to be due",
+                                     BACKLOG_WITHIN_S, LOOK_EVERY_S)
+            due = self._due()
+            worker.start()
+            chaos_cluster.wait_until(lambda due=due: len(self.left_of(due)) < len(due), "the worker to end groups",
+                                     BEGINS_WITHIN_S, WATCH_EVERY_S)
+            if self.left_of(due):
+                return due
+        raise ClusterError(f"{MOST_TRIES} times the worker ended {BACKLOG} groups before anybody could look")
+
+    def left_of(self, due):
+        """Those of them that are not settled yet."""
+        return due & self._due()
+
+    def await_payments(self):
+        """Until some members of a large group have paid, and others are about to: how many have."""
+        taken = []
+
+        def paying():
+            taken[:] = [int(seats) for (seats,) in self._cluster.ledger.execute_file("chaos_groups_paying.sql")]
+            return bool(taken)
+
+        chaos_cluster.wait_until(paying, f"the members of a group of {LARGE} to pay", BACKLOG_WITHIN_S, WATCH_EVERY_S)
+        return max(taken)
+
+    def ended_since(self, healed):
+        """When the last group was over that was due at this time, but not before it; None: not yet, or nobody knows."""
+        try:
+            rows = self._cluster.ledger.execute_file("chaos_groups_ended.sql")
+        except LedgerError:
+            return None
+        return chaos_groups_check.ended_by(rows, healed)
+
     def violations(self, evidence):
-        with open(self.answers_file) as lines:
-            told = [chaos_groups_check.parse(line) for line in lines]
+        told = []
+        for file in self.answers_files:
+            with open(file) as lines:
+                told += [chaos_groups_check.parse(line) for line in lines]
         members = [Member.of(row) for row in self._cluster.ledger.execute_file("chaos_group_members.sql")]
         refunds = {tuple(row) for row in self._cluster.ledger.execute_file("chaos_group_refunds.sql")}
-        found = (chaos_groups_check.check_crowd(told, members) + chaos_groups_check.check_groups(members)
-                 + chaos_groups_check.check_members(members, refunds)
+        found = (chaos_groups_check.check_crowd(told, members) + chaos_groups_check.check_large(members)
+                 + chaos_groups_check.check_groups(members) + chaos_groups_check.check_members(members, refunds)
                  + chaos_groups_check.check_told(told, members, refunds, evidence.forgotten))
         return [f"{GROUPED}: {text}" for text in found]
+
+    def _due(self):
+        return {group_id for (group_id,) in self._cluster.ledger.execute_file("chaos_groups_due.sql")}
 
     def _all_over(self):
         try:

@@ -10,6 +10,8 @@ SEATED = (WAITING, CONFIRMED)
 # The payment is recorded, and its refund was asked for.
 REFUNDED = ("PAID_UNFULFILLED", "RESERVATION_STATE")
 LIVE = ("PENDING", "CONFIRMED")
+# Seats of a large group; and so many payments of one are many to refund at once.
+LARGE, MANY_REFUNDS = 100, 20
 
 
 class Told(typing.NamedTuple):
@@ -51,6 +53,21 @@ class Member(typing.NamedTuple):
         reservation_id, group_id, user, quantity, state, payment, seat_payment, group_state, seats, taken, partial = row
         return cls(reservation_id, group_id, user, int(quantity), state, payment, seat_payment, group_state, int(seats),
                    int(taken), partial == "1")
+
+
+def ended_by(rows, due_by):
+    """When the last of the groups was over and settled that were due at this time, but not before it; None: some is not.
+
+    `rows`: (deadline, end or "", whether it is unsettled), as of chaos_groups_ended.sql.
+    """
+    last = due_by
+    for deadline, finished, unsettled in rows:
+        if float(deadline) > due_by:
+            continue
+        if not finished or unsettled == "1":
+            return None
+        last = max(last, float(finished))
+    return last
 
 
 def check_groups(members):
@@ -127,6 +144,17 @@ def check_told(told, members, refunds, forgotten=nothing_forgotten):
             + such_as("payments were taken, and have neither a sale nor a refund", unpaid)
             + such_as("payments were refused, and are not refunded", back)
             + such_as("members have left, and still have their reservation", still))
+
+
+def check_large(members):
+    """Groups of many were filled, and failed with many refunds: otherwise the crowd that pays together proves nothing."""
+    large = {(one.group_state, one.seats_taken) for one in members if one.seats == LARGE}
+    found = []
+    if ("FILLED", LARGE) not in large:
+        found.append(f"no group of {LARGE} was filled")
+    if not any(state == "FAILED" and taken >= MANY_REFUNDS for state, taken in large):
+        found.append(f"no group of {LARGE} has failed with {MANY_REFUNDS} payments")
+    return found
 
 
 def check_crowd(told, members):

@@ -22,6 +22,8 @@ ENTRIES_TIMEOUT_S = 30
 ROOM_TIMEOUT_S = 60
 # And for those whose claims are queued.
 QUEUE_TIMEOUT_S = 90
+# And for groups that were due.
+GROUPS_TIMEOUT_S = 90
 
 
 @dataclasses.dataclass
@@ -53,6 +55,8 @@ class Round:
     # Until claims of those who came after the fault were queued; and until these claims were decided.
     queued_s: float = None
     decided_s: float = None
+    has_groups: bool = False
+    groups_s: float = None  # until all groups were over that were due at the end of the fault
     notes: list = dataclasses.field(default_factory=list)
     violations: list = dataclasses.field(default_factory=list)
     goals: list = dataclasses.field(default_factory=list)  # chaos_goals.Outcome
@@ -65,16 +69,19 @@ def unforgivable(failed):
 
 
 class Rounds:
-    """`room`, `queue`: None if there is none. `others`: all further crowds, which must not end, those two included."""
+    """`room`, `queue`, `groups`: None if there is none. `others`: all further crowds, those included, which must not end."""
 
-    def __init__(self, cluster, victims, buyers, payers, crowd, warehouse, watch, room=None, queue=None, others=()):
+    def __init__(self, cluster, victims, buyers, payers, crowd, warehouse, watch, room=None, queue=None, groups=None,
+                 others=()):
         self._cluster, self._victims = cluster, victims
         self._buyers, self._payers, self._crowd = buyers, payers, crowd
         self._warehouse, self._watch = warehouse, watch
-        self._room, self._queue, self._callers = room, queue, [buyers, payers, crowd, *others]
+        self._room, self._queue, self._groups = room, queue, groups
+        self._callers = [buyers, payers, crowd, *others]
 
     def run(self, name):
-        result = Round(name, has_room=self._room is not None, has_queue=self._queue is not None)
+        result = Round(name, has_room=self._room is not None, has_queue=self._queue is not None,
+                       has_groups=self._groups is not None)
         try:
             self._supply()
             self._strike(parts(name), result)
@@ -82,6 +89,7 @@ class Rounds:
             self._await_entries(result)
             self._await_room(result)
             self._await_queue(result)
+            self._await_groups(result)
         except (ClusterError, LedgerError, ZookeeperError) as error:
             result.violations.append(str(error))
             self._repair()
@@ -223,6 +231,19 @@ class Rounds:
         if decided is None:
             what = "claims are not queued" if queued is None else "queued claims are not decided"
             result.violations.append(f"{what} {QUEUE_TIMEOUT_S} s after the round")
+
+    def _await_groups(self, result):
+        """Waits until the groups are over that were due when nothing was at fault any more."""
+        if self._groups is None:
+            return
+        healed = result.began + result.healed_s
+        deadline = time.time() + GROUPS_TIMEOUT_S
+        while (ended := self._groups.ended_since(healed)) is None:
+            if time.time() > deadline:
+                result.violations.append(f"groups that were due are not over {GROUPS_TIMEOUT_S} s after the round")
+                return
+            time.sleep(INTERVAL_S)
+        result.groups_s = ended - result.began
 
     def _whereabouts(self):
         """Who holds what, in words."""

@@ -1,6 +1,7 @@
 // tranche-group-load: buyers who buy in groups, for scripts/chaos.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -36,6 +37,10 @@ constexpr absl::Duration kLately = absl::Seconds(8);
 constexpr double kOpens = 0.25;  // nevertheless
 constexpr absl::Duration kLongestThought = absl::Seconds(2);
 constexpr absl::Duration kLongestDelay = absl::Seconds(10);  // of a second payment, a late one, or of who leaves a seat
+// With --together: when the members of a group pay, as a part of the opener's time to pay; and within how long of each
+// other, so that whoever looks at the ledger meanwhile sees some of them.
+constexpr double kPayTogetherAfter = 0.75;
+constexpr absl::Duration kTogetherWithin = absl::Milliseconds(300);
 constexpr absl::Duration kBetweenTries = absl::Seconds(1);
 // A cluster that stands still must not let them pile up.
 constexpr size_t kMostUnderWay = 1000;
@@ -45,7 +50,13 @@ struct GroupLoadOptions {
   CrowdFlags crowd = {};
   std::vector<std::string> offers = {};
   double rate_per_second = 20;
+  bool together = false;
   std::string answers_file = {};
+};
+
+struct Opened {
+  absl::Time at;
+  absl::Time pay_at;  // with --together
 };
 
 // What a member does next. Repeated until it is answered.
@@ -57,8 +68,9 @@ struct Errand {
   int tries_left = kMostTries;
 };
 
-// Lets new buyers open and join groups, and then pay, pay twice or too late, or leave, until it is told to stop. Each
-// answer is a line of --answers, columns separated by tabs:
+// Lets new buyers open and join groups, and then pay, pay twice or too late, or leave, until it is told to stop. With
+// --together they all join one group until its members pay, all at once, and then the next one: so groups of many are
+// decided by payments that come at the same time. Each answer is a line of --answers, columns separated by tabs:
 //
 //   what  user  group_id  reservation_id  payment  outcome  began_us  ended_us
 //
@@ -78,9 +90,12 @@ class GroupLoad {
   void Come();
   // A group that was opened lately; "": none, or the buyer opens one.
   std::string ChooseGroup();
+  std::string ChooseAny() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::string ChooseNewest() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnJoined(const char* what, const std::string& user, const std::string& group_id, absl::Time began,
                 const absl::StatusOr<JoinedGroup>& joined);
   void Decide(const std::string& user, const JoinedGroup& joined);
+  void PayTogether(const std::string& user, const JoinedGroup& joined);
   void Plan(absl::Duration delay, Errand errand);
   void RunDue();
   void Do(Errand errand);
@@ -96,7 +111,7 @@ class GroupLoad {
 
   absl::Mutex mutex_;
   absl::BitGen random_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, absl::Time> opened_ ABSL_GUARDED_BY(mutex_);  // lately, by group
+  std::map<std::string, Opened> opened_ ABSL_GUARDED_BY(mutex_);  // lately, by group
   std::multimap<absl::Time, Errand> planned_ ABSL_GUARDED_BY(mutex_);
   size_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t buyers_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -118,9 +133,20 @@ void GroupLoad::Run() {
 
 std::string GroupLoad::ChooseGroup() {
   absl::MutexLock lock(&mutex_);
-  std::erase_if(opened_, [](const auto& entry) { return entry.second < absl::Now() - kLately; });
+  std::erase_if(opened_, [](const auto& entry) { return entry.second.at < absl::Now() - kLately; });
+  return options_.together ? ChooseNewest() : ChooseAny();
+}
+
+std::string GroupLoad::ChooseAny() {
   if (opened_.empty() || absl::Bernoulli(random_, kOpens)) return "";
   return std::next(opened_.begin(), absl::Uniform<std::ptrdiff_t>(random_, 0, std::ssize(opened_)))->first;
+}
+
+std::string GroupLoad::ChooseNewest() const {
+  const auto newest = std::max_element(opened_.begin(), opened_.end(), [](const auto& one, const auto& other) {
+    return one.second.at < other.second.at;
+  });
+  return newest == opened_.end() || newest->second.pay_at <= absl::Now() ? "" : newest->first;
 }
 
 void GroupLoad::Come() {
@@ -130,7 +156,7 @@ void GroupLoad::Come() {
     absl::MutexLock lock(&mutex_);
     if (in_flight_ >= kMostUnderWay) return;
     ++in_flight_;
-    user = absl::StrCat("member-", buyers_++);
+    user = absl::StrCat(options_.together ? "friend-" : "member-", buyers_++);
     offer = options_.offers[absl::Uniform<size_t>(random_, 0, options_.offers.size())];
   }
   const absl::Time began = absl::Now();
@@ -150,13 +176,32 @@ void GroupLoad::OnJoined(const char* what, const std::string& user, const std::s
                          const absl::StatusOr<JoinedGroup>& joined) {
   if (joined.ok()) {
     Note(what, user, joined->group_id, joined->reservation.reservation_id, "", "joined", began);
-    Decide(user, *joined);
+    if (group_id.empty()) {
+      const absl::Time now = absl::Now();
+      absl::MutexLock lock(&mutex_);
+      opened_[joined->group_id] = {.at = now, .pay_at = now + kPayTogetherAfter * joined->reservation.remaining_hold};
+    }
+    if (options_.together) {
+      PayTogether(user, *joined);
+    } else {
+      Decide(user, *joined);
+    }
   } else {
     Note(what, user, group_id, "", "", Outcomes::NameOf(joined.status()), began);
   }
   absl::MutexLock lock(&mutex_);
-  if (joined.ok() && group_id.empty()) opened_.emplace(joined->group_id, absl::Now());
   --in_flight_;
+}
+
+void GroupLoad::PayTogether(const std::string& user, const JoinedGroup& joined) {
+  absl::Duration delay = absl::ZeroDuration();
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto opened = opened_.find(joined.group_id);
+    if (opened != opened_.end()) delay = std::max(delay, opened->second.pay_at - absl::Now());
+    delay += absl::Uniform(random_, 0.0, 1.0) * kTogetherWithin;
+  }
+  Plan(delay, {.user = user, .group_id = joined.group_id, .held = joined.reservation, .payment = "payment-0"});
 }
 
 // Of twenty, one forgets it, two leave, two leave the seat that they have paid, two pay twice, and two at the last
@@ -244,6 +289,7 @@ void AddFlags(CLI::App& app, GroupLoadOptions& options) {
   AddCrowdFlags(app, options.crowd);
   app.add_option("--offer", options.offers, "An offer to open groups with; repeatable")->required();
   app.add_option("--rate", options.rate_per_second, "Buyers per second")->check(CLI::Range(0.001, 10'000.0));
+  app.add_flag("--together", options.together, "All join one group until its members pay, all at once");
   app.add_option("--answers", options.answers_file, "Where each answer is noted")->required();
 }
 

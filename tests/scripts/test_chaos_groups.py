@@ -140,6 +140,41 @@ class WhatTheyWereTold(Finds):
         self.assert_found(self.check([told("left", what="leave")], filled()), "still have their reservation")
 
 
+class Large(Finds):
+    FILLED = member(taken=100)._replace(seats=100)
+    FAILED = member(group="FAILED", taken=60)._replace(seats=100)
+
+    def check(self, *members):
+        return chaos_groups_check.check_large(members)
+
+    def test_have_to_be_filled_and_to_fail(self):
+        self.assertEqual(self.check(self.FILLED, self.FAILED), [])
+        self.assert_found(self.check(self.FAILED, *filled()), "was filled")
+        self.assert_found(self.check(self.FILLED, *failed()), "payments")
+        self.assert_found(self.check(self.FILLED, self.FAILED._replace(seats_taken=19)), "payments")
+
+
+class Ends(unittest.TestCase):
+    """Of groups that were due at second 100."""
+
+    def ended(self, *rows):
+        return chaos_groups_check.ended_by(rows, 100.0)
+
+    def test_the_last_one_counts(self):
+        self.assertEqual(self.ended(("90.5", "101.5", "0"), ("100.0", "103.25", "0"), ("80", "80.1", "0")), 103.25)
+
+    def test_those_of_before_need_no_time(self):
+        self.assertEqual(self.ended(("90", "91", "0")), 100.0)
+        self.assertEqual(self.ended(), 100.0)
+
+    def test_some_is_not_over(self):
+        self.assertIsNone(self.ended(("90", "101", "0"), ("95", "", "0")))
+        self.assertIsNone(self.ended(("90", "91", "1")))
+
+    def test_later_ones_do_not_count(self):
+        self.assertEqual(self.ended(("100.1", "", "0"), ("120", "107", "1")), 100.0)
+
+
 class Crowds(Finds):
     ALL = [told("joined", what="open"), told("left", what="leave"), told("GROUP_WAITING"), told("CONFIRMED"),
            told("PAID_UNFULFILLED")]

@@ -184,16 +184,19 @@ class Schedule(unittest.TestCase):
         self.assertNotEqual(self.first(50, "--seed", "7"), self.first(50, "--seed", "8"))
 
     def test_every_fault_comes_before_one_comes_again(self):
-        names = [name for name in self.first(len(FAULTS) * 4 // 3, "--queue", "--seed", "7") if "+" not in name]
+        names = [name for name in self.first(len(FAULTS) * 4 // 3, "--queue", "--groups", "--seed", "7")
+                 if "+" not in name]
         self.assertEqual(sorted(names), sorted(FAULTS))
 
-    def test_brokers_and_consumers_are_struck_only_if_there_are_any(self):
-        self.assertFalse([name for name in chaos.parse_options([]).faults if FAULTS[name].of_queue])
-        of_queue = [name for name in chaos.parse_options(["--queue"]).faults if FAULTS[name].of_queue]
-        self.assertEqual(len(of_queue), 7)
-        with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit):
-            chaos.parse_options(["--faults", "node-kill,broker-kill"])
-        self.assertIn("broker-kill needs --queue", said.getvalue())
+    def test_what_an_option_adds_is_struck_only_with_it(self):
+        self.assertFalse([name for name in chaos.parse_options([]).faults if FAULTS[name].needs])
+        for option, count in (("queue", 7), ("groups", 4)):
+            needing = [FAULTS[name].needs for name in chaos.parse_options([f"--{option}"]).faults if FAULTS[name].needs]
+            self.assertEqual(needing, [option] * count)
+        for fault, option in (("broker-kill", "queue"), ("paying-node-kill", "groups")):
+            with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(SystemExit):
+                chaos.parse_options(["--faults", f"node-kill,{fault}"])
+            self.assertIn(f"{fault} needs --{option}", said.getvalue())
 
     def test_some_strike_together_others_never(self):
         pairs = [name.split("+") for name in self.first(200, "--seed", "7") if "+" in name]
