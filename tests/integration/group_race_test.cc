@@ -67,7 +67,9 @@ void Print(const RaceSums& sums, const std::vector<RacedGroup>& raced, absl::Dur
   for (const auto& [answer, count] : sums.answers) std::cout << absl::StrFormat("  %-31s %6d\n", answer, count);
 }
 
-TEST_F(GroupRaceFixture, OfTenThousandLastSeatsEachIsSoldOnce) {
+class GroupRaceTest : public GroupRaceFixture {};
+
+TEST_F(GroupRaceTest, OfTenThousandLastSeatsEachIsSoldOnce) {
   const uint32_t seed = SeedOfRaces();
   std::cout << "TRANCHE_TEST_SEED=" << seed << "\n";
   SCOPED_TRACE(absl::StrCat("TRANCHE_TEST_SEED=", seed));
