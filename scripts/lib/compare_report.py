@@ -3,19 +3,10 @@
 import html as markup
 
 import compare_figures
-from compare_figures import Spread
+from compare_page import STYLE, cell, number, ranged, table_of
 from compare_plot import bars
 
 FORMAT = 1
-STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 76em; padding: 0 1em; color: #1c2430 }
-h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em }
-table { border-collapse: collapse; width: 100% } caption { text-align: left; color: #5a6472; padding: .3em 0 }
-th, td { padding: .3em .6em; border-bottom: 1px solid #dde2e8; text-align: right; vertical-align: top }
-th:first-child, td:first-child, td.text { text-align: left } thead th { border-bottom: 2px solid #9aa4b1 }
-td.bad { background: #fbdcdc; color: #8f1010; font-weight: 600 } td.weak { color: #8a5a00 } p.note { color: #5a6472 }
-svg { max-width: 100%; height: auto } li { margin: .2em 0 }
-"""
 # What each fault means, as the page says it.
 MEANING = {
     "oversold": "units that were sold although they did not exist",
@@ -33,19 +24,6 @@ def check_format(run):
         raise ValueError("these are not the figures of a comparison")
     if run.get("format") != FORMAT:
         raise ValueError(f"its format is {run.get('format')}; this version reads {FORMAT}")
-
-
-def number(value, digits=0):
-    if isinstance(value, Spread):
-        value = value.median
-    return "-" if value is None else f"{value:,.{digits}f}"
-
-
-def ranged(value, digits=0):
-    """The median, and from where to where if there were several rounds."""
-    if value is None or value.least == value.most:
-        return number(value, digits)
-    return f"{number(value, digits)} ({number(value.least, digits)} to {number(value.most, digits)})"
 
 
 def triple(latency):
@@ -99,17 +77,6 @@ def table(runs):
     return [f"| {' | '.join(row)} |" for row in rows]
 
 
-def _cell(text, kind=""):
-    return f'<td class="{kind}">{markup.escape(text)}</td>' if kind else f"<td>{markup.escape(text)}</td>"
-
-
-def _table(caption, header, rows):
-    head = "".join(f"<th>{markup.escape(name)}</th>" for name in header)
-    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    return (f"<table><caption>{markup.escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-            "</table>")
-
-
 def _rates(runs):
     """Bars of what each sells, and of what it refuses."""
     created, many, refused = [], [], []
@@ -130,11 +97,11 @@ def _rates(runs):
 
 
 def _latency(runs):
-    rows = [[_cell(_named(name, label)), _cell(ranged(one["created"])), _cell(triple(one["accepted"])),
-             _cell(_share(one["failed"]), "weak" if one["failed"] and one["failed"].median > 0.001 else ""),
-             _cell(triple(one["refused"])), _cell(ranged(one["refused_per_s"])), _cell(_share(one["of_echo"], 0)),
-             _cell(ranged(one["cpu"], 2))] for name, label, one in beside(runs)]
-    return "<h2>Times and costs</h2>" + _table(
+    rows = [[cell(_named(name, label)), cell(ranged(one["created"])), cell(triple(one["accepted"])),
+             cell(_share(one["failed"]), "weak" if one["failed"] and one["failed"].median > 0.001 else ""),
+             cell(triple(one["refused"])), cell(ranged(one["refused_per_s"])), cell(_share(one["of_echo"], 0)),
+             cell(ranged(one["cpu"], 2))] for name, label, one in beside(runs)]
+    return "<h2>Times and costs</h2>" + table_of(
         "Milliseconds, p50 / p99 / p99.9, from each claim's planned arrival, at 70 % of the seller's own rate; "
         "medians of the rounds.",
         ("seller", "created/s", "accepted", "neither", "refused", "refused/s", "of echo", "CPU s for 1,000"), rows)
@@ -145,14 +112,14 @@ def _share(value, digits=1):
 
 
 def _fault_cells(found):
-    return [_cell(number(found[name]), "bad" if found[name] else "") for name in MEANING]
+    return [cell(number(found[name]), "bad" if found[name] else "") for name in MEANING]
 
 
 def _right(runs):
-    rows = [[_cell(_named(name, label)), *_fault_cells(one["calm"]), _cell("yes" if one["durable"] else "no",
-             "" if one["durable"] else "weak"), _cell(one["why"], "text")] for name, label, one in beside(runs)]
+    rows = [[cell(_named(name, label)), *_fault_cells(one["calm"]), cell("yes" if one["durable"] else "no",
+             "" if one["durable"] else "weak"), cell(one["why"], "text")] for name, label, one in beside(runs)]
     meaning = "".join(f"<li><b>{name}</b>: {markup.escape(text)}</li>" for name, text in MEANING.items())
-    return "<h2>Right or wrong, without faults</h2>" + _table(
+    return "<h2>Right or wrong, without faults</h2>" + table_of(
         "The worst round of each. A dash: it was not seen.", ("seller", *MEANING, "durable", "why"), rows) + (
         f"<ul>{meaning}</ul>")
 
@@ -161,20 +128,20 @@ def _kills(runs):
     rows = []
     for name, label, one in beside(runs):
         for part, kill in one["kills"].items():
-            times = [_cell("never", "bad") if kill[time] is None else _cell(ranged(kill[time], 2))
+            times = [cell("never", "bad") if kill[time] is None else cell(ranged(kill[time], 2))
                      for time in ("again_s", "all_again_s")]
-            rows.append([_cell(_named(name, label)), _cell(part, "text"), *_fault_cells(kill["faults"]), *times])
-    return "<h2>After kill -9</h2>" + _table(
+            rows.append([cell(_named(name, label)), cell(part, "text"), *_fault_cells(kill["faults"]), *times])
+    return "<h2>After kill -9</h2>" + table_of(
         "The part was started again at once. Seconds from the kill until a unit was sold, and until nobody more was "
         "turned away while there were units. The worst round of each count; medians of the times.",
         ("seller", "killed", *MEANING, "sells again, s", "all sells again, s"), rows)
 
 
 def _designs(runs):
-    rows = [[_cell(_named(name, label)), _cell(one["design"], "text"),
-             _cell("; ".join(one["failures"]) or "-", "text bad" if one["failures"] else "text")]
+    rows = [[cell(_named(name, label)), cell(one["design"], "text"),
+             cell("; ".join(one["failures"]) or "-", "text bad" if one["failures"] else "text")]
             for name, label, one in beside(runs)]
-    return "<h2>What was compared</h2>" + _table("", ("seller", "design", "what failed in the measuring"), rows)
+    return "<h2>What was compared</h2>" + table_of("", ("seller", "design", "what failed in the measuring"), rows)
 
 
 def _verdict(run, label):
