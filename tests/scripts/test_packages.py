@@ -40,8 +40,8 @@ class InstallPackages(unittest.TestCase):
         self.assertNotIn("zookeeper", packages)
 
     def test_what_is_only_compared_with_is_not_part_of_all(self):
-        self.assertFalse({"mariadb-server-core", "redis-server"} & set(missing()[1]))
-        self.assertTrue({"mariadb-server-core", "redis-server", "libhiredis-dev"} <= set(missing("compare")[1]))
+        self.assertFalse({"mariadb-server-core", "redis-server", "nginx", "wrk"} & set(missing()[1]))
+        self.assertTrue({"mariadb-server-core", "redis-server", "libhiredis-dev", "nginx", "wrk"} <= set(missing("compare")[1]))
 
     def test_an_unknown_section_is_refused(self):
         self.assertNotEqual(missing("bild")[0], 0)

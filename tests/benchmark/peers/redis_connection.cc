@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/base/address.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::peers {
 namespace {
@@ -33,15 +34,28 @@ absl::StatusOr<std::unique_ptr<RedisConnection>> RedisConnection::Open(const std
 }
 
 absl::StatusOr<RedisReply> RedisConnection::Command(const std::vector<std::string>& words) {
+  RETURN_IF_ERROR(Append(words));
+  return NextReply();
+}
+
+absl::Status RedisConnection::Append(const std::vector<std::string>& words) {
   std::vector<const char*> texts;
   std::vector<size_t> sizes;
   for (const std::string& word : words) {
     texts.push_back(word.data());
     sizes.push_back(word.size());
   }
-  RedisReply reply(
-      static_cast<redisReply*>(redisCommandArgv(context_, static_cast<int>(words.size()), texts.data(), sizes.data())));
-  if (reply == nullptr) return absl::UnavailableError(absl::StrCat("Redis: ", context_->errstr));
+  const int appended = redisAppendCommandArgv(context_, static_cast<int>(words.size()), texts.data(), sizes.data());
+  if (appended != REDIS_OK) return absl::UnavailableError(absl::StrCat("Redis: ", context_->errstr));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RedisReply> RedisConnection::NextReply() {
+  void* raw = nullptr;
+  if (redisGetReply(context_, &raw) != REDIS_OK) {
+    return absl::UnavailableError(absl::StrCat("Redis: ", context_->errstr));
+  }
+  RedisReply reply(static_cast<redisReply*>(raw));
   if (reply->type == REDIS_REPLY_ERROR) return absl::UnavailableError(absl::StrCat("Redis: ", RedisText(*reply)));
   return reply;
 }

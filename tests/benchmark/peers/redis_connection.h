@@ -32,6 +32,10 @@ class RedisConnection {
   RedisConnection& operator=(const RedisConnection&) = delete;
 
   absl::StatusOr<RedisReply> Command(const std::vector<std::string>& words);
+  // A command of a pipeline. It may stay in memory until NextReply. Take each reply before the next Command.
+  absl::Status Append(const std::vector<std::string>& words);
+  // To the first of the appended commands whose reply was not taken yet.
+  absl::StatusOr<RedisReply> NextReply();
 
  private:
   explicit RedisConnection(redisContext* context) : context_(context) {}
