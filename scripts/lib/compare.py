@@ -45,15 +45,16 @@ def output(*command):
         return ""
 
 
-def versions():
+def versions(packages, node_folder):
+    """Of Debian's packages that are installed, and of what is in the folder's package.json."""
     found = {}
-    for package in PACKAGES:
+    for package in packages:
         version = output("dpkg-query", "-W", "-f", "${Version}", package)
         if version:
             found[package] = version
-    packages = compare_peers.NODE_FOLDER / "package.json"
-    if packages.exists():
-        found |= json.loads(packages.read_text()).get("dependencies", {})
+    listed = node_folder / "package.json"
+    if listed.exists():
+        found |= json.loads(listed.read_text()).get("dependencies", {})
     return found
 
 
@@ -64,7 +65,7 @@ def processor():
     return platform.machine()
 
 
-def conditions(mode, plan, system, own):
+def conditions(mode, plan, system, own, packages=PACKAGES, node_folder=compare_peers.NODE_FOLDER):
     return {
         "mode": mode,
         "plan": dataclasses.asdict(plan),
@@ -73,7 +74,7 @@ def conditions(mode, plan, system, own):
         "machine": {"processor": processor(), "processors": len(system | own), "of_the_system": len(system),
                     "of_the_generator": len(own), "shared": system == own, "kernel": platform.release(),
                     "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)},
-        "versions": versions(),
+        "versions": versions(packages, node_folder),
     }
 
 

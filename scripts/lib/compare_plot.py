@@ -21,8 +21,10 @@ def _whisker(left, right, middle):
             + _line(right, middle - 4, right, middle + 4))
 
 
-def bars(rows, caption):
-    """`rows`: (name, Spread, kind of COLOURS); a bar to the median, with a whisker from the least to the most."""
+def bars(rows, caption, colours=None):
+    """`rows`: (name, Spread, kind); a bar to the median, with a whisker from the least to the most. `colours`: of the
+    kinds, as COLOURS, which is used unless it is given."""
+    colours = COLOURS if colours is None else colours
     if not rows:
         return f"<p>{markup.escape(caption)}: nothing was measured.</p>"
     most = max(value.most for _, value, _ in rows) or 1
@@ -33,14 +35,14 @@ def bars(rows, caption):
         middle = top + ROW / 2
         parts.append(_text(NAMES - 8, middle + 5, name, "end"))
         parts.append(f'<rect x="{NAMES}" y="{top + 4}" width="{room * value.median / most:.1f}" height="{ROW - 8}" '
-                     f'fill="{COLOURS[kind][0]}"/>')
+                     f'fill="{colours[kind][0]}"/>')
         if value.least != value.most:
             parts.append(_whisker(NAMES + room * value.least / most, NAMES + room * value.most / most, middle))
         parts.append(_text(NAMES + room * value.most / most + 8, middle + 5, f"{value.median:,.0f}"))
-    used = [kind for kind in COLOURS if any(kind == of for _, _, of in rows)]
+    used = [kind for kind in colours if any(kind == of for _, _, of in rows)]
     bottom = len(rows) * ROW + 20
     for place, kind in enumerate(used):
-        colour, meaning = COLOURS[kind]
+        colour, meaning = colours[kind]
         parts.append(f'<rect x="{NAMES}" y="{bottom + place * 20 - 10}" width="12" height="12" fill="{colour}"/>')
         parts.append(_text(NAMES + 20, bottom + place * 20, meaning, colour="#5a6472"))
     height = bottom + 20 * len(used)

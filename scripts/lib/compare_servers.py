@@ -234,10 +234,12 @@ class Redis(Store):
         if not REDIS.exists():
             self.missing()
 
+    def settings(self):
+        return {"port": self._port, "bind": "127.0.0.1", "dir": self.folder, "daemonize": "no",
+                "appendfsync": self._appendfsync} | REDIS_SETTINGS
+
     def command(self):
-        settings = {"port": self._port, "bind": "127.0.0.1", "dir": self.folder, "daemonize": "no",
-                    "appendfsync": self._appendfsync} | REDIS_SETTINGS
-        return [REDIS, *(part for name, value in settings.items() for part in (f"--{name}", value))]
+        return [REDIS, *(part for name, value in self.settings().items() for part in (f"--{name}", value))]
 
     def serves(self):
         """While it reads its file it answers with an error."""

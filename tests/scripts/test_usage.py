@@ -40,6 +40,8 @@ class Usage(unittest.TestCase):
                                (("benchmark", "--rows", "0"), "scripts/benchmark: argument --rows"),
                                (("compare", "--peers", "nope"), "scripts/compare: no peer nope"),
                                (("compare", "--quick", "--full"), "scripts/compare: --quick or --full"),
+                               (("compare", "limiters", "--limiters", "nope"), "scripts/compare limiters: no limiter"),
+                               (("compare", "limiters", "--peers", "nginx"), "scripts/compare limiters: "),
                                (("compare", "report"), "scripts/compare report: the following arguments"),
                                (("compare", "report", "/no/such"), "scripts/compare report: /no/such: "),
                                (("chaos", "--nodes", "1"), "scripts/chaos: --nodes")):
