@@ -29,7 +29,8 @@ _AS_SINGLE = "as redis-gcra: it is the same script in the same store, and only h
 
 _ALL = (
     Kind("tranche", "the limit by user of a front node: GCRA in a table of 16 bytes a key, the full limit at a key's "
-         "home and a share of it at other nodes", "a call in the same process", "table"),
+         "home and a share of it at other nodes", "a call in the same process", "table",
+         batch=64),  # between two looks at the clock of who measures, which cost as much as a try
     Kind("nginx", "limit_req of nginx: a leaky bucket in memory that the workers of one nginx share",
          "an HTTP request, which is answered", "nginx"),
     Kind("flexible-memory", "RateLimiterMemory of rate-limiter-flexible: fixed windows in the memory of one process "

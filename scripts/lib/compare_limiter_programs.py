@@ -54,7 +54,7 @@ def command(kind, question, plan, redis, **more):
         program = [PROGRAM, "--limiter", kind.program]
         if kind.program == "table":
             terms["table-bytes"] = kinds.table_bytes(question, plan)
-        elif question == "speed":
+        if question == "speed":
             terms["batch"] = kind.batch
     return [*map(str, program), "--question", question, *flags(terms), *(["--redis", redis] if redis else [])]
 

@@ -154,7 +154,8 @@ def _conditions(run):
     text = (f"{run['began']}, commit {run['commit'] or 'unknown'}, {run['mode']}: {plan['rounds']} rounds of "
             f"{plan['seconds']} s, {plan['keys']:,} keys. {machine['processor']}, {machine['of_the_system']} "
             f"processors for servers, {own}; what runs in its caller's process has all of them. "
-            f"{machine['memory_gib']} GiB; Linux {machine['kernel']}. " + ", ".join(f"{name} {version}" for name, version in run["versions"].items()))
+            f"{machine['memory_gib']} GiB; Linux {machine['kernel']}. "
+            + ", ".join(f"{name} {version}" for name, version in run["versions"].items()))
     return f'<p class="note">{markup.escape(text)}</p>'
 
 

@@ -17,6 +17,7 @@ import compare_limiter_programs as programs
 import compare_limiter_report as report
 import compare_limiters
 from cluster import ClusterError
+from test_compare_report import Structure
 
 PLAN = dataclasses.replace(kinds.QUICK, keys=5000, victims=2)
 
@@ -203,6 +204,8 @@ class Report(unittest.TestCase):
         page = report.html(run(tranche=[answers()]))
         self.assertNotRegex(page, r"<script|<link|<img|https?://")
         self.assertIn("a &lt;fast&gt; one", page)
+        structure = Structure(page)
+        self.assertEqual((structure.unbalanced, structure.open), ([], []))
 
 
 class Measure(unittest.TestCase):

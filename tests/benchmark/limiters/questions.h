@@ -17,7 +17,7 @@ struct QuestionTerms {
   absl::Duration duration = absl::Seconds(1);
   int64_t keys = 1;
   int callers = 1;  // threads
-  int batch = 1;    // tries of one caller that are sent together
+  int batch = 1;    // tries of one caller that are sent together, and between two looks at the clock
   int nodes = 1;
   int64_t victims = 1;
   int64_t times = 10;  // as many keys as fit that come between
