@@ -9,25 +9,6 @@
 namespace tranche::ctl {
 namespace {
 
-constexpr size_t kLettersPerSlip = 4;
-
-// Optimal string alignment distance: insertions, deletions, substitutions, and exchanges of neighbours.
-size_t Slips(const std::string& a, const std::string& b) {
-  std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
-  for (size_t i = 0; i <= a.size(); ++i) {
-    for (size_t j = 0; j <= b.size(); ++j) {
-      if (i == 0 || j == 0) {
-        d[i][j] = i + j;
-        continue;
-      }
-      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      const bool exchanged = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-      if (exchanged) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
-    }
-  }
-  return d[a.size()][b.size()];
-}
-
 // Whether the argument after this one is its value, like 7400 in "--port 7400".
 bool TakesNext(const CLI::App* command, const std::string& argument) {
   if (absl::StrContains(argument, '=')) return false;
@@ -45,20 +26,6 @@ std::vector<std::string> CommandsOf(const CLI::App* command) {
 }
 
 }  // namespace
-
-std::string ClosestWord(const std::string& typed, const std::vector<std::string>& words) {
-  std::string closest;
-  // In a short word two slips leave little of what was typed: "tcsh" is no "bash".
-  size_t fewest = (typed.size() < 2 * kLettersPerSlip ? 1 : 2) + 1;
-  for (const std::string& word : words) {
-    const size_t slips = Slips(typed, word);
-    if (slips < fewest) fewest = slips, closest = word;
-  }
-  if (!closest.empty() || typed.empty()) return closest;
-  const auto begins = [&](const std::string& word) { return absl::StartsWith(word, typed); };
-  const auto only = std::find_if(words.begin(), words.end(), begins);
-  return std::count_if(words.begin(), words.end(), begins) == 1 ? *only : "";
-}
 
 std::string ExplainMistypedCommand(const CLI::App& app, const std::vector<std::string>& arguments) {
   const CLI::App* command = &app;
