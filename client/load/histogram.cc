@@ -23,6 +23,10 @@ uint64_t Histogram::UpperEnd(int bucket) {
 void Histogram::Record(uint64_t value_us) {
   buckets_[BucketOf(value_us)].fetch_add(1, std::memory_order_relaxed);
   sum_us_.fetch_add(value_us, std::memory_order_relaxed);
+  RaiseMaxTo(value_us);
+}
+
+void Histogram::RaiseMaxTo(uint64_t value_us) {
   uint64_t max = max_us_.load(std::memory_order_relaxed);
   while (max < value_us && !max_us_.compare_exchange_weak(max, value_us, std::memory_order_relaxed)) {
   }
@@ -56,6 +60,23 @@ uint64_t Histogram::CountUpTo(uint64_t value_us) const {
   for (int bucket = 0; bucket <= BucketOf(value_us); ++bucket)
     count += buckets_[bucket].load(std::memory_order_relaxed);
   return count;
+}
+
+Histogram::Contents Histogram::contents() const {
+  Contents contents = {.max_us = max_us(), .sum_us = sum_us_.load(std::memory_order_relaxed)};
+  for (int bucket = 0; bucket < kBuckets; ++bucket) {
+    const uint64_t count = buckets_[bucket].load(std::memory_order_relaxed);
+    if (count > 0) contents.buckets.push_back({bucket, count});
+  }
+  return contents;
+}
+
+void Histogram::Add(const Contents& contents) {
+  for (const Bucket& bucket : contents.buckets) {
+    buckets_[bucket.number].fetch_add(bucket.count, std::memory_order_relaxed);
+  }
+  sum_us_.fetch_add(contents.sum_us, std::memory_order_relaxed);
+  RaiseMaxTo(contents.max_us);
 }
 
 }  // namespace tranche::load

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
+#include <vector>
 
 namespace tranche::load {
 
@@ -13,6 +14,23 @@ namespace tranche::load {
 // readers give a consistent picture only when nobody records.
 class Histogram {
  public:
+  // A bucket with values in it, by its number.
+  struct Bucket {
+    int number = 0;
+    uint64_t count = 0;
+  };
+  // All that was recorded. Two histograms with the same contents are the same.
+  struct Contents {
+    std::vector<Bucket> buckets = {};  // in the order of their numbers
+    uint64_t max_us = 0;
+    uint64_t sum_us = 0;
+  };
+
+  // Buckets have numbers below this.
+  static constexpr int Buckets() { return kBuckets; }
+  // The largest value of the bucket of this number.
+  static uint64_t UpperEnd(int bucket);
+
   void Record(uint64_t value_us);
 
   uint64_t count() const;
@@ -23,6 +41,9 @@ class Histogram {
   uint64_t ValueAt(double quantile) const;
   // How many values are at most this, to within a bucket.
   uint64_t CountUpTo(uint64_t value_us) const;
+  Contents contents() const;
+  // As if all that was recorded elsewhere had been recorded here, exactly. Every number is below Buckets().
+  void Add(const Contents& contents);
 
  private:
   // Values below 128 have a bucket each; above, every power of two is divided into 128.
@@ -32,7 +53,7 @@ class Histogram {
   static constexpr int kBuckets = (kMaxExponent - kSubBits + 1) * kSubBuckets;
 
   static int BucketOf(uint64_t value);
-  static uint64_t UpperEnd(int bucket);
+  void RaiseMaxTo(uint64_t value_us);
 
   std::array<std::atomic<uint64_t>, kBuckets> buckets_{};
   std::atomic<uint64_t> max_us_{0};

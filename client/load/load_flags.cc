@@ -103,7 +103,6 @@ absl::Status CheckWork(const LoadFlags& flags, const LoadOptions& options) {
 
 void AddLoadFlags(CLI::App& app, LoadOptions& options, LoadFlags& flags) {
   app.add_option("--endpoints,--endpoint", flags.endpoints, "Front nodes as host:port, separated by commas")
-      ->required()
       ->envname("TRANCHE_ENDPOINT");
   AddSecurityFlags(app, flags.security);
   app.add_option("--sku", options.skus, "SKU to buy; repeat it to spread the requests evenly over several");
@@ -142,16 +141,24 @@ void AddLoadFlags(CLI::App& app, LoadOptions& options, LoadFlags& flags) {
   AddQueueFlags(app, options, flags);
   AddChangeFlags(app, options, flags);
   AddEarlierRunFlags(app, options);
+  AddScenarioFlags(app, flags.scenario);
   app.add_flag("--progress,!--no-progress", flags.progress, "A live line on stderr; default: on a terminal");
 }
 
 absl::Status CompleteOptions(const CLI::App& app, const LoadFlags& flags, LoadOptions& options) {
+  // A conductor calls generators, which know their front nodes.
+  if (app.count("--endpoints") == 0 && flags.scenario.generators.empty()) {
+    return absl::InvalidArgumentError("--endpoints is required");
+  }
   for (const absl::string_view endpoint : absl::StrSplit(flags.endpoints, ',', absl::SkipWhitespace())) {
     options.endpoints.emplace_back(absl::StripAsciiWhitespace(endpoint));
   }
   RETURN_IF_ERROR(CheckSecurityFlags(flags.security, options.endpoints));
   options.tls = TlsOf(flags.security);
   options.token_file = flags.security.token_file;
+  if (options.user_prefix.empty()) options.user_prefix = absl::StrCat("buyer-", MakeUuidV7().substr(0, 23));
+  options.progress = app.count("--progress") > 0 ? flags.progress : isatty(STDERR_FILENO) != 0;
+  if (flags.scenario.asked()) return CheckScenarioFlags(app, flags.scenario);
   if (!flags.duration.empty() &&
       (!absl::ParseDuration(flags.duration, &options.duration) || options.duration <= absl::ZeroDuration())) {
     return absl::InvalidArgumentError(absl::StrCat("--duration: \"", flags.duration, "\" is not a time such as 30s"));
@@ -173,8 +180,6 @@ absl::Status CompleteOptions(const CLI::App& app, const LoadFlags& flags, LoadOp
   options.change_timeout = absl::Milliseconds(flags.change_timeout_ms);
   const bool open_loop = options.rate_per_second > 0 || options.reads_per_second > 0;
   options.in_flight = flags.in_flight > 0 ? flags.in_flight : open_loop ? 16384 : 512;
-  if (options.user_prefix.empty()) options.user_prefix = absl::StrCat("buyer-", MakeUuidV7().substr(0, 23));
-  options.progress = app.count("--progress") > 0 ? flags.progress : isatty(STDERR_FILENO) != 0;
   return absl::OkStatus();
 }
 

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "client/flags/security_flags.h"
 #include "client/load/load_options.h"
+#include "client/load/scenario_flags.h"
 
 namespace tranche::load {
 
@@ -16,6 +17,7 @@ namespace tranche::load {
 struct LoadFlags {
   std::string endpoints;
   SecurityFlags security;
+  ScenarioFlags scenario;
   std::string duration;
   std::string decide_within;
   std::vector<std::string> change_kinds;

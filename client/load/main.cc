@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -16,11 +15,14 @@
 #include "client/load/changer.h"
 #include "client/load/earlier_run.h"
 #include "client/load/generator.h"
+#include "client/load/load_client.h"
 #include "client/load/load_flags.h"
 #include "client/load/load_options.h"
 #include "client/load/outcomes.h"
+#include "client/load/output.h"
 #include "client/load/progress.h"
 #include "client/load/reader.h"
+#include "client/load/scenario_main.h"
 #include "client/load/stop_on_signal.h"
 #include "client/load/summary.h"
 #include "storage/base/decimal_flags.h"
@@ -31,18 +33,6 @@ namespace tranche::load {
 namespace {
 
 constexpr int kResolveRounds = 10;
-
-int Fail(absl::string_view message) {
-  std::cerr << "tranche-load: " << message << "\n";
-  return 1;
-}
-
-bool WriteFile(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::trunc);
-  file << text;
-  file.close();
-  return !file.fail();
-}
 
 // Beside the requests, or instead of them; null: not asked for.
 struct Others {
@@ -81,17 +71,6 @@ absl::StatusOr<Others> OpenOthers(const LoadOptions& options, Client& client) {
     ASSIGN_OR_RETURN(others.reader, Reader::Open(options, std::move(known)));
   }
   return others;
-}
-
-absl::StatusOr<std::unique_ptr<Client>> OpenClient(const LoadOptions& options) {
-  ClientOptions client_options;
-  client_options.endpoints = options.endpoints;
-  client_options.request_timeout = options.timeout;
-  client_options.channels_per_endpoint = options.channels_per_endpoint;
-  client_options.tls = options.tls;
-  client_options.token_file = options.token_file;
-  client_options.throttle.enabled = options.throttle;
-  return Client::Open(client_options);
 }
 
 absl::Status OpenFiles(const LoadOptions& options, Outcomes& outcomes) {
@@ -175,12 +154,15 @@ void Describe(CLI::App& app) {
       "  tranche-load --endpoints 127.0.0.1:7400 --sku tv --rate 500 --duration 30s --change-rate 100\n"
       "  tranche-load --endpoints 127.0.0.1:7400 --reservations ids --change-rate 200 --change-kinds confirm "
       "--duration "
-      "30s\n\n"
+      "30s\n"
+      "  tranche-load --endpoints 127.0.0.1:7400 --scenario sale.yaml --result sale.json\n"
+      "  tranche-load --endpoints 10.0.0.1:7400 --serve 127.0.0.1:7500\n"
+      "  tranche-load --generators 127.0.0.1:7500,127.0.0.1:7501 --scenario sale.yaml --result sale.json\n\n"
       "Requests and changes of unknown outcome are sent again at the end, just as they were; not if a signal ended "
       "the\n"
       "run. Exit status: 0 done, 1 wrong usage or a file that cannot be written or used, 2 no front node answered, or "
       "none\n"
-      "let this caller in.");
+      "let this caller in, or a generator did not do its share.");
   app.set_version_flag("--version", "tranche-load " TRANCHE_VERSION);
 }
 
@@ -223,7 +205,9 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 1;
   }
   if (absl::Status status = CompleteOptions(app, flags, options); !status.ok()) return Fail(status.message());
-  absl::StatusOr<std::unique_ptr<Client>> client = OpenClient(options);
+  if (!flags.scenario.serve.empty()) return ServeScenarios(flags.scenario, options);
+  if (!flags.scenario.file.empty()) return RunScenarioFile(flags.scenario, options);
+  absl::StatusOr<std::unique_ptr<Client>> client = OpenLoadClient(options);
   if (!client.ok()) return Fail(client.status().message());
   Outcomes outcomes(options.skus.size());
   if (absl::Status status = OpenFiles(options, outcomes); !status.ok()) return Fail(status.message());
