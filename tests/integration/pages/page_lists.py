@@ -76,6 +76,11 @@ OTHER_BLOCKS = {
     },
     "docs/groups.md": {"import sys, uuid": "clients_page_test runs it"},
     "docs/comparison.md": {"scripts/compare ": "takes minutes to hours; installs packages and builds"},
+    "docs/load.md": {
+        "scripts/dev up ": "starts a cluster and loads it for a minute; load_scenario_test runs such",
+        "name: a small sale": "a file; scenario_reader_test reads such",
+        "# on each machine": "needs other machines; load_scenario_test has two generators",
+    },
     OPERATIONS: {
         "db:5432:*:tranche_owner:": "a file; the first start reads it",
         "host=db1,db2 ": "connection strings for several servers; startup_test uses such",

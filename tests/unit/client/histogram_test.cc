@@ -54,6 +54,29 @@ TEST(HistogramTest, CountsWhatIsInTime) {
   EXPECT_EQ(histogram.CountUpTo(uint64_t{1} << 60), 4u);
 }
 
+// Whoever recorded a value, alone or in parts: the contents are the same.
+TEST(HistogramTest, PartsAddUpExactly) {
+  Histogram whole, first, second;
+  for (uint64_t value = 1; value < 10'000'000; value += value / 3 + 1) {
+    whole.Record(value);
+    (value % 2 == 0 ? first : second).Record(value);
+  }
+  Histogram sum;
+  sum.Add(first.contents());
+  sum.Add(second.contents());
+  const Histogram::Contents expected = whole.contents();
+  const Histogram::Contents found = sum.contents();
+  ASSERT_EQ(found.buckets.size(), expected.buckets.size());
+  for (size_t i = 0; i < expected.buckets.size(); ++i) {
+    EXPECT_EQ(found.buckets[i].number, expected.buckets[i].number);
+    EXPECT_EQ(found.buckets[i].count, expected.buckets[i].count);
+    EXPECT_LT(found.buckets[i].number, Histogram::Buckets());
+  }
+  EXPECT_EQ(found.max_us, expected.max_us);
+  EXPECT_EQ(found.sum_us, expected.sum_us);
+  EXPECT_EQ(sum.ValueAt(0.9), whole.ValueAt(0.9));
+}
+
 TEST(HistogramTest, CountsFromManyThreads) {
   Histogram histogram;
   std::vector<std::thread> threads;
