@@ -112,7 +112,7 @@ void Conductor::Listen(size_t share) {
   absl::MutexLock lock(&mutex_);
   generator.ended = true;
   if (!generator.failure.empty() || generator.result.has_value()) return;
-  generator.failure = status.ok() ? "it ended without a result" : status.error_message();
+  generator.failure = absl::StrCat("it ended without a result", status.ok() ? "" : ": ", status.error_message());
 }
 
 void Conductor::Hear(Generator& generator, const RunScenarioResponse& response) {

@@ -30,8 +30,9 @@ constexpr int64_t kMostUnderWay = 1'000'000;
 absl::Status ReadShape(const YamlMap& map, const YAML::Node& node, Phase* phase) {
   const int shapes = (map.Has("hold") ? 1 : 0) + (map.Has("ramp_to") ? 1 : 0) + (map.Has("fade_to") ? 1 : 0);
   if (shapes != 1) return WrongAt(node, "a phase needs one of \"ramp_to\", \"hold\" and \"fade_to\"");
-  if (map.Has("within") == map.Has("hold"))
+  if (map.Has("within") == map.Has("hold")) {
     return WrongAt(node, "\"ramp_to\" and \"fade_to\" need \"within\", \"hold\" has a time itself");
+  }
   if (map.Has("hold")) {
     phase->to = phase->from;
     if (phase->from <= 0) return WrongAt(node, "\"hold\" keeps a rate: ramp to one first");

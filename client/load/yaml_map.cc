@@ -41,9 +41,9 @@ std::string UnknownWord(const std::string& what, const std::string& word, const 
 
 absl::StatusOr<YamlMap> YamlMap::Of(const YAML::Node& node, const std::string& what,
                                     const std::vector<std::string>& known) {
-  if (!node.IsMap())
-    return WrongAt(node,
-                   absl::StrCat(what, " must be \"key: value\", with one of the keys ", absl::StrJoin(known, ", ")));
+  if (!node.IsMap()) {
+    return WrongAt(node, absl::StrCat(what, " must have \"key: value\", with keys of ", absl::StrJoin(known, ", ")));
+  }
   YamlMap map(node, what);
   for (const auto& entry : node) {
     if (!entry.first.IsScalar()) return WrongAt(entry.first, absl::StrCat("a key of ", what, " is no word"));
