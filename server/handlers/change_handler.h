@@ -42,8 +42,8 @@ class ChangeHandler {
 
   // Callers of Leave who wait for the look that it takes. More are told at once that the node has too much to do.
   static constexpr size_t kMostWaitToLeave = 500;
-  // Such looks at a time: each needs one of the threads that read, as lists and watches do.
-  static constexpr size_t kMostLeaveReads = 1;
+  // Such looks at a time, each a short read at every shard. Between them the shards' threads take the reads of others.
+  static constexpr size_t kMostLeaveReads = 4;
 
   // `slices` tell which shard a SKU is believed to be on. While `door` says so, changes are refused with
   // SERVICE_LIMITED, but for payments that are repeated or come late: those are answered and noted. Null: never.
