@@ -152,6 +152,8 @@ void ChangeHandler::ConfirmLate(storage::Payment payment, absl::Time deadline, c
   books_->ConfirmLate(std::move(payment), sku_id, deadline,
                       [this, id, sku_id, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
                         if (!result.ok()) return done(LedgerError(result.status(), sku_id, Repeatable::kYes));
+                        // A seat may have become free since the payment was refused.
+                        CountIfFilled(*result);
                         done(Confirmed(id, *result, /*late=*/true));
                       });
 }

@@ -434,6 +434,27 @@ TEST_F(ChangeHandlerTest, APaymentThatFindsNoSeatIsDecidedAsALateOne) {
   EXPECT_EQ(seated->outcome(), v1::CONFIRM_OUTCOME_GROUP_WAITING);
 }
 
+// It found all seats taken, and then one that somebody had given up.
+TEST_F(ChangeHandlerTest, AGroupThatALatePaymentFillsIsCounted) {
+  answer_ = storage::RefusedChange(Refusal::kGroupOver, answer_.reservation);
+  late_.reservation.group_id = kGroup;
+  late_.reservation.state = storage::ReservationState::kPending;
+  EXPECT_TRUE(Confirm(Payment()).ok());
+  late_.reservation.state = storage::ReservationState::kCancelled;
+  late_.outcome = ChangeOutcome::kPaidUnfulfilled;
+  EXPECT_TRUE(Confirm(Payment()).ok());
+  EXPECT_EQ(handler_.groups_filled(), 0);
+  late_.reservation.state = storage::ReservationState::kConfirmed;
+  late_.outcome = ChangeOutcome::kReplayed;
+  EXPECT_TRUE(Confirm(Payment()).ok());
+  EXPECT_EQ(handler_.groups_filled(), 0) << "it was filled before";
+  late_.outcome = ChangeOutcome::kDone;
+  const auto sold = Confirm(Payment());
+  ASSERT_TRUE(sold.ok()) << sold.status();
+  EXPECT_EQ(sold->outcome(), v1::CONFIRM_OUTCOME_CONFIRMED);
+  EXPECT_EQ(handler_.groups_filled(), 1);
+}
+
 TEST_F(ChangeHandlerTest, AHoldOfAGroupIsNotExtended) {
   answer_ = storage::RefusedChange(Refusal::kInGroup, answer_.reservation);
   const absl::Status error = Extend(Extension()).status();
