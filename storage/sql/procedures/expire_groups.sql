@@ -139,11 +139,13 @@ BEGIN
   GET DIAGNOSTICS settled = ROW_COUNT;
 
   v_now := clock_timestamp();
-  v_first := (SELECT d.group_id FROM due_groups(v_now, '{}'::text[], 1) AS d LIMIT 1);
+  -- The group and its deadline in one statement: between two, it could be filled. By the key alone: the index of those that form could be
+  -- read from end to end.
+  SELECT d.group_id, (SELECT CASE WHEN x.state = 'FORMING' THEN x.deadline_at END FROM group_buy x WHERE x.group_id = d.group_id)
+  INTO v_first, v_next
+  FROM due_groups(v_now, '{}'::text[], 1) AS d
+  LIMIT 1;
   more := v_first IS NOT NULL;
-  -- By the key alone: the index of those that form could be read from end to end.
-  v_next := (SELECT CASE WHEN g.state = 'FORMING' THEN g.deadline_at END
-             FROM (SELECT x.* FROM group_buy x WHERE x.group_id = v_first OFFSET 0) AS g);
   IF v_next IS NULL THEN
     SELECT g.deadline_at INTO v_next FROM group_buy g
     WHERE g.state = 'FORMING' AND g.deadline_at > v_now AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = g.sku_id) = 'HERE'
