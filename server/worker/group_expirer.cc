@@ -47,8 +47,7 @@ absl::Duration GroupExpirer::Step() {
   counts_.holds_ended.Add(ended->ended);
   const absl::Time now = clock_->Now();
   NoteDue(*ended, now);
-  // While some of it ends, others are due because there is much of it.
-  if (DidNothing(*ended)) TellIfLate(now);
+  TellIfLate(now);
   if (!ended->more) return std::clamp(ended->until_next, kLeastGroupWait, options_.poll);
   if (DidNothing(*ended)) return kOthersHaveThem;
   const int64_t holds = std::max<int64_t>(options_.batch, MostHolds(*ended, options_.batch));
@@ -59,7 +58,8 @@ absl::Duration GroupExpirer::Step() {
 
 void GroupExpirer::NoteDue(const storage::ExpiredGroups& ended, absl::Time now) {
   counts_.due_at.Set(now + ended.until_next);
-  due_since_ = ended.more ? std::min(due_since_, now) : absl::InfiniteFuture();
+  // While some of it ends, others are due because there is much of it.
+  due_since_ = !ended.more ? absl::InfiniteFuture() : DidNothing(ended) ? std::min(due_since_, now) : now;
 }
 
 void GroupExpirer::TellIfLate(absl::Time now) {
@@ -68,7 +68,7 @@ void GroupExpirer::TellIfLate(absl::Time now) {
   LOG(WARNING)
       << "groups have been due for " << absl::Trunc(late, absl::Seconds(1))
       << " and do not end, or are not settled: another transaction has locked their SKU or its pool; find it with "
-         "pg_blocking_pids() in pg_stat_activity. Or there are too many at once";
+         "pg_blocking_pids() in pg_stat_activity. Or another worker has all of them";
   tell_late_at_ = now + kTellLateEvery;
   ++told_late_;
 }

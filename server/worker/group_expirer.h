@@ -34,7 +34,7 @@ class GroupExpirer {
   // before the next. One thread at a time.
   absl::Duration Step();
 
-  // How often it was logged that groups stay late: only after a call that could do nothing about it.
+  // How often it was logged that groups stay late: only when calls could do nothing about it for a while.
   int told_late() const { return told_late_; }
   // From any thread.
   const GroupExpiryCounts& counts() const { return counts_; }
@@ -48,7 +48,8 @@ class GroupExpirer {
   const GroupExpirerOptions options_;
   LedgerTrouble trouble_;
   GroupExpiryCounts counts_;
-  // Since when something has been due without a break, to settle what is over included. The future: nothing is.
+  // Since when something has been due, to settle what is over included, and no call could do anything about it. The
+  // future: nothing is.
   absl::Time due_since_ = absl::InfiniteFuture();
   absl::Time tell_late_at_ = absl::InfinitePast();
   int told_late_ = 0;

@@ -15,6 +15,9 @@ using storage::ExpiredGroups;
 
 double NoJitter() { return 0.5; }
 
+// From when on a lock is told of, with nothing done meanwhile.
+constexpr absl::Duration kLateForLong = absl::Seconds(5);
+
 class GroupExpirerTest : public ::testing::Test {
  protected:
   // What the expirer waits after this answer.
@@ -72,8 +75,6 @@ TEST_F(GroupExpirerTest, GroupsThatAreSettledWithoutAHoldAreWorkThatWasDone) {
     clock_.AdvanceBy(absl::Seconds(1));
   }
   EXPECT_EQ(expirer_.told_late(), 0) << "nothing is locked";
-  After(ExpiredGroups{.more = true});
-  EXPECT_EQ(expirer_.told_late(), 1);
 }
 
 TEST_F(GroupExpirerTest, WhileHoldsDoNotExpireGroupsDoNotEnd) {
@@ -123,9 +124,31 @@ TEST_F(GroupExpirerTest, WhatIsOnlyToBeSettledIsNotPastItsDeadline) {
     EXPECT_EQ(expirer_.counts().due_at.Get(), clock_.Now() + absl::Hours(1));
     clock_.AdvanceBy(absl::Seconds(1));
   }
-  EXPECT_EQ(expirer_.told_late(), 0);
-  After(ExpiredGroups{.more = true, .until_next = absl::Hours(1)});
+  const ExpiredGroups locked{.more = true, .until_next = absl::Hours(1)};
+  After(locked);
+  clock_.AdvanceBy(kLateForLong - absl::Seconds(1) - absl::Milliseconds(1));
+  After(locked);
+  EXPECT_EQ(expirer_.told_late(), 0) << "a moment ago it went on";
+  clock_.AdvanceBy(absl::Milliseconds(1));
+  After(locked);
   EXPECT_EQ(expirer_.told_late(), 1) << "now it is locked, and units wait";
+}
+
+TEST_F(GroupExpirerTest, WhileSomethingIsDoneNobodyIsToldThatGroupsAreLate) {
+  const ExpiredGroups locked{.more = true, .until_next = absl::ZeroDuration()};
+  for (const ExpiredGroups& done :
+       {ExpiredGroups{.filled = 1, .more = true}, ExpiredGroups{.failed = 1, .more = true},
+        ExpiredGroups{.ended = 1, .more = true}, ExpiredGroups{.settled = 1, .more = true}}) {
+    for (int i = 0; i < 10; ++i) {
+      clock_.AdvanceBy(kLateForLong - absl::Milliseconds(1));
+      After(locked);
+      After(done);
+    }
+  }
+  EXPECT_EQ(expirer_.told_late(), 0);
+  clock_.AdvanceBy(kLateForLong);
+  After(locked);
+  EXPECT_EQ(expirer_.told_late(), 1);
 }
 
 TEST_F(GroupExpirerTest, GroupsThatStayLateAreToldOfOnceAMinute) {
