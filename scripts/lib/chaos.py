@@ -311,7 +311,8 @@ def keep_logs(folder, destination):
     destination.mkdir(parents=True, exist_ok=True)
     for file in [*folder.glob("*.log"), folder / "answers", folder / "payers-answers", folder / "crowd-answers",
                  folder / "changes", folder / "room-answers", folder / "room-entries", folder / "draw-entries",
-                 folder / "queue-answers", folder / "group-answers", folder / "group-together-answers", folder / "load-summary.json"]:
+                 folder / "queue-answers", folder / "group-answers", folder / "group-together-answers",
+                 folder / "load-summary.json"]:
         if file.exists():
             shutil.copy(file, destination)
 

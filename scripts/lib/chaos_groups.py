@@ -80,8 +80,11 @@ class Groups:
 
     # For faults. While the ledger is well: otherwise LedgerError.
 
-    def begin_settling(self):
-        """Lets groups become due while no worker runs. Returns them when one has ended some of them, but not all."""
+    def begin_settling(self, strike=lambda: None):
+        """Lets groups become due while no worker runs, and calls `strike` as soon as one has ended some of them.
+
+        Returns these groups, and those of them that are left after it. If none is, it came too late: once more.
+        """
         (worker,) = self._cluster.workers
         for _ in range(MOST_TRIES):
             worker.kill()
@@ -89,29 +92,38 @@ class Groups:
                                      BACKLOG_WITHIN_S, LOOK_EVERY_S)
             due = self._due()
             worker.start()
-            chaos_cluster.wait_until(lambda due=due: len(self.left_of(due)) < len(due), "the worker to end groups",
-                                     BEGINS_WITHIN_S, WATCH_EVERY_S)
-            if self.left_of(due):
-                return due
-        raise ClusterError(f"{MOST_TRIES} times the worker ended {BACKLOG} groups before anybody could look")
-
-    def left_of(self, due):
-        """Those of them that are not settled yet."""
-        return due & self._due()
+            chaos_cluster.wait_until(lambda due=due: due - self._due(), "the worker to end groups", BEGINS_WITHIN_S,
+                                     WATCH_EVERY_S)
+            strike()
+            if left := due & self._due():
+                return due, left
+        raise ClusterError(f"{MOST_TRIES} times the worker ended {BACKLOG} groups before anything could strike")
 
     def await_payments(self):
-        """Until some members of a large group have paid, and others are about to: how many have."""
-        taken = []
+        """Until members of a large group pay, and others are about to: how many have.
+
+        Seats that are paid do not tell: a group that a fault has hit keeps some until its deadline. So there must be
+        more than a look before.
+        """
+        before, grown = None, []
 
         def paying():
-            taken[:] = [int(seats) for (seats,) in self._cluster.ledger.execute_file("chaos_groups_paying.sql")]
-            return bool(taken)
+            nonlocal before, grown
+            rows = self._cluster.ledger.execute_file("chaos_groups_paying.sql")
+            taken = {group_id: int(seats) for group_id, seats in rows}
+            if before is not None:
+                grown = [seats for group_id, seats in taken.items() if seats > before.get(group_id, 0)]
+            before = taken
+            return bool(grown)
 
         chaos_cluster.wait_until(paying, f"the members of a group of {LARGE} to pay", BACKLOG_WITHIN_S, WATCH_EVERY_S)
-        return max(taken)
+        return max(grown)
 
     def ended_since(self, healed):
-        """When the last group was over that was due at this time, but not before it; None: not yet, or nobody knows."""
+        """When the last group was over that was due at this time, but not before it.
+
+        None: some is not over, or not settled, or nobody knows.
+        """
         try:
             rows = self._cluster.ledger.execute_file("chaos_groups_ended.sql")
         except LedgerError:

@@ -56,8 +56,9 @@ class Member(typing.NamedTuple):
 
 
 def ended_by(rows, due_by):
-    """When the last of the groups was over and settled that were due at this time, but not before it; None: some is not.
+    """When the last of the groups was over that were due at this time, but not before it.
 
+    None: some is not over, or not settled. When it is settled the ledger does not say: that may be later.
     `rows`: (deadline, end or "", whether it is unsettled), as of chaos_groups_ended.sql.
     """
     last = due_by
@@ -147,7 +148,10 @@ def check_told(told, members, refunds, forgotten=nothing_forgotten):
 
 
 def check_large(members):
-    """Groups of many were filled, and failed with many refunds: otherwise the crowd that pays together proves nothing."""
+    """Groups of many were filled, and failed with many refunds.
+
+    Otherwise the crowd that pays together proves nothing.
+    """
     large = {(one.group_state, one.seats_taken) for one in members if one.seats == LARGE}
     found = []
     if ("FILLED", LARGE) not in large:

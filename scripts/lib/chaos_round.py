@@ -56,7 +56,7 @@ class Round:
     queued_s: float = None
     decided_s: float = None
     has_groups: bool = False
-    groups_s: float = None  # until all groups were over that were due at the end of the fault
+    groups_s: float = None  # until all groups were over, and settled, that were due at the end of the fault
     notes: list = dataclasses.field(default_factory=list)
     violations: list = dataclasses.field(default_factory=list)
     goals: list = dataclasses.field(default_factory=list)  # chaos_goals.Outcome
@@ -69,7 +69,10 @@ def unforgivable(failed):
 
 
 class Rounds:
-    """`room`, `queue`, `groups`: None if there is none. `others`: all further crowds, those included, which must not end."""
+    """`room`, `queue`, `groups`: None if there is none.
+
+    `others`: all further crowds, those included, which must not end.
+    """
 
     def __init__(self, cluster, victims, buyers, payers, crowd, warehouse, watch, room=None, queue=None, groups=None,
                  others=()):
@@ -86,10 +89,11 @@ class Rounds:
             self._supply()
             self._strike(parts(name), result)
             self._sell_out(result)
+            # Before the others, which note themselves when it was: of groups only a look tells when they were settled.
+            self._await_groups(result)
             self._await_entries(result)
             self._await_room(result)
             self._await_queue(result)
-            self._await_groups(result)
         except (ClusterError, LedgerError, ZookeeperError) as error:
             result.violations.append(str(error))
             self._repair()
@@ -233,16 +237,23 @@ class Rounds:
             result.violations.append(f"{what} {QUEUE_TIMEOUT_S} s after the round")
 
     def _await_groups(self, result):
-        """Waits until the groups are over that were due when nothing was at fault any more."""
+        """Waits until the groups are over and settled that were due when nothing was at fault any more.
+
+        Those that are not settled at the first look count until the look at which they are.
+        """
         if self._groups is None:
             return
         healed = result.began + result.healed_s
         deadline = time.time() + GROUPS_TIMEOUT_S
+        awaited = False
         while (ended := self._groups.ended_since(healed)) is None:
             if time.time() > deadline:
                 result.violations.append(f"groups that were due are not over {GROUPS_TIMEOUT_S} s after the round")
                 return
+            awaited = True
             time.sleep(INTERVAL_S)
+        if awaited:
+            ended = max(ended, time.time())
         result.groups_s = ended - result.began
 
     def _whereabouts(self):
