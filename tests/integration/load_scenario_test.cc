@@ -8,13 +8,13 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "tests/integration/front_door_fixture.h"
+#include "tests/support/between_looks.h"
 #include "tests/support/scratch_dir.h"
 #include "tests/support/server_process.h"
 
@@ -91,9 +91,7 @@ class LoadScenarioTest : public FrontDoorFixture {
   }
 
   std::unique_ptr<ServerProcess> Start(const std::string& name, const std::vector<std::string>& arguments) {
-    auto load = ServerProcess::Start(name, "tranche-load", arguments, scratch_.path());
-    EXPECT_TRUE(load.ok()) << load.status();
-    return load.ok() ? *std::move(load) : nullptr;
+    return ServerProcess::Start(name, "tranche-load", arguments, scratch_.path()).value();
   }
 
   // A scenario with its own and more flags.
@@ -118,10 +116,7 @@ class LoadScenarioTest : public FrontDoorFixture {
     const std::string port_file = scratch_.path() / (name + ".port");
     Generator generator;
     generator.process = Start(name, {"--endpoints", Endpoints(), "--serve", "127.0.0.1:0", "--port-file", port_file});
-    if (generator.process == nullptr) return generator;
-    const auto port = generator.process->WaitForPort(port_file, kLoadPatience);
-    EXPECT_TRUE(port.ok()) << port.status();
-    generator.address = absl::StrCat("127.0.0.1:", port.value_or(0));
+    generator.address = absl::StrCat("127.0.0.1:", generator.process->WaitForPort(port_file, kLoadPatience).value());
     return generator;
   }
 
@@ -135,7 +130,7 @@ class LoadScenarioTest : public FrontDoorFixture {
 
   void AwaitClaimsBeyond(size_t rows) {
     const absl::Time give_up = absl::Now() + kLoadPatience;
-    while (RowsOf(kScenarioSku).size() <= rows && absl::Now() < give_up) std::this_thread::yield();
+    while (RowsOf(kScenarioSku).size() <= rows && absl::Now() < give_up) RestBetweenLooks();
     EXPECT_GT(RowsOf(kScenarioSku).size(), rows);
   }
 
@@ -150,7 +145,6 @@ TEST_F(LoadScenarioTest, BuyersGoTheWholeWayAndForgersDoNot) {
   SetPolicy(policy);
   const size_t rows = RowsOf(kScenarioSku).size();
   const auto load = StartScenario(kThroughTheDoor, {"--endpoints", Endpoints()});
-  ASSERT_NE(load, nullptr);
   const Ended ended = EndOf(*load);
   ASSERT_EQ(ended.exit_status, 0) << ended.printed;
   const nlohmann::json& result = ended.result;
@@ -178,7 +172,6 @@ TEST_F(LoadScenarioTest, TwoGeneratorsAreOneLoad) {
   Generator first = StartGenerator("first");
   Generator second = StartGenerator("second");
   const auto load = StartScenario(kThroughTheDoor, {"--generators", absl::StrCat(first.address, ",", second.address)});
-  ASSERT_NE(load, nullptr);
   const Ended ended = EndOf(*load);
   ASSERT_EQ(ended.exit_status, 0) << ended.printed;
   EXPECT_EQ(ended.result["complete"], true);
@@ -199,7 +192,6 @@ TEST_F(LoadScenarioTest, AKilledGeneratorIsNamedAndTheOthersGoOn) {
   const Generator first = StartGenerator("first");
   const Generator second = StartGenerator("second");
   const auto load = StartScenario(kLong, {"--generators", absl::StrCat(first.address, ",", second.address)});
-  ASSERT_NE(load, nullptr);
   AwaitClaimsBeyond(rows);
   ASSERT_TRUE(second.process->Kill().ok());
   const Ended ended = EndOf(*load);
@@ -217,7 +209,6 @@ TEST_F(LoadScenarioTest, ASignalEndsAllGeneratorsWithWhatThereIs) {
   const Generator first = StartGenerator("first");
   const Generator second = StartGenerator("second");
   const auto load = StartScenario(kLong, {"--generators", absl::StrCat(first.address, ",", second.address)});
-  ASSERT_NE(load, nullptr);
   AwaitClaimsBeyond(rows);
   ASSERT_TRUE(load->process().Signal(SIGTERM).ok());
   const Ended ended = EndOf(*load);
@@ -228,9 +219,9 @@ TEST_F(LoadScenarioTest, ASignalEndsAllGeneratorsWithWhatThereIs) {
 }
 
 TEST_F(LoadScenarioTest, WrongUsageIsNamed) {
+  int calls = 0;
   const auto refuse = [&](const std::vector<std::string>& arguments, const std::string& said) {
-    const auto load = Start("wrong", arguments);
-    ASSERT_NE(load, nullptr);
+    const auto load = Start(absl::StrCat("wrong-", ++calls), arguments);
     EXPECT_EQ(load->process().Wait(kLoadPatience).value_or(-1), 1) << said;
     EXPECT_THAT(FileContents(load->log_file()), HasSubstr(said));
   };
