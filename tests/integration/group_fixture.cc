@@ -7,6 +7,7 @@
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "tests/support/between_looks.h"
 
 namespace tranche::testing {
 namespace {
@@ -27,6 +28,7 @@ absl::StatusOr<JoinedGroup> Insist(const Ask& ask) {
   while (true) {
     absl::StatusOr<JoinedGroup> answer = ask();
     if (ReasonOf(answer.status()) != Reason::kExhaustedHere || absl::Now() > give_up) return answer;
+    RestBetweenLooks();
   }
 }
 

@@ -10,6 +10,7 @@
 #include "absl/random/distributions.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "tests/support/between_looks.h"
 #include "tranche/error.h"
 
 namespace tranche::testing {
@@ -79,6 +80,7 @@ GroupRaceFixture::Prepared GroupRaceFixture::Prepare(GroupRace race, int number,
   if (paid.ok()) {
     prepared.deadline = paid->reservation.expire_time;
   } else {
+    ADD_FAILURE() << name << " is not prepared: the opener's payment was answered with " << paid.status();
     broken_ = true;
   }
   return prepared;
@@ -137,6 +139,7 @@ std::string GroupRaceFixture::Cancel(const RacedGroup& group) {
     if (status.ok()) return "CANCELLED";
     if (status.error_code() == grpc::StatusCode::FAILED_PRECONDITION) return "GROUP_OVER";
     if (absl::Now() > give_up) return status.error_message();
+    RestBetweenLooks();
   }
 }
 
@@ -162,7 +165,9 @@ void GroupRaceFixture::RaceAtDeadlines(int first, Random& random, std::vector<Ra
   if (broken_) return;
   absl::BlockingCounter answers(answers_to_come);
   for (Prepared& group : groups) {
-    absl::SleepFor(group.deadline - absl::Now() + absl::Milliseconds(absl::Uniform(random, -30.0, 15.0)));
+    const absl::Time now = absl::Now();
+    if (now > group.deadline) ++past_deadline_;
+    absl::SleepFor(group.deadline - now + absl::Milliseconds(absl::Uniform(random, -30.0, 15.0)));
     Fire(group, random, answers);
   }
   answers.Wait();
@@ -191,6 +196,10 @@ std::vector<RacedGroup> GroupRaceFixture::RunRaces(uint32_t seed) {
     threads.emplace_back([&, thread] { of_threads[static_cast<size_t>(thread)] = RunThread(thread, seed); });
   }
   for (std::thread& thread : threads) thread.join();
+  if (!broken_) {
+    EXPECT_LT(past_deadline_.load(), kRaceThreads * kAtDeadlineOfThread / 2)
+        << "the machine is too slow: most groups that race at their deadline were over before their turn";
+  }
   std::vector<RacedGroup> all;
   for (std::vector<RacedGroup>& groups : of_threads) {
     std::move(groups.begin(), groups.end(), std::back_inserter(all));

@@ -28,7 +28,7 @@ class GroupRaceFixture : public GroupFixture {
   // Puts the SKUs on sale, with their offers.
   void OpenRaces();
   // Returns when every call is answered; groups whose deadline has not come may still form. The same seed makes the
-  // same choices.
+  // same choices. Fails the test if it was too slow for races at deadlines.
   std::vector<RacedGroup> RunRaces(uint32_t seed);
   // Of all SKUs. Fails the test if some group does not end.
   GroupRows RowsWhenAllAreOver();
@@ -64,6 +64,9 @@ class GroupRaceFixture : public GroupFixture {
   std::unique_ptr<v1::AdminService::Stub> operator_;
   // Something was not prepared, and the test has failed: the threads need not go on.
   std::atomic<bool> broken_ = false;
+  // Groups that were to race at their deadline, and whose turn came only after it: all of their payments are late. Not
+  // those that are fired after it on purpose.
+  std::atomic<int> past_deadline_ = 0;
 };
 
 }  // namespace tranche::testing
