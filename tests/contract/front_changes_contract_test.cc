@@ -5,17 +5,19 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/contract/front_ledger_contract.h"
+#include "tests/contract/race.h"
 
 namespace tranche::storage {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
+
+using testing::RunThreads;
 
 class FrontRaceContract : public FrontLedgerContract {};
 INSTANTIATE_TEST_SUITE_P(Both, FrontRaceContract, BothLedgers(), LedgerName);
@@ -167,20 +169,19 @@ TEST_P(FrontLedgerContract, WhatWasRemovedIsForgottenWhenNobodyNeedsToBeTold) {
 TEST_P(FrontRaceContract, WhoReadsDuringChangesHasTheSameCopyInTheEnd) {
   constexpr int kWriters = 2, kRounds = 8;
   std::atomic<int> writing = kWriters;
-  std::vector<std::thread> writers;
-  for (int writer = 0; writer < kWriters; ++writer) {
-    writers.emplace_back([this, writer, &writing] {
-      ChangeMuch(writer, kRounds);
-      --writing;
-    });
-  }
   // One follows from the beginning; others read everything first, in the midst of it.
   std::vector<Reader> readers;
-  do {
-    if (readers.size() < 6) readers.emplace_back();
-    for (Reader& reader : readers) Follow(&reader);
-  } while (writing > 0);
-  for (std::thread& writer : writers) writer.join();
+  RunThreads(kWriters + 1, [&](int thread) {
+    if (thread < kWriters) {
+      ChangeMuch(thread, kRounds);
+      --writing;
+      return;
+    }
+    do {
+      if (readers.size() < 6) readers.emplace_back();
+      for (Reader& reader : readers) Follow(&reader);
+    } while (writing > 0);
+  });
   Reader fresh;
   Follow(&fresh);
   const std::vector<std::string> expected = CopyOf(fresh);
@@ -195,19 +196,15 @@ TEST_P(FrontRaceContract, WhoReadsDuringChangesHasTheSameCopyInTheEnd) {
 TEST_P(FrontRaceContract, ChangesAtOnceHaveVersionsOfTheirOwn) {
   constexpr int kThreads = 4, kChanges = 10;
   const int64_t before = Version().number;
-  std::vector<std::thread> threads;
-  for (int i = 0; i < kThreads; ++i) {
-    threads.emplace_back([this, i] {
-      for (int change = 0; change < kChanges; ++change) {
-        if (i % 2 == 0) {
-          Set({.sku_id = absl::StrCat("sku-", i, "-", change), .document = kDocument});
-        } else {
-          Add({Deny(User(absl::StrCat("u", i, "-", change)))});
-        }
+  RunThreads(kThreads, [&](int thread) {
+    for (int change = 0; change < kChanges; ++change) {
+      if (thread % 2 == 0) {
+        Set({.sku_id = absl::StrCat("sku-", thread, "-", change), .document = kDocument});
+      } else {
+        Add({Deny(User(absl::StrCat("u", thread, "-", change)))});
       }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
+    }
+  });
   EXPECT_EQ(Version().number, before + kThreads * kChanges);
   std::set<int64_t> versions;
   for (const FrontPolicyRow& policy : Policies()) versions.insert(policy.version);

@@ -15,8 +15,9 @@ namespace tranche::testing {
 // Remembers the rows of every table and where every sequence stands. Once in a database.
 absl::Status SaveState(const std::string& owner_dsn);
 
-// Ends all other connections to the database, then brings back what SaveState has remembered: exactly those rows, and
-// tables without dead ones. Fails if the schema, rights or settings are not those of then: it cannot bring them back.
+// Ends all other connections to the database, then brings back what SaveState has remembered: exactly those rows.
+// Tables that differ are as new, without dead rows; the others, and what PostgreSQL knows of tables (statistics), stay
+// as they are. Fails if the schema, rights or settings are not those of then: it cannot bring them back.
 absl::Status RestoreState(const std::string& owner_dsn);
 
 // By the name of each table and sequence, what it holds. Equal for equal contents; a table that is empty differs from
