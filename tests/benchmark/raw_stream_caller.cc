@@ -1,6 +1,7 @@
 #include "tests/benchmark/raw_stream_caller.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <map>
 #include <utility>
 
@@ -21,9 +22,16 @@ namespace tranche::benchmark {
 class RawStreamCaller::Stream final
     : public grpc::ClientBidiReactor<tranche::v1::StreamReservationsRequest, tranche::v1::StreamReservationsResponse> {
  public:
+  // `next_sku`: of its next claim, which is less than there are `skus`; nobody else touches it until the stream has
+  // ended.
   Stream(tranche::v1::ReservationService::Stub& stub, const RawStreamOptions& options,
-         const std::vector<std::string>& skus, absl::Time end, absl::BlockingCounter* ended)
-      : options_(options), skus_(skus), end_(end), ended_(ended), user_prefix_(MakeUuidV7().substr(0, 23)) {
+         const std::vector<std::string>& skus, size_t* next_sku, absl::Time end, absl::BlockingCounter* ended)
+      : options_(options),
+        skus_(skus),
+        next_sku_(next_sku),
+        end_(end),
+        ended_(ended),
+        user_prefix_(MakeUuidV7().substr(0, 23)) {
     if (options.security != nullptr) options.security->Authorize(context_);
     stub.async()->StreamReservations(&context_, this);
     absl::MutexLock lock(&mutex_);
@@ -83,7 +91,8 @@ class RawStreamCaller::Stream final
   // Each claim is another buyer's.
   void FillClaim(tranche::v1::CreateReservationRequest* claim) {
     claim->set_reservation_id(MakeUuidV7());
-    claim->set_sku_id(skus_[sequence_ % skus_.size()]);
+    claim->set_sku_id(skus_[*next_sku_]);
+    *next_sku_ = (*next_sku_ + 1) % skus_.size();
     claim->set_user_id(absl::StrCat(user_prefix_, "-", sequence_));
     claim->set_quantity(1);
   }
@@ -115,6 +124,7 @@ class RawStreamCaller::Stream final
 
   const RawStreamOptions& options_;
   const std::vector<std::string>& skus_;
+  size_t* const next_sku_;
   const absl::Time end_;
   absl::BlockingCounter* const ended_;
   const std::string user_prefix_;
@@ -135,6 +145,7 @@ RawStreamCaller::RawStreamCaller(RawStreamOptions options) : options_(std::move(
   if (options_.skus == 1) skus_ = {options_.sku};
   for (int i = 0; options_.skus > 1 && i < options_.skus; ++i) skus_.push_back(SkuOfMany(options_.sku, i));
   for (int i = 0; i < options_.streams; ++i) {
+    next_sku_.push_back(skus_.size() * static_cast<size_t>(i) / static_cast<size_t>(options_.streams));
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
@@ -152,7 +163,9 @@ RawResult RawStreamCaller::Run(absl::Duration duration) {
   absl::BlockingCounter ended(options_.streams);
   std::vector<std::unique_ptr<Stream>> streams;
   const absl::Time end = absl::Now() + duration;
-  for (const auto& stub : stubs_) streams.push_back(std::make_unique<Stream>(*stub, options_, skus_, end, &ended));
+  for (size_t i = 0; i < stubs_.size(); ++i) {
+    streams.push_back(std::make_unique<Stream>(*stubs_[i], options_, skus_, &next_sku_[i], end, &ended));
+  }
   ended.Wait();
   RawResult result;
   for (const auto& stream : streams) {

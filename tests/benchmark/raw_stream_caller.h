@@ -4,6 +4,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,7 +18,9 @@ namespace tranche::benchmark {
 struct RawStreamOptions {
   std::string address;
   std::string sku;
-  int skus = 1;           // more: so many in turn, with the names that SkuOfMany makes of `sku`
+  // More: so many in turn, with the names that SkuOfMany makes of `sku`. Each stream begins elsewhere, so that no two
+  // walk the same ones in step, and goes on in the next run where it was.
+  int skus = 1;
   int streams = 2;        // each on a connection of its own
   int in_flight = 1024;   // claims of each stream
   int frame_items = 256;  // 0: single messages
@@ -39,6 +42,7 @@ class RawStreamCaller {
 
   const RawStreamOptions options_;
   std::vector<std::string> skus_;  // that are bought, in turn
+  std::vector<size_t> next_sku_;   // of each stream, of its next claim
   std::vector<std::unique_ptr<tranche::v1::ReservationService::Stub>> stubs_;
 };
 
