@@ -4,7 +4,8 @@
 //
 //   bench_durable --endpoint 127.0.0.1:7400 --sku tv        (tv must have units for all of it)
 //
-// With --only one of both, for a comparison with another run.
+// With --only one of both, for a comparison with another run. With --beside-skus, two bare servers in turns instead,
+// each with a PostgreSQL of its own: one with --skus, the other with so many.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -38,12 +39,14 @@ constexpr char kSku[] = "bare";
 constexpr int64_t kUnits = 100'000'000;
 constexpr char kNode[] = "node";
 constexpr char kBare[] = "bare";
+constexpr char kBeside[] = "beside";
 
 struct Flags {
   std::string endpoint;
   std::string sku;
   std::string only;  // kNode or kBare; empty: both
   int skus = 1;
+  int beside_skus = 0;  // 0: no second bare server
   int slots = 1;
   int rounds = 5;
   double seconds = 5;
@@ -69,10 +72,10 @@ storage::LockMode LockModeOf(int lanes, int slots) {
 // The bare server, with a PostgreSQL of its own.
 class BareSide {
  public:
-  explicit BareSide(const Flags& flags) {
+  BareSide(const Flags& flags, int skus) {
     const absl::Status started = postgres_.Start();
     CHECK(started.ok()) << started;
-    server_ = ChildServer::Start({"--serve-bare", postgres_.node_dsn(), absl::StrCat(OpenSale(flags)),
+    server_ = ChildServer::Start({"--serve-bare", postgres_.node_dsn(), absl::StrCat(OpenSale(flags, skus)),
                                   absl::StrCat(flags.lanes), absl::StrCat(flags.slots)});
     CHECK(server_.ok()) << server_.status();
   }
@@ -81,7 +84,7 @@ class BareSide {
 
  private:
   // An incarnation that holds all units of the SKUs.
-  storage::IncarnationId OpenSale(const Flags& flags) {
+  storage::IncarnationId OpenSale(const Flags& flags, int skus) {
     storage::ConnectionPool pool({.dsn = postgres_.node_dsn()});
     storage::PostgresStockLedger stock(&pool);
     const auto incarnation = stock.RegisterIncarnation("bare", "127.0.0.1:1");
@@ -89,7 +92,7 @@ class BareSide {
     RunSqlFile(postgres_.dsn(), TRANCHE_OPEN_SKUS_SQL,
                {{"name", kSku},
                 {"first", "0"},
-                {"last", absl::StrCat(flags.skus - 1)},
+                {"last", absl::StrCat(skus - 1)},
                 {"units", absl::StrCat(kUnits)},
                 {"slots", absl::StrCat(flags.slots)},
                 {"incarnation", absl::StrCat(*incarnation)}});
@@ -107,12 +110,12 @@ struct Side {
   std::vector<double> rates = {};
 };
 
-Side SideOf(const std::string& name, const std::string& address, const std::string& sku, const Flags& flags) {
+Side SideOf(const std::string& name, const std::string& address, const std::string& sku, int skus, const Flags& flags) {
   return {.name = name,
           .caller = std::make_unique<RawStreamCaller>(
               RawStreamOptions{.address = address,
                                .sku = sku,
-                               .skus = flags.skus,
+                               .skus = skus,
                                .streams = flags.streams,
                                .in_flight = flags.in_flight,
                                .frame_items = std::min(flags.frame_items, flags.in_flight)})};
@@ -128,13 +131,14 @@ double RateOf(RawStreamCaller& caller, absl::Duration duration) {
   std::exit(2);
 }
 
-// Of each round the node's rate as a share of the bare server's; empty if only one of them was measured.
+// Of each round the second side's rate as a share of the first one's, which is a bare server; empty if only one was
+// measured.
 std::vector<double> RatiosOf(const std::vector<Side>& sides) {
   std::vector<double> ratios;
   if (sides.size() != 2) return ratios;
-  const std::vector<double>& bare = sides[0].rates;
-  const std::vector<double>& node = sides[1].rates;
-  for (size_t round = 0; round < node.size(); ++round) ratios.push_back(node[round] / std::max(1.0, bare[round]));
+  const std::vector<double>& first = sides[0].rates;
+  const std::vector<double>& second = sides[1].rates;
+  for (size_t round = 0; round < second.size(); ++round) ratios.push_back(second[round] / std::max(1.0, first[round]));
   return ratios;
 }
 
@@ -163,10 +167,17 @@ void MeasureInTurns(std::vector<Side>& sides, const Flags& flags) {
 }
 
 int Measure(const Flags& flags) {
-  std::optional<BareSide> bare;
+  std::optional<BareSide> bare, beside;
   std::vector<Side> sides;
-  if (flags.only != kNode) sides.push_back(SideOf(kBare, bare.emplace(flags).address(), kSku, flags));
-  if (flags.only != kBare) sides.push_back(SideOf(kNode, flags.endpoint, flags.sku, flags));
+  if (flags.only != kNode) {
+    sides.push_back(SideOf(kBare, bare.emplace(flags, flags.skus).address(), kSku, flags.skus, flags));
+  }
+  if (flags.beside_skus > 0) {
+    const std::string& address = beside.emplace(flags, flags.beside_skus).address();
+    sides.push_back(SideOf(kBeside, address, kSku, flags.beside_skus, flags));
+  } else if (flags.only != kBare) {
+    sides.push_back(SideOf(kNode, flags.endpoint, flags.sku, flags.skus, flags));
+  }
   MeasureInTurns(sides, flags);
   if (flags.json_file.empty()) return 0;
   nlohmann::json figures;
@@ -188,6 +199,9 @@ void AddOptions(CLI::App& app, Flags& flags) {
   app.add_option("--skus", flags.skus, "Claims are for so many SKUs in turn")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
+  app.add_option("--beside-skus", flags.beside_skus,
+                 "Instead of a node, a second bare server, with claims for so many SKUs in turn; needs --only bare")
+      ->check(CLI::Range(1, 1'000'000));
   app.add_option("--slots", flags.slots,
                  "Rows of a slice at the bare server; from --lanes on, each batch takes one that is free")
       ->check(CLI::Range(1, 64))
@@ -217,6 +231,10 @@ int Main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   if (flags.only != kBare && (flags.endpoint.empty() || flags.sku.empty())) {
     std::cerr << "bench_durable: --endpoint or --sku is missing\n";
+    return 1;
+  }
+  if (flags.only != kBare && flags.beside_skus > 0) {
+    std::cerr << "bench_durable: --beside-skus needs --only bare\n";
     return 1;
   }
   return Measure(flags);
