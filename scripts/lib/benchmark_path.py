@@ -1,16 +1,18 @@
 """The figure `path`: what a durable claim costs on its way, part by part, and how near that is to the least possible.
 
-All parts but one run on one cluster with one front node, one after the other, with the thinnest caller (bench_durable).
-For `half` the generator has processors of its own, where there are two or more. What costs time is bounded: each part
-takes at most a minute and a half, most of them half of that.
+Most parts run on one cluster with one front node, one after the other, with the thinnest caller (bench_durable). The
+others have what they need for themselves, while nothing else runs: `half` a cluster whose generator has processors of
+its own, where there are two or more; `ledger` two bare servers; `catalogue` two clusters, one after the other. What
+costs time is bounded.
 """
 
-import contextlib
 import dataclasses
 import json
 import os
 import pathlib
+import statistics
 import subprocess
+import tempfile
 import time
 
 import benchmark_path_figures as figures
@@ -22,8 +24,9 @@ from benchmark_queue_figures import cpu_us_per_claim
 from ledger_query import query
 
 HERE = pathlib.Path(__file__).resolve().parent
-SAMPLE, WAITS, COMMIT, LOG_ON, LOG_OFF = (HERE / f"benchmark_path_{name}.sql"
-                                          for name in ("sample", "waits", "commit", "log_on", "log_off"))
+SAMPLE, NODE, WAITS, COMMIT, LOG_ON, LOG_OFF, COUNT_ON, COUNT_OFF = (
+    HERE / f"benchmark_path_{name}.sql"
+    for name in ("sample", "node", "waits", "commit", "log_on", "log_off", "count_on", "count_off"))
 OPEN_SKUS = cluster.ROOT / "tests" / "benchmark" / "open_skus.sql"
 
 STOCK = 100_000_000
@@ -39,6 +42,13 @@ COST_LOAD_S = 30
 HALF_S = 8
 # After many SKUs were made: until our servers use so little, or so long.
 QUIET_MS_PER_S, SETTLE_S = 100, 60
+
+
+def bench_durable(folder, seconds, rounds, *args, show=True):
+    """What it found."""
+    report = folder / "durable.json"
+    run("bench_durable", "--rounds", rounds, "--seconds", seconds, "--json", report, *args, show=show)
+    return json.loads(report.read_text())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,12 +75,13 @@ class Place:
     def sample(self):
         return figures.to_sample(query(self.state, SAMPLE)[0])
 
+    def node_backends(self):
+        """Pids of PostgreSQL's processes that serve the node's connections now."""
+        return {int(pid) for [pid] in query(self.state, NODE)}
+
     def durable(self, sku, seconds, *args, rounds=None, show=True):
-        """What bench_durable found."""
-        report = self.folder / "durable.json"
-        run("bench_durable", "--endpoint", self.endpoint, "--sku", sku, "--rounds", rounds or self.rounds, "--seconds",
-            seconds, "--json", report, *args, show=show)
-        return json.loads(report.read_text())
+        return bench_durable(self.folder, seconds, rounds or self.rounds, "--endpoint", self.endpoint, "--sku", sku,
+                             *args, show=show)
 
 
 def share(place):
@@ -142,9 +153,9 @@ def processes(place, generator):
     found = {"front node": [state["nodes"][0]["pid"]], "PostgreSQL, SQL": [], "PostgreSQL, WAL writer": [],
              "PostgreSQL, others": [], "generator": [generator],
              "balancer and worker": [one["pid"] for one in state["balancers"] + state["workers"]]}
-    role = figures.role_in(state["postgres"]["app"])
+    of_the_node = place.node_backends()
     for pid, title in postgres_processes(state).items():
-        found[figures.kind_of(title, role)].append(pid)
+        found["PostgreSQL, SQL" if pid in of_the_node else figures.kind_of(title)].append(pid)
     return found
 
 
@@ -174,6 +185,7 @@ def read_from(file, offset):
 def statements_of_claims(place, load):
     """What the node sends to PostgreSQL for a claim, by PostgreSQL's log."""
     log = pathlib.Path(place.state["postgres"]["log_file"])
+    backends = place.node_backends()
     try:
         offset = log.stat().st_size
         query(place.state, LOG_ON)
@@ -181,9 +193,10 @@ def statements_of_claims(place, load):
         offset, first = log.stat().st_size, place.sample()
         time.sleep(LOG_S)
         text, last = read_from(log, offset), place.sample()
+        backends |= place.node_backends()
     finally:
         query(place.state, LOG_OFF)
-    sent = figures.statements(text.decode(errors="replace"), figures.role_in(place.state["postgres"]["app"]))
+    sent = figures.statements(text.decode(errors="replace"), backends)
     claims = last.sold - first.sold
     return {"claims": claims, "sent": dict(sent.most_common()), "for_each_claim": sent.total() / claims}
 
@@ -191,9 +204,11 @@ def statements_of_claims(place, load):
 def cost(place):
     """CPU, write-ahead log, flushes and statements of a claim, and what the connections that commit wait for."""
     place.open_sale("cost")
+    query(place.state, COUNT_ON)
     with Background(place, "cost", COST_LOAD_S) as load:
         await_sold(place, load, RAMP)
         found = cost_of_claims(place, load)
+        query(place.state, COUNT_OFF)
         load.check()
         waits = {what: int(seen) for what, seen in query(place.state, WAITS)}
         load.check()
@@ -210,8 +225,8 @@ def show_cost(found):
     print(f"  write-ahead log of a claim: {found['wal_bytes']:.0f} bytes in {found['wal_records']:.1f} records; "
           f"{found['full_pages_per_1000']:.1f} full pages for 1,000 claims")
     print(f"  disk of a claim: {found['row_bytes']:.0f} bytes, and {found['index_bytes']:.0f} of indexes")
-    print(f"  {found['claims_per_transaction']:.0f} claims in a transaction, {found['claims_per_flush']:.0f} to a "
-          f"flush, {found['flushes_per_second']:.0f} flushes/s")
+    print(f"  {found['claims_per_commit']:.0f} claims in a call of commit_reservations, "
+          f"{found['claims_per_flush']:.0f} to a flush, {found['flushes_per_second']:.0f} flushes/s")
     sent = found["statements"]
     print(f"  {sent['for_each_claim']:.4f} statements for a claim: " + ", ".join(
         f"{name} {count}" for name, count in sent["sent"].items()))
@@ -236,15 +251,15 @@ def commit(place):
     return found
 
 
-def half(place):
-    """Claims that come at half the rate that saturates the node. A cluster of its own: both are on their processors."""
+def half(rounds):
+    """Claims that come at half the rate that saturates the node."""
     system, own = split(os.sched_getaffinity(0))
     found = []
     with pinned(system), running_cluster(nodes=1) as (endpoints, state, folder):
         open_sale(endpoints[0], "half", STOCK)
         tranchectl.wait_until_announced(state, ["half"])
         report = folder / "half.json"
-        for _ in range(place.rounds):
+        for _ in range(rounds):
             with pinned(own):
                 run("bench_overload", "--endpoint", endpoints[0], "--sku", "half", "--seconds", HALF_S, "--factor", 0.5,
                     "--json", report)
@@ -271,33 +286,46 @@ def fill_catalogue(place, first, last):
     settle(place)
 
 
-def catalogue(place):
-    """Claims for the same SKUs, while the ledger has a thousand others, and a hundred thousand. The last part, since it
-    fills the ledger."""
-    place.open_many("active")
-    fill_catalogue(place, 0, FEW - 1)
-    few = place.durable("active", 3, "--only", "node", "--skus", SKUS_IN_A_BATCH)["node_per_second"]
-    fill_catalogue(place, FEW, MANY - 1)
-    many = place.durable("active", 3, "--only", "node", "--skus", SKUS_IN_A_BATCH)["node_per_second"]
-    found = figures.ratio(many, few)
-    print(f"with {MANY:,} SKUs: {100 * found['median']:.1f} % of the claims with {FEW:,}", flush=True)
-    return {"few_per_second": few, "many_per_second": many, "ratio": found}
+def active_per_second(place):
+    """Rates of claims for the SKUs that are active."""
+    return place.durable("active", 3, "--only", "node", "--skus", SKUS_IN_A_BATCH)["node_per_second"]
 
 
-def ledger(place):
-    """The bare procedure with claims for each of a thousand SKUs in turn, and of a hundred thousand."""
-    rates = {}
-    for count in (FEW, MANY):
-        print(f"claims for {count:,} SKUs in turn", flush=True)
-        rates[count] = place.durable("bare", 3, "--only", "bare", "--skus", count)["bare_per_second"]
-    found = figures.ratio(rates[MANY], rates[FEW])
-    print(f"over {MANY:,} SKUs: {100 * found['median']:.1f} % of the claims over {FEW:,}", flush=True)
-    return {"few_per_second": rates[FEW], "many_per_second": rates[MANY], "ratio": found}
+def catalogue(rounds):
+    """Claims for the same SKUs, while the ledger has a thousand others, and a hundred thousand. Those with a thousand
+    are measured before and after, since the machine may have become slower meanwhile."""
+    with running_cluster(nodes=1) as (_, state, folder):
+        place = Place(state, folder, rounds)
+        place.open_many("active")
+        fill_catalogue(place, 0, FEW - 1)
+        few = active_per_second(place)
+        fill_catalogue(place, FEW, MANY - 1)
+        many = active_per_second(place)
+    print(f"a new cluster with {FEW:,} SKUs", flush=True)
+    with running_cluster(nodes=1) as (_, state, folder):
+        place = Place(state, folder, rounds)
+        place.open_many("active")
+        fill_catalogue(place, 0, FEW - 1)
+        again = active_per_second(place)
+    found = figures.ratio(many, few + again)
+    print(f"with {MANY:,} SKUs: {100 * found['median']:.1f} % of the claims with {FEW:,}, of which there were "
+          f"{statistics.median(few):,.0f}/s before and {statistics.median(again):,.0f}/s after", flush=True)
+    return {"few_per_second": few, "many_per_second": many, "few_again_per_second": again, "ratio": found}
 
 
-# In this order.
-PARTS = {"share": share, "batch": batch, "cost": cost, "slots": slots, "commit": commit, "half": half, "ledger": ledger,
-         "catalogue": catalogue}
+def ledger(rounds):
+    """The bare procedure with claims for each of a thousand SKUs in turn, and of a hundred thousand: two servers, each
+    with a PostgreSQL, in turns."""
+    with tempfile.TemporaryDirectory(prefix="tranche-benchmark-") as folder:
+        found = bench_durable(pathlib.Path(folder), 3, rounds, "--only", "bare", "--skus", FEW, "--beside-skus", MANY)
+    ratio = figures.spread(found["ratios"])
+    print(f"over {MANY:,} SKUs: {100 * ratio['median']:.1f} % of the claims over {FEW:,}", flush=True)
+    return {"few_per_second": found["bare_per_second"], "many_per_second": found["beside_per_second"], "ratio": ratio}
+
+
+# In this order. Those of the first row share a cluster.
+SHARED = {"share": share, "batch": batch, "cost": cost, "slots": slots, "commit": commit}
+PARTS = SHARED | {"half": half, "ledger": ledger, "catalogue": catalogue}
 
 
 def goals_of(found):
@@ -313,16 +341,24 @@ def goals_of(found):
     return compared
 
 
+def timed(part, of):
+    """`of`: a Place for those that share a cluster; a number of rounds for the others."""
+    began = time.monotonic()
+    print(f"-- {part}: {PARTS[part].__doc__.splitlines()[0]}", flush=True)
+    found = PARTS[part](of)
+    print(f"-- {part} took {time.monotonic() - began:.0f} s", flush=True)
+    return found
+
+
 def measure(options):
     wanted = [part for part in PARTS if not options.only or part in options.only]
+    rounds = min(options.rounds, MOST_ROUNDS)
     found = {}
-    with running_cluster(nodes=1) as (_, state, folder):
-        place = Place(state, folder, min(options.rounds, MOST_ROUNDS))
-        for part in wanted:
-            began = time.monotonic()
-            print(f"-- {part}: {PARTS[part].__doc__.splitlines()[0]}", flush=True)
-            found[part] = PARTS[part](place)
-            print(f"-- {part} took {time.monotonic() - began:.0f} s", flush=True)
+    sharing = [part for part in wanted if part in SHARED]
+    if sharing:
+        with running_cluster(nodes=1) as (_, state, folder):
+            found |= {part: timed(part, Place(state, folder, rounds)) for part in sharing}
+    found |= {part: timed(part, rounds) for part in wanted if part not in SHARED}
     compared = goals_of(found)
     print("\n".join(figures.table(compared)), flush=True)
     return {"parts": found, "compared": compared, "goals": figures.GOALS}

@@ -17,8 +17,7 @@ COMMIT_MODES = {
            "crashes",
 }
 # "2026-11-27 09:00:00.123 UTC [4711] tranche_node@tranche LOG:  execute commit_reservations: SELECT ..."
-LOGGED = re.compile(r"^\S+ \S+ \S+ \[\d+\] (\S+)@\S+ LOG:  (?:execute ([^:]+):|statement: (\w+))")
-BACKEND = re.compile(r"^postgres: (\S+) \S+ (?:\[local\]|[0-9a-f.:]+\(\d+\))")
+LOGGED = re.compile(r"^\S+ \S+ \S+ \[(\d+)\] \S+@\S+ LOG:  (?:execute ([^:]+):|statement: (\w+))")
 
 
 class Sample(typing.NamedTuple):
@@ -29,7 +28,7 @@ class Sample(typing.NamedTuple):
     wal_records: int
     wal_full_pages: int
     wal_flushes: int
-    transactions: int
+    commit_calls: int  # of commit_reservations
     row_bytes: int
     index_bytes: int
     sold: int
@@ -53,29 +52,22 @@ def between(first, last):
         "full_pages_per_1000": 1e3 * (last.wal_full_pages - first.wal_full_pages) / claims,
         "flushes_per_second": (last.wal_flushes - first.wal_flushes) / seconds,
         "claims_per_flush": claims / max(1, last.wal_flushes - first.wal_flushes),
-        "claims_per_transaction": claims / max(1, last.transactions - first.transactions),
+        "claims_per_commit": claims / max(1, last.commit_calls - first.commit_calls),
     }
 
 
-def kind_of(title, node_role):
-    """What a process of PostgreSQL is for, by its title."""
-    backend = BACKEND.match(title)
-    if backend and backend[1] == node_role:
-        return "PostgreSQL, SQL"
+def kind_of(title):
+    """What a process of PostgreSQL is for that serves no connection of the node, by its title."""
     return "PostgreSQL, WAL writer" if title == "postgres: walwriter" else "PostgreSQL, others"
 
 
-def role_in(dsn):
-    """The user of a connection string."""
-    return re.search(r"(?:^|\s)user=(\S+)", dsn)[1]
-
-
-def statements(log, role):
-    """How many of each statement the role has sent, by the name of a prepared one or by its first word. `log`: text."""
+def statements(log, backends):
+    """How many of each statement these processes were sent, by the name of a prepared one or by its first word. `log`:
+    text; `backends`: pids."""
     found = collections.Counter()
     for line in log.splitlines():
         logged = LOGGED.match(line)
-        if logged and logged[1] == role:
+        if logged and int(logged[1]) in backends:
             found[logged[2] or logged[3]] += 1
     return found
 

@@ -5,6 +5,7 @@ import io
 import math
 import pathlib
 import unittest
+from unittest import mock
 
 import lib_path  # noqa: F401
 import benchmark
@@ -33,8 +34,9 @@ class Options(unittest.TestCase):
     def test_what_is_called_is_built_and_what_is_read_is_there(self):
         for program in ("bench_durable", "bench_overload", "many_skus"):
             self.assertIn(f" {program} ", USAGE)
-        for file in (benchmark_path.SAMPLE, benchmark_path.WAITS, benchmark_path.COMMIT, benchmark_path.LOG_ON,
-                     benchmark_path.LOG_OFF, benchmark_path.OPEN_SKUS):
+        for file in (benchmark_path.SAMPLE, benchmark_path.NODE, benchmark_path.WAITS, benchmark_path.COMMIT,
+                     benchmark_path.LOG_ON, benchmark_path.LOG_OFF, benchmark_path.COUNT_ON, benchmark_path.COUNT_OFF,
+                     benchmark_path.OPEN_SKUS):
             self.assertTrue(file.is_file(), file)
 
 
@@ -43,8 +45,8 @@ class Cost(unittest.TestCase):
         first = figures.to_sample(["100.5", "1000", "10", "1", "5", "20", "8192", "4096", "50"])
         last = figures.to_sample(["110.5", "601000", "4010", "3", "15", "25", "168192", "164096", "1050"])
         self.assertEqual(figures.between(first, last), {
-            "claims": 1000, "per_second": 100, "wal_bytes": 600, "wal_records": 4, "row_bytes": 160, "index_bytes": 160, "full_pages_per_1000": 2,
-            "flushes_per_second": 1, "claims_per_flush": 100, "claims_per_transaction": 200})
+            "claims": 1000, "per_second": 100, "wal_bytes": 600, "wal_records": 4, "row_bytes": 160, "index_bytes": 160,
+            "full_pages_per_1000": 2, "flushes_per_second": 1, "claims_per_flush": 100, "claims_per_commit": 200})
 
     def test_nothing_sold_is_no_measurement(self):
         one = figures.to_sample(["1"] * 8 + ["7"])
@@ -52,29 +54,68 @@ class Cost(unittest.TestCase):
             figures.between(one, one._replace(at=2.0))
 
     def test_processes_by_their_titles(self):
-        for title, kind in (("postgres: tranche_node tranche 127.0.0.1(50412) idle", "PostgreSQL, SQL"),
-                            ("postgres: tranche_node tranche [local] SELECT", "PostgreSQL, SQL"),
-                            ("postgres: postgres tranche 127.0.0.1(50413) SELECT", "PostgreSQL, others"),
+        for title, kind in (("postgres: postgres tranche 127.0.0.1(50413) SELECT", "PostgreSQL, others"),
                             ("postgres: walwriter", "PostgreSQL, WAL writer"),
                             ("postgres: autovacuum worker tranche", "PostgreSQL, others"),
                             ("postgres: checkpointer", "PostgreSQL, others"),
                             ("/usr/lib/postgresql/15/bin/postgres", "PostgreSQL, others")):
-            self.assertEqual(figures.kind_of(title, "tranche_node"), kind, title)
+            self.assertEqual(figures.kind_of(title), kind, title)
 
-    def test_the_role_of_a_connection_string(self):
-        self.assertEqual(figures.role_in("host=127.0.0.1 port=5 user=tranche_node dbname=tranche"), "tranche_node")
+    def test_the_workers_connections_are_not_the_nodes(self):
+        titles = {11: "postgres: tranche_node tranche 127.0.0.1(50412) idle",
+                  12: "postgres: tranche_node tranche 127.0.0.1(50414) idle", 13: "postgres: walwriter"}
+        state = {"nodes": [{"pid": 1}], "balancers": [{"pid": 2}], "workers": [{"pid": 3}]}
+        place = benchmark_path.Place(state, pathlib.Path("/nowhere"), 1)
+        with (mock.patch.object(benchmark_path, "postgres_processes", lambda _: titles),
+              mock.patch.object(benchmark_path, "query", lambda *_: [["11"]])):
+            self.assertEqual(benchmark_path.processes(place, 4), {
+                "front node": [1], "PostgreSQL, SQL": [11], "PostgreSQL, WAL writer": [13], "PostgreSQL, others": [12],
+                "generator": [4], "balancer and worker": [2, 3]})
 
     def test_statements_of_the_node_alone(self):
-        head = "2026-11-27 09:00:00.123 UTC [4711] "
+        head = "2026-11-27 09:00:00.123 UTC "
         log = "\n".join([
-            head + "tranche_node@tranche LOG:  execute commit_reservations: SELECT * FROM commit_reservations($1)",
-            head + "tranche_node@tranche LOG:  execute commit_reservations: SELECT * FROM commit_reservations($1)",
-            head + "tranche_node@tranche LOG:  statement: SET statement_timeout = 1",
-            head + "postgres@tranche LOG:  statement: SELECT 1",
-            head + "tranche_node@tranche ERROR:  execute commit_reservations: not a statement",
-            head + "@ LOG:  checkpoint starting: time",
+            head + "[11] tranche_node@tranche LOG:  execute commit_reservations: SELECT * FROM commit_reservations($1)",
+            head + "[12] tranche_node@tranche LOG:  execute commit_reservations: SELECT * FROM commit_reservations($1)",
+            head + "[12] tranche_node@tranche LOG:  statement: SET statement_timeout = 1",
+            head + "[13] tranche_node@tranche LOG:  execute expire_reservations: SELECT 1",
+            head + "[14] postgres@tranche LOG:  statement: SELECT 1",
+            head + "[11] tranche_node@tranche ERROR:  execute commit_reservations: not a statement",
+            head + "[7] @ LOG:  checkpoint starting: time",
             "\tthe second line of a statement"])
-        self.assertEqual(figures.statements(log, "tranche_node"), {"commit_reservations": 2, "SET": 1})
+        self.assertEqual(figures.statements(log, {11, 12}), {"commit_reservations": 2, "SET": 1})
+
+
+class Measure(unittest.TestCase):
+    """What runs while the shared cluster does."""
+
+    def measured(self, only):
+        events = []
+
+        @contextlib.contextmanager
+        def running_cluster(nodes):
+            events.append("up")
+            yield [], {}, pathlib.Path("/nowhere")
+            events.append("down")
+
+        def stand_in(part):
+            def asked(_):
+                events.append(part)
+                return {"ratios": [1.0], "ratio": figures.spread([1.0]), "p99_ms": figures.spread([1.0])}
+            asked.__doc__ = part
+            return asked
+
+        parts = {part: stand_in(part) for part in benchmark_path.PARTS}
+        options = benchmark.parse(["path", "--only", ",".join(only)])
+        with (mock.patch.object(benchmark_path, "running_cluster", running_cluster),
+              mock.patch.dict(benchmark_path.PARTS, parts), contextlib.redirect_stdout(io.StringIO())):
+            benchmark_path.measure(options)
+        return events
+
+    def test_what_needs_the_machine_for_itself_runs_without_the_shared_cluster(self):
+        self.assertEqual(self.measured(["ledger", "cost", "half", "share"]),
+                         ["up", "share", "cost", "down", "half", "ledger"])
+        self.assertEqual(self.measured(["catalogue"]), ["catalogue"])
 
 
 class Ratios(unittest.TestCase):

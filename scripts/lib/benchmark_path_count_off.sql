@@ -1,0 +1,2 @@
+ALTER SYSTEM RESET track_functions;
+SELECT pg_reload_conf();
