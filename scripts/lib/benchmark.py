@@ -1,6 +1,7 @@
 """Measures the figures of docs/measurements.md. Called by scripts/benchmark."""
 
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -252,6 +253,15 @@ FIGURES = {
 }
 
 
+def finite(found):
+    """Figures as JSON can have them: what is infinite, because it never happened, becomes None."""
+    if isinstance(found, dict):
+        return {name: finite(value) for name, value in found.items()}
+    if isinstance(found, (list, tuple)):
+        return [finite(value) for value in found]
+    return None if isinstance(found, float) and not math.isfinite(found) else found
+
+
 def parse(arguments):
     parser = Parser("scripts/benchmark")
     parser.add_argument("--soak", type=at_least_one, default=60)
@@ -284,7 +294,7 @@ def main(arguments):
         print(f"== {name} (load average {os.getloadavg()[0]:.1f})", flush=True)
         results[name] = FIGURES[name](options)
     if options.summary:
-        options.summary.write_text(json.dumps(results, indent=2) + "\n")
+        options.summary.write_text(json.dumps(finite(results), indent=2, allow_nan=False) + "\n")
     return 0
 
 

@@ -33,6 +33,21 @@ class Options(unittest.TestCase):
         self.assertEqual(benchmark.parse(["verify", "--rows", "1000"]).rows, 1000)
 
 
+class Summary(unittest.TestCase):
+    def test_what_never_happened_is_null(self):
+        found = {"p99_ms": float("inf"), "rounds": [(1.5, float("-inf"))], "count": 3, "name": "x", "none": None}
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+            file = pathlib.Path(folder) / "summary.json"
+            with mock.patch.dict(benchmark.FIGURES, {"counter": lambda _: found}):
+                benchmark.main(["counter", "--summary", str(file)])
+
+            def no_constant(text):
+                raise ValueError(text)
+
+            self.assertEqual(json.loads(file.read_text(), parse_constant=no_constant), {
+                "counter": {"p99_ms": None, "rounds": [[1.5, None]], "count": 3, "name": "x", "none": None}})
+
+
 class Compare(unittest.TestCase):
     def compare(self, figures, rounds=1):
         """`figures`: of each door, its (answers per second, microseconds) in turns."""
