@@ -82,7 +82,8 @@ def _curve(points, colour, dashed):
 
 
 def curves(series, caption, marks=()):
-    """`series`: (name, values by second, whether dashed); those of one name have one colour. `marks`: (second, text), as vertical lines."""
+    """`series`: (name, values by second, whether dashed); those of one name have one colour. `marks`: (second, text),
+    as vertical lines."""
     seconds = max((len(values) for _, values, _ in series), default=0)
     if not seconds:
         return f"<p>{markup.escape(caption)}: nothing happened.</p>"

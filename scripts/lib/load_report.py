@@ -3,8 +3,8 @@
 import html as markup
 import math
 
+from compare_page import STYLE, cell, table_of
 from compare_plot import curves
-from compare_report import STYLE
 
 FORMAT = 1
 # From where on a time is marked as different: buckets are 0.8 % wide, and two runs of the same are not the same.
@@ -71,17 +71,6 @@ def ratio(first, second):
     return "-" if not first else f"x {second / first:.2f}"
 
 
-def _cell(text, kind=""):
-    return f'<td class="{kind}">{markup.escape(text)}</td>' if kind else f"<td>{markup.escape(text)}</td>"
-
-
-def _table(caption, header, rows):
-    head = "".join(f"<th>{markup.escape(name)}</th>" for name in header)
-    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    return (f"<table><caption>{markup.escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-            "</table>")
-
-
 def _ms(value):
     return f"{value:,.1f}"
 
@@ -109,14 +98,14 @@ def _totals(results):
     for name, text in names:
         values = [result["totals"][name] for result in results]
         bad = name == "not_begun"
-        row = [_cell(text), *(_cell(f"{value:,}", "bad" if bad and value else "") for value in values)]
-        rows.append(row + ([_cell(ratio(*values))] if len(results) == 2 else []))
+        row = [cell(text), *(cell(f"{value:,}", "bad" if bad and value else "") for value in values)]
+        rows.append(row + ([cell(ratio(*values))] if len(results) == 2 else []))
     for quantile in ("p50", "p99", "max"):
         values = [result["lag_ms"][quantile] for result in results]
-        row = [_cell(f"begun late, ms, {quantile}"), *(_cell(_ms(value)) for value in values)]
-        rows.append(row + ([_cell("")] if len(results) == 2 else []))
+        row = [cell(f"begun late, ms, {quantile}"), *(cell(_ms(value)) for value in values)]
+        rows.append(row + ([cell("")] if len(results) == 2 else []))
     header = ("", *(label or "all" for label in labels(results)), *(["B to A"] if len(results) == 2 else []))
-    return "<h2>Totals</h2>" + _table(
+    return "<h2>Totals</h2>" + table_of(
         "Visitors who do not begin found too many under way; how late the others began is the generators' own delay. "
         "If either is large, the generators were too slow for the plan.", header, rows)
 
@@ -141,16 +130,16 @@ def _latency_row(results, kind, name, part):
     values = [latency(found(result, kind, name), part) for result in results]
     if not any(values):
         return None
-    row = [_cell(f"{kind}: {name}"), _cell(part, "text")]
+    row = [cell(f"{kind}: {name}"), cell(part, "text")]
     for value in values:
-        row.append(_cell(f"{value['count']:,}" if value else "-"))
+        row.append(cell(f"{value['count']:,}" if value else "-"))
     for quantile in QUANTILES:
         for value in values:
-            row.append(_cell(_ms(value[quantile]) if value else "-"))
+            row.append(cell(_ms(value[quantile]) if value else "-"))
         if len(results) == 2:
             change = differs(*values, quantile) if all(values) else 0
             text = ratio(values[0][quantile], values[1][quantile]) if all(values) else "-"
-            row.append(_cell(text, {1: "bad", -1: "good", 0: ""}[change]))
+            row.append(cell(text, {1: "bad", -1: "good", 0: ""}[change]))
     return row
 
 
@@ -163,7 +152,7 @@ def _latencies(results):
         header += [f"{quantile.replace('_', '.')}{mark}" for mark in marks] + (["B/A"] if len(results) == 2 else [])
     note = (f" Marked is what differs by {RATIO_THAT_DIFFERS - 1:.0%} and {LEAST_MS_THAT_DIFFERS:g} ms or more, of at "
             f"least {LEAST_VALUES} each. A single run says little: repeat both." if len(results) == 2 else "")
-    return "<h2>Times</h2>" + _table(
+    return "<h2>Times</h2>" + table_of(
         "Milliseconds, from when each step was meant to begin: the first from the visitor's planned arrival." + note,
         header, [row for row in rows if row])
 
@@ -174,11 +163,11 @@ def _outcome_rows(results, kind, name):
     outcomes = dict.fromkeys(outcome for step in steps if step for outcome in sorted(step["outcomes"]))
     for outcome in outcomes:
         counts = [step["outcomes"].get(outcome, 0) if step else 0 for step in steps]
-        row = [_cell(f"{kind}: {name}"), _cell(outcome, "text")]
+        row = [cell(f"{kind}: {name}"), cell(outcome, "text")]
         for number, (count, everything) in enumerate(zip(counts, alls)):
             marked = number == 1 and share_differs(counts[0], alls[0], counts[1], alls[1])
             share = f"{count:,} ({count / everything:.1%})" if everything else "-"
-            row.append(_cell(share, "weak" if marked else ""))
+            row.append(cell(share, "weak" if marked else ""))
         yield row
 
 
@@ -186,7 +175,7 @@ def _outcomes(results):
     rows = [row for kind, name in steps_of(results) for row in _outcome_rows(results, kind, name)]
     note = " Marked is a share that differs by a percentage point or more, and by more than chance." if len(
         results) == 2 else ""
-    return "<h2>Outcomes</h2>" + _table("How each step ended." + note,
+    return "<h2>Outcomes</h2>" + table_of("How each step ended." + note,
                                         ("step", "outcome", *(label or "count" for label in labels(results))), rows)
 
 
