@@ -21,6 +21,11 @@ class Kind:
         return self.program in ("redis", "node-redis")
 
     @property
+    def in_caller(self):
+        """Whether it is in the process of who asks it."""
+        return self.program in ("table", "node-memory")
+
+    @property
     def node(self):
         return self.program.startswith("node-")
 
@@ -75,25 +80,36 @@ FULL = Plan(rounds=3, seconds=5, keys=1_000_000, store_mib=16)
 BURST, INTERVAL_MS = 20, 100
 # Of keys that are to stay known while it is measured. Nobody is refused: a try that is taken is what costs most.
 LASTING_BURST, LASTING_INTERVAL_MS = 1_000_000, 60_000
+# Of keys that may try once and not again within the hour: a first try is refused only if another key was taken for it.
+SINGLE_BURST, SINGLE_INTERVAL_MS = 1, 3_600_000
 # Of the victims of forgetting.
 VICTIMS_BURST = 10
 # The table's slots for so many keys, with a sixth of them free; and what a front node's table has by default.
 TABLE_BYTES_A_KEY, TABLE_BYTES = 20, 64 << 20
 LEAST_TABLE_BYTES = 1 << 20
+# A caller that uses so much of the processors that it can use is what ends first.
+BOUND_SHARE = 0.95
 
 
 def terms(question, plan):
     """The flags of a question, as tests/benchmark/limiters' programs have them: {name: value}."""
     flood = {"burst": BURST, "interval-ms": INTERVAL_MS, "seconds": plan.seconds}
-    lasting = {"burst": LASTING_BURST, "interval-ms": LASTING_INTERVAL_MS, "keys": plan.keys}
+    keys = {"keys": plan.keys}
     return {
         "exact": flood,
-        "speed": lasting | {"seconds": plan.seconds},
-        "memory": lasting,
+        "speed": keys | {"burst": LASTING_BURST, "interval-ms": LASTING_INTERVAL_MS, "seconds": plan.seconds},
+        "memory": keys | {"burst": SINGLE_BURST, "interval-ms": SINGLE_INTERVAL_MS},
         "evicted": {"burst": VICTIMS_BURST, "interval-ms": LASTING_INTERVAL_MS, "victims": plan.victims,
                     "times": plan.times},
         "sprayed": flood | {"nodes": plan.nodes},
     }[question]
+
+
+def with_bound(answer, processors):
+    """An answer to `speed`, with whether it tells how fast the caller is, instead of the limiter. `processors`: so many
+    the caller can use."""
+    most = BOUND_SHARE * processors * answer["seconds"]
+    return answer | {"bound_by_caller": answer["cpu_seconds"] >= most}
 
 
 def table_bytes(question, plan):

@@ -5,6 +5,7 @@ import contextlib
 import json
 import math
 import pathlib
+import resource
 import socket
 import subprocess
 import time
@@ -128,19 +129,20 @@ def known_states(caller, filled):
 
 
 def capacity(start, zone_mib):
-    """States that a zone holds. `start`: gives a context with a running nginx."""
+    """States that a zone holds, how many keys tried once to find that out, and how many of these tries were refused.
+    `start`: gives a context with a running nginx."""
     interval_ms = kinds.LASTING_INTERVAL_MS
     with start(1, interval_ms, zone_mib) as server, Caller(server.address) as caller:
         filled = int(ROOM * zone_mib * 2**20 / STATE_BYTES)
         began = time.monotonic()
-        fill(caller, 0, filled)
+        refused = filled - fill(caller, 0, filled)
         states = known_states(caller, filled)
         # Then the oldest ones would be let in although they are known.
         if time.monotonic() - began > interval_ms / 1000:
             raise ClusterError(f"it took too long to fill a zone of {zone_mib} MiB")
         if states == filled:
             raise ClusterError(f"a zone of {zone_mib} MiB has forgotten none of {filled} keys")
-        return states
+        return states, filled, refused
 
 
 def fill(caller, first, count):
@@ -149,15 +151,24 @@ def fill(caller, first, count):
     return sum(sum(caller.tries(range(begin, min(end, begin + BATCH)))) for begin in range(first, end, BATCH))
 
 
+def cpu_of_children_s():
+    """What those have used that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def wrk(port, path, keys, connections, seconds, threads):
     """Requests with random keys, without a pause, from so many connections."""
-    command = [WRK, "-t", min(threads, connections), "-c", connections, "-d", f"{seconds}s", "-s", RANDOM_KEY,
+    threads = min(threads, connections)
+    command = [WRK, "-t", threads, "-c", connections, "-d", f"{seconds}s", "-s", RANDOM_KEY,
                f"http://127.0.0.1:{port}/", "--", keys, path]
+    cpu_before_s = cpu_of_children_s()
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False,
                           timeout=seconds + WRK_PATIENCE_S)
+    cpu_s = cpu_of_children_s() - cpu_before_s
     if done.returncode != 0:
         raise ClusterError(f"wrk ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-    return read_wrk(done.stdout, keys, connections)
+    return kinds.with_bound(read_wrk(done.stdout, keys, connections) | {"cpu_seconds": cpu_s}, threads)
 
 
 def read_wrk(text, keys, connections):
@@ -214,12 +225,13 @@ class Questions:
             return {"bare": ask(BARE, kinds.MANY), "one": ask(LIMITED, 1), "many": ask(LIMITED, kinds.MANY)}
 
     def memory(self):
-        states = capacity(self._start, self._plan.store_mib)
-        return {"keys": states, "used_bytes": self._plan.store_mib << 20, "resident_bytes": None, "refused": 0}
+        states, tried, refused = capacity(self._start, self._plan.store_mib)
+        return {"keys": states, "tried": tried, "used_bytes": self._plan.store_mib << 20, "resident_bytes": None,
+                "refused": refused}
 
     def evicted(self):
         terms = kinds.terms("evicted", self._plan)
-        fit = capacity(self._start, self._plan.store_mib)
+        fit, _, _ = capacity(self._start, self._plan.store_mib)
         victims, burst = terms["victims"], terms["burst"]
         with (self._start(burst, terms["interval-ms"], self._plan.store_mib) as server,
               Caller(server.address) as caller):

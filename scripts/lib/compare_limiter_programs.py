@@ -54,6 +54,8 @@ def command(kind, question, plan, redis, **more):
         program = [PROGRAM, "--limiter", kind.program]
         if kind.program == "table":
             terms["table-bytes"] = kinds.table_bytes(question, plan)
+            if question == "speed":
+                terms["homes"] = plan.nodes
         if question == "speed":
             terms["batch"] = kind.batch
     return [*map(str, program), "--question", question, *flags(terms), *(["--redis", redis] if redis else [])]
@@ -89,7 +91,14 @@ class Questions:
         if question != "speed":
             return self._ask(question)
         many = kinds.MANY if self._kind.redis or self._kind.node else len(self._place.system | self._place.own)
-        return {"one": self._ask(question, callers=1), "many": self._ask(question, callers=many)}
+        return {"one": self._ask_speed(1), "many": self._ask_speed(many)}
+
+    def _ask_speed(self, callers):
+        answer = self._ask("speed", callers=callers)
+        if self._kind.in_caller:
+            return answer
+        # Node has one thread for all of its callers.
+        return kinds.with_bound(answer, 1 if self._kind.node else min(callers, len(self._place.own)))
 
     def _ask(self, question, **more):
         with self._store(question) as store:

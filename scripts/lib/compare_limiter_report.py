@@ -10,7 +10,8 @@ FORMAT = 1
 # A limiter may be one try off: the clocks of two sides, and which of them rounds.
 ONE_OFF = 1
 COLOURS = {"near": ("#2f6db3", "in the process of the caller"), "far": ("#9aa4b1", "behind a connection"),
-           "bare": ("#d7b23c", "the same server without a limit")}
+           "bare": ("#d7b23c", "the same server without a limit"),
+           "bound": ("#7a4fa3", "bound by the caller: behind a connection, which could have answered more")}
 NEAR = ("tranche", "flexible-memory")
 
 # What each column is made of: of one round's answers.
@@ -20,15 +21,21 @@ MEASURES = {
     "bare": lambda found: found["speed"]["bare"]["per_s"],
     "used": lambda found: found["memory"]["used_bytes"] / found["memory"]["keys"],
     "resident": lambda found: found["memory"]["resident_bytes"] / found["memory"]["keys"],
-    "unfounded": lambda found: found["memory"]["refused"] / found["memory"]["keys"],
+    # nginx remembers fewer keys than have tried.
+    "unfounded": lambda found: found["memory"]["refused"] / found["memory"].get("tried", found["memory"]["keys"]),
     "stream": lambda found: found["exact"]["stream"]["taken"] / found["exact"]["stream"]["allowed"],
     "edge": lambda found: found["exact"]["edge"]["taken"] / found["exact"]["edge"]["allowed"],
     "forgotten": lambda found: found["evicted"]["above"] / (found["evicted"]["victims"] * found["evicted"]["burst"]),
     "turned_away": lambda found: found["evicted"]["came_refused"] / found["evicted"]["came"],
     "sprayed": lambda found: found["sprayed"]["taken"] / found["sprayed"]["allowed"],
 }
-HEADER = ("limiter", "checks/s, one caller", "checks/s, many", "bytes a key", "taken of allowed: stream", "at an edge",
-          "after 10 times the keys: given again", "new keys refused", "sprayed over 8 nodes: taken of allowed")
+HEADER = ("limiter", "checks/s, one caller", "checks/s, many", "bytes a key", "of these keys refused",
+          "taken of allowed: stream", "at an edge", "after 10 times the keys: given again", "new keys refused",
+          "sprayed over 8 nodes: taken of allowed")
+
+
+# Of a rate: the limiter could have answered more.
+BOUND = " (bound by the caller)"
 
 
 def _measured(measure, found):
@@ -40,7 +47,7 @@ def _measured(measure, found):
 
 
 def summary(limiter):
-    """Of all rounds: {"name", ..., measure: Spread or None, "notes": [text]}."""
+    """Of all rounds: {"name", ..., measure: Spread or None, "notes": [text], "bound": {measure}}."""
     rounds = limiter["rounds"]
     found = {name: spread([_measured(measure, one) for one in rounds]) for name, measure in MEASURES.items()}
     notes = []
@@ -51,7 +58,14 @@ def summary(limiter):
             if "failure" in answer:
                 notes.append(f"{question}, round {position}: {answer['failure']}")
     return found | {"name": limiter["name"], "design": limiter["design"], "reach": limiter["reach"], "notes": notes,
+                    "bound": _bound(rounds),
                     "failed": any("failure" in answer for one in rounds for answer in one.values())}
+
+
+def _bound(rounds):
+    """Names of the rates that tell, in some round, how fast the caller is."""
+    return {name for one in rounds for name, rate in one.get("speed", {}).items()
+            if isinstance(rate, dict) and rate.get("bound_by_caller")}
 
 
 def _is_above(flood):
@@ -80,12 +94,16 @@ def _bytes(one):
     return one["resident"] if one["resident"] is not None else one["used"]
 
 
+def _rate(one, measure):
+    return number(one[measure]) + (BOUND if measure in one["bound"] else "")
+
+
 def _texts(one):
     """Of the columns after the name, each with its measure."""
-    return [("one", number(one["one"])), ("many", number(one["many"])), ("used", number(_bytes(one), 1)),
-            ("stream", number(one["stream"], 2)), ("edge", number(one["edge"], 2)),
-            ("forgotten", _percent(one["forgotten"])), ("turned_away", _percent(one["turned_away"])),
-            ("sprayed", number(one["sprayed"], 2))]
+    return [("one", _rate(one, "one")), ("many", _rate(one, "many")), ("used", number(_bytes(one), 1)),
+            ("unfounded", _percent(one["unfounded"])), ("stream", number(one["stream"], 2)),
+            ("edge", number(one["edge"], 2)), ("forgotten", _percent(one["forgotten"])),
+            ("turned_away", _percent(one["turned_away"])), ("sprayed", number(one["sprayed"], 2))]
 
 
 def table(run):
@@ -103,7 +121,8 @@ def brief(question, answer):
         return ", ".join(f"{name} {found['per_s']:,.0f}/s" for name, found in answer.items())
     if question == "memory":
         size = answer["used_bytes"] if answer["resident_bytes"] is None else answer["resident_bytes"]
-        return f"{size / answer['keys']:.1f} bytes a key at {answer['keys']:,} keys"
+        return (f"{size / answer['keys']:.1f} bytes a key at {answer['keys']:,} keys, {answer['refused']:,} first "
+                "tries refused")
     if question == "evicted":
         return (f"{answer['fit']:,} keys fit; after {answer['came']:,} more, {answer['above']:,} tries of "
                 f"{answer['victims']:,} victims above their limit, {answer['came_refused']:,} new keys refused")
@@ -117,7 +136,7 @@ def _rates(found):
         kind = "near" if one["name"] in NEAR else "far"
         for measure, label, colour in (("one", "one", kind), ("many", "many", kind), ("bare", "no limit", "bare")):
             if one[measure]:
-                rows.append((f"{one['name']}, {label}", one[measure], colour))
+                rows.append((f"{one['name']}, {label}", one[measure], "bound" if measure in one["bound"] else colour))
     return "<h2>Checks per second</h2>" + bars(rows, "random keys, all of which are known already", COLOURS)
 
 

@@ -5,6 +5,8 @@ import dataclasses
 import itertools
 import json
 import pathlib
+import subprocess
+import sys
 import tempfile
 import unittest
 from unittest import mock
@@ -48,6 +50,32 @@ class Commands(unittest.TestCase):
         self.assertEqual(self.flags("redis-gcra-pipelined", "speed", "h:1")[1]["--batch"], "64")
         self.assertEqual(self.flags("redis-gcra", "speed", "h:1")[1]["--batch"], "1")
         self.assertNotIn("--batch", self.flags("redis-gcra", "exact", "h:1")[1])
+
+    def test_homes_are_looked_up_where_a_check_is_timed(self):
+        self.assertEqual(self.flags("tranche", "speed")[1]["--homes"], str(PLAN.nodes))
+        self.assertNotIn("--homes", self.flags("tranche", "memory")[1])
+        self.assertNotIn("--homes", self.flags("redis-gcra", "speed", "h:1")[1])
+
+    def test_a_key_that_another_one_is_taken_for_is_refused(self):
+        flags = self.flags("tranche", "memory")[1]
+        self.assertEqual((flags["--burst"], flags["--interval-ms"]), ("1", "3600000"))
+
+    def test_who_uses_all_of_their_processors_is_what_ends_first(self):
+        answer = {"seconds": 2.0, "cpu_seconds": 1.9}
+        self.assertTrue(kinds.with_bound(answer, 1)["bound_by_caller"])
+        self.assertFalse(kinds.with_bound(answer, 2)["bound_by_caller"])
+        self.assertFalse(kinds.with_bound(answer | {"cpu_seconds": 1.8}, 1)["bound_by_caller"])
+
+    def test_the_caller_is_no_bound_of_a_limiter_in_its_own_process(self):
+        place = programs.Place(pathlib.Path("/nowhere"), {0}, {1})
+        answer = {"seconds": 1.0, "cpu_seconds": 1.0, "per_s": 1.0}
+        for name, bound in (("redis-gcra", True), ("flexible-redis", True), ("flexible-memory", None),
+                            ("tranche", None)):
+            with (mock.patch.object(programs, "require", lambda _: None),
+                  mock.patch.object(programs, "running", contextlib.nullcontext),
+                  mock.patch.object(programs, "answer_of", lambda *_: answer)):
+                found = programs.Questions(kinds.KINDS[name], PLAN, place).ask("speed")
+            self.assertEqual([one.get("bound_by_caller") for one in found.values()], [bound, bound], name)
 
     def test_each_program_is_told_its_limiter(self):
         program, flags = self.flags("flexible-memory", "speed")
@@ -135,6 +163,36 @@ class Nginx(unittest.TestCase):
         nginx.fill(caller, 0, 1000)
         self.assertEqual(nginx.known_states(caller, 1000), 1000)
 
+    def test_what_is_refused_while_a_zone_is_filled_is_told(self):
+        refusing = {3, 17}
+
+        class Caller(Bucket):
+            def __init__(self, _):
+                super().__init__(8000)
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                pass
+
+            def tries(self, keys):
+                return [taken and key not in refusing for key, taken in zip(keys, super().tries(keys))]
+
+        @contextlib.contextmanager
+        def start(*_):
+            yield mock.Mock(address=1)
+
+        with mock.patch.object(nginx, "Caller", Caller):
+            states, tried, refused = nginx.capacity(start, 1)
+        self.assertAlmostEqual(states, 8000, delta=15)
+        self.assertEqual((tried, refused), (10240, 2))
+
+    def test_the_cpu_of_programs_that_have_ended(self):
+        before_s = nginx.cpu_of_children_s()
+        subprocess.run([sys.executable, "-c", "for _ in range(10**6): pass"], check=True)
+        self.assertGreater(nginx.cpu_of_children_s(), before_s)
+
     def test_a_flood_counts_what_was_taken_at_all_callers(self):
         times = itertools.count(0, 0.05)
         terms = {"burst": 20, "interval-ms": 100}
@@ -176,7 +234,7 @@ class Report(unittest.TestCase):
 
     def test_a_row(self):
         self.assertEqual(self.row(answers(above=25)),
-                         ["`tranche`", "1,000", "2,000", "25.0", "1.00", "1.00", "25.0 %", "90.0 %", "1.97"])
+                         ["`tranche`", "1,000", "2,000", "25.0", "0.0 %", "1.00", "1.00", "25.0 %", "90.0 %", "1.97"])
 
     def test_medians(self):
         self.assertEqual(self.row(answers(per_s=1.0), answers(per_s=9.0), answers(per_s=5.0))[1], "5")
@@ -186,9 +244,24 @@ class Report(unittest.TestCase):
         one["memory"]["resident_bytes"] = None
         self.assertEqual(self.row(one)[3], "20.0")
 
+    def test_what_is_refused_is_a_share_of_all_that_tried(self):
+        one = answers()
+        one["memory"]["refused"] = 10
+        self.assertEqual(self.row(one)[4], "10.0 %")
+        one["memory"]["tried"] = 200
+        self.assertEqual(self.row(one)[4], "5.0 %")
+
+    def test_a_rate_of_a_busy_caller_is_marked(self):
+        one = answers()
+        one["speed"]["many"]["bound_by_caller"] = True
+        one["speed"]["one"]["bound_by_caller"] = False
+        self.assertEqual(self.row(answers(), one)[1:3], ["1,000", "2,000 (bound by the caller)"])
+        page = report.html(run(a=[one]))
+        self.assertIn("which could have answered more", page)
+
     def test_what_was_not_asked_is_no_zero(self):
         one = answers() | {"evicted": {"why_not": "it has <no> bound"}, "speed": {"failure": "OSError: gone"}}
-        self.assertEqual([self.row(one)[at] for at in (1, 6, 7)], ["-", "-", "-"])
+        self.assertEqual([self.row(one)[at] for at in (1, 7, 8)], ["-", "-", "-"])
         page = report.html(run(tranche=[one]))
         self.assertIn("evicted: it has &lt;no&gt; bound", page)
         self.assertIn("speed, round 1: OSError: gone", page)

@@ -43,6 +43,7 @@ struct LimiterFlags {
   std::string question = {};
   std::string redis = {};
   int64_t table_bytes = int64_t{64} << 20;
+  int homes = 1;
   int64_t interval_ms = 100;
   double seconds = 3;
   QuestionTerms terms = {};
@@ -56,6 +57,9 @@ void AddLimiterFlags(CLI::App& app, LimiterFlags& flags) {
   app.add_option("--redis", flags.redis, "HOST:PORT of an empty Redis");
   app.add_option("--table-bytes", flags.table_bytes, "Of each node")
       ->check(CLI::Range(int64_t{1} << 16, int64_t{1} << 34))
+      ->capture_default_str();
+  app.add_option("--homes", flags.homes, "Nodes among which a table's keys have their homes, if more than --nodes")
+      ->check(CLI::Range(1, 1'000))
       ->capture_default_str();
   app.add_option("--burst", flags.terms.limit.burst, "Tries that may come at once")
       ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}))
@@ -86,7 +90,7 @@ void AddLimiterFlags(CLI::App& app, LimiterFlags& flags) {
 absl::StatusOr<std::unique_ptr<Limiter>> MakeLimiter(const LimiterFlags& flags) {
   if (flags.limiter == "redis") return RedisLimiter::Open(flags.redis);
   std::unique_ptr<Limiter> table =
-      std::make_unique<TableLimiter>(flags.terms.nodes, static_cast<size_t>(flags.table_bytes));
+      std::make_unique<TableLimiter>(flags.terms.nodes, flags.homes, static_cast<size_t>(flags.table_bytes));
   return table;
 }
 

@@ -1,5 +1,7 @@
 #include "tests/benchmark/limiters/questions.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <memory>
@@ -12,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "server/admission/mix_bits.h"
 #include "storage/base/status_macros.h"
+#include "tests/benchmark/process_cpu.h"
 
 namespace tranche::limiters {
 namespace {
@@ -134,6 +137,7 @@ absl::Status AskSpeed(Limiter& limiter, const QuestionTerms& terms, nlohmann::js
   RETURN_IF_ERROR(TryEach(*callers.front(), 0, terms.keys).status());
   std::vector<SpeedTally> tallies(callers.size());
   std::vector<std::thread> threads;
+  const absl::Duration cpu_before = benchmark::CpuOf(getpid());
   const absl::Time began = absl::Now();
   for (size_t i = 0; i < callers.size(); ++i) {
     threads.emplace_back([&, i] {
@@ -142,6 +146,7 @@ absl::Status AskSpeed(Limiter& limiter, const QuestionTerms& terms, nlohmann::js
   }
   for (std::thread& thread : threads) thread.join();
   const double seconds = absl::ToDoubleSeconds(absl::Now() - began);
+  const absl::Duration cpu = benchmark::CpuOf(getpid()) - cpu_before;
   SpeedTally all;
   for (const SpeedTally& tally : tallies) {
     RETURN_IF_ERROR(tally.status);
@@ -154,6 +159,7 @@ absl::Status AskSpeed(Limiter& limiter, const QuestionTerms& terms, nlohmann::js
             {"checks", all.checks},
             {"taken", all.taken},
             {"seconds", seconds},
+            {"cpu_seconds", absl::ToDoubleSeconds(cpu)},
             {"per_s", static_cast<double>(all.checks) / seconds}};
   return absl::OkStatus();
 }

@@ -29,10 +29,11 @@ struct QuestionTerms {
 absl::Status AskExact(Limiter& limiter, const QuestionTerms& terms, nlohmann::json& answer);
 
 // Random ones of the keys, each of which has been tried once before, for the duration:
-// {"keys", "callers", "batch", "checks", "taken", "seconds", "per_s"}.
+// {"keys", "callers", "batch", "checks", "taken", "seconds", "cpu_seconds", "per_s"}. CPU: of the caller's process.
 absl::Status AskSpeed(Limiter& limiter, const QuestionTerms& terms, nlohmann::json& answer);
 
-// Each key is tried once: {"keys", "used_bytes", "resident_bytes", "refused"}.
+// Each key is tried once: {"keys", "used_bytes", "resident_bytes", "refused"}. The limit ought to let one try through
+// and no second one, so that what is refused is a key that another one was taken for.
 absl::Status AskMemory(Limiter& limiter, const QuestionTerms& terms, nlohmann::json& answer);
 
 // Victims use their burst up, then `times` as many other keys as fit try once, then the victims try a burst again:

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 
@@ -72,10 +73,12 @@ class TableCaller : public LimiterCaller {
 
 }  // namespace
 
-TableLimiter::TableLimiter(int nodes, size_t table_bytes) : resident_before_(ResidentBytes()) {
+TableLimiter::TableLimiter(int nodes, int homes, size_t table_bytes) : resident_before_(ResidentBytes()) {
   std::vector<storage::IncarnationId> ids;
-  for (storage::IncarnationId id = 1; id <= nodes; ++id) ids.push_back(id);
-  for (const storage::IncarnationId id : ids) nodes_.push_back(std::make_unique<TableNode>(id, ids, table_bytes));
+  for (storage::IncarnationId id = 1; id <= std::max(nodes, homes); ++id) ids.push_back(id);
+  for (int i = 0; i < nodes; ++i) {
+    nodes_.push_back(std::make_unique<TableNode>(ids[static_cast<size_t>(i)], ids, table_bytes));
+  }
 }
 
 TableLimiter::~TableLimiter() = default;

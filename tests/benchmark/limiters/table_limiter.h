@@ -15,8 +15,9 @@ struct TableNode;  // in the .cc
 
 class TableLimiter : public Limiter {
  public:
-  // Each of the nodes has a table of so many bytes.
-  TableLimiter(int nodes, size_t table_bytes);
+  // Each of the nodes has a table of so many bytes. Keys have their homes among the first `homes` nodes, or among all
+  // `nodes` if these are more: the others are looked for, as in a cluster of that size, but nobody tries there.
+  TableLimiter(int nodes, int homes, size_t table_bytes);
   ~TableLimiter() override;
 
   absl::StatusOr<std::unique_ptr<LimiterCaller>> Connect(int node, const LimitTerms& terms) override;

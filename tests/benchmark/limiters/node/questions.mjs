@@ -56,6 +56,7 @@ export async function speed(limiter, terms) {
   await tryEach(limiter, 0, terms.keys);
   let checks = 0;
   let taken = 0;
+  const cpuBefore = process.cpuUsage();
   const began = now();
   const until = began + terms.seconds;
   const caller = async () => {
@@ -68,7 +69,10 @@ export async function speed(limiter, terms) {
   };
   await Promise.all(Array.from({ length: terms.callers }, caller));
   const seconds = now() - began;
-  return { keys: terms.keys, callers: terms.callers, batch: 1, checks, taken, seconds, per_s: checks / seconds };
+  const { user, system } = process.cpuUsage(cpuBefore);
+  const { keys, callers } = terms;
+  const cpuSeconds = (user + system) / 1e6;
+  return { keys, callers, batch: 1, checks, taken, seconds, cpu_seconds: cpuSeconds, per_s: checks / seconds };
 }
 
 export async function memory(limiter, terms) {
