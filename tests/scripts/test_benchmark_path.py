@@ -118,6 +118,49 @@ class Measure(unittest.TestCase):
         self.assertEqual(self.measured(["catalogue"]), ["catalogue"])
 
 
+class Many(unittest.TestCase):
+    """The parts about many SKUs, without servers."""
+
+    def test_both_sides_of_the_ledger_are_one_run(self):
+        asked = []
+
+        def bench_durable(folder, seconds, rounds, *args):
+            asked.append(args)
+            return {"bare_per_second": [100.0, 50.0, 80.0], "beside_per_second": [95.0, 45.0, 60.0],
+                    "ratios": [0.95, 0.9, 0.75]}
+
+        with (mock.patch.object(benchmark_path, "bench_durable", bench_durable),
+              contextlib.redirect_stdout(io.StringIO())):
+            found = benchmark_path.ledger(3)
+        self.assertEqual(asked, [("--only", "bare", "--skus", 1_000, "--beside-skus", 100_000)])
+        self.assertEqual(found["ratio"], {"median": 0.9, "least": 0.75, "most": 0.95})
+
+    def test_a_thousand_skus_are_measured_before_and_after_a_hundred_thousand(self):
+        size, measured, rates = {}, [], {1_000: [[100.0], [80.0]], 100_000: [[81.0]]}
+
+        @contextlib.contextmanager
+        def running_cluster(nodes):
+            size["skus"] = 0
+            yield [], {}, pathlib.Path("/nowhere")
+
+        def fill(_, first, last):
+            self.assertEqual(first, size["skus"])
+            size["skus"] = last + 1
+
+        def active_per_second(_):
+            measured.append(size["skus"])
+            return rates[size["skus"]].pop(0)
+
+        with (mock.patch.multiple(benchmark_path, running_cluster=running_cluster, fill_catalogue=fill,
+                                  active_per_second=active_per_second),
+              mock.patch.object(benchmark_path.Place, "open_many"), contextlib.redirect_stdout(io.StringIO()) as out):
+            found = benchmark_path.catalogue(1)
+        self.assertEqual(measured, [1_000, 100_000, 1_000])
+        self.assertEqual((found["few_per_second"], found["few_again_per_second"]), ([100.0], [80.0]))
+        self.assertEqual(found["ratio"]["median"], 0.9)
+        self.assertIn("100/s before and 80/s after", out.getvalue())
+
+
 class Ratios(unittest.TestCase):
     def test_of_medians_with_the_widest_range(self):
         self.assertEqual(figures.ratio([80, 90, 100], [100, 100, 200]), {"median": 0.9, "least": 0.4, "most": 1.0})

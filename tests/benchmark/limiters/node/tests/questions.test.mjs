@@ -65,6 +65,13 @@ test('each key is tried once before memory is read', async () => {
   assert.equal(fake.tried.size, 100);
 });
 
+test('speed tells how much of a processor the caller used', async () => {
+  const found = await questions.speed(new Fake(() => true), { ...terms, seconds: 0.1 });
+  assert.equal(found.taken, found.checks);
+  assert.ok(found.cpu_seconds > 0);
+  assert.ok(found.cpu_seconds < 4 * found.seconds);
+});
+
 test('memories that share nothing let each node have its own burst', async () => {
   const second = { burst: 20, intervalMs: 50 };
   const found = await questions.sprayed(new FlexibleMemory(second, 8), { ...second, nodes: 8, seconds: 0.1 });
