@@ -9,6 +9,7 @@ import sys
 
 import authority
 import cluster
+import gateway
 import queue_servers
 import rotation
 import security
@@ -34,6 +35,7 @@ def parse_options(argv):
     up.add_argument("--sku", type=sku_and_stock, action="append", dest="skus", default=[])
     up.add_argument("--secure", action="store_true")
     up.add_argument("--queue", action="store_true")
+    up.add_argument("--web", action="store_true")
     up.add_argument("--parse-only", action="store_true")
     commands.add_parser("down")
     commands.add_parser("status")
@@ -91,6 +93,10 @@ def start(options, folder):
         if queue:
             undo.callback(queue.stop_consumers)
             begin_to_queue(queue, state)
+        if options.web:
+            gateway.start(state, folder, keep=True)
+            undo.callback(gateway.stop, state)
+            queue_servers.add_to_file(state, STATE_FILE)
         for name, stock in options.skus:
             tranchectl.create_sku(state, name, stock, DEMO_PRICE_MINOR, DEMO_CURRENCY)
         tranchectl.wait_until_announced(state, [name for name, stock in options.skus if stock > 0])
@@ -100,7 +106,8 @@ def start(options, folder):
 
 def refuse_another_kind(state, options):
     """What a cluster is made with does not change while it runs."""
-    for option, has in (("--secure", bool(state.get("secure"))), ("--queue", "rabbitmq" in state)):
+    for option, has in (("--secure", bool(state.get("secure"))), ("--queue", "rabbitmq" in state),
+                        ("--web", "gateway" in state)):
         if has != getattr(options, option.strip("-")):
             raise ClusterError(f"the cluster is up already, {'with' if has else 'without'} {option}, and its servers are "
                                "made for that: run scripts/dev down first, which removes its data")
@@ -115,6 +122,7 @@ def clear():
     """Forgets a cluster that has ended, ends what ran beside it, and removes what it left."""
     state = cluster.read_state(STATE_FILE)
     if state:
+        gateway.stop(state)
         queue_servers.stop_consumers(state)
         queue_servers.stop_broker(state)
         cluster.remove(state["dir"])
@@ -124,6 +132,7 @@ def clear():
 def down():
     state = running_state()
     if state:
+        gateway.stop(state)
         queue_servers.stop_consumers(state)  # first, so that they give their units back
         cluster.stop(state["pid"])
     clear()
@@ -145,6 +154,12 @@ def status():
     if "rabbitmq" in state and not queue_servers.runs(state["rabbitmq"]):
         dead += 1
         print(f"rabbitmq       ENDED  {state['rabbitmq']['log_file']}")
+    if "gateway" in state:
+        process = state["gateway"]
+        runs = queue_servers.runs(process)
+        dead += not runs
+        print(f"{process['name']:<14} pid {process['pid']:<8} {'runs' if runs else 'ENDED':<6} "
+              f"metrics http://{process['metrics']}/metrics  {process['log_file']}")
     tell(state)
     return 1 if dead else 0
 
@@ -159,9 +174,11 @@ def tell(state):
     print(f"zookeeper    {state['zookeeper']['address']}, root {state['zookeeper']['root']}")
     if "rabbitmq" in state:
         print(f"rabbitmq     {state['rabbitmq']['address']}, user and password in {state['rabbitmq']['user_file']}")
+    if "gateway" in state:
+        print(f"gateway      {state['gateway']['url']}, its reference {state['gateway']['url']}/docs")
     if secured:
         print(f"secured      certificates, passwords and tokens in {secured.folder}")
-        tell_secured()
+        tell_secured(state)
     else:
         tell_plain(state, buyers)
 
@@ -177,16 +194,21 @@ def tell_plain(state, endpoints):
         print(f"  {ctl} sku update lamp --path queue --yes")
         print(f"  {ctl} reservation create --user alice --accept-queued lamp")
         print(f"  {ctl} queue list")
+    if "gateway" in state:
+        print(f"  curl {state['gateway']['url']}/v1/skus")
     print(f"  {ctl} sku list\n  {ctl} verify\n  scripts/dev down")
 
 
-def tell_secured():
+def tell_secured(state):
     ctl, load = (os.path.relpath(cluster.BIN / program) for program in ("tranchectl", "tranche-load"))
     print("\nTo try:")
     print('  eval "$(scripts/dev env operator)"   # also: storefront, service, risk, viewer, admin')
     print(f"  {ctl} sku create lamp --stock 100 --price 19.90 --currency EUR")
     print(f"  {ctl} quota show lamp")
     print(f'  (eval "$(scripts/dev env service)"; {load} --sku lamp --requests 1000 --progress)')
+    if "gateway" in state:
+        token = security.of_state(state).token_file("storefront")
+        print(f'  curl -H "Authorization: Bearer $(cat {token})" {state["gateway"]["url"]}/v1/skus')
     print(f"  {ctl} verify")
     print("  scripts/dev rotate                   # new certificates, while everything runs\n  scripts/dev down")
 
@@ -230,7 +252,7 @@ def logs(options):
     if not state:
         print("the cluster is not up; start it with scripts/dev up")
         return 1
-    files = {name: state[name]["log_file"] for name in ("postgres", "zookeeper", "rabbitmq") if name in state}
+    files = {name: state[name]["log_file"] for name in ("postgres", "zookeeper", "rabbitmq", "gateway") if name in state}
     files |= {process["name"]: process["log_file"] for process in cluster.servers(state)}
     files["cluster"] = str(pathlib.Path(state["dir"]) / "cluster.log")
     unknown = [name for name in options.processes if name not in files]
