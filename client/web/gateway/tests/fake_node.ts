@@ -76,12 +76,10 @@ export class FakeNode {
     }
   }
 
-  // At a free port, or at one that it had before.
-  async start(port = 0): Promise<this> {
+  // At a free port.
+  async start(credentials = ServerCredentials.createInsecure()): Promise<this> {
     const bound = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, got) =>
-        error ? reject(error) : resolve(got),
-      );
+      this.#server.bindAsync('127.0.0.1:0', credentials, (error, got) => (error ? reject(error) : resolve(got)));
     });
     this.endpoint = `127.0.0.1:${bound}`;
     return this;

@@ -1,5 +1,6 @@
 // A gateway in this process, before fake nodes.
 import type { TestContext } from 'node:test';
+import type { ServerCredentials } from '@grpc/grpc-js';
 import pino from 'pino';
 import { loadApi } from '../src/api/load.js';
 import { startGateway } from '../src/gateway.js';
@@ -17,9 +18,14 @@ export interface Started {
   drain(): Promise<void>;
 }
 
-// Ends with the test. `flags`: of the gateway.
-export async function start(t: TestContext, flags: string[] = [], nodes = 1): Promise<Started> {
-  const fakes = await Promise.all(Array.from({ length: nodes }, () => new FakeNode(api).start()));
+// Ends with the test. `flags`: of the gateway. `credentials`: of the nodes.
+export async function start(
+  t: TestContext,
+  flags: string[] = [],
+  nodes = 1,
+  credentials?: ServerCredentials,
+): Promise<Started> {
+  const fakes = await Promise.all(Array.from({ length: nodes }, () => new FakeNode(api).start(credentials)));
   const endpoints = fakes.map((node) => node.endpoint).join();
   const listen = ['--listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0', '--drain-timeout-ms', '1000'];
   const options = parseOptions(['--nodes', endpoints, ...listen, ...flags], {});
@@ -29,7 +35,7 @@ export async function start(t: TestContext, flags: string[] = [], nodes = 1): Pr
     for (const node of fakes) node.stop();
   });
   return {
-    url: `http://127.0.0.1:${gateway.port}`,
+    url: `${flags.includes('--tls-key') ? 'https' : 'http'}://127.0.0.1:${gateway.port}`,
     metricsUrl: `http://127.0.0.1:${gateway.metricsPort}`,
     nodes: fakes,
     node: fakes[0] as FakeNode,

@@ -76,6 +76,9 @@ export class WebServer {
   readonly #seen = new WeakMap<IncomingMessage, Seen>();
   #draining = false;
   #reload: NodeJS.Timeout | null = null;
+  // What was read last, and what was wrong with it.
+  #tlsSeen = '';
+  #tlsFault = '';
 
   constructor(door: Door, pages: Page[], options: Options, metrics: Metrics, log: Logger) {
     this.#door = door;
@@ -135,12 +138,19 @@ export class WebServer {
     return app;
   }
 
-  // A renewed certificate is used for new connections; a faulty or half-written one is not taken.
+  // A renewed certificate is used for new connections; a faulty or half-written one is not taken, and said once.
   #reloadTls(app: FastifyInstance, tls: Tls): void {
     try {
-      (app.server as unknown as { setSecureContext(files: object): void }).setSecureContext(readTls(tls));
+      const files = readTls(tls);
+      const texts = `${files.cert.toString()}${files.key.toString()}`;
+      if (texts === this.#tlsSeen) return;
+      this.#tlsSeen = texts;
+      (app.server as unknown as { setSecureContext(files: object): void }).setSecureContext(files);
     } catch (error) {
-      this.#log.warn({ event: 'tls.faulty', error: (error as Error).message }, 'the certificate was not taken');
+      const fault = (error as Error).message;
+      if (fault !== this.#tlsFault)
+        this.#log.warn({ event: 'tls.faulty', error: fault }, 'the certificate was not taken');
+      this.#tlsFault = fault;
     }
   }
 
