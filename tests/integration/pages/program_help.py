@@ -11,9 +11,17 @@ SUBCOMMAND = re.compile(r"^  ([a-z][a-z-]*) {2,}\S", re.MULTILINE)
 SERVERS = ("tranched", "tranche-balancer", "tranche-worker", "tranche-consumer", "tranche-migrate",
            "tranche-load")
 CTL = "tranchectl"
+# The gateway's --help needs Node, and this does not: its flags are names of this table.
+GATEWAY_FLAGS = re.compile(r"^  '?([a-z][a-z-]*)'?: \{", re.MULTILINE)
+GATEWAY_OPTIONS = ROOT / "client" / "web" / "gateway" / "src" / "options.ts"
 SEPARATORS = ("|", "&&", "||", ";")
 # What the pages write in place of something of the reader's: ID, NOUN, REVISION, N.
 PLACEHOLDER = re.compile(r"[A-Z<$\[]")
+
+
+def gateway_flags():
+    _, _, table = GATEWAY_OPTIONS.read_text().partition("const FLAGS")
+    return {f"--{name}" for name in GATEWAY_FLAGS.findall(table.partition("\n};\n")[0])}
 
 
 class Programs:
@@ -50,7 +58,7 @@ class Programs:
         ours = [(program,) for program in SERVERS] + self.commands_from((CTL,))
         ours += [(f"scripts/{file.name}",) for file in (ROOT / "scripts").iterdir()
                  if file.is_file() and not file.suffix and file.name != "README.md"]
-        return set().union(*(self.flags(*words) for words in ours))
+        return set().union(gateway_flags(), *(self.flags(*words) for words in ours))
 
     def problem(self, words):
         """What a command names that does not exist, or None. `words`: its program and what follows."""
