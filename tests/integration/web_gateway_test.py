@@ -47,8 +47,8 @@ class Answer:
 def curl(url, *options, body=None):
     data = [] if body is None else ["-H", "content-type: application/json", "--data", json.dumps(body)]
     done = subprocess.run(["curl", "-sS", "-i", "--http1.1", "--max-time", str(PATIENCE_S), *options, *data, url],
-                          capture_output=True, text=True, check=True, timeout=2 * PATIENCE_S)
-    return Answer(done.stdout)
+                          capture_output=True, check=True, timeout=2 * PATIENCE_S)
+    return Answer(done.stdout.decode())  # with its line ends, which text=True would change
 
 
 class Events:

@@ -208,6 +208,7 @@ test('problems say what to do', () => {
   const hidden = problems.ofFailure(plainFailure(status.UNAVAILABLE, 'connect ECONNREFUSED 10.0.0.7:7400'));
   assert.doesNotMatch(JSON.stringify(hidden), /10\.0\.0\.7/);
   assert.equal(hidden.reason, 'NO_ANSWER');
+  assert.equal(retryAfterSeconds(hidden), 1);
 });
 
 test('flags are checked', () => {

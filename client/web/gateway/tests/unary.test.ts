@@ -152,6 +152,17 @@ test('an outcome that stays unknown is said to be so', async (t) => {
   assert.ok(response.headers.has('retry-after'));
 });
 
+test('a claim that was never sent is not in doubt', async (t) => {
+  const { url, node } = await start(t);
+  node.stop();
+  const response = await post(`${url}/v1/reservations`, { reservation_id: ID }, { 'x-request-timeout': '300ms' });
+  assert.equal(response.status, 503);
+  const problem = await json(response);
+  assert.equal(problem.reason, 'NO_NODE');
+  assert.equal('outcome' in problem, false);
+  assert.equal(response.headers.get('retry-after'), '1');
+});
+
 test('a node that drains is left for another one', async (t) => {
   const { url, nodes } = await start(t, [], 2);
   const [first, second] = nodes;

@@ -2,6 +2,7 @@
 // again; what the gateway refuses itself looks the same.
 import { status as grpc } from '@grpc/grpc-js';
 import type { Failure } from '../nodes/failure.js';
+import { wasNotSent } from '../nodes/verdict.js';
 
 export interface Problem {
   // Where the reference explains the reason: a path of this server.
@@ -64,7 +65,9 @@ const OWN_NEXT_STEPS: Record<string, string> = {
   GATEWAY_BUSY: 'Nothing was done. Try again after the header Retry-After, or at another gateway.',
   GATEWAY_DRAINING: 'Nothing was done. Try again: another gateway will answer.',
   TOO_MANY_WATCHES: 'Try again after the header Retry-After, or ask with the GET that tells the same once.',
-  NO_ANSWER: 'The outcome is unknown. Repeat it with the same values; a claim with may_exist.',
+  // Of calls that only read: the outcome of a change is COMMIT_UNKNOWN then.
+  NO_ANSWER: 'Nothing was changed. Repeat it; with the status 501 that does not help.',
+  NO_NODE: 'Nothing was done: no node can be reached. Repeat it with the same values after the header Retry-After.',
   FIELD_INVALID: 'A bug of the caller: errors names the field and says what it must be.',
 };
 
@@ -86,6 +89,9 @@ const TITLES: Record<number, string> = {
   503: 'Not now',
   504: 'No answer in time',
 };
+
+// What 503 says where nobody has said when to come again.
+const RETRY_MS = 1000;
 
 function titleOf(status: number, reason: string): string {
   const words = reason.toLowerCase().replaceAll('_', ' ');
@@ -109,6 +115,7 @@ export class Problems {
       problem.errors = [{ field: failure.metadata.field, detail: failure.message }];
     }
     if (failure.retryAfterMs !== null) problem.retry_after_ms = Math.ceil(failure.retryAfterMs);
+    else if (status === 503) problem.retry_after_ms = RETRY_MS;
     return problem;
   }
 
@@ -152,6 +159,7 @@ export class Problems {
 function nameOf(failure: Failure): { reason: string; detail: string } {
   if (failure.reason !== '') return { reason: failure.reason, detail: failure.message };
   if (isTooLarge(failure)) return { reason: 'MESSAGE_TOO_LARGE', detail: failure.message };
+  if (wasNotSent(failure)) return { reason: 'NO_NODE', detail: 'no node can be reached' };
   // gRPC's words name addresses of nodes, which are nobody's business.
   return { reason: 'NO_ANSWER', detail: `gRPC says ${grpc[failure.code] ?? failure.code}, and not the node` };
 }

@@ -29,7 +29,7 @@ const BY_REASON: Record<string, Verdict> = {
 };
 
 // grpc-js' words for a call that was never sent. If they change, the outcome counts as unknown: slower, never wrong.
-function wasNotSent(failure: Failure): boolean {
+export function wasNotSent(failure: Failure): boolean {
   return (
     failure.code === status.UNAVAILABLE && /^(No connection established|Name resolution failed)/.test(failure.message)
   );
