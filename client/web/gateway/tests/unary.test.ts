@@ -244,6 +244,15 @@ test('what is not there, or not so, is refused by name', async (t) => {
   assert.equal(node.seen.length, 0);
 });
 
+test('HEAD is GET without the body', async (t) => {
+  const { url, node } = await start(t);
+  node.answers.set('CatalogService.ListSkus', () => ({}));
+  const response = await fetch(`${url}/v1/skus`, { method: 'HEAD' });
+  assert.equal(response.status, 200);
+  assert.equal(await response.text(), '');
+  assert.equal(node.seen.length, 1);
+});
+
 test('a body that is no message is refused, with the field', async (t) => {
   const { url } = await start(t);
   const cases: [unknown, number, string][] = [

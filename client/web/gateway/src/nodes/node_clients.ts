@@ -24,7 +24,7 @@ const MAX_ANSWER_BYTES = 4 << 20;
 const CHANNEL: ClientOptions = {
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 2000,
-  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.keepalive_permit_without_calls': 0,
   'grpc.max_receive_message_length': MAX_ANSWER_BYTES,
   'grpc.enable_retries': 0,
   'grpc.enable_http_proxy': 0,
