@@ -78,6 +78,8 @@ def start(options, folder):
     """The state of a new cluster. If it fails, nothing is left."""
     with contextlib.ExitStack() as undo:
         undo.callback(cluster.remove, folder)
+        if options.web:
+            gateway.prepare()  # before the cluster: it may take a minute, and may fail
         secured = queue = None
         if options.secure:
             secured = security.Security(folder / "security").make(authority.Authority(AUTHORITY))

@@ -14,12 +14,20 @@ from queue_servers import birth, end, runs
 START_TIMEOUT_S = 60
 
 
+def prepare():
+    """Builds it if need be, which may take a minute, and returns Node's and the program's paths."""
+    try:
+        return web.node(), web.build()
+    except (web.WebError, subprocess.CalledProcessError) as error:
+        raise ClusterError(f"the gateway cannot be built: {error}") from None
+
+
 def command(state, folder, flags=()):
     """Of the program. If the cluster is secured, the nodes are called by TLS, and each caller shows a token of their
     own: the gateway has no role."""
     secured = security.of_state(state)
     trust = ["--node-tls-ca", secured.ca] if secured else []
-    return [web.node(), web.build(), "--nodes", security.endpoints(state, "service"), "--listen", "127.0.0.1:0",
+    return [*prepare(), "--nodes", security.endpoints(state, "service"), "--listen", "127.0.0.1:0",
             "--metrics-listen", "127.0.0.1:0", "--port-file", folder / "gateway.port",
             "--metrics-port-file", folder / "gateway.metrics-port", *trust, *flags]
 
