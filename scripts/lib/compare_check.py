@@ -16,6 +16,11 @@ SOLD_OUT, UNKNOWN = "SOLD_OUT", "UNKNOWN"
 FAULTS = ("oversold", "lost", "phantom", "doubled", "unsold", "miscounted")
 
 
+def is_away(answer):
+    """Does it say that the seller could not decide, such as without its store?"""
+    return not answer.success() and answer.outcome not in (SOLD_OUT, *NOT_ABOUT_UNITS)
+
+
 @dataclasses.dataclass(frozen=True)
 class Told:
     """What buyers know when all answers are in; of a claim that was sent again, the last answer counts."""

@@ -25,8 +25,8 @@ REFUSE_WINDOW = 256
 CHANNELS = ("--channels", 4)
 OPEN_SHARE, KILL_SHARE = 0.7, 0.5
 LEAST_STOCK = 20
-# After the last unit that was sold, until the rest counts as unsellable; sooner where the rest may be what buyers whose
-# answers were lost have got.
+# After the last unit that was sold, or the last claim that the seller could not decide, until the rest counts as
+# unsellable; sooner where the rest may be what buyers whose answers were lost have got.
 QUIET_S, QUIET_IN_DOUBT_S = 8, 3
 MOST_S = 90
 
@@ -182,8 +182,10 @@ def await_sold(followers, stock, clock=time.monotonic, sleep=time.sleep):
         answers = [answer for follower in followers for answer in follower.new()]
         more = sum(answer.success() for answer in answers)
         in_doubt += sum(answer.outcome == compare_check.UNKNOWN for answer in answers)
-        if more:
-            sold, last = sold + more, clock()
+        sold += more
+        # Whoever cannot reach its store yet, which may read its log for long, has not said that nothing is left.
+        if more or any(compare_check.is_away(answer) for answer in answers):
+            last = clock()
         if sold >= stock:
             return
         if clock() - last > (QUIET_IN_DOUBT_S if sold + in_doubt >= stock else QUIET_S):

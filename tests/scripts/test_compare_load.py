@@ -104,7 +104,11 @@ class AwaitSold(unittest.TestCase):
         self.assertEqual(self.seconds(2, (1, "created"), (3, "SOLD_OUT")), 1 + compare_load.QUIET_S)
 
     def test_what_may_be_sold_is_not_waited_for_as_long(self):
-        self.assertEqual(self.seconds(2, (1, "created"), (2, "UNKNOWN")), 1 + compare_load.QUIET_IN_DOUBT_S)
+        self.assertEqual(self.seconds(2, (1, "created"), (2, "UNKNOWN")), 2 + compare_load.QUIET_IN_DOUBT_S)
+
+    def test_a_seller_without_its_store_is_waited_for(self):
+        away = [(second, "LEDGER_UNAVAILABLE") for second in range(2, 20)]
+        self.assertEqual(self.seconds(2, (1, "created"), *away, (20, "created")), 20)
 
     def test_not_for_ever(self):
         self.assertEqual(self.seconds(1000, *((second, "created") for second in range(0, 200, 5))), compare_load.MOST_S)
