@@ -29,8 +29,9 @@ class SaleTest : public ::testing::Test {
                 const std::string& shard = "", int32_t per_user_limit = 1);
   // Waits until the node's slices of the SKU are announced and hold `remaining` units in total.
   void WaitUntilAnnounced(const std::string& sku, int64_t remaining);
-  // Waits until each serving node has half of an equal share of `units` at least, as of a presplit SKU before its buyers
-  // come. A node that the balancer heard of after the SKU was created gets its share a moment later than the others.
+  // Waits until each serving node has half of an equal share of `units` at least, as of a presplit SKU before its
+  // buyers come. A node that the balancer heard of after the SKU was created gets its share a moment later than the
+  // others.
   void WaitUntilShared(const std::string& sku, int64_t units);
   v1::Quota QuotaOf(const std::string& sku);
 
