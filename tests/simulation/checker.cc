@@ -135,7 +135,9 @@ void Checker::OnCommit(ActorId actor, IncarnationId incarnation, absl::Span<cons
 void Checker::OnCartRefused(absl::Span<const storage::ReservationClaim> lines) {
   for (const storage::ReservationClaim& line : lines) {
     ++tries_[line.reservation_id].sent;
-    if (Exists(line.reservation_id) || !ledger_->FindReservation(line.reservation_id).ok()) continue;
+    const auto row = ledger_->FindReservation(line.reservation_id);
+    // The lines of a queued cart are refused for good one after the other: a row, and nothing booked.
+    if (Exists(line.reservation_id) || !row.ok() || storage::RefusalOf(*row).has_value()) continue;
     Violated("cart", absl::StrCat(line.reservation_id.ToString(), ": booked, and the rest of its cart is not"));
   }
 }
